@@ -1,0 +1,1 @@
+"""Stowage: a self-hosted, multi-tenant portal for file assets. ARCHITECTURE.md is the map."""

@@ -1,0 +1,182 @@
+"""Tables of assets: libraries, folders, assets and their derived variants, with the states an asset can be in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Identified, choice, db
+from portal.tenancy.models import in_workspace
+
+
+class AssetState(StrEnum):
+    """Where an asset stands; ``purged`` is the absence of the row."""
+
+    PROCESSING = "processing"
+    AVAILABLE = "available"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class PreviewState(StrEnum):
+    """Previews have their own state: a failed preview is not a failed file."""
+
+    NONE = "none"
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class ScanResult(StrEnum):
+    """What the scanner said. No verdict is never ``clean``."""
+
+    PENDING = "pending"
+    CLEAN = "clean"
+    INFECTED = "infected"
+    NOT_SCANNED = "not_scanned"
+
+
+class Library(Identified, db.Model):
+    """A collection in a workspace; every workspace has at least "Files"."""
+
+    __tablename__ = "libraries"
+    __table_args__ = (in_workspace(), UniqueConstraint("workspace_id", "id"), UniqueConstraint("workspace_id", "name"))
+
+    tenant_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(String(200))
+
+
+class Folder(Identified, db.Model):
+    """A folder is a row, not a key prefix. ``parent_id`` null: directly in the library."""
+
+    __tablename__ = "folders"
+    __table_args__ = (
+        in_workspace(),
+        UniqueConstraint("workspace_id", "id"),
+        UniqueConstraint("library_id", "parent_id", "name", postgresql_nulls_not_distinct=True),
+        ForeignKeyConstraint(["workspace_id", "library_id"], ["libraries.workspace_id", "libraries.id"]),
+        ForeignKeyConstraint(["workspace_id", "parent_id"], ["folders.workspace_id", "folders.id"]),
+    )
+
+    tenant_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    library_id: Mapped[UUID]
+    parent_id: Mapped[UUID | None]
+    name: Mapped[str] = mapped_column(String(255))
+
+
+class Asset(Identified, db.Model):
+    """A fact: bytes that arrived, and what is known of them.
+
+    ``object_key`` is where the verified bytes lie (null until the verdict, and after they were removed).
+    ``charged_bytes`` is what the quota counts for it. ``claim_token`` and ``claim_until`` are the lease of the worker
+    that holds the row; ``attempts`` counts tries that were not a mere absence of some part; ``due_at`` is when the
+    sweep rings for it again.
+    """
+
+    __tablename__ = "assets"
+    TRANSITIONS: ClassVar[dict[AssetState, set[AssetState]]] = {
+        AssetState.PROCESSING: {AssetState.AVAILABLE, AssetState.QUARANTINED, AssetState.FAILED},
+        AssetState.AVAILABLE: {AssetState.DELETED, AssetState.QUARANTINED},
+        AssetState.QUARANTINED: {AssetState.PROCESSING},
+        AssetState.FAILED: {AssetState.DELETED},
+        AssetState.DELETED: {AssetState.AVAILABLE, AssetState.FAILED},
+    }
+    __table_args__ = (
+        in_workspace(),
+        UniqueConstraint("workspace_id", "id"),
+        ForeignKeyConstraint(["workspace_id", "library_id"], ["libraries.workspace_id", "libraries.id"]),
+        ForeignKeyConstraint(["workspace_id", "folder_id"], ["folders.workspace_id", "folders.id"]),
+        ForeignKeyConstraint(["workspace_id", "profile_id"], ["storage_profiles.workspace_id", "storage_profiles.id"]),
+        CheckConstraint("charged_bytes >= 0", name="charged"),
+        Index("ix_assets_listing", "workspace_id", "id", postgresql_where=text("state <> 'deleted'")),
+        Index("ix_assets_trash", "workspace_id", "id", postgresql_where=text("state = 'deleted'")),
+        Index("ix_assets_kind", "workspace_id", "kind", "id", postgresql_where=text("state <> 'deleted'")),
+        Index("ix_assets_state", "workspace_id", "state", "id"),
+        Index("ix_assets_sha256", "workspace_id", "sha256"),
+        Index("ix_assets_held", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
+        Index(
+            "ix_assets_due",
+            "due_at",
+            postgresql_where=text("state = 'processing' OR (state = 'available' AND previews = 'pending')"),
+        ),
+        Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
+    )
+
+    tenant_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    library_id: Mapped[UUID]
+    folder_id: Mapped[UUID | None]
+    profile_id: Mapped[UUID]
+    upload_id: Mapped[UUID] = mapped_column(unique=True)
+    created_by: Mapped[UUID]
+
+    file_name: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(20))
+    mime_type: Mapped[str] = mapped_column(String(100))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    staged_etag: Mapped[str] = mapped_column(String(100))
+    object_key: Mapped[str | None] = mapped_column(String(1024))
+    charged_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    state: Mapped[AssetState] = mapped_column(choice(AssetState, "state"), default=AssetState.PROCESSING)
+    state_before: Mapped[AssetState | None] = mapped_column(choice(AssetState, "state_before"))
+    reason_code: Mapped[str | None] = mapped_column(String(60))
+    reason_detail: Mapped[str | None] = mapped_column(Text)
+    waiting_for: Mapped[str | None] = mapped_column(String(60))
+
+    scan_result: Mapped[ScanResult] = mapped_column(choice(ScanResult, "scan_result"), default=ScanResult.PENDING)
+    scan_signature: Mapped[str | None] = mapped_column(String(300))
+    scan_engine: Mapped[str | None] = mapped_column(String(100))
+    scan_database: Mapped[str | None] = mapped_column(String(100))
+    scan_reason: Mapped[str | None] = mapped_column(String(60))
+    found_type: Mapped[str | None] = mapped_column(String(100))
+
+    previews: Mapped[PreviewState] = mapped_column(choice(PreviewState, "previews"), default=PreviewState.NONE)
+    previews_code: Mapped[str | None] = mapped_column(String(60))
+    previews_detail: Mapped[str | None] = mapped_column(Text)
+    placeholder: Mapped[str | None] = mapped_column(String(7))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+
+    last_opened_at: Mapped[datetime | None]
+    quarantined_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    deleted_by: Mapped[UUID | None]
+    purge_after: Mapped[datetime | None]
+
+    claim_token: Mapped[str | None] = mapped_column(String(32))
+    claim_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+
+
+class Variant(Identified, db.Model):
+    """A derived file: its key carries its content's hash, so it never changes."""
+
+    __tablename__ = "variants"
+    __table_args__ = (
+        in_workspace(),
+        ForeignKeyConstraint(["workspace_id", "asset_id"], ["assets.workspace_id", "assets.id"], ondelete="CASCADE"),
+        UniqueConstraint("asset_id", "name"),
+    )
+
+    tenant_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    asset_id: Mapped[UUID]
+    name: Mapped[str] = mapped_column(String(20))
+    object_key: Mapped[str] = mapped_column(String(1024))
+    mime_type: Mapped[str] = mapped_column(String(100))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int]
+    height: Mapped[int]

@@ -1,0 +1,141 @@
+"""The database session: tenant scope for row-level security, one transaction a command, what runs after the commit.
+
+A read runs in the session's own transaction, a command in ``with transaction(tenant_id):``. Row-level security
+compares each row's ``tenant_id`` with the setting ``app.tenant_id``, which is local to a transaction; it is set as
+the first statement of every transaction of a session that has entered a tenant, and sees nothing without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, cast
+from uuid import UUID
+
+from flask import has_app_context
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, text, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from uuid6 import uuid7
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Declarative base: every time is a ``timestamptz``, every constraint has a name."""
+
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING), type_annotation_map={datetime: DateTime(timezone=True)}
+    )
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): sorts by the time it was made."""
+    return UUID(int=uuid7().int)
+
+
+def now() -> datetime:
+    """The present moment in UTC."""
+    return datetime.now(UTC)
+
+
+class Identified:
+    """Mixin: a UUIDv7 primary key and the time of creation."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+def enter(tenant_id: UUID | None) -> None:
+    """From here on this session sees the rows of one tenant (or of none)."""
+    session = db.session()
+    if session.info.get("tenant_id") != tenant_id:
+        end_read()
+        session.info["tenant_id"] = tenant_id
+
+
+def end_read() -> None:
+    """End the transaction that reading began, so that no connection waits while we talk to the network."""
+    session = db.session()
+    if session.in_transaction():
+        if session.info.get("in_command"):
+            raise RuntimeError("a command's transaction is open")
+        session.commit()
+
+
+@contextmanager
+def transaction(tenant_id: UUID | None = None) -> Iterator[Session]:
+    """One command, one transaction; ``after_commit`` callbacks run once it is durable.
+
+    With ``tenant_id`` the session enters that tenant and stays there. Commands do not nest: helpers never commit.
+    """
+    session = db.session()
+    if session.info.get("in_command"):
+        raise RuntimeError("commands do not nest: call this outside the open transaction")
+    if tenant_id is not None:
+        enter(tenant_id)
+    end_read()
+    callbacks: list[Callable[[], None]] = []
+    session.info["in_command"], session.info["after_commit"] = True, callbacks
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["in_command"] = False
+    for callback in callbacks:
+        callback()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Run ``callback`` once the open command has committed; never when it rolls back."""
+    session = db.session()
+    if not session.info.get("in_command"):
+        raise RuntimeError("after_commit belongs inside a transaction")
+    session.info["after_commit"].append(callback)
+
+
+def assert_no_transaction() -> None:
+    """Called before the network is used: a transaction must not stay open meanwhile. A read is simply ended."""
+    if has_app_context():
+        end_read()
+
+
+@event.listens_for(Session, "after_begin")
+def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> None:
+    tenant_id = session.info.get("tenant_id")
+    if tenant_id is not None:
+        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})
+
+
+def choice(kind: type[StrEnum], name: str) -> Enum:
+    """A column type for a ``StrEnum``: text with a named CHECK, holding the values."""
+    return Enum(kind, name=name, native_enum=False, create_constraint=True, length=20, values_callable=_values)
+
+
+def _values(kind: type[StrEnum]) -> list[str]:
+    return [member.value for member in kind]
+
+
+def compare_and_set(model: Any, conditions: list[ColumnElement[bool]], to: StrEnum, **values: Any) -> bool:
+    """Move one row to state ``to`` where its present state allows it (``model.TRANSITIONS``); did a row change?
+
+    Two that race for one row: exactly one gets True. Belongs inside ``transaction``.
+    """
+    allowed = [state for state, targets in model.TRANSITIONS.items() if to in targets]
+    statement = update(model).where(model.state.in_(allowed), *conditions).values(state=to, **values)
+    result = db.session.execute(statement.execution_options(synchronize_session=False))
+    return bool(cast("CursorResult[Any]", result).rowcount)

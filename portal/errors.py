@@ -1,0 +1,67 @@
+"""The five kinds of refusal, each with a stable code, and the one table that maps them to HTTP.
+
+A ``Problem`` carries words for a person (``detail``) and facts for a program (``facts``), never a provider's text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Problem(Exception):
+    """A refusal that a person can act on. ``code`` is one of the contract's codes, ``facts`` go beside it in JSON."""
+
+    status = 500
+    title = "Something went wrong"
+    code = "internal"
+
+    def __init__(self, detail: str, *, code: str | None = None, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or type(self).code
+        self.facts = facts
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status (RFC 9110) for this code."""
+        return STATUS_BY_CODE.get(self.code, self.status)
+
+
+class NotFound(Problem):
+    """The thing does not exist, or not for this person: both look the same from outside."""
+
+    status, title, code = 404, "Not found", "not_found"
+
+
+class Forbidden(Problem):
+    """The person is known, the thing is theirs to see, but not to do this with."""
+
+    status, title, code = 403, "Not allowed", "forbidden"
+
+
+class Conflict(Problem):
+    """The thing is not in a state that allows this."""
+
+    status, title, code = 409, "Conflict", "conflict"
+
+
+class Invalid(Problem):
+    """The input can't be taken; ``field`` in the facts names which part."""
+
+    status, title, code = 422, "Invalid input", "invalid"
+
+
+class Unavailable(Problem):
+    """A part that this needs is away for now. The only kind that a job tries again, without burning an attempt."""
+
+    status, title, code = 503, "Temporarily unavailable", "unavailable"
+
+
+STATUS_BY_CODE = {
+    "bad_request": 400,
+    "unauthenticated": 401,
+    "file_too_large": 413,
+    "quota_exceeded": 413,
+    "unsupported_type": 415,
+    "rate_limited": 429,
+}

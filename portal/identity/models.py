@@ -1,0 +1,42 @@
+"""Tables of identity: people and their API tokens. Global: a person belongs to any number of tenants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from flask_security.core import UserMixin
+from sqlalchemy import ForeignKey, Index, String, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Identified, db
+
+
+class User(Identified, UserMixin, db.Model):
+    """One login. ``fs_uniquifier`` is what a session cookie names: change it and every session ends."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("uq_users_email_lower", func.lower(text("email")), unique=True),)
+
+    email: Mapped[str] = mapped_column(String(254))
+    name: Mapped[str] = mapped_column(String(200), default="")
+    password: Mapped[str | None] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+    is_operator: Mapped[bool] = mapped_column(default=False)
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+
+    roles: list[str] = []  # Flask-Security's roles are not used: rights come from memberships (portal.tenancy)
+
+
+class ApiToken(Identified, db.Model):
+    """A bearer token: only its SHA-256 is kept, ``hint`` are its first characters for recognition."""
+
+    __tablename__ = "api_tokens"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    hint: Mapped[str] = mapped_column(String(12))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]

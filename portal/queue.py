@@ -1,0 +1,61 @@
+"""The doorbell: the catalogue of every job, and ``ring``. The database's rows are the ledger, RQ only wakes a worker.
+
+A job takes only (tenant, workspace, id), as JSON. A bell that can't be rung (Valkey away, wiped, full) loses nothing:
+the sweep rings again for whatever stands in a state that is not final.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+import redis
+from flask import current_app
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of work: ``path`` is the dotted function, ``timeout`` in seconds."""
+
+    path: str
+    queue: str
+    timeout: int
+
+
+QUEUES = ("intake", "previews", "upkeep")
+CATALOGUE: dict[str, Job] = {
+    "take_in": Job("portal.assets.jobs.take_in", "intake", 3600),
+    "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
+    "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
+    "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
+}
+PATHS = frozenset(job.path for job in CATALOGUE.values())
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that gives up soon: a person who commits an upload must not wait for a doorbell."""
+    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=5, health_check_interval=30)
+
+
+def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
+    """Ask for ``job`` on one row. False when the bell could not be rung; the sweep will ring later."""
+    entry = CATALOGUE[job]
+    try:
+        Queue(entry.queue, connection=current_app.extensions["portal.redis"], serializer=JSONSerializer).enqueue(
+            entry.path,
+            str(tenant_id),
+            str(workspace_id),
+            str(target_id),
+            job_timeout=entry.timeout,
+            result_ttl=0,
+            failure_ttl=3600,
+        )
+    except redis.RedisError as error:
+        log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
+        return False
+    return True
