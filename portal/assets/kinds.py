@@ -1,0 +1,207 @@
+"""What may be uploaded: the default policy by kind, and the two checks that need no byte of the file.
+
+The table is the product's ("What may be uploaded"); MB is binary. The type that is signed for an upload is the one
+written here for the extension: what the client declares decides nothing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from portal.errors import Invalid
+
+MB = 1024 * 1024
+LONGEST_NAME = 255
+"""Characters (code points) of a file name: the width of its column."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One line of the policy: the extensions with the type that is signed for each, and the largest size in bytes."""
+
+    name: str
+    limit_bytes: int
+    types: Mapping[str, str]
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """In lower case, without the dot, in the order of the policy."""
+        return tuple(self.types)
+
+
+def _kind(name: str, limit_mb: int, types: dict[str, str]) -> Kind:
+    return Kind(name, limit_mb * MB, MappingProxyType(types))
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+
+POLICY: tuple[Kind, ...] = (
+    _kind(
+        "photo",
+        100,
+        {
+            "jpg": "image/jpeg",
+            "jpeg": "image/jpeg",
+            "png": "image/png",
+            "webp": "image/webp",
+            "gif": "image/gif",
+            "avif": "image/avif",
+            "tif": "image/tiff",
+            "tiff": "image/tiff",
+            "heic": "image/heic",
+            "heif": "image/heif",
+            "raw": "image/x-dcraw",
+            "cr2": "image/x-canon-cr2",
+            "nef": "image/x-nikon-nef",
+            "arw": "image/x-sony-arw",
+            "dng": "image/x-adobe-dng",
+        },
+    ),
+    _kind("vector", 10, {"svg": "image/svg+xml"}),
+    _kind(
+        "video",
+        500,
+        {
+            "mp4": "video/mp4",
+            "mov": "video/quicktime",
+            "avi": "video/x-msvideo",
+            "mkv": "video/x-matroska",
+            "webm": "video/webm",
+            "wmv": "video/x-ms-wmv",
+            "flv": "video/x-flv",
+        },
+    ),
+    _kind(
+        "document",
+        50,
+        {
+            "pdf": "application/pdf",
+            "doc": "application/msword",
+            "docx": _OFFICE + "wordprocessingml.document",
+            "xls": "application/vnd.ms-excel",
+            "xlsx": _OFFICE + "spreadsheetml.sheet",
+            "ppt": "application/vnd.ms-powerpoint",
+            "pptx": _OFFICE + "presentationml.presentation",
+            "txt": "text/plain",
+            "csv": "text/csv",
+            "md": "text/markdown",
+        },
+    ),
+    _kind(
+        "archive",
+        100,
+        {
+            "zip": "application/zip",
+            "tar": "application/x-tar",
+            "gz": "application/gzip",
+            "tgz": "application/gzip",
+            "rar": "application/vnd.rar",
+            "7z": "application/x-7z-compressed",
+        },
+    ),
+)
+
+_BY_EXTENSION = {extension: kind for kind in POLICY for extension in kind.extensions}
+
+# Characters that make a name look like another one: bidirectional embeddings, overrides and isolates, and invisible
+# ones that no keyboard types. Joiners stay allowed (emoji and Persian need them), and so do the plain direction marks.
+_DECEPTIVE = frozenset(
+    chr(point)
+    for first, last in ((0x202A, 0x202E), (0x2060, 0x206F), (0x200B, 0x200B), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB))
+    for point in range(first, last + 1)
+)
+
+
+def allowed_extensions() -> list[str]:
+    """Every extension that may be uploaded, in the order of the policy."""
+    return list(_BY_EXTENSION)
+
+
+def largest_limit_bytes() -> int:
+    """The largest file that the policy takes: what the scanner's own limits have to reach."""
+    return max(kind.limit_bytes for kind in POLICY)
+
+
+def extension_of(file_name: str) -> str:
+    """What follows the last dot, in lower case; empty when there is no dot or nothing before it (``.jpg``)."""
+    stem, dot, extension = file_name.strip().rpartition(".")
+    return extension.lower() if dot and stem.strip(" .") else ""
+
+
+def kind_for(file_name: str) -> Kind | None:
+    """The kind that the name's extension belongs to, or None when the policy does not take it."""
+    return _BY_EXTENSION.get(extension_of(file_name))
+
+
+def content_type_for(file_name: str) -> str | None:
+    """The type that is signed for an upload of this name, or None when the policy does not take it."""
+    kind = kind_for(file_name)
+    return kind.types[extension_of(file_name)] if kind else None
+
+
+def check_name(file_name: str) -> Kind:
+    """The kind of a file to be uploaded under this name.
+
+    Windows' reserved names (``CON.jpg``) are taken: keys are ours, and browsers rename them on saving.
+    Raises Invalid: ``invalid`` (field ``file_name``) for a name that can't be one, ``unsupported_type`` with
+    ``allowed`` for an extension outside the policy.
+    """
+    complaint = _complaint_about(file_name)
+    if complaint:
+        raise Invalid(complaint, field="file_name")
+    kind = kind_for(file_name)
+    if kind is None:
+        raise _unsupported(extension_of(file_name))
+    return kind
+
+
+def check_size(kind: Kind, size_bytes: int) -> None:
+    """Raises Invalid for an empty file, and ``file_too_large`` with ``limit_bytes`` above the kind's limit."""
+    if size_bytes <= 0:
+        raise Invalid("The file is empty. Choose a file that has content.", field="size_bytes")
+    if size_bytes > kind.limit_bytes:
+        raise Invalid(
+            f"The file is too large: a {kind.name} may have up to {in_words(kind.limit_bytes)}.",
+            code="file_too_large",
+            field="size_bytes",
+            limit_bytes=kind.limit_bytes,
+        )
+
+
+def in_words(size_bytes: int) -> str:
+    """A limit for people: ``100 MB``, ``5 GB`` (binary units, at most one decimal)."""
+    for unit, name in ((1024 * MB, "GB"), (MB, "MB"), (1024, "KB")):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{size_bytes} bytes"
+
+
+def _complaint_about(file_name: str) -> str | None:
+    if not file_name.strip():
+        return "The file has no name. Give it one, with an extension such as .jpg."
+    if len(file_name) > LONGEST_NAME:
+        return f"The file name has {len(file_name)} characters; at most {LONGEST_NAME} are possible. Shorten it."
+    if "/" in file_name or "\\" in file_name:
+        return "A file name can't contain / or \\. Send the name alone, without its folder."
+    if not file_name.strip(" ."):
+        return "A file name can't consist of dots alone."
+    if any(character in _DECEPTIVE for character in file_name):
+        return "The file name contains invisible characters that make it look like another name. Rename the file."
+    # Cc controls, Cs lone surrogates (no database takes them), Zl and Zp line breaks
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in file_name):
+        return "The file name contains control characters. Rename the file."
+    return None
+
+
+def _unsupported(extension: str) -> Invalid:
+    what = f"Files of type .{extension[:20]}" if extension else "Files without an extension"
+    allowed = allowed_extensions()
+    return Invalid(
+        f"{what} can't be uploaded. Possible are: {', '.join(allowed)}.",
+        code="unsupported_type",
+        field="file_name",
+        allowed=allowed,
+    )
