@@ -108,6 +108,11 @@ class Asset(Identified, db.Model):
             "due_at",
             postgresql_where=text("state = 'processing' OR (state = 'available' AND previews = 'pending')"),
         ),
+        Index(
+            "ix_assets_unscanned",
+            "due_at",
+            postgresql_where=text("state = 'available' AND scan_result = 'not_scanned'"),
+        ),
         Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
     )
 

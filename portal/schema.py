@@ -1,0 +1,39 @@
+"""Bringing the database to this release: Alembic's revisions, run as the owner of the tables."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import make_url
+
+from portal.settings import Settings, SettingsError
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+ROOMS_WITH_TABLES = ("identity", "tenancy", "storage", "quotas", "assets", "uploads", "delivery")
+
+
+def import_models() -> None:
+    """Load every table into the one metadata."""
+    import_module("portal.audit")
+    for room in ROOMS_WITH_TABLES:
+        import_module(f"portal.{room}.models")
+
+
+def alembic_config(owner_url: str, application_role: str) -> Config:
+    """Alembic's configuration, built rather than read: addresses hold passwords and stay out of files."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = owner_url
+    config.attributes["application_role"] = application_role
+    return config
+
+
+def upgrade(settings: Settings) -> None:
+    """Run what is missing. Raises ``SettingsError`` without ``PORTAL_MIGRATION_DATABASE_URL``."""
+    if settings.migration_database_url is None:
+        raise SettingsError(["PORTAL_MIGRATION_DATABASE_URL is missing (set it, or PORTAL_MIGRATION_DATABASE_URL_FILE)"])
+    role = make_url(settings.database_url).username or ""
+    command.upgrade(alembic_config(settings.migration_database_url, role), "head")
