@@ -1,0 +1,156 @@
+"""The embedded virus scanner: clamd where ClamAV is installed and has signatures, and the program that renews them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from portal.embedded.accounts import Account, scanner_account
+from portal.embedded.folder import DataFolder, free_socket
+from portal.embedded.service import Service
+
+SIGNATURES = Path("/var/lib/clamav")
+INSTALL = "apt-get install clamav-daemon clamav-freshclam && freshclam"
+# ClamAV can't look into files of 2 GiB and more (its man page clamd.conf(5)); everything that may be uploaded is smaller.
+LARGEST = "2047M"
+_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def program(name: str) -> str | None:
+    """Where a program of ClamAV is installed; Debian keeps the daemon outside an ordinary user's PATH."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_PATH}")
+
+
+def has_signatures(folder: Path) -> bool:
+    """Whether the folder holds anything that clamd can load; it refuses to start without."""
+    try:
+        return any(entry.suffix in (".cvd", ".cld", ".cud", ".ndb", ".hdb", ".hsb", ".ldb") for entry in folder.iterdir())
+    except OSError:
+        return False
+
+
+def what_is_missing(test_database: Path | None) -> str | None:
+    """One sentence with the command that adds it, or None when files can be scanned."""
+    if program("clamd") is None:
+        return f"Files are not scanned: ClamAV is not installed. To add it, run: {INSTALL}"
+    if not has_signatures(test_database or SIGNATURES):
+        return f"Files are not scanned: ClamAV has no signatures in {test_database or SIGNATURES}. To get them, run: freshclam"
+    return None
+
+
+class Clamd(Service):
+    """The daemon on a private socket, with limits that take the largest allowed upload."""
+
+    stop_seconds = 20.0  # it finishes the scan at hand
+
+    def __init__(self, folder: DataFolder, test_database: Path | None = None, *, image_hashes: bool = False) -> None:
+        super().__init__("clamd", folder)
+        self.account = scanner_account()
+        self.home = folder.home("clamav", self.account)
+        self.socket = folder.socket(self.home, "clamd.sock")
+        self.test_database = test_database
+        self.image_hashes = image_hashes
+
+    @property
+    def url(self) -> str:
+        """The value of PORTAL_SCANNER_URL."""
+        return f"unix://{self.socket}"
+
+    def prepare(self) -> None:
+        """Write the configuration, copy a test database to where the daemon's user can read it, free the socket."""
+        database = SIGNATURES
+        if self.test_database is not None:
+            database = self.home / "test-database"
+            shutil.copytree(self.test_database, database, dirs_exist_ok=True)
+        temporary = self.home / "tmp"
+        temporary.mkdir(exist_ok=True)
+        self._configuration.write_text("\n".join(self._settings(database, temporary)) + "\n", encoding="utf-8")
+        if self.account:
+            self.account.own(self.home)
+        free_socket(self.socket)
+
+    def command(self) -> list[str]:
+        """The daemon in the foreground."""
+        return [program("clamd") or "clamd", "--foreground", f"--config-file={self._configuration}"]
+
+    def working_folder(self) -> Path:
+        """Its own folder."""
+        return self.home
+
+    def ready(self) -> bool:
+        """Whether it answers; with the public signatures it loads for ten seconds and more before it does."""
+        if not self.running():
+            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(str(self.socket))
+                probe.sendall(b"zPING\0")
+                return probe.recv(16).startswith(b"PONG")
+            except OSError:
+                return False
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home / "clamd.conf"
+
+    def _settings(self, database: Path, temporary: Path) -> list[str]:
+        return [
+            f"LocalSocket {self.socket}",
+            "LocalSocketMode 600",
+            "FixStaleSocket yes",
+            f"DatabaseDirectory {database}",
+            f"TemporaryDirectory {temporary}",
+            "LogTime yes",
+            f"StreamMaxLength {LARGEST}",
+            f"MaxFileSize {LARGEST}",
+            f"MaxScanSize {LARGEST}",
+            # Milliseconds. What takes longer counts as not scanned, like everything that exceeds a limit.
+            "MaxScanTime 900000",
+            # Without this a file above a limit is answered "OK" although nobody looked into it.
+            "AlertExceedsMax yes",
+            # Picture fingerprints recognise the images of phishing mails and make photos 5 to 9 times slower to scan.
+            f"ScanImageFuzzyHash {'yes' if self.image_hashes else 'no'}",
+        ]
+
+
+class Freshclam(Service):
+    """Keeps the signatures fresh. It may fail (no network, no rights) without harm to anything else."""
+
+    def __init__(self, folder: DataFolder, clamd: Clamd) -> None:
+        super().__init__("freshclam", folder)
+        self.clamd = clamd
+        self.account: Account | None = clamd.account
+        self.home = clamd.home
+
+    def prepare(self) -> None:
+        """Write its configuration: twelve looks a day, and a word to the daemon after each change."""
+        self._configuration.write_text(
+            "\n".join(
+                [
+                    f"DatabaseDirectory {SIGNATURES}",
+                    "DatabaseMirror database.clamav.net",
+                    "Checks 12",
+                    f"NotifyClamd {self.home / 'clamd.conf'}",
+                    *([f"DatabaseOwner {self.account.name}"] if self.account else []),
+                ]
+            )
+            + "\n",
+            encoding="utf-8",
+        )
+        if self.account:
+            self.account.own(self._configuration)
+
+    def command(self) -> list[str]:
+        """The program as a daemon in the foreground."""
+        return [program("freshclam") or "freshclam", "--daemon", "--foreground", f"--config-file={self._configuration}"]
+
+    def working_folder(self) -> Path:
+        """The scanner's folder."""
+        return self.home
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home / "freshclam.conf"

@@ -1,0 +1,7 @@
+"""The one kind of refusal of the embedded stack."""
+
+from __future__ import annotations
+
+
+class StackError(Exception):
+    """The stack can't run. The text says what happened and what to do; it is shown as it is, without a traceback."""

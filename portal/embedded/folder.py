@@ -1,0 +1,131 @@
+"""The data folder: where everything of one embedded stack lives, and who may enter it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from portal.embedded.accounts import Account
+from portal.embedded.faults import StackError
+
+# Where an engine with its own system user keeps its files when that user can't enter the data folder.
+ELSEWHERE = Path("/var/lib/stowage")
+SOCKET_PATH_LIMIT = 107  # bytes; sun_path of unix(7) less its closing zero
+
+
+class DataFolder:
+    """Paths below one data folder. ``open`` makes it; all of its files are for its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.run = self.path / "run"
+        self.log = self.path / "log"
+        self.state = self.run / "state.json"
+        self.notes: list[str] = []
+        self._lock: int | None = None
+        self._short_run: Path | None = None
+
+    def open(self) -> None:
+        """Make the folders. Raises ``StackError`` that names the folder that can't be written."""
+        try:
+            # Passable, not listable: root's engines step down to their own users, who must get to their own folders.
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o711)
+            for folder in (self.run, self.log):
+                folder.mkdir(exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise StackError(_unwritable(self.path, error)) from None
+
+    def lock(self) -> None:
+        """Hold the folder until this process ends, however it ends. Raises ``StackError`` when another holds it."""
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise StackError(
+                f"Stowage is already running in {self.path}. Stop it first (Ctrl-C where it runs), "
+                "or choose another folder and port: PORTAL_DATA_DIR=… PORTAL_PORT=…"
+            ) from None
+        self._lock = handle
+
+    def unlock(self) -> None:
+        """Let go of the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def home(self, engine: str, account: Account | None) -> Path:
+        """The folder of one engine, owned by its user; outside the data folder when that user can't get there."""
+        home = self.path / engine
+        barrier = account.barrier(self.path) if account else None
+        if account and barrier:
+            home = self.elsewhere() / engine
+            self.notes.append(
+                f"{engine} keeps its files in {home}: its user '{account.name}' can't enter {barrier}. "
+                f"To keep them in the data folder, run: chmod o+x {barrier}"
+            )
+        home.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if account and home.stat().st_uid != account.uid:
+            account.own(home)
+        home.chmod(0o700)
+        return home
+
+    def elsewhere(self) -> Path:
+        """The folder that stands in for this one where an engine's user can't enter."""
+        return ELSEWHERE / hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:12]
+
+    def socket(self, home: Path, name: str) -> Path:
+        """A path for a unix socket: inside ``home``, or in a short private folder when that is too long."""
+        path = home / name
+        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+            return path
+        owner = home.stat()
+        short = Path(tempfile.gettempdir()) / f"stowage-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}"
+        short.mkdir(mode=0o700, exist_ok=True)
+        if short.stat().st_uid not in (owner.st_uid, os.geteuid()):
+            raise StackError(f"{short} belongs to someone else. Remove it, or choose a shorter PORTAL_DATA_DIR.")
+        os.chown(short, owner.st_uid, owner.st_gid)
+        self._short_run = short
+        return short / name
+
+    def remove(self) -> None:
+        """Delete everything of this stack, wherever it lies (for tests)."""
+        for path in (self.path, self.elsewhere(), self._short_run):
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def write_private(path: Path, content: Any) -> None:
+    """Write JSON that only the owner can read, whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+    partial.replace(path)
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    advice = "Choose another with PORTAL_DATA_DIR=/path/to/folder, or make it writable."
+    if error.errno == errno.ENOSPC:
+        return f"The disk of the data folder {path} is full. Free some space, or choose another: PORTAL_DATA_DIR=/path/to/folder"
+    reason = (error.strerror or str(error)).lower()
+    return f"The data folder {path} can't be written ({reason}). {advice}"
+
+
+def free_socket(path: Path) -> None:
+    """Remove a socket file that nobody listens on any more."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)

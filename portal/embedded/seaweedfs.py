@@ -1,0 +1,111 @@
+"""The embedded object store: SeaweedFS in one process, with an identity of its own, on loopback ports."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from pathlib import Path
+
+from portal.embedded.faults import StackError
+from portal.embedded.folder import DataFolder, write_private
+from portal.embedded.ports import HOST, Ports
+from portal.embedded.secret import Secrets
+from portal.embedded.service import Service
+
+BUCKET = "stowage"
+_PORTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "admin", "admin.grpc")
+
+
+class SeaweedFS(Service):
+    """``weed mini`` with every flag given at every start: it would remember those of an earlier one."""
+
+    def __init__(self, folder: DataFolder, secrets: Secrets, ports: Ports, origin: str) -> None:
+        super().__init__("seaweedfs", folder)
+        self.secrets = secrets
+        self.origin = origin
+        self.ports = {name: ports.port(name) for name in _PORTS}
+        self.home = folder.home("seaweedfs", None)
+        self.data = self.home / "data"
+
+    @property
+    def endpoint(self) -> str:
+        """The address of its S3 API."""
+        return f"http://{HOST}:{self.ports['s3']}"
+
+    def prepare(self) -> None:
+        """Write the one identity; drop the options it remembers from the last start."""
+        self.data.mkdir(exist_ok=True)
+        (self.data / "mini.options").unlink(missing_ok=True)
+        credentials = {"accessKey": self.secrets.s3_access_key_id, "secretKey": self.secrets.s3_secret_access_key}
+        actions = ["Admin", "Read", "List", "Tagging", "Write"]
+        identity = {"name": "stowage", "credentials": [credentials], "actions": actions}
+        write_private(self._identities, {"identities": [identity]})
+
+    def command(self) -> list[str]:
+        """Loopback everywhere: the filer's port serves every object without a login."""
+        flags: dict[str, object] = {
+            "dir": self.data,
+            "ip": HOST,
+            "ip.bind": HOST,
+            "s3.port": self.ports["s3"],
+            "s3.port.grpc": self.ports["s3.grpc"],
+            "s3.config": self._identities,
+            "s3.iam": "false",
+            "s3.autoCreateBucket": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.allowedOrigins": self.origin,
+            "master.port": self.ports["master"],
+            "master.port.grpc": self.ports["master.grpc"],
+            "master.telemetry": "false",
+            "volume.port": self.ports["volume"],
+            "volume.port.grpc": self.ports["volume.grpc"],
+            "filer.port": self.ports["filer"],
+            "filer.port.grpc": self.ports["filer.grpc"],
+            "filer.allowedOrigins": self.origin,
+            "admin.port": self.ports["admin"],
+            "admin.port.grpc": self.ports["admin.grpc"],
+            "admin.ui": "false",
+            "webdav": "false",
+        }
+        return [str(_program()), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]
+
+    def environment(self) -> dict[str, str]:
+        """It looks for more settings in the home folder: it finds its own."""
+        return {**super().environment(), "HOME": str(self.home)}
+
+    def working_folder(self) -> Path:
+        """Its own folder."""
+        return self.home
+
+    def stop(self) -> None:
+        """Stop it, and remove the sockets that it leaves in /tmp under fixed names."""
+        super().stop()
+        for port in self.ports.values():
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its choice, not ours
+                socket.unlink(missing_ok=True)
+
+    def ready(self) -> bool:
+        """Whether the S3 gateway answers; it is the last part that starts."""
+        if not self.running():
+            return False
+        connection = http.client.HTTPConnection(HOST, self.ports["s3"], timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    @property
+    def _identities(self) -> Path:
+        return self.home / "s3.json"
+
+
+def _program() -> Path:
+    """The program that the wheel puts beside the interpreter."""
+    program = Path(sys.prefix) / "bin" / "weed"
+    if not program.exists():
+        raise StackError("SeaweedFS is not installed. Run: pip install --require-hashes -r requirements.txt")
+    return program

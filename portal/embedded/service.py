@@ -1,0 +1,205 @@
+"""One long-lived child process: how it is started, asked whether it is ready, and stopped without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from portal.embedded.accounts import Account
+from portal.embedded.faults import StackError
+from portal.embedded.folder import DataFolder, write_private
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LOG_LIMIT = 10 * 1024 * 1024  # bytes of an engine's log that are kept from earlier starts
+_libc = ctypes.CDLL(None)
+
+
+class Service:
+    """A child process in its own session. Engines and the Procfile's processes are services."""
+
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    account: Account | None = None
+
+    def __init__(self, name: str, folder: DataFolder) -> None:
+        self.name = name
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    # What a service says about itself.
+
+    def prepare(self) -> None:
+        """What must be true before each start: configuration written, leftovers of a crash removed."""
+
+    def command(self) -> list[str]:
+        """Program and arguments. Secrets do not belong here: everyone can read them."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """Only what a program needs: the caller's credentials and proxies are no business of an engine."""
+        return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
+
+    def working_folder(self) -> Path:
+        """Where the process runs."""
+        return self.folder.path
+
+    def ready(self) -> bool:
+        """Whether it does its work by now; asked again and again, so it answers at once."""
+        return self.running()
+
+    def output(self) -> IO[bytes] | None:
+        """Where its words go: a log file, or None for our own terminal."""
+        path = self.log_file
+        if path.exists() and path.stat().st_size > _LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+    # What is the same for all of them.
+
+    @property
+    def log_file(self) -> Path:
+        """Its log, when it does not write to our terminal."""
+        return self.folder.log / f"{self.name}.log"
+
+    @property
+    def pid_file(self) -> Path:
+        """Its process id and start time, for whoever starts the stack after we were killed."""
+        return self.folder.run / f"{self.name}.json"
+
+    def start(self) -> None:
+        """Start the process; call it from the main thread. Raises ``StackError`` when the program can't be run."""
+        self.prepare()
+        out = self.output()
+        try:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.working_folder(),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT if out else None,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(self.stop_signal),  # noqa: PLW1509 - the supervisor has one thread
+                **as_user(self.account),
+            )
+        except OSError as error:
+            raise StackError(f"{self.name} can't be started: {error.strerror or error}") from None
+        finally:
+            if out:
+                out.close()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            started = psutil.Process(self.process.pid).create_time()
+            write_private(self.pid_file, {"pid": self.process.pid, "started": started})
+
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def wait_until_ready(self, seconds: float = 30.0) -> None:
+        """Block until it is ready. Raises ``StackError`` with the end of its log when it dies or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not self.ready():
+            if not self.running():
+                raise StackError(f"{self.name} stopped while starting.\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{self.name} was not ready after {seconds:.0f} s.\n{self.log_tail()}")
+            time.sleep(0.02)
+
+    def restart(self, seconds: float = 30.0) -> None:
+        """Start it again and wait until it is ready."""
+        self.start()
+        self.wait_until_ready(seconds)
+
+    def log_tail(self, lines: int = 12) -> str:
+        """The end of its log, for a person."""
+        try:
+            text = self.log_file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return f"The end of {self.log_file}:\n" + "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+    def ask_to_stop(self) -> None:
+        """Send the polite signal and return at once."""
+        if self.process is not None and self.running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, self.stop_signal)
+
+    def stop(self) -> None:
+        """Ask it to stop, wait, then kill what is left of it; returns when nothing is."""
+        if self.process is not None:
+            family = family_of(self.process.pid)
+            self.ask_to_stop()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(self.stop_seconds)
+            end(family)
+            self.process.wait()
+        self.process = None
+        self.pid_file.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """kill -9 of the process alone, as a crash would do it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    """A process and all that descends from it, as far as they live."""
+    try:
+        head = psutil.Process(pid)
+        return [head, *head.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end(family: list[psutil.Process], patience: float = 2.0) -> None:
+    """Wait a moment for processes that are already ending, then kill them."""
+    _, alive = psutil.wait_procs(family[1:], timeout=patience)
+    for process in [*family[:1], *alive]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 10.0) -> bool:
+    """Stop the process that a killed stack left behind, if the file still names it; True when there was one."""
+    try:
+        noted = json.loads(pid_file.read_text(encoding="utf-8"))
+        head = psutil.Process(int(noted["pid"]))
+        # A number alone may belong to a stranger by now; number and start time may not.
+        if abs(head.create_time() - float(noted["started"])) > 1.0:
+            raise psutil.NoSuchProcess(head.pid)
+    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
+        pid_file.unlink(missing_ok=True)
+        return False
+    family = family_of(head.pid)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        head.send_signal(polite)
+    psutil.wait_procs([head], timeout=patience)
+    end(family)
+    psutil.wait_procs(family, timeout=patience)
+    pid_file.unlink(missing_ok=True)
+    return True
+
+
+def _die_with_parent(polite: signal.Signals) -> Callable[[], None]:
+    """Runs in the child before the program: it gets the polite signal when we die, even by kill -9."""
+
+    def ask_the_kernel() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(polite), 0, 0, 0)
+
+    return ask_the_kernel
+
+
+def as_user(account: Account | None) -> dict[str, Any]:
+    """The arguments of ``subprocess`` that start a program as this account."""
+    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
