@@ -1,0 +1,94 @@
+"""Where a bucket is and what a store says of an object. Plain values, no network."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from portal.errors import Invalid
+from portal.storage import keys
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST_LABEL = re.compile(r"[a-z0-9-]+")  # a bucket whose name fits in front of a host and its certificate
+
+
+@dataclass(frozen=True)
+class Location:
+    """One bucket, as servers reach it (``endpoint``; None: AWS) and as browsers do (``public_endpoint``; None: same).
+
+    ``addressing_style`` is ``path``, ``virtual`` or ``auto`` (virtual on AWS, else path).
+    """
+
+    endpoint: str | None
+    public_endpoint: str | None
+    region: str
+    bucket: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    key_prefix: str = ""
+    addressing_style: str = "path"
+
+    def __post_init__(self) -> None:
+        if len(self.key_prefix.encode()) > keys.PREFIX_LIMIT:
+            raise Invalid(f"The prefix may be at most {keys.PREFIX_LIMIT} bytes long.", field="key_prefix")
+
+    @property
+    def style(self) -> str:
+        """``path`` or ``virtual``: ``auto`` decided."""
+        if self.addressing_style != "auto":
+            return self.addressing_style
+        return "virtual" if self.endpoint is None and _HOST_LABEL.fullmatch(self.bucket) else "path"
+
+    def full_key(self, key: str) -> str:
+        """``key`` as it stands in the bucket, behind the profile's prefix."""
+        prefix = self.key_prefix.strip("/")
+        return f"{prefix}/{key}" if prefix else key
+
+    def own_key(self, full_key: str) -> str:
+        """The reverse of ``full_key``."""
+        return full_key.removeprefix(self.full_key(""))
+
+    def address(self, *, public: bool) -> str:
+        """The bucket's own URL without a final slash, for browsers or for servers."""
+        parts = urlsplit((public and self.public_endpoint) or self.endpoint or amazon(self.region))
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        if parts.port and parts.port != _DEFAULT_PORTS.get(parts.scheme):
+            host = f"{host}:{parts.port}"
+        path = parts.path.rstrip("/")
+        if self.style == "virtual":
+            return f"{parts.scheme}://{self.bucket}.{host}{path}"
+        return f"{parts.scheme}://{host}{path}/{self.bucket}"
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What the store says of an object. ``etag`` is bare of quotes; ``sha256`` (hex) only where the store checked it."""
+
+    size: int
+    etag: str
+    content_type: str | None
+    sha256: str | None
+    last_modified: datetime
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> ObjectFacts:
+        """From a store's answer to HeadObject."""
+        # A composite checksum, of a multipart upload, ends in "-N": it is no SHA-256 of the content.
+        checksum = answer.get("ChecksumSHA256") or "-"
+        return cls(
+            size=answer["ContentLength"],
+            etag=answer.get("ETag", "").strip('"'),
+            content_type=answer.get("ContentType"),
+            sha256=None if "-" in checksum else base64.b64decode(checksum).hex(),
+            last_modified=answer["LastModified"],
+        )
+
+
+def amazon(region: str) -> str:
+    """AWS's own endpoint for a region."""
+    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")

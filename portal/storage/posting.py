@@ -1,0 +1,45 @@
+"""Does a store take form uploads? Asked by sending one, as a browser would. Speaks HTTP only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+
+from portal.storage.location import Location
+from portal.storage.refusals import unavailable
+from portal.storage.signing import Presigner, SignedRequest
+
+CONTENT = b"stowage"
+TIMEOUT = Timeout(connect=3, read=20)  # seconds
+PASSING = (429, 500, 502, 503, 504)  # what says nothing of forms: ask again later
+
+
+def accepts_post(location: Location, key: str, exists: Callable[[str], bool]) -> bool:
+    """Send a tiny form for ``key`` to the browsers' address, or to the servers' when no store answers there.
+
+    True when the object is there afterwards. Raises ``Unavailable`` when no store answers, or only a passing fault.
+    """
+    for public in (True, False):
+        form = Presigner(location, public=public).presign_post(
+            key, content_type="text/plain", size=len(CONTENT), expires_in=300
+        )
+        status = _status_of(form)
+        if status in PASSING:
+            raise unavailable()
+        if status is not None:
+            return exists(key)  # a refused form is asked, too: a refused access key shows here, as what it is
+    raise unavailable()
+
+
+def _status_of(form: SignedRequest) -> int | None:
+    # What is neither success nor S3's own error document is no store's answer: seen from a server, the browsers'
+    # "localhost" can be another program.
+    fields: dict[str, str | tuple[str, bytes, str]] = {**form.fields, "file": ("probe.txt", CONTENT, "text/plain")}
+    try:
+        with PoolManager(timeout=TIMEOUT, retries=False) as http:
+            answer = http.request("POST", form.url, fields=fields)
+    except HTTPError:
+        return None
+    return answer.status if answer.status < 300 or b"<Error>" in answer.data else None

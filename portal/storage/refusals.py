@@ -1,0 +1,61 @@
+"""A store's error codes in our words. The one table; the provider's own text goes nowhere."""
+
+from __future__ import annotations
+
+from portal.errors import Conflict, NotFound, Problem, Unavailable
+
+AWAY = "The file store can't be reached right now. Nothing is lost; try again in a moment."
+_REFUSED = "The file store refused our key. An administrator should check the access key, its secret and its rights."
+_NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
+_ELSEWHERE = "The bucket lives in another region. An administrator should correct the region or the endpoint."
+_CLOCK = "The clocks of this server and of the file store differ too much. An administrator should set the clock."
+_BUSY = "The file store is busy right now. Nothing is lost; try again in a moment."
+_FULL = "The file store is full. An administrator should make room."
+_CANNOT = "The file store can't do what was asked. An administrator should look at the log."
+_FAULT = "The file store answered with an error. Nothing is lost; try again in a moment."
+
+_WORDS = {
+    "NoSuchBucket": _NO_BUCKET,
+    "InvalidBucketName": _NO_BUCKET,
+    "PermanentRedirect": _ELSEWHERE,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
+    "IllegalLocationConstraintException": _ELSEWHERE,
+    "RequestTimeTooSkewed": _CLOCK,
+    "SlowDown": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "RequestTimeout": _BUSY,
+    "XMinioStorageFull": _FULL,
+    "QuotaExceeded": _FULL,
+    "NotImplemented": _CANNOT,
+    "NoSuchUpload": _FAULT,
+}
+_WORDS_BY_STATUS = {
+    301: _ELSEWHERE,
+    307: _ELSEWHERE,
+    401: _REFUSED,
+    403: _REFUSED,
+    501: _CANNOT,
+    503: _BUSY,
+    507: _FULL,
+}
+
+
+def unavailable(detail: str = AWAY) -> Unavailable:
+    """The store is away, or not as it should be."""
+    return Unavailable(detail, code="storage_unavailable")
+
+
+def changed() -> Conflict:
+    """The object is not the one that was verified."""
+    return Conflict("The file changed after it was checked. Upload it again.", code="changed")
+
+
+def problem_for(code: str, status: int) -> Problem:
+    """The refusal for a store's error ``code`` (S3's, or a bare number where an answer had no body) and its status."""
+    if code in _WORDS:
+        return unavailable(_WORDS[code])
+    if code == "NoSuchKey" or status == 404:
+        return NotFound("The file is not in the store.")
+    if code == "PreconditionFailed" or status == 412:
+        return changed()
+    return unavailable(_WORDS_BY_STATUS.get(status, _FAULT))
