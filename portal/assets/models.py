@@ -102,6 +102,13 @@ class Asset(Identified, db.Model):
         Index("ix_assets_kind", "workspace_id", "kind", "id", postgresql_where=text("state <> 'deleted'")),
         Index("ix_assets_state", "workspace_id", "state", "id"),
         Index("ix_assets_sha256", "workspace_id", "sha256"),
+        Index(
+            "ix_assets_name",
+            "workspace_id",
+            "file_name",
+            postgresql_using="gin",
+            postgresql_ops={"file_name": "gin_trgm_ops"},
+        ),
         Index("ix_assets_held", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
         Index(
             "ix_assets_due",

@@ -1,0 +1,126 @@
+"""Libraries and their folder trees: where in a workspace an asset lies. Folders are rows, never key prefixes."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from portal.assets.models import Folder, Library
+from portal.db import db, new_id, now
+from portal.errors import Conflict, Invalid, NotFound
+
+DEFAULT_NAME = "Files"
+LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
+LONGEST_FOLDER_NAME = 255
+
+
+def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) -> Library:
+    """Add a library; belongs inside the caller's transaction.
+
+    Raises ``Invalid`` for a name that can't be one, ``Conflict`` when the workspace has one of this name.
+    """
+    library = _insert(
+        Library,
+        tenant_id=tenant_id,
+        workspace_id=workspace_id,
+        name=_checked(name, LONGEST_LIBRARY_NAME),
+    )
+    if library is None:
+        raise Conflict(f"This workspace has a library named {name.strip()} already. Choose another name.", field="name")
+    return library
+
+
+def open_folder(tenant_id: UUID, library: Library, parent_id: UUID | None, name: str) -> Folder:
+    """Add a folder to a library (``parent_id`` None: at its top); belongs inside the caller's transaction.
+
+    Raises ``NotFound`` when the parent is not a folder of this library, ``Invalid`` and ``Conflict`` as libraries do.
+    """
+    if parent_id is not None and find_folder(library.workspace_id, parent_id).library_id != library.id:
+        raise NotFound("There is no such folder in this library.")
+    folder = _insert(
+        Folder,
+        tenant_id=tenant_id,
+        workspace_id=library.workspace_id,
+        library_id=library.id,
+        parent_id=parent_id,
+        name=_checked(name, LONGEST_FOLDER_NAME),
+    )
+    if folder is None:
+        raise Conflict(f"There is a folder named {name.strip()} here already. Choose another name.", field="name")
+    return folder
+
+
+def find_library(workspace_id: UUID, library_id: UUID) -> Library:
+    """One library of this workspace. Raises ``NotFound``."""
+    library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id, id=library_id))
+    if library is None:
+        raise NotFound("There is no such library in this workspace.")
+    return library
+
+
+def default_library(workspace_id: UUID) -> Library:
+    """Where a file goes when nobody says: the oldest library, which every workspace has from the start."""
+    library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(1))
+    if library is None:
+        raise NotFound("This workspace has no library.")
+    return library
+
+
+def find_folder(workspace_id: UUID, folder_id: UUID) -> Folder:
+    """One folder of this workspace. Raises ``NotFound``."""
+    folder = db.session.scalar(select(Folder).filter_by(workspace_id=workspace_id, id=folder_id))
+    if folder is None:
+        raise NotFound("There is no such folder in this workspace.")
+    return folder
+
+
+def list_libraries(workspace_id: UUID, *, after: UUID | None = None, limit: int = 100) -> list[Library]:
+    """Libraries in the order they were made, at most ``limit``, those after the id ``after``."""
+    statement = select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(limit)
+    if after is not None:
+        statement = statement.where(Library.id > after)
+    return list(db.session.scalars(statement))
+
+
+def list_folders(
+    workspace_id: UUID, library_id: UUID, parent_id: UUID | None = None, *, after: UUID | None = None, limit: int = 100
+) -> list[Folder]:
+    """The folders directly below ``parent_id`` (None: at the library's top), paged as libraries are."""
+    statement = select(Folder).filter_by(workspace_id=workspace_id, library_id=library_id, parent_id=parent_id)
+    if after is not None:
+        statement = statement.where(Folder.id > after)
+    return list(db.session.scalars(statement.order_by(Folder.id).limit(limit)))
+
+
+def path_of(folder: Folder) -> list[Folder]:
+    """The folders from the library's top down to this one, itself included: one statement whatever the depth."""
+    up = select(Folder.id, Folder.parent_id).where(Folder.id == folder.id).cte("up", recursive=True)
+    up = up.union_all(select(Folder.id, Folder.parent_id).join(up, Folder.id == up.c.parent_id))
+    rows = {row.id: row for row in db.session.scalars(select(Folder).where(Folder.id.in_(select(up.c.id))))}
+    path: list[Folder] = []
+    here: UUID | None = folder.id
+    while here is not None:
+        path.insert(0, rows[here])
+        here = rows[here].parent_id
+    return path
+
+
+def _insert(model: Any, **values: Any) -> Any:
+    """The new row, or None when a unique constraint has its place taken; leaves the transaction usable."""
+    statement = insert(model).values(id=new_id(), created_at=now(), **values).on_conflict_do_nothing().returning(model)
+    return db.session.scalar(statement)
+
+
+def _checked(name: str, longest: int) -> str:
+    name = name.strip()
+    if not name:
+        raise Invalid("Give it a name.", field="name")
+    if len(name) > longest:
+        raise Invalid(f"The name has {len(name)} characters; at most {longest} are possible.", field="name")
+    if "/" in name or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise Invalid("The name can't contain / or control characters.", field="name")
+    return name
