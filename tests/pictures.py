@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from PIL.TiffImagePlugin import IFDRational
 
 from tests.profiles import display_p3_profile, ink_profile
 
@@ -82,12 +83,12 @@ def gps_jpeg() -> bytes:
     exif = Image.Exif()
     exif[_MAKE], exif[_MODEL] = "Stowage Optics", "Model 7"
     exif[_EXIF_IFD] = {
-        0x829A: (1, 250),  # ExposureTime
-        0x829D: (28, 10),  # FNumber
+        0x829A: IFDRational(1, 250),  # ExposureTime
+        0x829D: IFDRational(28, 10),  # FNumber
         0x8827: 400,  # ISOSpeedRatings
         0x9003: "2024:05:17 18:42:07",  # DateTimeOriginal
         0x9011: "+02:00",  # OffsetTimeOriginal
-        0x920A: (50, 1),  # FocalLength
+        0x920A: IFDRational(50),  # FocalLength
         0xA434: "Stowage 50mm f/1.8",  # LensModel
         0x927C: bytes(range(256)) * 16,  # MakerNote: binary, never shown
     }

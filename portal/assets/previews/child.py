@@ -1,0 +1,72 @@
+"""The child's side: `python -m portal.assets.previews.child`, one JSON request on stdin, one JSON answer on stdout.
+
+Limits are set before any decoder is imported. Nothing here may import more of the portal than this room: its start is
+paid for every file.
+"""
+
+import json
+import resource
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from portal.assets.previews.outcome import MB, Limits, PreviewFailed
+
+# Larger than any variant; nothing else may be written.
+_FILE_BYTES = 16 * MB
+_OPEN_FILES = 32
+
+
+def main() -> None:
+    """Answers {metadata, placeholder, variants[{name, width, height}]} or {code, detail}."""
+    request = json.load(sys.stdin)
+    limits = Limits(**request["limits"])
+    _confine(limits)
+    try:
+        answer = _render(Path(request["source"]), request["mime_type"], Path(request["out_dir"]), limits)
+    except PreviewFailed as failure:
+        answer = _refusal(failure)
+    except Exception as error:  # noqa: BLE001  a decoder may raise anything on a damaged file
+        traceback.print_exc()
+        answer = _refusal(PreviewFailed("out_of_memory" if _is_memory(error) else "broken"))
+    json.dump(answer, sys.stdout)
+
+
+def _confine(limits: Limits) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.alarm(limits.wall_seconds)  # ends the child even when its parent was killed
+
+
+def _render(source: Path, mime_type: str, out_dir: Path, limits: Limits) -> dict[str, Any]:
+    from portal.assets.previews import variants
+
+    if mime_type == "application/pdf":
+        from portal.assets.previews import pdf
+
+        picture, facts = pdf.read(source)
+        original = picture.size
+    else:
+        from portal.assets.previews import raster
+
+        picture, facts = raster.read(source, mime_type, limits)
+        original = (facts["width"], facts["height"])
+    return {"metadata": facts, **variants.write(picture, original, out_dir, limits.web_bytes)}
+
+
+def _refusal(failure: PreviewFailed) -> dict[str, Any]:
+    return {"code": failure.code, "detail": failure.detail}
+
+
+def _is_memory(error: Exception) -> bool:
+    """Libraries in C say it in their own words when an allocation fails."""
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in ("memory", "alloc"))
+
+
+if __name__ == "__main__":
+    main()

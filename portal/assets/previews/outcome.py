@@ -1,0 +1,95 @@
+"""What the two sides of a rendering speak of: limits, variants, the result and the failure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one rendering may use.
+
+    pixels: 120 megapixels, so that the 108 of today's largest common phone sensor pass; more is refused unread.
+    frames: of an animation or pages of a TIFF; only the first is drawn, but all have to be counted.
+    memory_bytes: address space of the child. Measured peaks: 60 MB for a 24-megapixel JPEG, 560 MB for a PNG of 120
+    megapixels with alpha, 900 MB for a HEIC of 48.
+    cpu_seconds, wall_seconds: a HEIC of 48 megapixels needs 7 s of CPU on a slow core.
+    web_bytes: what the `web` variant aims at.
+    """
+
+    pixels: int = 120_000_000
+    frames: int = 10_000
+    memory_bytes: int = 1024 * MB
+    cpu_seconds: int = 40
+    wall_seconds: int = 120
+    web_bytes: int = 500 * 1024
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A derived picture: its longest side in pixels and its WebP quality."""
+
+    name: str
+    longest: int
+    quality: int
+
+
+# Largest first: each is made from the one before it.
+VARIANTS = (
+    Variant("web", 1920, 85),
+    Variant("large", 1200, 80),
+    Variant("medium", 600, 80),
+    Variant("small", 300, 80),
+    Variant("thumb", 150, 80),
+)
+MIME_TYPE = "image/webp"
+
+
+@dataclass(frozen=True)
+class RenderedVariant:
+    """One file in the out folder; `content_hash` is the SHA-256 of its bytes in hex."""
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    size_bytes: int
+    mime_type: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """metadata: JSON-safe, see `metadata.facts`. placeholder: the average colour, `#rrggbb`."""
+
+    metadata: dict[str, Any]
+    placeholder: str
+    variants: list[RenderedVariant]
+
+
+class PreviewFailed(Exception):
+    """No previews of this file. `code` is one of WORDS, `detail` the reason in plain words, for people."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail or WORDS[code]
+        super().__init__(f"{code}: {self.detail}")
+
+
+WORDS = {
+    "too_many_pixels": "The picture is too large for previews.",
+    "too_many_frames": "The file has too many frames for previews.",
+    "broken": "The file can't be read: it is cut off or damaged. Open it, save it again and upload the new copy.",
+    "timeout": "The preview took too long and was stopped. The file itself is untouched.",
+    "out_of_memory": "The preview needs more memory than one file may take. The file itself is untouched.",
+    "unsupported": "Previews are not made of this type of file.",
+}
+
+
+def fit(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """`size` shrunk so that its longer side is at most `longest`; never enlarged, no side under one pixel."""
+    width, height = size
+    scale = min(1.0, longest / max(size))
+    return max(1, round(width * scale)), max(1, round(height * scale))

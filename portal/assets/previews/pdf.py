@@ -1,0 +1,48 @@
+"""PDF: the first page, drawn once at the largest size that is wanted."""
+
+from pathlib import Path
+from typing import Any
+
+import pypdfium2  # type: ignore[import-untyped]
+from PIL import Image
+from pypdfium2 import raw
+
+from portal.assets.previews.outcome import VARIANTS, PreviewFailed
+
+_MM_PER_POINT = 25.4 / 72
+
+
+def read(source: Path) -> tuple[Image.Image, dict[str, Any]]:
+    """The first page on white, and the document's facts: pages and the first page's size in millimetres.
+
+    Raises PreviewFailed(broken, unsupported).
+    """
+    try:
+        document = pypdfium2.PdfDocument(source)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            raise PreviewFailed(
+                "unsupported", "The PDF is locked with a password: its first page can't be drawn."
+            ) from error
+        raise PreviewFailed("broken") from error
+    if not len(document):
+        raise PreviewFailed("broken", "The PDF has no pages.")
+    try:
+        page = document[0]
+        width, height = page.get_size()
+        longest = max(width, height)
+        if not 0 < min(width, height) <= longest < float("inf"):
+            raise PreviewFailed("broken", "The PDF's first page has no size.")
+        scale = VARIANTS[0].longest / longest
+        picture = page.render(scale=scale, may_draw_forms=False, rev_byteorder=True).to_pil().convert("RGB")
+    except pypdfium2.PdfiumError as error:
+        raise PreviewFailed("broken") from error
+    facts = {
+        "format": "PDF",
+        "pages": len(document),
+        "page_width_mm": round(width * _MM_PER_POINT, 1),
+        "page_height_mm": round(height * _MM_PER_POINT, 1),
+        "aspect_ratio": round(width / height, 4),
+        "exif": {},
+    }
+    return picture, facts

@@ -1,0 +1,118 @@
+"""Pictures: one careful open, one decode, one upright sRGB picture at the largest size that is wanted."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from portal.assets.previews import colour, frames, metadata
+from portal.assets.previews.outcome import VARIANTS, Limits, PreviewFailed, fit
+
+# What libmagic calls it -> the decoders that may look at it; no other decoder ever sees a byte.
+FORMATS = {
+    "image/jpeg": ("JPEG",),
+    "image/png": ("PNG",),
+    "image/apng": ("PNG",),
+    "image/webp": ("WEBP",),
+    "image/gif": ("GIF",),
+    "image/avif": ("AVIF",),
+    "image/heic": ("HEIF",),
+    "image/heif": ("HEIF",),
+    "image/heic-sequence": ("HEIF",),
+    "image/heif-sequence": ("HEIF",),
+    "image/tiff": ("TIFF",),
+}
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What an integer average may leave for the fine filter: less is faster and softer.
+_REDUCING_GAP = 1.5
+_BAND_PIXELS = 2_000_000
+
+
+def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, dict[str, Any]]:
+    """The picture upright, in sRGB, at most as large as the largest variant; and its facts.
+
+    Raises PreviewFailed, and whatever a decoder raises on a damaged file.
+    """
+    with _opened(source, mime_type, limits) as image:
+        stored, mode = image.size, image.mode
+        facts = metadata.facts(image, frames.count(image, source, limits.frames))
+        target = fit(stored, VARIANTS[0].longest)
+        image.draft(None, target)  # a JPEG decodes straight to 1/2, 1/4 or 1/8, never below the target
+        image.load()
+        # Asked after load: TIFF turns itself while loading and then no longer says so.
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        profile = image.info.get("icc_profile")
+        small = _shrunk(image, target)
+    if orientation in _TURNS:
+        small = small.transpose(_TURNS[orientation])
+        if orientation >= 5:
+            stored = stored[::-1]
+    return colour.to_srgb(small, profile), facts | metadata.dimensions(stored) | {"mode": mode}
+
+
+def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
+    """Headers read, nothing decoded. Raises PreviewFailed(unsupported, too_many_pixels)."""
+    names = FORMATS.get(mime_type)
+    if names is None:
+        raise PreviewFailed("unsupported")
+    if "HEIF" in names:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    elif "AVIF" in names:
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a thread's stack counts against the limit of memory
+    Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
+    image = Image.open(source, formats=names)
+    Image.MAX_IMAGE_PIXELS = limits.pixels  # for what shows later, a frame larger than its file's header
+    check_pixels(image.size, limits.pixels)
+    return image
+
+
+def check_pixels(size: tuple[int, int], most: int) -> None:
+    """Raises PreviewFailed(too_many_pixels) above `most`."""
+    pixels = size[0] * size[1]
+    if pixels > most:
+        raise PreviewFailed(
+            "too_many_pixels",
+            f"The picture has {pixels / 1e6:,.0f} megapixels; previews are made up to {most / 1e6:,.0f}.",
+        )
+
+
+def _shrunk(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    """`image` at `target` size in a plain mode.
+
+    A large source is averaged in bands, so that no second copy of it ever exists, whatever its mode.
+    """
+    width, height = image.size
+    factor = max(1, int(min(width / target[0], height / target[1]) / _REDUCING_GAP))
+    box = (0.0, 0.0, float(width), float(height))
+    if factor > 1 or colour.plain(image.crop((0, 0, 1, 1))).mode != image.mode:
+        image = _averaged(image, factor)
+        box = (0.0, 0.0, width / factor, height / factor)
+    if image.size == target:
+        return image.copy()
+    return image.resize(target, Image.Resampling.LANCZOS, box=box)
+
+
+def _averaged(image: Image.Image, factor: int) -> Image.Image:
+    width, height = image.size
+    rows = max(1, _BAND_PIXELS // (width * factor)) * factor
+    averaged: Image.Image | None = None
+    for top in range(0, height, rows):
+        band = colour.plain(image.crop((0, top, width, min(top + rows, height)))).reduce(factor)
+        if averaged is None:
+            averaged = Image.new(band.mode, (-(-width // factor), -(-height // factor)))
+        averaged.paste(band, (0, top // factor))
+    assert averaged is not None  # a picture has at least one row
+    return averaged
