@@ -29,8 +29,9 @@ class Job:
 
 QUEUES = ("intake", "previews", "upkeep")
 CATALOGUE: dict[str, Job] = {
-    "take_in": Job("portal.assets.jobs.take_in", "intake", 3600),
+    "take_in": Job("portal.uploads.jobs.take_in", "intake", 3600),
     "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
+    "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
 }
@@ -40,6 +41,11 @@ PATHS = frozenset(job.path for job in CATALOGUE.values())
 def connect(url: str) -> redis.Redis:
     """A client that gives up soon: a person who commits an upload must not wait for a doorbell."""
     return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=5, health_check_interval=30)
+
+
+def connect_waiting(url: str) -> redis.Redis:
+    """A worker's client: it waits for the next job without a limit of its own."""
+    return redis.Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
 
 
 def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
@@ -59,3 +65,8 @@ def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool
         log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
         return False
     return True
+
+
+def depths(connection: redis.Redis) -> dict[str, int]:
+    """How many bells wait in each queue. Raises ``redis.RedisError`` when Valkey is away."""
+    return {name: Queue(name, connection=connection, serializer=JSONSerializer).count for name in QUEUES}

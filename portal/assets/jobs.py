@@ -1,0 +1,22 @@
+"""Jobs of assets: each is the verb it rings."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from portal.assets import purging, rendering, rescanning
+
+
+def render_previews(tenant_id: str, workspace_id: str, asset_id: str) -> None:
+    """Make the derived files of an available asset."""
+    rendering.render_previews(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+
+
+def rescan(tenant_id: str, workspace_id: str, asset_id: str) -> None:
+    """Scan an asset that was taken in unscanned."""
+    rescanning.rescan(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+
+
+def purge(tenant_id: str, workspace_id: str, asset_id: str) -> None:
+    """Remove a deleted asset for good."""
+    purging.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

@@ -1,0 +1,97 @@
+"""Previews of an available asset: fetch the original, render in a child process, store, write the rows."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from portal.assets import claims
+from portal.assets.claims import Lease
+from portal.assets.models import Asset, AssetState, PreviewState, Variant
+from portal.assets.previews.renderer import PreviewFailed, Rendered, RenderedVariant, render
+from portal.db import db, new_id, transaction
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+
+CHUNK = 1024 * 1024
+# The key carries the content's hash, so what lies there never changes (RFC 8246).
+FOREVER = "private, max-age=31536000, immutable"
+
+
+def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Make the derived files of one asset. A failed preview leaves an available asset with the reason."""
+    wanted = (Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.PENDING)
+    with claims.hold(tenant_id, asset_id, *wanted) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        if claims.exhausted(asset):
+            _fail(lease, "processing_failed", "The preview could not be made after several attempts.")
+            return
+        with tempfile.TemporaryDirectory(prefix="stowage-preview-") as folder:
+            try:
+                rendered = _render(bucket, asset, Path(folder))
+            except PreviewFailed as failure:
+                _fail(lease, failure.code, failure.detail)
+                return
+            rows = [_store(bucket, asset, variant) for variant in rendered.variants]
+        _finish(lease, rendered, rows)
+
+
+def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
+    source, out = folder / "original", folder / "derived"
+    out.mkdir()
+    with bucket.open(asset.object_key or "") as stream, source.open("wb") as target:
+        shutil.copyfileobj(stream, target, CHUNK)
+    return render(source, asset.mime_type, out)
+
+
+def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, Any]:
+    suffix = variant.path.suffix.removeprefix(".")
+    key = keys.derived(asset.workspace_id, asset.id, variant.name, variant.content_hash, suffix)
+    with variant.path.open("rb") as body:
+        bucket.put(key, body, content_type=variant.mime_type, size=variant.size_bytes, cache_control=FOREVER)
+    return {
+        "id": new_id(),
+        "tenant_id": asset.tenant_id,
+        "workspace_id": asset.workspace_id,
+        "asset_id": asset.id,
+        "name": variant.name,
+        "object_key": key,
+        "mime_type": variant.mime_type,
+        "size_bytes": variant.size_bytes,
+        "width": variant.width,
+        "height": variant.height,
+    }
+
+
+def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> None:
+    facts = rendered.metadata
+    values = claims.settle(
+        previews=PreviewState.READY,
+        placeholder=rendered.placeholder,
+        width=facts.get("width"),
+        height=facts.get("height"),
+        facts=facts,
+    )
+    with transaction(lease.tenant_id):
+        if _write(lease, values):
+            db.session.execute(delete(Variant).where(Variant.asset_id == lease.asset_id))
+            db.session.execute(Variant.__table__.insert(), rows)
+
+
+def _fail(lease: Lease, code: str, detail: str) -> None:
+    with transaction(lease.tenant_id):
+        _write(lease, claims.settle(previews=PreviewState.FAILED, previews_code=code, previews_detail=detail))
+
+
+def _write(lease: Lease, values: dict[str, Any]) -> bool:
+    statement = update(Asset).where(*lease.mine, Asset.previews == PreviewState.PENDING).returning(Asset.id)
+    return db.session.execute(statement.values(values)).one_or_none() is not None

@@ -1,0 +1,82 @@
+"""Scanning what was taken in while there was no scanner, once there is one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import delete, select, update
+
+from portal import audit
+from portal import db as database
+from portal.assets import claims, intake
+from portal.assets.claims import Lease
+from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
+from portal.assets.scanner import Scanner, Verdict
+from portal.db import compare_and_set, db, transaction
+from portal.errors import NotFound
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+
+INFECTED = "A virus was found when the file was scanned later."
+
+
+def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Give an available, unscanned asset its verdict; an infected one moves to quarantine. Safe to run twice."""
+    wanted = (Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
+    with claims.hold(tenant_id, asset_id, *wanted) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        scanner = Scanner.at(current_app.extensions["portal.settings"])
+        with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner, intake.SPOOL) as facts:
+            verdict = facts.verdict
+        if verdict.result == "infected":
+            _hold(lease, asset, bucket, verdict)
+        else:
+            _note(lease, verdict)
+
+
+def _note(lease: Lease, verdict: Verdict) -> None:
+    """The other verdicts change the mark only; previews that are due stay due."""
+    with transaction(lease.tenant_id):
+        again = claims.settle(**_scan_values(verdict), due_at=database.now())
+        db.session.execute(update(Asset).where(*lease.mine).values(again))
+
+
+def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
+    """Copy to the quarantine, switch the row, then remove the original and everything derived from it."""
+    original, held = asset.object_key or "", keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
+    facts = bucket.head(original)
+    if facts is None:
+        raise NotFound("The file is missing in storage.")
+    bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
+    values = claims.settle(
+        **_scan_values(verdict),
+        object_key=held,
+        reason_code="infected",
+        reason_detail=INFECTED,
+        quarantined_at=database.now(),
+        previews=PreviewState.NONE,
+    )
+    with transaction(lease.tenant_id):
+        if not compare_and_set(Asset, lease.mine, AssetState.QUARANTINED, **values):
+            return
+        db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
+        facts_for_audit = {"reason": "infected", "signature": verdict.signature}
+        audit.record(
+            lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts_for_audit
+        )
+    bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
+
+
+def _scan_values(verdict: Verdict) -> dict[str, object]:
+    return {
+        "scan_result": ScanResult(verdict.result),
+        "scan_signature": verdict.signature,
+        "scan_engine": verdict.engine,
+        "scan_database": verdict.database,
+        "scan_reason": verdict.reason,
+    }

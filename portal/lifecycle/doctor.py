@@ -1,0 +1,127 @@
+"""Does every part answer, and do the invariants hold? ``portal doctor [--verify]`` prints what this finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import redis
+from alembic.script import ScriptDirectory
+from flask import current_app
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import db as database
+from portal import queue, schema
+from portal.assets.models import Asset, AssetState
+from portal.assets.scanner import Scanner
+from portal.db import db
+from portal.errors import Unavailable
+from portal.lifecycle import objects
+from portal.quotas import service as quotas
+from portal.storage import service as storage
+from portal.tenancy.models import Tenant, Workspace
+from portal.uploads.models import Upload
+from portal.uploads.service import OPEN
+
+# A promise of product.md: after any crash a reservation is back within an hour of its expiry.
+RESERVATION_GRACE = timedelta(hours=1)
+LONGEST_PROCESSING = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One look: ``ok`` None means a warning that breaks nothing."""
+
+    name: str
+    ok: bool | None
+    detail: str
+
+
+def examine(verify: bool = False) -> list[Finding]:
+    """Look at every part; with ``verify`` at every invariant of every tenant, too (it walks the whole bucket)."""
+    findings = [_database()]
+    if not findings[0].ok:
+        return findings
+    findings += [_queue(), _store(), _scanner()]
+    if verify and all(finding.ok is not False for finding in findings):
+        findings += [finding for tenant_id in _tenants() for finding in _invariants(tenant_id)]
+    return findings
+
+
+def _database() -> Finding:
+    head = ScriptDirectory(str(schema.MIGRATIONS)).get_current_head()
+    try:
+        with database.transaction():
+            revision = db.session.scalar(text("SELECT version_num FROM alembic_version"))
+            owner = db.session.scalar(text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"))
+    except SQLAlchemyError:
+        return Finding("database", False, "The database does not answer, or was never set up. Run: portal setup")
+    if revision != head:
+        return Finding("database", False, f"The database is at revision {revision}, this release needs {head}.")
+    if owner:
+        return Finding("database", False, "PORTAL_DATABASE_URL names a role that row-level security does not bind.")
+    return Finding("database", True, f"answers, at revision {revision}, row-level security binds us")
+
+
+def _queue() -> Finding:
+    try:
+        waiting = queue.depths(current_app.extensions["portal.redis"])
+    except redis.RedisError:
+        return Finding("queue", False, "Valkey does not answer. Uploads are kept and wait for it.")
+    words = ", ".join(f"{name} {count}" for name, count in waiting.items())
+    return Finding("queue", True, f"answers; waiting: {words}")
+
+
+def _store() -> Finding:
+    try:
+        storage.managed_bucket().head(".stowage/doctor")
+    except Unavailable as problem:
+        return Finding("store", False, problem.detail)
+    return Finding("store", True, "answers, and takes our key")
+
+
+def _scanner() -> Finding:
+    report = Scanner.at(current_app.extensions["portal.settings"]).report()
+    ok = {"ready": True, "down": False}.get(report.state)
+    if report.state == "ready" and not report.speaks_of_limits:
+        return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
+    return Finding("scanner", ok, report.detail)
+
+
+def _tenants() -> list[UUID]:
+    with database.transaction():
+        return list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
+
+
+def _invariants(tenant_id: UUID) -> Iterator[Finding]:
+    """Every broken invariant of one tenant, or one line that says there is none."""
+    database.enter(tenant_id)
+    slug = db.session.scalars(select(Tenant.slug).where(Tenant.id == tenant_id)).one()
+    broken = [*quotas.recount(tenant_id), *_stuck(tenant_id)]
+    workspaces = db.session.scalars(select(Workspace.id).where(Workspace.tenant_id == tenant_id)).all()
+    for workspace_id in workspaces:
+        broken += objects.compare(tenant_id, workspace_id)
+    if not broken:
+        yield Finding(f"tenant {slug}", True, "counters, ledger, states and objects agree")
+    for words in broken:
+        yield Finding(f"tenant {slug}", False, words)
+
+
+def _stuck(tenant_id: UUID) -> Iterator[str]:
+    now = database.now()
+    late = select(Upload.id).where(
+        Upload.tenant_id == tenant_id, Upload.state.in_(OPEN), Upload.expires_at < now - RESERVATION_GRACE
+    )
+    for upload_id in db.session.scalars(late):
+        yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the clock running?"
+    standing = select(Asset.id).where(
+        Asset.tenant_id == tenant_id,
+        Asset.state == AssetState.PROCESSING,
+        Asset.waiting_for.is_(None),
+        Asset.created_at < now - LONGEST_PROCESSING,
+    )
+    for asset_id in db.session.scalars(standing):
+        yield f"Asset {asset_id} has been processing for more than a day without a reason. Are workers running?"

@@ -1,0 +1,85 @@
+"""One pass over everything that is due. The clock runs it every few seconds, ``portal sweep`` by hand."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import column, func, select
+
+from portal import db as database
+from portal import queue
+from portal.assets import claims
+from portal.assets.scanner import Scanner
+from portal.db import db, transaction
+from portal.errors import Unavailable
+from portal.storage import service as storage
+from portal.uploads import service as uploads
+from portal.uploads import staging
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+RING_AGAIN = timedelta(seconds=30)
+KEEP_LINKS = timedelta(days=90)
+
+
+class Due(NamedTuple):
+    """One row that wants something."""
+
+    job: str
+    tenant_id: UUID
+    workspace_id: UUID
+    id: UUID
+
+
+def run() -> Counter[str]:
+    """One pass; how many of each job were done or rung. A part that is away ends its kind of work for this pass."""
+    storage.refresh_managed_store(current_app.extensions["portal.settings"])
+    done: Counter[str] = Counter()
+    away: set[str] = set()
+    for due in (*_due("due_work"), *_due_rescans()):
+        if due.job in away:
+            continue
+        try:
+            _do(due)
+            done[due.job] += 1
+        except Unavailable as problem:
+            log.warning("%s has to wait: %s", due.job, problem.detail)
+            away.add(due.job)
+    done["forget_links"] = _forget_links()
+    return Counter({job: count for job, count in done.items() if count})
+
+
+def _do(due: Due) -> None:
+    if due.job == "expire":
+        uploads.expire(due.tenant_id, due.workspace_id, due.id)
+    elif due.job == "clear_staging":
+        staging.clear(due.tenant_id, due.workspace_id, due.id)
+    else:
+        claims.postpone(due.tenant_id, due.id, RING_AGAIN)
+        if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
+            raise Unavailable("The queue is away.")
+
+
+def _due_rescans() -> list[Due]:
+    """What was taken in unscanned is due as soon as a scanner is there."""
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    return _due("due_rescans") if scanner.report().state == "ready" else []
+
+
+def _due(function: str) -> list[Due]:
+    with transaction():
+        columns = [column(name) for name in Due._fields]
+        source = getattr(func, function)(BATCH).table_valued(*columns)
+        return [Due(*row) for row in db.session.execute(select(source))]
+
+
+def _forget_links() -> int:
+    with transaction():
+        before = database.now() - KEEP_LINKS
+        return int(db.session.scalar(select(func.forget_issued_links(before, BATCH))) or 0)

@@ -1,0 +1,58 @@
+"""The clock: a plain loop under a Postgres advisory lock that sweeps in its own process. It needs no Valkey."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.app import create_app
+from portal.db import db
+from portal.lifecycle import sweep
+from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 10
+CLOCK_LOCK = 7_303_014_202  # pg_try_advisory_lock takes a bigint of our choice; one clock a database
+
+
+def main() -> None:
+    """Tick until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    app = create_app(Settings.from_environ())
+    with app.app_context():
+        while not stop.is_set():
+            try:
+                with _only_clock() as alone:
+                    while alone and not stop.is_set():
+                        sweep.run()
+                        db.session.remove()
+                        stop.wait(TICK_SECONDS)
+            except SQLAlchemyError as error:
+                log.warning("the clock lost the database: %s", type(error).__name__)
+                db.session.remove()
+            stop.wait(TICK_SECONDS)
+
+
+@contextmanager
+def _only_clock() -> Iterator[bool]:
+    """Hold the lock on a connection of its own for as long as the clock runs."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        alone = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": CLOCK_LOCK}))
+        try:
+            yield alone
+        finally:
+            if alone:
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": CLOCK_LOCK})
+
+
+if __name__ == "__main__":
+    main()

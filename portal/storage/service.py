@@ -1,0 +1,126 @@
+"""Storage profiles: which bucket holds a workspace's bytes, and how browsers may write to it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from portal import db as database
+from portal.db import db
+from portal.errors import NotFound, Unavailable
+from portal.settings import Settings
+from portal.storage.bucket import Bucket, bucket_at
+from portal.storage.location import Location
+from portal.storage.models import ManagedStore, ProfileMode, StorageProfile
+
+log = logging.getLogger(__name__)
+
+REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
+PROBE_EVERY = timedelta(days=7)
+
+
+def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
+    """The first profile of a new workspace, active. Inside the caller's transaction."""
+    profile = StorageProfile(tenant_id=tenant_id, workspace_id=workspace_id, mode=ProfileMode.MANAGED, active=True)
+    db.session.add(profile)
+    return profile
+
+
+def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
+    """The profile that an object remembers. Raises ``NotFound``."""
+    statement = select(StorageProfile).where(
+        StorageProfile.workspace_id == workspace_id, StorageProfile.id == profile_id
+    )
+    profile = db.session.scalar(statement)
+    if profile is None:
+        raise NotFound("There is no such storage profile.")
+    return profile
+
+
+def active_profile(workspace_id: UUID) -> StorageProfile:
+    """Where new uploads of a workspace go. Raises ``Unavailable`` when it has no active profile."""
+    statement = select(StorageProfile).where(StorageProfile.workspace_id == workspace_id, StorageProfile.active)
+    profile = db.session.scalar(statement)
+    if profile is None:
+        raise Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
+    return profile
+
+
+def bucket_for(profile: StorageProfile) -> Bucket:
+    """The bucket of a profile; local, no network."""
+    return managed_bucket()
+
+
+def managed_bucket() -> Bucket:
+    """The deployment's own store."""
+    return bucket_at(_location(current_app.extensions["portal.settings"]))
+
+
+def upload_method(profile: StorageProfile) -> str:
+    """``POST`` where the store was seen to take form uploads, else ``PUT``, which every S3-compatible store takes."""
+    return "POST" if _capabilities().get("post") else "PUT"
+
+
+def prepare_managed_store(settings: Settings) -> None:
+    """Bucket and CORS for the portal's origin, then what the store can do; safe to repeat.
+
+    Raises ``Unavailable`` when the store can't be reached.
+    """
+    bucket = bucket_at(_location(settings))
+    bucket.ensure([settings.base_url])
+    post = bucket.accepts_post()
+    _remember(settings, {"post": post}, database.now(), None)
+    log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
+
+
+def refresh_managed_store(settings: Settings) -> None:
+    """Ask the store again when that was never done, failed, or is a week ago; a failure is noted, not raised."""
+    with database.transaction():
+        store = db.session.get(ManagedStore, (settings.s3_endpoint, settings.s3_bucket))
+    if store and store.reason is None and store.probed_at and store.probed_at > database.now() - PROBE_EVERY:
+        return
+    try:
+        prepare_managed_store(settings)
+    except Unavailable as problem:
+        log.warning("the store can't be prepared: %s", problem.detail)
+        _remember(settings, store.capabilities if store else {}, None, problem.detail)
+
+
+def _remember(settings: Settings, capabilities: dict[str, bool], at: datetime | None, reason: str | None) -> None:
+    values = {"capabilities": capabilities, "probed_at": at, "reason": reason}
+    key = {"endpoint": settings.s3_endpoint, "bucket": settings.s3_bucket}
+    with database.transaction():
+        statement = insert(ManagedStore).values(**key, **values)
+        db.session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+    _known.clear()
+
+
+_known: dict[tuple[str, str], tuple[float, dict[str, bool]]] = {}
+
+
+def _capabilities() -> dict[str, bool]:
+    settings: Settings = current_app.extensions["portal.settings"]
+    key = (settings.s3_endpoint, settings.s3_bucket)
+    read_at, capabilities = _known.get(key, (0.0, {}))
+    if time.monotonic() - read_at > REMEMBER_SECONDS:
+        store = db.session.get(ManagedStore, key)
+        capabilities = dict(store.capabilities) if store else {}
+        _known[key] = (time.monotonic(), capabilities)
+    return capabilities
+
+
+def _location(settings: Settings) -> Location:
+    return Location(
+        endpoint=settings.s3_endpoint,
+        public_endpoint=settings.s3_public_endpoint,
+        region=settings.s3_region,
+        bucket=settings.s3_bucket,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+    )

@@ -1,0 +1,197 @@
+"""Uploads by JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from flask import Blueprint, request
+from pydantic import Field, JsonValue, StringConstraints
+
+from portal.errors import Invalid, Problem
+from portal.tenancy.access import member
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
+from portal.uploads import service
+from portal.uploads.models import UploadState
+from portal.uploads.service import Begun, Spec
+from portal.web.body import Answer, Body, Time, parse
+from portal.web.openapi import operation
+from portal.web.problems import ProblemView, problem_facts
+
+blueprint = Blueprint("uploads_api", __name__)
+
+MOST_IN_A_BATCH = 100
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
+REFUSALS = ("unsupported_type", "file_too_large", "quota_exceeded", "conflict")
+KEY_HELP = {"Idempotency-Key": "Per person and workspace, for 24 hours: the same body gives the same upload again."}
+
+
+class BeginUpload(Body):
+    """What is promised: the exact size in bytes, and the SHA-256 in hex where it is known."""
+
+    file_name: str
+    mime_type: str = Field(max_length=1000)
+    size_bytes: int = Field(ge=0, le=2**63 - 1)
+    sha256: Sha256 | None = None
+    library_id: UUID | None = None
+    folder_id: UUID | None = None
+    resumable_protocol: Literal["s3_multipart", "tus"] | None = None
+
+    def spec(self) -> Spec:
+        """The promise, as the service takes it."""
+        return Spec(
+            self.file_name,
+            self.mime_type,
+            self.size_bytes,
+            self.sha256.lower() if self.sha256 else None,
+            self.library_id,
+            self.folder_id,
+        )
+
+
+class CommitUpload(Body):
+    """What the client knows of the bytes it sent; both are optional."""
+
+    sha256: Sha256 | None = None
+    etag: str | None = Field(default=None, max_length=200)
+
+
+class Batch(Body):
+    """Up to 100 promises, each answered by itself."""
+
+    items: list[JsonValue] = Field(min_length=1, max_length=MOST_IN_A_BATCH)
+
+
+class PartView(Answer):
+    """One part of a multipart upload."""
+
+    part_number: int
+    size_bytes: int
+    etag: str
+
+
+class ReasonView(Answer):
+    """Why an upload ended."""
+
+    code: str
+    detail: str
+
+
+class UploadView(Answer):
+    """A session, and the request that sends its bytes while it is open."""
+
+    upload_id: UUID
+    state: UploadState
+    provider: Literal["managed", "byos"]
+    method: str
+    upload_url: str | None
+    fields: dict[str, str]
+    headers: dict[str, str]
+    expires_at: Time
+    file_name: str
+    size_bytes: int
+    reason: ReasonView | None
+    parts: list[PartView]
+    asset_id: UUID | None
+
+
+class CommittedView(Answer):
+    """The asset that an upload became; ``status`` is the asset's."""
+
+    upload_id: UUID
+    asset_id: UUID
+    status: str
+
+
+class BatchView(Answer):
+    """An upload or a problem each, in the order of the request."""
+
+    items: list[UploadView | ProblemView]
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/uploads")
+@member(Permission.UPLOAD)
+@operation(body=BeginUpload, returns=UploadView, status=201, headers=KEY_HELP, errors=REFUSALS)
+def begin(member: Member, body: BeginUpload) -> UploadView:
+    """Open an upload session.
+
+    Policy, permission and quota are checked and the size is reserved before a byte moves. Send the bytes with the
+    request described in the answer, then commit.
+    """
+    return view_of(service.begin(member, body.spec(), _idempotency_key()))
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch")
+@member(Permission.UPLOAD)
+@operation(body=Batch, returns=BatchView)
+def begin_batch(member: Member, body: Batch) -> BatchView:
+    """Open up to 100 sessions, each with its own result.
+
+    Every item has the shape of BeginUpload; one that has not is answered with its own problem.
+    """
+    return BatchView(items=[_begin_one(member, item) for item in body.items])
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/uploads/<uuid:u>")
+@member(Permission.UPLOAD)
+@operation(returns=UploadView)
+def show(member: Member, u: UUID) -> UploadView:
+    """Where an upload stands; freshly signed while it is open."""
+    return view_of(service.begun(service.find(member, u)))
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/uploads/<uuid:u>/commit")
+@member(Permission.UPLOAD)
+@operation(
+    body=CommitUpload,
+    returns=CommittedView,
+    errors=("upload_missing", "upload_expired", "size_mismatch", "checksum_mismatch", "conflict"),
+)
+def commit(member: Member, body: CommitUpload, u: UUID) -> CommittedView:
+    """Say that the bytes are there. Safe to repeat."""
+    asset = service.commit(member, u, body.sha256, body.etag)
+    return CommittedView(upload_id=u, asset_id=asset.id, status=asset.state)
+
+
+@blueprint.delete("/v1/workspaces/<uuid:w>/uploads/<uuid:u>")
+@member(Permission.UPLOAD)
+@operation(errors=("conflict",))
+def cancel(member: Member, u: UUID) -> None:
+    """Abort an upload that is not committed; its reservation is released and what arrived is removed."""
+    service.cancel(member, u)
+
+
+def view_of(begun: Begun) -> UploadView:
+    """A session as JSON."""
+    upload, signed = begun.upload, begun.signed
+    reason = ReasonView(code=upload.reason_code, detail=upload.reason_detail or "") if upload.reason_code else None
+    return UploadView(
+        upload_id=upload.id,
+        state=upload.state,
+        provider="managed",
+        method=upload.method,
+        upload_url=signed.url if signed else None,
+        fields=signed.fields if signed else {},
+        headers=signed.headers if signed else {},
+        expires_at=upload.expires_at,
+        file_name=upload.file_name,
+        size_bytes=upload.size_bytes,
+        reason=reason,
+        parts=[],
+        asset_id=upload.asset_id,
+    )
+
+
+def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
+    try:
+        return view_of(service.begin(member, parse(BeginUpload, item).spec()))
+    except Problem as problem:
+        return ProblemView.model_validate(problem_facts(problem))
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > 200:
+        raise Invalid("An Idempotency-Key has at most 200 characters.", field="Idempotency-Key")
+    return key or None

@@ -1,0 +1,160 @@
+"""From a committed session to a verdict: promote, one pass over the promoted copy, decide, write, clear up.
+
+What was verified is what is served: the pass reads the copy at a key that was never signed for writing and that no
+other attempt shares. The compare-and-set on the lease picks the winner among attempts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+
+from portal import audit, queue
+from portal import db as database
+from portal.assets import claims, inspection, intake
+from portal.assets.claims import Lease
+from portal.assets.inspection import Decision, Declared, Found
+from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
+from portal.assets.previews import PREVIEWABLE
+from portal.assets.scanner import Scanner
+from portal.db import after_commit, compare_and_set, db, transaction
+from portal.errors import Conflict, NotFound, Unavailable
+from portal.quotas import service as quotas
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+from portal.uploads import staging
+from portal.uploads.models import Upload, UploadState
+from portal.uploads.service import staging_key
+
+
+def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Give one processing asset its verdict. Safe to run twice, at once, and after a crash at any point."""
+    with claims.hold(tenant_id, asset_id, Asset.state == AssetState.PROCESSING) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        if claims.exhausted(asset):
+            decision = _failed(
+                asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
+            )
+            _finish(lease, asset, upload, None, decision, None)
+        else:
+            _verify(lease, asset, upload, bucket)
+    staging.clear(tenant_id, workspace_id, upload.id)
+
+
+def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    if scanner.report().state == "down":  # no copy is made for a scanner that is away
+        raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
+    copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
+    try:
+        bucket.promote(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
+    except NotFound:
+        refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
+        _finish(lease, asset, upload, None, refusal, None)
+        return
+    except Conflict:
+        refusal = _failed(
+            asset, "checksum_mismatch", "The file was replaced in storage after it was committed. Upload it again."
+        )
+        _finish(lease, asset, upload, None, refusal, None)
+        return
+    with bucket.open(copy) as stream, intake.take(stream, scanner, intake.SPOOL) as facts:
+        declared = Declared(upload.file_name, upload.size_bytes, upload.sha256)
+        decision = inspection.judge(facts, declared)
+    key = _place(bucket, asset, copy, facts, decision)
+    if not _finish(lease, asset, upload, facts, decision, key):
+        bucket.delete(copy)  # another attempt won, and its copy is another one
+
+
+def _failed(asset: Asset, code: str, detail: str) -> Decision:
+    return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
+
+
+def _place(bucket: Bucket, asset: Asset, copy: str, facts: Found, decision: Decision) -> str:
+    """Where the verified bytes stay: the copy itself (with its true type), or the quarantine."""
+    etag = _etag(bucket, copy)
+    if decision.outcome == "quarantined":
+        held = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
+        bucket.promote(copy, held, if_etag=etag, content_type="application/octet-stream")
+        return held
+    if decision.outcome == "available" and decision.mime_type != asset.mime_type:
+        bucket.promote(copy, copy, if_etag=etag, content_type=decision.mime_type)
+    return copy
+
+
+def _etag(bucket: Bucket, key: str) -> str:
+    facts = bucket.head(key)
+    if facts is None:
+        raise NotFound("The verified copy vanished from storage.")
+    return facts.etag
+
+
+def _finish(
+    lease: Lease, asset: Asset, upload: Upload, facts: Found | None, decision: Decision, key: str | None
+) -> bool:
+    """Write the verdict of asset and upload, and settle or release the quota, in one transaction; was it ours?"""
+    outcome = AssetState(decision.outcome)
+    failed = outcome is AssetState.FAILED
+    values = claims.settle(
+        reason_code=decision.code,
+        reason_detail=decision.detail,
+        object_key=None if failed else key,
+        charged_bytes=0 if failed else upload.size_bytes,
+        **(_facts_values(facts) if facts else {}),
+    )
+    if not failed:
+        values["mime_type"] = decision.mime_type
+    if outcome is AssetState.QUARANTINED:
+        values["quarantined_at"] = database.now()
+    if outcome is AssetState.AVAILABLE and decision.mime_type in PREVIEWABLE:
+        values |= {"previews": PreviewState.PENDING, "due_at": database.now() + claims.LEASE}
+    with transaction(lease.tenant_id):
+        if not compare_and_set(Asset, lease.mine, outcome, **values):
+            return False
+        _close_upload(upload, decision, failed)
+        audit.record(
+            lease.tenant_id,
+            None,
+            f"asset.{outcome.value}",
+            asset.id,
+            workspace_id=asset.workspace_id,
+            reason=decision.code,
+        )
+        db.session.flush()
+        account = quotas.release if failed else quotas.settle
+        account(lease.tenant_id, asset.workspace_id, upload.id, upload.size_bytes)
+        if values.get("previews") is PreviewState.PENDING:
+            after_commit(lambda: _ring_previews(asset))
+    return True
+
+
+def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
+    to = UploadState.FAILED if failed else UploadState.COMMITTED
+    reason = {"reason_code": decision.code, "reason_detail": decision.detail} if failed else {}
+    if not compare_and_set(Upload, [Upload.id == upload.id], to, reserved_bytes=0, **reason):
+        raise RuntimeError(f"upload {upload.id} of a processing asset is not being verified")
+
+
+def _facts_values(facts: Found) -> dict[str, Any]:
+    verdict = facts.verdict
+    return {
+        "sha256": facts.sha256,
+        "found_type": facts.mime_type,
+        "scan_result": ScanResult(verdict.result),
+        "scan_signature": verdict.signature,
+        "scan_engine": verdict.engine,
+        "scan_database": verdict.database,
+        "scan_reason": verdict.reason,
+    }
+
+
+def _ring_previews(asset: Asset) -> None:
+    queue.ring("render_previews", asset.tenant_id, asset.workspace_id, asset.id)

@@ -1,0 +1,70 @@
+"""The worker: takes what the doorbell rang, runs nothing that the catalogue does not name.
+
+Jobs run in the worker's own process, so that connections and clients stay warm; what is dangerous (decoding pictures)
+runs in child processes of its own. A worker that is killed loses nothing: leases end, the sweep rings again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from flask import Flask
+from rq import Queue, SimpleWorker
+from rq.exceptions import DeserializationError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from portal import queue
+from portal.app import create_app
+from portal.db import db
+from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Seconds after which a silent worker counts as gone; only RQ's own lists depend on it, never our rows.
+WORKER_TTL = 30
+
+
+class StowageWorker(SimpleWorker):
+    """RQ's worker with a gate: RQ would import and call any dotted path that it finds in Valkey."""
+
+    app: Flask
+
+    def perform_job(self, job: Job, *arguments: Any, **options: Any) -> bool:
+        """Run one job inside an application context; a job that is not ours is dropped and reported."""
+        if not is_ours(job):
+            log.error("refused a job that is not in the catalogue: %s", job.id)
+            job.delete()
+            return False
+        with self.app.app_context():
+            return bool(super().perform_job(job, *arguments, **options))
+
+
+def is_ours(job: Job) -> bool:
+    """A path of the catalogue, three ids, and no callbacks or webhooks: those could name any function or address."""
+    extras = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name, job.webhooks)
+    try:
+        name, arguments, options = job.func_name, job.args, job.kwargs
+    except DeserializationError:
+        return False
+    three_ids = len(arguments) == 3 and all(isinstance(argument, str) for argument in arguments)
+    return name in queue.PATHS and three_ids and not options and not any(extras)
+
+
+def main() -> None:
+    """Work until told to stop (SIGTERM: after the present job)."""
+    app = create_app(Settings.from_environ())
+    connection = queue.connect_waiting(app.extensions["portal.settings"].redis_url)
+    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in queue.QUEUES]
+    worker = StowageWorker(
+        cast("list[Any]", queues), connection=connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL
+    )
+    worker.app = app
+    with app.app_context():
+        db.engine.dispose()
+    worker.work(with_scheduler=False, logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    main()
