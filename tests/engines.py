@@ -62,7 +62,12 @@ class TestEngines:
         self._secrets = load_or_create(path / "secrets.json")
         engines = Engines(self.folder, self._secrets, self._environ(path), origin=self.origin, durable=False)
         assert engines.postgres and engines.valkey and engines.store
-        self.postgres, self.valkey, self.store, self.clamd = engines.postgres, engines.valkey, engines.store, engines.clamd
+        self.postgres, self.valkey, self.store, self.clamd = (
+            engines.postgres,
+            engines.valkey,
+            engines.store,
+            engines.clamd,
+        )
         self._engines = engines
 
     def __iter__(self) -> Iterator[Service]:

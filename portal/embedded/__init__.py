@@ -6,3 +6,22 @@ Owns the data folder (``PORTAL_DATA_DIR``, default ``var/``) and nothing in the 
 - What dies is started again with growing pauses, and given up in plain sight.
 - Nothing is left behind: not after Ctrl-C, and after kill -9 of everything not beyond the next start.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from portal.embedded import state
+from portal.settings import Settings
+
+
+def discover(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this environment; those of the running embedded stack where it names no database.
+
+    What the caller has set wins. Raises ``SettingsError`` for a half-written environment, ``StackError`` when there
+    is neither an environment nor a running stack.
+    """
+    if environ.get("PORTAL_DATABASE_URL") or environ.get("PORTAL_DATABASE_URL_FILE"):
+        return Settings.from_environ(environ)
+    return Settings.from_environ(state.merge(state.environment(state.data_folder(environ)), environ))

@@ -78,9 +78,19 @@ def _create(name: str) -> Account:
     advice = f"Start as an ordinary user, or make the system user '{name}' yourself."
     if useradd is None:
         raise StackError(f"Postgres refuses to run as root, and useradd is missing, so no user can be made. {advice}")
-    options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+    options = [
+        "--system",
+        "--user-group",
+        "--no-create-home",
+        "--home-dir",
+        "/nonexistent",
+        "--shell",
+        "/usr/sbin/nologin",
+    ]
     done = subprocess.run([useradd, *options, name], capture_output=True, text=True, check=False)
     account = _find(name)
     if account is None:
-        raise StackError(f"Postgres refuses to run as root, and its user could not be made: {done.stderr.strip()}. {advice}")
+        raise StackError(
+            f"Postgres refuses to run as root, and its user could not be made: {done.stderr.strip()}. {advice}"
+        )
     return account

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
+
+import psutil
 
 from portal.embedded.accounts import Account, scanner_account
 from portal.embedded.folder import DataFolder, free_socket
@@ -15,6 +18,7 @@ SIGNATURES = Path("/var/lib/clamav")
 INSTALL = "apt-get install clamav-daemon clamav-freshclam && freshclam"
 # ClamAV can't look into files of 2 GiB and more (its man page clamd.conf(5)); everything that may be uploaded is smaller.
 LARGEST = "2047M"
+STALE_AFTER = 3  # days; ClamAV publishes every day
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -26,7 +30,9 @@ def program(name: str) -> str | None:
 def has_signatures(folder: Path) -> bool:
     """Whether the folder holds anything that clamd can load; it refuses to start without."""
     try:
-        return any(entry.suffix in (".cvd", ".cld", ".cud", ".ndb", ".hdb", ".hsb", ".ldb") for entry in folder.iterdir())
+        return any(
+            entry.suffix in (".cvd", ".cld", ".cud", ".ndb", ".hdb", ".hsb", ".ldb") for entry in folder.iterdir()
+        )
     except OSError:
         return False
 
@@ -66,14 +72,14 @@ class Clamd(Service):
             shutil.copytree(self.test_database, database, dirs_exist_ok=True)
         temporary = self.home / "tmp"
         temporary.mkdir(exist_ok=True)
-        self._configuration.write_text("\n".join(self._settings(database, temporary)) + "\n", encoding="utf-8")
+        self.configuration.write_text("\n".join(self._settings(database, temporary)) + "\n", encoding="utf-8")
         if self.account:
             self.account.own(self.home)
         free_socket(self.socket)
 
     def command(self) -> list[str]:
         """The daemon in the foreground."""
-        return [program("clamd") or "clamd", "--foreground", f"--config-file={self._configuration}"]
+        return [program("clamd") or "clamd", "--foreground", f"--config-file={self.configuration}"]
 
     def working_folder(self) -> Path:
         """Its own folder."""
@@ -93,7 +99,8 @@ class Clamd(Service):
                 return False
 
     @property
-    def _configuration(self) -> Path:
+    def configuration(self) -> Path:
+        """Its settings, written at each start."""
         return self.home / "clamd.conf"
 
     def _settings(self, database: Path, temporary: Path) -> list[str]:
@@ -119,38 +126,58 @@ class Clamd(Service):
 class Freshclam(Service):
     """Keeps the signatures fresh. It may fail (no network, no rights) without harm to anything else."""
 
-    def __init__(self, folder: DataFolder, clamd: Clamd) -> None:
+    def __init__(self, folder: DataFolder, clamd: Clamd | None) -> None:
         super().__init__("freshclam", folder)
         self.clamd = clamd
-        self.account: Account | None = clamd.account
-        self.home = clamd.home
+        self.account: Account | None = scanner_account()
+        self.home = folder.home("clamav", self.account)
 
     def prepare(self) -> None:
         """Write its configuration: twelve looks a day, and a word to the daemon after each change."""
-        self._configuration.write_text(
-            "\n".join(
-                [
-                    f"DatabaseDirectory {SIGNATURES}",
-                    "DatabaseMirror database.clamav.net",
-                    "Checks 12",
-                    f"NotifyClamd {self.home / 'clamd.conf'}",
-                    *([f"DatabaseOwner {self.account.name}"] if self.account else []),
-                ]
-            )
-            + "\n",
-            encoding="utf-8",
-        )
+        lines = [f"DatabaseDirectory {SIGNATURES}", "DatabaseMirror database.clamav.net", "Checks 12"]
+        lines += [f"NotifyClamd {self.clamd.configuration}"] if self.clamd else []
+        lines += [f"DatabaseOwner {self.account.name}"] if self.account else []
+        self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if self.account:
-            self.account.own(self._configuration)
+            self.account.own(self.configuration)
 
     def command(self) -> list[str]:
         """The program as a daemon in the foreground."""
-        return [program("freshclam") or "freshclam", "--daemon", "--foreground", f"--config-file={self._configuration}"]
+        return [program("freshclam") or "freshclam", "--daemon", "--foreground", f"--config-file={self.configuration}"]
 
     def working_folder(self) -> Path:
         """The scanner's folder."""
         return self.home
 
     @property
-    def _configuration(self) -> Path:
+    def configuration(self) -> Path:
+        """Its settings, written at each start."""
         return self.home / "freshclam.conf"
+
+
+def freshness() -> tuple[bool, str | None]:
+    """Whether a freshclam of ours should run, and what a person should know about the age of the signatures."""
+    age = _age_in_days()
+    old = f"The virus signatures are {age} days old. " if age is not None and age > STALE_AFTER else None
+    if any(process.info["name"] == "freshclam" for process in psutil.process_iter(["name"])):
+        return False, old and f"{old}A freshclam is running: look into its log."
+    if program("freshclam") is None:
+        return (
+            False,
+            f"{old or ''}Virus signatures are not kept fresh. To change that, run: apt-get install clamav-freshclam",
+        )
+    if not os.access(SIGNATURES, os.W_OK):
+        return False, (
+            f"{old or ''}Virus signatures are not kept fresh from here: this user can't write {SIGNATURES}. "
+            "As root, run: service clamav-freshclam start"
+        )
+    return True, old and f"{old}freshclam tries to renew them now."
+
+
+def _age_in_days() -> int | None:
+    """Days since the newest signatures arrived; None when there are none."""
+    try:
+        times = [entry.stat().st_mtime for entry in SIGNATURES.iterdir() if entry.suffix in (".cvd", ".cld")]
+    except OSError:
+        return None
+    return int((time.time() - max(times)) // 86_400) if times else None

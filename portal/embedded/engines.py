@@ -29,8 +29,12 @@ class Engines:
         self, folder: DataFolder, secrets: Secrets, environ: Mapping[str, str], *, origin: str, durable: bool = True
     ) -> None:
         ports = Ports(folder.path / "ports.json")
-        own_database, own_queue, own_store, own_scanner = (not _is_set(environ, names) for names in (_DATABASE, _QUEUE, _STORE, _SCANNER))
-        self.test_database = Path(environ["PORTAL_SCANNER_TEST_DATABASE"]) if environ.get("PORTAL_SCANNER_TEST_DATABASE") else None
+        own_database, own_queue, own_store, own_scanner = (
+            not _is_set(environ, names) for names in (_DATABASE, _QUEUE, _STORE, _SCANNER)
+        )
+        self.test_database = (
+            Path(environ["PORTAL_SCANNER_TEST_DATABASE"]) if environ.get("PORTAL_SCANNER_TEST_DATABASE") else None
+        )
         self.scanner_missing = clamav.what_is_missing(self.test_database) if own_scanner else None
         self.postgres = Postgres(folder, secrets, ports.port("postgres"), durable=durable) if own_database else None
         self.valkey = Valkey(folder, secrets, ports.port("valkey")) if own_queue else None
@@ -40,8 +44,8 @@ class Engines:
         ports.save()
 
     def __iter__(self) -> Iterator[Service]:
-        """The engines that are ours to run, in the order of starting."""
-        return (engine for engine in (self.postgres, self.store, self.valkey, self.clamd) if engine is not None)
+        """The engines that are ours to run, in the order of starting; making a database takes longest."""
+        return (engine for engine in (self.store, self.valkey, self.clamd, self.postgres) if engine is not None)
 
     def environment(self) -> dict[str, str]:
         """The ``PORTAL_*`` variables that lead to our engines; none for those that the caller brought."""

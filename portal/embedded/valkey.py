@@ -24,8 +24,14 @@ class Valkey(Service):
         self.password = secrets.valkey
         self.port = port
         self.home = folder.home("valkey", None)
-        patience = {"socket_timeout": 1, "socket_connect_timeout": 1}
-        self._client = redis.Redis(host=HOST, port=port, password=self.password, retry=Retry(NoBackoff(), 0), **patience)
+        self._client = redis.Redis(
+            host=HOST,
+            port=port,
+            password=self.password,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=1,
+            socket_connect_timeout=1,
+        )
 
     @property
     def url(self) -> str:

@@ -1,0 +1,185 @@
+"""Keeps services alive: starts again what dies, with growing pauses, and gives up in plain sight."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import FrameType
+
+from portal.embedded.faults import StackError
+from portal.embedded.leftovers import ENGINES, bury, end_adopted
+from portal.embedded.service import Service
+
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start; after the last one we give up
+STEADY = 60.0  # seconds alive after which earlier deaths are forgotten
+STILLBORN = 3  # deaths while everything starts that end the start
+HURRY = 2  # the second Ctrl-C
+TICK = 0.2  # seconds between two looks
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Condition(StrEnum):
+    """How one service is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting to start again"
+    GIVEN_UP = "given up"
+
+
+@dataclass
+class Watched:
+    """One service and what became of it."""
+
+    service: Service
+    optional: bool = False
+    condition: Condition = Condition.STARTING
+    started_at: float = field(default_factory=time.monotonic)
+    deaths: int = 0
+    starts_at: float = 0.0
+
+
+class Supervisor:
+    """Watches services from one thread. ``say`` shows a line to the person, ``changed`` is told of every change."""
+
+    def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
+        self.watched: list[Watched] = []
+        self.errands: list[Service] = []
+        self.say = say
+        self.changed = changed
+        self.stop_asked = 0
+
+    def listen(self) -> None:
+        """From now on Ctrl-C, SIGTERM and a closed terminal ask us to stop; a second one hurries."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._asked_to_stop)
+
+    def add(self, service: Service, *, optional: bool = False) -> None:
+        """Start a service and watch it from now on. Raises ``StackError`` when its program can't be run."""
+        service.start()
+        self.watched.append(Watched(service, optional))
+
+    def add_errand(self, service: Service) -> None:
+        """Start a command that runs once; it is ended with the rest if it has not ended by then."""
+        service.start()
+        self.errands.append(service)
+
+    def conditions(self) -> dict[str, dict[str, object]]:
+        """Each service by name, for the state file."""
+        return {
+            one.service.name: {
+                "condition": one.condition.value,
+                "pid": one.service.process.pid if one.service.process else None,
+                "deaths": one.deaths,
+            }
+            for one in self.watched
+        }
+
+    def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        """Watch until ``done()``. Raises ``StackError`` when ``what`` takes longer, or when we are asked to stop."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            self.look()
+            if self.stop_asked:
+                raise StackError("Stopped before it was ready.")
+            if time.monotonic() > deadline:
+                raise StackError(f"{what} took longer than {seconds:.0f} s. The logs are in the data folder's log/.")
+            time.sleep(0.02)
+
+    def wait_for(self, services: list[Service], seconds: float = 60.0) -> None:
+        """Watch until all of these are ready. Raises ``StackError`` when one does not start."""
+        ours = [one for one in self.watched if one.service in services]
+
+        def done() -> bool:
+            for one in ours:
+                if one.condition is Condition.GIVEN_UP or one.deaths >= STILLBORN:
+                    raise StackError(f"{one.service.name} does not start. {one.service.log_tail()}".rstrip())
+            return all(one.condition is Condition.RUNNING for one in ours)
+
+        self.wait(done, seconds, f"Starting {', '.join(service.name for service in services)}")
+
+    def run(self) -> None:
+        """Watch until we are asked to stop."""
+        while not self.stop_asked:
+            self.look()
+            time.sleep(TICK)
+
+    def look(self) -> None:
+        """One look at each service."""
+        before = [(one.condition, one.deaths) for one in self.watched]
+        for one in self.watched:
+            self._look_at(one)
+        ours = [*self.errands, *(one.service for one in self.watched)]
+        bury({service.process.pid for service in ours if service.process})
+        if before != [(one.condition, one.deaths) for one in self.watched]:
+            self.changed()
+
+    def stop(self) -> None:
+        """Stop all: what uses the engines first. Nothing that we or they started remains."""
+        services = [*self.errands, *(one.service for one in self.watched)]
+        for group in ([s for s in services if s.name not in ENGINES], [s for s in services if s.name in ENGINES]):
+            for service in group:
+                service.ask_to_stop()
+            for service in group:
+                self._stop_patiently(service)
+        end_adopted()
+
+    def _stop_patiently(self, service: Service) -> None:
+        deadline = time.monotonic() + service.stop_seconds
+        while service.running() and self.stop_asked < HURRY and time.monotonic() < deadline:
+            time.sleep(0.02)
+        service.stop(patience=0.0)
+
+    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop_asked += 1
+
+    def _look_at(self, one: Watched) -> None:
+        present = time.monotonic()
+        if one.condition is Condition.GIVEN_UP:
+            return
+        if one.condition is Condition.WAITING:
+            if present >= one.starts_at:
+                self._start_again(one)
+        elif not one.service.running():
+            self._note_death(one)
+        elif one.condition is Condition.STARTING:
+            self._ask_whether_ready(one)
+        elif present - one.started_at > STEADY:
+            one.deaths = 0
+
+    def _ask_whether_ready(self, one: Watched) -> None:
+        try:
+            ready = one.service.ready()
+        except StackError as error:
+            one.condition = Condition.GIVEN_UP
+            self.say(str(error))
+            return
+        if ready:
+            one.condition = Condition.RUNNING
+            if one.deaths:
+                self.say(f"{one.service.name} is back.")
+
+    def _note_death(self, one: Watched) -> None:
+        code = one.service.process.returncode if one.service.process else None
+        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
+        if one.deaths >= len(PAUSES) or one.optional:
+            one.condition = Condition.GIVEN_UP
+            tries = "once" if one.optional else f"{one.deaths + 1} times in a row"
+            self.say(
+                f"{one.service.name} {how}, {tries}. GIVEN UP; the rest runs on. {one.service.log_tail()}".rstrip()
+            )
+            return
+        pause = PAUSES[one.deaths]
+        one.deaths += 1
+        one.condition, one.starts_at = Condition.WAITING, time.monotonic() + pause
+        self.say(f"{one.service.name} {how}; starting it again in {pause:g} s.")
+
+    def _start_again(self, one: Watched) -> None:
+        one.condition, one.started_at = Condition.STARTING, time.monotonic()
+        try:
+            one.service.start()
+        except StackError as error:
+            self.say(str(error))

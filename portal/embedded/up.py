@@ -1,0 +1,171 @@
+"""``portal up``: engines, set-up and the Procfile's processes as one foreground program."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from portal.embedded import clamav, state
+from portal.embedded.engines import Engines
+from portal.embedded.errand import Errand, Setup
+from portal.embedded.faults import StackError
+from portal.embedded.folder import DataFolder
+from portal.embedded.leftovers import adopt_orphans, stop_leftovers
+from portal.embedded.ports import HOST
+from portal.embedded.postgres import Postgres
+from portal.embedded.process import processes
+from portal.embedded.secret import Secrets, load_or_create
+from portal.embedded.service import Service
+from portal.embedded.supervisor import Supervisor
+from portal.settings import Settings, SettingsError
+
+
+def run(*, demo: bool, procfile: Path | None) -> int:
+    """Run the stack until it is asked to stop; the exit code. Raises ``StackError``, ``SettingsError``."""
+    began = time.monotonic()
+    port = web_port(os.environ)
+    folder = DataFolder(state.data_folder())
+    folder.open()
+    folder.lock()
+    left = stop_leftovers(folder.run, {"postgres": Postgres.stop_signal})
+    if left:
+        say(f"Stopped what an earlier run had left behind: {', '.join(left)}.")
+    require_free(port)
+    stack = Stack(folder, load_or_create(folder.path / "secrets.json"), port, procfile or state.ROOT / "Procfile")
+    return stack.run(began, demo=demo)
+
+
+class Stack:
+    """Everything that one ``portal up`` runs."""
+
+    def __init__(self, folder: DataFolder, secrets: Secrets, port: int, procfile: Path) -> None:
+        self.folder = folder
+        base_url = os.environ.get("PORTAL_BASE_URL", "").strip() or f"http://localhost:{port}"
+        parts = urlsplit(base_url)
+        self.engines = Engines(folder, secrets, os.environ, origin=f"{parts.scheme}://{parts.netloc}")
+        defaults = {
+            **self.engines.environment(),
+            "PORTAL_BASE_URL": base_url,
+            "PORTAL_SECRET_KEYS": secrets.session_key,
+            "PORTAL_VAULT_KEYS": secrets.vault_key,
+            "PORTAL_DATA_DIR": str(folder.path),
+        }
+        self.environment = state.merge(defaults, os.environ)
+        self.settings = complete_settings(self.environment)
+        self.processes = processes(procfile, folder, self.environment, port)
+        self.supervisor = Supervisor(say, self._note)
+        self.notes = [*folder.notes, *([self.engines.scanner_missing] if self.engines.scanner_missing else [])]
+        self.usable = False
+
+    def run(self, began: float, *, demo: bool) -> int:
+        """Start, watch, stop; the exit code."""
+        adopt_orphans()
+        self.supervisor.listen()
+        try:
+            phases = self._start()
+            self._greet(time.monotonic() - began, phases)
+            if demo:
+                self.supervisor.add_errand(Errand("demo", self.folder, ["demo"], self.environment))
+            self.supervisor.run()
+            say("Stopping …")
+            return 0
+        except StackError:
+            if not self.supervisor.stop_asked:
+                raise
+            return 0
+        finally:
+            self.supervisor.stop()
+            self.folder.state.unlink(missing_ok=True)
+
+    def _start(self) -> dict[str, float]:
+        """Engines, set-up, processes; the seconds that each took."""
+        began = time.monotonic()
+        setup = Setup(self.folder, self.environment)
+        self.supervisor.add_errand(setup)
+        for engine in self.engines:
+            self.supervisor.add(engine)
+        # The scanner may load its signatures for a while: files wait for it, pages do not.
+        self.supervisor.wait_for([engine for engine in self.engines if engine is not self.engines.clamd])
+        engines = time.monotonic()
+        setup.begin()
+        self.supervisor.wait(lambda: not setup.running(), 300, "Setting up the database")
+        if setup.failed():
+            raise StackError("The set-up failed; the reason stands above.")
+        self.usable = True
+        ready = time.monotonic()
+        for process in self.processes:
+            self.supervisor.add(process)
+        web: list[Service] = [self.processes[0]]
+        self.supervisor.wait_for(web)
+        self._keep_signatures_fresh()
+        return {"engines": engines - began, "set-up": ready - engines, "web": time.monotonic() - ready}
+
+    def _keep_signatures_fresh(self) -> None:
+        if "PORTAL_SCANNER_URL" in os.environ or self.engines.test_database or clamav.program("clamd") is None:
+            return
+        ours, note = clamav.freshness()
+        if ours:
+            self.supervisor.add(clamav.Freshclam(self.folder, self.engines.clamd), optional=True)
+        if note:
+            self.notes.append(note)
+
+    def _greet(self, seconds: float, phases: dict[str, float]) -> None:
+        parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())
+        say(f"\nStowage is ready: {self.settings.base_url}   (after {seconds:.1f} s: {parts})")
+        say(f"Its data is in {self.folder.path}. Ctrl-C stops everything.")
+        for note in self.notes:
+            say(note)
+        say("")
+
+    def _note(self) -> None:
+        """Tell other commands how the stack is, once they could use it."""
+        if self.usable:
+            state.write(self.folder, self.environment, self.supervisor.conditions())
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, who may have closed it."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
+def web_port(environ: Mapping[str, str]) -> int:
+    """The port that ``PORTAL_PORT`` names, 8000 by default. Raises ``StackError`` when it is no port."""
+    value = environ.get("PORTAL_PORT", "").strip() or "8000"
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65_536):
+        raise StackError(f"PORTAL_PORT is '{value}', which is no port. Use a number such as 8000.")
+    return int(value)
+
+
+def require_free(port: int) -> None:
+    """Raises ``StackError`` when the web server could not listen there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            what = "is already in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
+            raise StackError(
+                f"Port {port} {what}. Choose another, for example: PORTAL_PORT={port % 60_000 + 1} make run"
+            ) from None
+
+
+def complete_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings, with the owner's address of the database. Raises ``SettingsError`` that names all that is missing."""
+    problems: list[str] = []
+    name = "PORTAL_MIGRATION_DATABASE_URL"
+    if not environment.get(name) and not environment.get(f"{name}_FILE"):
+        problems.append(f"{name} is missing (the tables are made by their owner, not by the application's role)")
+    try:
+        settings = Settings.from_environ(environment)
+    except SettingsError as error:
+        raise SettingsError([*error.problems, *problems]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
