@@ -1,0 +1,46 @@
+# Five commands: run, test, check, format, bench. The rest are files that they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+
+.PHONY: run test check format bench
+.DEFAULT_GOAL := run
+
+run: $(VENV)/.runtime
+	@$(BIN)/portal up --demo
+
+test: $(VENV)/.dev
+	@scripts/test-prerequisites
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict portal
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/vulture
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint templates --reformat --quiet
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench
+
+$(VENV)/.python:
+	@scripts/make-venv "$(PYTHON)" $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt scripts/portal $(VENV)/.python
+	@echo "Installing what Stowage needs into $(VENV) …"
+	@$(PIP) -r requirements.txt
+	@install -m 755 scripts/portal $(BIN)/portal
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what its tests and checks need into $(VENV) …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
