@@ -32,7 +32,7 @@ from portal.storage.copying import copy
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts, amazon
 from portal.storage.posting import accepts_post
-from portal.storage.refusals import changed, problem_for, unavailable
+from portal.storage.refusals import NO_BUCKET, changed, problem_for, unavailable
 from portal.storage.signing import Presigner, SignedRequest
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ class Bucket(Presigner):
         with _our_words("HeadObject"):
             # Ceph answers 403 for a missing key under a policy for one prefix: that can't be told from a refused key.
             answer = _unless_missing(self._client.head_object, **self._at(key), ChecksumMode="ENABLED")
-            if answer is None:
-                self._client.head_bucket(Bucket=self._name)  # a 404 without a body can't say which of both is missing
-                return None
-        return ObjectFacts.of(answer)
+            # A 404 without a body can't say which of both is missing.
+            if answer is None and _unless_missing(self._client.head_bucket, Bucket=self._name) is None:
+                raise unavailable(NO_BUCKET)
+        return None if answer is None else ObjectFacts.of(answer)
 
     def promote(
         self,

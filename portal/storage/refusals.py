@@ -6,7 +6,7 @@ from portal.errors import Conflict, NotFound, Problem, Unavailable
 
 AWAY = "The file store can't be reached right now. Nothing is lost; try again in a moment."
 _REFUSED = "The file store refused our key. An administrator should check the access key, its secret and its rights."
-_NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
+NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
 _ELSEWHERE = "The bucket lives in another region. An administrator should correct the region or the endpoint."
 _CLOCK = "The clocks of this server and of the file store differ too much. An administrator should set the clock."
 _BUSY = "The file store is busy right now. Nothing is lost; try again in a moment."
@@ -15,8 +15,8 @@ _CANNOT = "The file store can't do what was asked. An administrator should look 
 _FAULT = "The file store answered with an error. Nothing is lost; try again in a moment."
 
 _WORDS = {
-    "NoSuchBucket": _NO_BUCKET,
-    "InvalidBucketName": _NO_BUCKET,
+    "NoSuchBucket": NO_BUCKET,
+    "InvalidBucketName": NO_BUCKET,
     "PermanentRedirect": _ELSEWHERE,
     "AuthorizationHeaderMalformed": _ELSEWHERE,
     "IllegalLocationConstraintException": _ELSEWHERE,
