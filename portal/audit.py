@@ -9,10 +9,10 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, db
+from portal.db import Base, Identified, db
 
 
-class AuditEvent(Identified, db.Model):
+class AuditEvent(Identified, Base):
     """One act. ``actor_id`` is null for what Stowage did by itself. The application may not change or delete rows."""
 
     __tablename__ = "audit_events"

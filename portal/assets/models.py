@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, choice, db
+from portal.db import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
@@ -43,7 +43,7 @@ class ScanResult(StrEnum):
     NOT_SCANNED = "not_scanned"
 
 
-class Library(Identified, db.Model):
+class Library(Identified, Base):
     """A collection in a workspace; every workspace has at least "Files"."""
 
     __tablename__ = "libraries"
@@ -54,7 +54,7 @@ class Library(Identified, db.Model):
     name: Mapped[str] = mapped_column(String(200))
 
 
-class Folder(Identified, db.Model):
+class Folder(Identified, Base):
     """A folder is a row, not a key prefix. ``parent_id`` null: directly in the library."""
 
     __tablename__ = "folders"
@@ -73,7 +73,7 @@ class Folder(Identified, db.Model):
     name: Mapped[str] = mapped_column(String(255))
 
 
-class Asset(Identified, db.Model):
+class Asset(Identified, Base):
     """A fact: bytes that arrived, and what is known of them.
 
     ``object_key`` is where the verified bytes lie (null until the verdict, and after they were removed).
@@ -173,7 +173,7 @@ class Asset(Identified, db.Model):
     due_at: Mapped[datetime | None]
 
 
-class Variant(Identified, db.Model):
+class Variant(Identified, Base):
     """A derived file: its key carries its content's hash, so it never changes."""
 
     __tablename__ = "variants"

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, db
+from portal.db import Base, Identified
 from portal.tenancy.models import in_workspace
 
 
-class IssuedLink(Identified, db.Model):
+class IssuedLink(Identified, Base):
     """A presigned link, to whom and until when. Kept 90 days, apart from the asset's own life."""
 
     __tablename__ = "issued_links"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
-from flask_security.core import UserMixin
+from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, db
+from portal.db import Base, Identified
 
 
-class User(Identified, UserMixin, db.Model):
+class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin calls an id an int; ours is a UUID
     """One login. ``fs_uniquifier`` is what a session cookie names: change it and every session ends."""
 
     __tablename__ = "users"
@@ -25,10 +26,10 @@ class User(Identified, UserMixin, db.Model):
     is_operator: Mapped[bool] = mapped_column(default=False)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
 
-    roles: list[str] = []  # Flask-Security's roles are not used: rights come from memberships (portal.tenancy)
+    roles: ClassVar[list[RoleMixin]] = []  # type: ignore[misc]  # rights come from memberships (portal.tenancy), not from Flask-Security
 
 
-class ApiToken(Identified, db.Model):
+class ApiToken(Identified, Base):
     """A bearer token: only its SHA-256 is kept, ``hint`` are its first characters for recognition."""
 
     __tablename__ = "api_tokens"

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, choice, db
+from portal.db import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
-class WorkspaceQuota(db.Model):
+class WorkspaceQuota(Base):
     """``limit_bytes`` null: no limit of its own inside the tenant's."""
 
     __tablename__ = "workspace_quotas"
@@ -30,7 +30,7 @@ class WorkspaceQuota(db.Model):
     reserved_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-class TenantQuota(db.Model):
+class TenantQuota(Base):
     """``limit_bytes`` is the plan's (null: unlimited); an override holds until its end."""
 
     __tablename__ = "tenant_quotas"
@@ -53,7 +53,7 @@ class Entry(StrEnum):
     FREE = "free"
 
 
-class LedgerEntry(Identified, db.Model):
+class LedgerEntry(Identified, Base):
     """One change of both counters. ``subject_id`` is the upload (reserve, settle, release) or the asset (free)."""
 
     __tablename__ = "quota_ledger"

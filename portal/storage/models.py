@@ -11,7 +11,7 @@ from sqlalchemy import Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, choice, db
+from portal.db import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
@@ -22,7 +22,7 @@ class ProfileMode(StrEnum):
     BYOS = "byos_s3"
 
 
-class StorageProfile(Identified, db.Model):
+class StorageProfile(Identified, Base):
     """One place for bytes; exactly one of a workspace's profiles is active, every object remembers its own.
 
     A managed profile takes bucket and credentials from the deployment's settings.
@@ -41,7 +41,7 @@ class StorageProfile(Identified, db.Model):
     active: Mapped[bool]
 
 
-class ManagedStore(db.Model):
+class ManagedStore(Base):
     """What was seen of the deployment's own store: global, one row a (endpoint, bucket)."""
 
     __tablename__ = "managed_stores"

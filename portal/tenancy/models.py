@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, choice, db
+from portal.db import Base, Identified, choice
 
 SLUG = "[a-z0-9][a-z0-9-]{0,62}"
 
@@ -28,7 +28,7 @@ class WorkspaceRole(StrEnum):
     VIEWER = "viewer"
 
 
-class Plan(db.Model):
+class Plan(Base):
     """A named limit in bytes; null is unlimited. Global, written by migrations."""
 
     __tablename__ = "plans"
@@ -37,7 +37,7 @@ class Plan(db.Model):
     limit_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class Tenant(Identified, db.Model):
+class Tenant(Identified, Base):
     """A company."""
 
     __tablename__ = "tenants"
@@ -48,7 +48,7 @@ class Tenant(Identified, db.Model):
     plan: Mapped[str] = mapped_column(ForeignKey("plans.code"))
 
 
-class TenantMembership(Identified, db.Model):
+class TenantMembership(Identified, Base):
     """A person in a tenant."""
 
     __tablename__ = "tenant_memberships"
@@ -59,7 +59,7 @@ class TenantMembership(Identified, db.Model):
     role: Mapped[TenantRole] = mapped_column(choice(TenantRole, "role"))
 
 
-class Workspace(Identified, db.Model):
+class Workspace(Identified, Base):
     """A place for files inside a tenant; its slug is unique there."""
 
     __tablename__ = "workspaces"
@@ -74,7 +74,7 @@ class Workspace(Identified, db.Model):
     name: Mapped[str] = mapped_column(String(200))
 
 
-class WorkspaceMembership(Identified, db.Model):
+class WorkspaceMembership(Identified, Base):
     """A person in a workspace; must be a member of the tenant, too."""
 
     __tablename__ = "workspace_memberships"

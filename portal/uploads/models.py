@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Identified, choice, db
+from portal.db import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
@@ -26,7 +26,7 @@ class UploadState(StrEnum):
     FAILED = "failed"
 
 
-class Upload(Identified, db.Model):
+class Upload(Identified, Base):
     """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
     request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
     """
