@@ -1,7 +1,8 @@
 """Assets: the files that people have, each one a fact about bytes that were looked at.
 
 Owns: assets with their verdict, metadata and variants; the policy of what may be uploaded.
-States: processing → available | quarantined | failed; from each of these → deleted (trash) → purged.
+States: processing → available | quarantined | failed; available | failed → deleted (the trash) → purged;
+quarantined → processing when it is scanned again.
 Invariants:
 - What can be downloaded is exactly what was scanned: one immutable object, one verdict, one SHA-256.
 - No verdict is never "clean": a scanner that is away is waited for, one without signatures vouches for nothing.

@@ -1,0 +1,147 @@
+"""The verdict on a file: a pure function of what it was promised to be and what intake found.
+
+Content, extension and policy are judged together. An infection outweighs everything else; what contradicts the promise
+fails; what the scanner could not look into is held, or released with a mark where the tenant chose so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from portal.assets import content, kinds
+from portal.assets.names import naming
+from portal.assets.scanner import Verdict
+
+Outcome = Literal["available", "quarantined", "failed"]
+WhenUnscannable = Literal["hold", "release"]
+
+_TIFF_LIKE = (
+    "image/tiff",
+    "image/x-canon-cr2",
+    "image/x-canon-cr3",
+    "image/x-canon-crw",
+    "image/x-nikon-nef",
+    "image/x-sony-arw",
+    "image/x-adobe-dng",
+    "image/x-panasonic-rw2",
+    "image/x-minolta-mrw",
+    "image/x-fuji-raf",
+    "image/x-olympus-orf",
+    "image/x-x3f",
+)
+# Found types that fit an extension besides the one that is signed for it, and become that one.
+_READ_AS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _TIFF_LIKE),
+    "doc": ("application/rtf", content.OLE),
+    "xls": (content.OLE, content.ENCRYPTED_OFFICE),
+    "ppt": (content.OLE, content.ENCRYPTED_OFFICE),
+    **dict.fromkeys(("docx", "xlsx", "pptx"), (content.ENCRYPTED_OFFICE,)),
+}
+# Found types that fit an extension besides its own, and are what the file is served as.
+_KEPT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("heic", "heif"), ("image/heic", "image/heif")),
+    **dict.fromkeys(("mp4", "mov"), ("video/mp4", "video/quicktime")),
+    **dict.fromkeys(("mkv", "webm"), ("video/x-matroska", "video/webm")),
+}
+_TEXTS = ("txt", "csv", "md")
+"""Their types say how people use them; the bytes only say that they are text."""
+_NEVER_TEXT = frozenset(
+    media_type
+    for kind in kinds.POLICY
+    for extension, media_type in kind.types.items()
+    if extension not in (*_TEXTS, "svg")
+)
+_OFFICE_ARCHIVES = frozenset(kinds.content_type_for(f"a.{extension}") for extension in ("docx", "xlsx", "pptx"))
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the upload promised: its name, its exact size in bytes, and its SHA-256 in hex where the client knew it."""
+
+    file_name: str
+    size_bytes: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What intake saw: size in bytes, SHA-256 in hex, canonical media type, the beginning, the scanner's verdict."""
+
+    size: int
+    sha256: str
+    mime_type: str
+    head: bytes
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of the asset. ``code`` and ``detail`` are None exactly when it is available.
+
+    ``mime_type`` is what the object is served as, ``found_type`` what its bytes are.
+    """
+
+    outcome: Outcome
+    mime_type: str
+    found_type: str
+    code: str | None = None
+    detail: str | None = None
+
+
+def judge(found: Found, declared: Declared, when_unscannable: WhenUnscannable = "hold") -> Decision:
+    """The one decision about a file. A file released unscanned, or not scanned for lack of a scanner, is available;
+    ``found.verdict`` is the mark it carries."""
+    mime_type = served_as(declared.file_name, found)
+    serving = mime_type or found.mime_type
+    if found.verdict.result == "infected":
+        words = f"A virus was found: {found.verdict.signature}. The file is held and can't be downloaded."
+        return Decision("quarantined", serving, found.mime_type, "infected", words)
+    code, words = _broken_promise(found, declared) or (None, "")
+    if code is None and mime_type is None:
+        code, words = "content_mismatch", _contradiction(declared.file_name, found.mime_type)
+    if code is not None:
+        return Decision("failed", serving, found.mime_type, code, words)
+    reason = found.verdict.reason
+    if reason in ("too_large", "encrypted", "unscannable") and when_unscannable == "hold":
+        words = f"{found.verdict.explanation} It is held until an administrator decides."
+        return Decision("quarantined", serving, found.mime_type, reason, words)
+    return Decision("available", serving, found.mime_type)
+
+
+def served_as(file_name: str, found: Found) -> str | None:
+    """The type that content, extension and policy agree on, or None where they contradict each other."""
+    extension = kinds.extension_of(file_name)
+    signed = kinds.content_type_for(file_name)
+    if signed is None:
+        return None
+    if extension in _TEXTS:
+        fits = content.looks_like_text(found.head) and found.mime_type not in _NEVER_TEXT
+        return signed if fits else None
+    if found.mime_type in _KEPT.get(extension, ()):
+        return found.mime_type
+    if extension == "zip" and found.mime_type in _OFFICE_ARCHIVES:
+        return signed
+    return signed if found.mime_type == signed or found.mime_type in _READ_AS.get(extension, ()) else None
+
+
+def _broken_promise(found: Found, declared: Declared) -> tuple[str, str] | None:
+    if found.size == 0:
+        return "empty", "The file is empty. Choose a file that has content."
+    if found.size != declared.size_bytes:
+        words = f"{declared.size_bytes:,} bytes were announced, {found.size:,} arrived. Upload the file again."
+        return "size_mismatch", words
+    if declared.sha256 and declared.sha256.lower() != found.sha256:
+        return "checksum_mismatch", "The file changed on its way: its checksum differs. Upload it again."
+    return None
+
+
+def _contradiction(file_name: str, found_type: str) -> str:
+    """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
+    extension = kinds.extension_of(file_name)
+    named = naming(kinds.content_type_for(file_name) or "")
+    words = f"Not {named}. The content is {naming(found_type)}."
+    own = next((e for kind in kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None)
+    if own is not None and own != extension:
+        return f"{words} If that is what you want to keep, let its name end in .{own} and upload it again."
+    return f"{words} Check the file and upload it again."

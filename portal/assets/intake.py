@@ -1,0 +1,109 @@
+"""The one pass over a file: size, SHA-256, what the bytes are, and the scanner's verdict.
+
+The bytes are spooled to a local file on the way. A local clamd is then handed that file's descriptor, a remote one gets
+the bytes while they pass. Memory is one chunk and the head, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from portal.assets import content
+from portal.assets.inspection import Found
+from portal.assets.scanner import Scanner
+from portal.errors import Unavailable
+
+CHUNK = 1024 * 1024
+PREFIX = "stowage-intake-"
+YOUNGEST_LEFTOVER_SECONDS = 60.0
+"""A spool younger than this may belong to a worker that has created it and not locked it yet."""
+
+
+class Readable(Protocol):
+    """What a bucket opens."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+
+
+@dataclass(frozen=True)
+class Facts(Found):
+    """What intake found, and where the local copy is."""
+
+    spool: Path
+
+
+@contextmanager
+def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> Iterator[Facts]:
+    """Read the stream to its end, once. The spooled copy, in ``spool_dir`` or TMPDIR, exists inside the ``with`` only.
+
+    Raises Unavailable: ``scanner_unavailable``, or ``spool_unavailable`` when the local folder is full or can't be
+    written; and whatever the stream raises.
+    """
+    with _spool_in(spool_dir or Path(tempfile.gettempdir())) as spool, scanner.alongside(spool) as scan:
+        digest, head = hashlib.sha256(), bytearray()
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            head += chunk[: content.HEAD - len(head)]
+            with _disk_in_words():
+                spool.write(chunk)
+            scan.feed(chunk)
+        with _disk_in_words():
+            spool.flush()
+        verdict = scan.verdict()
+        beginning = bytes(head)
+        yield Facts(
+            size=os.fstat(spool.fileno()).st_size,
+            sha256=digest.hexdigest(),
+            mime_type=content.detect(beginning, spool),
+            head=beginning,
+            verdict=verdict,
+            spool=Path(spool.name),
+        )
+
+
+@contextmanager
+def _spool_in(folder: Path) -> Iterator[BinaryIO]:
+    """A file of our own that is gone afterwards; what killed workers left behind goes first.
+
+    Locked while it is in use, so that others know that it is no leftover.
+    """
+    with _disk_in_words():
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        spool = tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115
+    with spool:
+        fcntl.flock(spool, fcntl.LOCK_EX)
+        yield cast(BinaryIO, spool)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Spools that nobody holds any more: the lock goes with the process that had it."""
+    for path in folder.glob(PREFIX + "*"):
+        with suppress(OSError), path.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > YOUNGEST_LEFTOVER_SECONDS:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+@contextmanager
+def _disk_in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "has no room left" if full else f"can't be written ({error.strerror})"
+        raise Unavailable(
+            f"The server's folder for checking files {what}. The file waits and is checked as soon as that is mended.",
+            code="spool_unavailable",
+        ) from error

@@ -1,0 +1,195 @@
+"""What a real clamd says, and what is made of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pytest
+
+from portal.assets.scanner import UNSPOKEN_LIMIT, Scanner
+from portal.errors import Unavailable
+from tests.assets.clamds import LIMIT_BYTES, Daemon
+from tests.engines import EICAR
+
+BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
+
+
+@contextmanager
+def file_with(content: bytes, *, size: int | None = None) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.truncate(size if size is not None else len(content))
+        file.flush()
+        yield file
+
+
+def scanner_of(daemon: Daemon, way: str = "unix") -> Scanner:
+    return Scanner(getattr(daemon, way), test_database=True)
+
+
+def zip_of(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def encrypted_zip() -> bytes:
+    """The zip of one stored file with its encryption bit set, as any zip with a password has."""
+    content = bytearray(zip_of("secret.txt", os.urandom(64)))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+@BOTH_WAYS
+def test_what_holds_no_signature_is_clean(clamd: Daemon, way: str) -> None:
+    with file_with(b"Nothing but words.\n") as file:
+        verdict = scanner_of(clamd, way).scan(file)
+    assert (verdict.result, verdict.signature, verdict.reason) == ("clean", None, None)
+    assert verdict.engine is not None and verdict.engine.startswith("ClamAV 1.")
+    assert verdict.database == "test signatures"
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("content", [EICAR, zip_of("inner/eicar.com", EICAR)], ids=["plain", "in a zip"])
+def test_a_virus_is_found_with_its_name(clamd: Daemon, way: str, content: bytes) -> None:
+    with file_with(content) as file:
+        verdict = scanner_of(clamd, way).scan(file)
+    assert (verdict.result, verdict.signature) == ("infected", "Eicar-Test-Signature.UNOFFICIAL")
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("size", [LIMIT_BYTES + 1, 5 * LIMIT_BYTES])
+def test_what_exceeds_the_scanners_limit_is_not_scanned_and_never_clean(clamd: Daemon, way: str, size: int) -> None:
+    with file_with(b"x", size=size) as file:
+        verdict = scanner_of(clamd, way).scan(file)
+    assert (verdict.result, verdict.reason) == ("not_scanned", "too_large")
+    assert verdict.explanation is not None and "larger" in verdict.explanation
+
+
+def test_what_grows_beyond_the_limit_inside_an_archive_is_not_scanned(clamd: Daemon) -> None:
+    with file_with(zip_of("zeros", bytes(5 * LIMIT_BYTES))) as file:
+        assert file.seek(0, 2) < LIMIT_BYTES
+        assert scanner_of(clamd).scan(file).reason == "too_large"
+
+
+@BOTH_WAYS
+def test_what_is_encrypted_is_not_scanned(clamd: Daemon, way: str) -> None:
+    with file_with(encrypted_zip()) as file:
+        verdict = scanner_of(clamd, way).scan(file)
+    assert (verdict.result, verdict.reason) == ("not_scanned", "encrypted")
+
+
+@BOTH_WAYS
+def test_a_daemon_without_a_dated_database_calls_nothing_clean_yet_still_finds(clamd: Daemon, way: str) -> None:
+    scanner = Scanner(getattr(clamd, way))
+    assert scanner.report().state == "no_signatures"
+    assert "freshclam" in scanner.report().detail
+    with file_with(b"words") as file:
+        assert scanner.scan(file).reason == "no_signatures"
+    with file_with(EICAR) as file:
+        assert scanner.scan(file).result == "infected"
+    with file_with(b"x", size=LIMIT_BYTES + 1) as file:
+        assert scanner.scan(file).reason == "no_signatures"
+
+
+def test_a_daemon_with_a_dated_database_is_believed_and_reported(dated_clamd: Daemon) -> None:
+    scanner = Scanner(dated_clamd.unix)
+    report = scanner.report()
+    assert (report.state, report.speaks_of_limits) == ("ready", True)
+    assert report.database is not None and report.database.startswith("27817/Mon Nov 23")
+    with file_with(b"words") as file:
+        verdict = scanner.scan(file)
+    assert (verdict.result, verdict.database) == ("clean", report.database)
+
+
+def test_a_dated_database_that_misses_eicar_is_no_scanner() -> None:
+    with Daemon(dated=True, options={"MaxFileSize": "10"}) as daemon:
+        report = Scanner(daemon.unix).report()
+    assert report.state == "no_signatures"
+    assert "EICAR" in report.detail
+
+
+def test_a_daemon_that_is_silent_about_its_limits_is_believed_only_up_to_the_smallest_one() -> None:
+    with Daemon(dated=True, options={"AlertExceedsMax": "no"}) as daemon:
+        scanner = Scanner(daemon.unix)
+        assert scanner.report().speaks_of_limits is False
+        assert "AlertExceedsMax" in scanner.report().detail
+        with file_with(b"x", size=1024) as file:
+            assert scanner.scan(file).result == "clean"
+        with file_with(b"x", size=UNSPOKEN_LIMIT + 1) as file:
+            assert scanner.scan(file).reason == "too_large"
+
+
+def test_the_details_that_a_daemon_appends_are_not_part_of_the_signature() -> None:
+    with Daemon(dated=True, options={"ExtendedDetectionInfo": "yes"}) as daemon, file_with(EICAR) as file:
+        assert Scanner(daemon.unix).scan(file).signature == "Eicar-Test-Signature.UNOFFICIAL"
+
+
+def test_a_scanner_that_is_off_says_that_nobody_looked() -> None:
+    scanner = Scanner("off")
+    assert scanner.report().state == "off"
+    with file_with(EICAR) as file:
+        verdict = scanner.scan(file)
+    assert (verdict.result, verdict.reason, verdict.engine) == ("not_scanned", "off", None)
+
+
+@pytest.mark.parametrize("url", ["unix:///nowhere/clamd.sock", "tcp://127.0.0.1:1"])
+def test_a_scanner_that_is_down_is_waited_for(url: str) -> None:
+    scanner = Scanner(url, test_database=True)
+    assert scanner.report().state == "down"
+    with file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
+        scanner.scan(file)
+    assert (refusal.value.code, refusal.value.facts) == ("scanner_unavailable", {"during": "connect"})
+
+
+@BOTH_WAYS
+def test_a_scanner_that_comes_back_is_used_again(way: str) -> None:
+    with Daemon() as daemon, file_with(b"words") as file:
+        scanner = scanner_of(daemon, way)
+        assert scanner.scan(file).result == "clean"
+        daemon.kill()
+        with pytest.raises(Unavailable):
+            scanner.scan(file)
+        daemon.start()
+        assert scanner.scan(file).result == "clean"
+
+
+def test_a_daemon_that_dies_in_the_middle_of_a_stream_is_unavailable_not_clean() -> None:
+    with Daemon() as daemon, file_with(b"") as file:
+        scanner = scanner_of(daemon, "tcp")
+        with pytest.raises(Unavailable) as refusal, scanner.alongside(file) as scan:
+            scan.feed(b"x" * 1024)
+            daemon.kill()
+            for _ in range(64):
+                scan.feed(b"x" * 1024 * 1024)
+            scan.verdict()
+    assert (refusal.value.code, refusal.value.facts) == ("scanner_unavailable", {"during": "scan"})
+
+
+def test_a_daemon_that_dies_while_it_reads_the_file_is_unavailable_not_clean() -> None:
+    with Daemon(options={"MaxFileSize": "2000M", "MaxScanSize": "2000M"}) as daemon, file_with(b"", size=10**9) as file:
+        scanner = scanner_of(daemon)
+        assert scanner.report().state == "ready"
+        killer = threading.Timer(0.1, daemon.kill)
+        killer.start()
+        try:
+            with pytest.raises(Unavailable) as refusal:
+                scanner.scan(file)
+        finally:
+            killer.join()
+    assert refusal.value.code == "scanner_unavailable"
+
+
+def test_the_doctor_learns_whether_the_scanner_takes_the_largest_upload(clamd: Daemon) -> None:
+    scanner = scanner_of(clamd)
+    assert scanner.takes(LIMIT_BYTES) is True
+    assert scanner.takes(LIMIT_BYTES + 1) is False
