@@ -13,7 +13,8 @@ from sqlalchemy import delete, select, update
 from portal.assets import claims
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
-from portal.assets.previews.renderer import PreviewFailed, Rendered, RenderedVariant, render
+from portal.assets.previews.outcome import PreviewFailed, Rendered, RenderedVariant
+from portal.assets.previews.renderer import render
 from portal.db import db, new_id, transaction
 from portal.storage import keys
 from portal.storage import service as storage

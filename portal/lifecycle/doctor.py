@@ -77,7 +77,7 @@ def _queue() -> Finding:
 
 def _store() -> Finding:
     try:
-        storage.managed_bucket().head(".stowage/doctor")
+        storage.check_managed_store()
     except Unavailable as problem:
         return Finding("store", False, problem.detail)
     return Finding("store", True, "answers, and takes our key")

@@ -102,7 +102,7 @@ def _rows(workspace_id: UUID, profile_id: UUID) -> Iterator[Expected]:
             yield Expected(asset_id, expected)
 
 
-def _variants(asset_ids: list[UUID]) -> Select[tuple[UUID, str, int]]:
+def _variants(asset_ids: list[UUID]) -> Select[UUID, str, int]:
     return select(Variant.asset_id, Variant.object_key, Variant.size_bytes).where(Variant.asset_id.in_(asset_ids))
 
 

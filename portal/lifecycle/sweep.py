@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import column, func, select
+from sqlalchemy import ColumnClause, column, func, select
 
 from portal import db as database
 from portal import queue
@@ -74,7 +74,7 @@ def _due_rescans() -> list[Due]:
 
 def _due(function: str) -> list[Due]:
     with transaction():
-        columns = [column(name) for name in Due._fields]
+        columns: list[ColumnClause[Any]] = [column(name) for name in Due._fields]
         source = getattr(func, function)(BATCH).table_valued(*columns)
         return [Due(*row) for row in db.session.execute(select(source))]
 

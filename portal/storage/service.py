@@ -15,6 +15,7 @@ from portal import db as database
 from portal.db import db
 from portal.errors import NotFound, Unavailable
 from portal.settings import Settings
+from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
 from portal.storage.models import ManagedStore, ProfileMode, StorageProfile
@@ -60,6 +61,11 @@ def bucket_for(profile: StorageProfile) -> Bucket:
 def managed_bucket() -> Bucket:
     """The deployment's own store."""
     return bucket_at(_location(current_app.extensions["portal.settings"]))
+
+
+def check_managed_store() -> None:
+    """Raises ``Unavailable`` when the store does not answer, or refuses our key."""
+    managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
 def upload_method(profile: StorageProfile) -> str:

@@ -143,7 +143,7 @@ def find(member: Member, upload_id: UUID) -> Upload:
     statement = select(Upload).where(
         Upload.workspace_id == member.workspace, Upload.id == upload_id, Upload.user_id == member.user_id
     )
-    upload = db.session.scalar(statement.execution_options(populate_existing=True))
+    upload: Upload | None = db.session.scalar(statement.execution_options(populate_existing=True))
     if upload is None:
         raise NotFound("There is no such upload.")
     return upload
@@ -279,7 +279,7 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
 
 def _committed_before(upload: Upload) -> Asset:
     if upload.asset_id is not None:
-        asset = db.session.scalar(
+        asset: Asset | None = db.session.scalar(
             select(Asset).where(Asset.workspace_id == upload.workspace_id, Asset.id == upload.asset_id)
         )
         if asset is None:
