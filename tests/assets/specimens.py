@@ -1,0 +1,112 @@
+"""Files of every kind that may be uploaded, and of some that may not: each function gives the bytes of one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+
+from PIL import Image
+
+_NOISE = Image.effect_noise((96, 64), 60).convert("RGB")
+
+
+def picture(form: str) -> bytes:
+    """A small picture in one of Pillow's formats, HEIF among them."""
+    if form == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    _NOISE.save(buffer, form)
+    return buffer.getvalue()
+
+
+def zipped(*names: str, content: bytes = b"<x/>") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def office(folder: str, *, types_first: bool = True) -> bytes:
+    """A docx (``word``), xlsx (``xl``) or pptx (``ppt``), its parts in the usual or in another order."""
+    parts = ["[Content_Types].xml", "_rels/.rels", "docProps/app.xml", f"{folder}/main.xml"]
+    return zipped(*(parts if types_first else reversed(parts)))
+
+
+def compound(*streams: str, directory_sector: int = 1) -> bytes:
+    """An OLE container ([MS-CFB]) with these empty streams under its root."""
+    none, end = 0xFFFFFFFF, 0xFFFFFFFE
+
+    def entry(name: str, kind: int, right: int = none, child: int = none) -> bytes:
+        wide = name.encode("utf-16-le") + b"\0\0"
+        links = struct.pack("<III", none, right, child)
+        return (
+            wide.ljust(64, b"\0")
+            + struct.pack("<HBB", len(wide), kind, 1)
+            + links
+            + bytes(36)
+            + struct.pack("<IQ", end, 0)
+        )
+
+    entries = [entry("Root Entry", 5, child=1)]
+    entries += [entry(name, 2, right=at + 2 if at + 1 < len(streams) else none) for at, name in enumerate(streams)]
+    header = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(10)
+    header += struct.pack("<IIIIIIIII", 1, directory_sector, 0, 4096, end, 0, end, 0, 0)
+    sectors = [struct.pack("<128I", 0xFFFFFFFD, *[end] * 127)]
+    sectors += [bytes(512)] * (directory_sector - 1) + [b"".join(entries).ljust(512, b"\0")]
+    return header.ljust(512, b"\xff") + b"".join(sectors)
+
+
+def tarred(form: int = tarfile.PAX_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        entry = tarfile.TarInfo("a.txt")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"hello"))
+    return buffer.getvalue()
+
+
+def iso_media(brand: bytes, *compatible: bytes) -> bytes:
+    """The beginning of an MP4, QuickTime, HEIF or AVIF file."""
+    boxes = brand + b"\0\0\2\0" + b"".join(compatible)
+    return struct.pack(">I", 8 + len(boxes)) + b"ftyp" + boxes + struct.pack(">I", 16) + b"mdat" + bytes(8)
+
+
+def quicktime_without_brand() -> bytes:
+    return struct.pack(">I4sI4s", 8, b"wide", 64, b"mdat") + bytes(56)
+
+
+def matroska(document_type: bytes) -> bytes:
+    body = b"\x42\x86\x81\x01\x42\xf7\x81\x01\x42\x82" + bytes([0x80 | len(document_type)]) + document_type
+    return b"\x1a\x45\xdf\xa3" + bytes([0x80 | len(body)]) + body + b"\x18\x53\x80\x67" + b"\xff" * 8
+
+
+AVI = b"RIFF" + struct.pack("<I", 200) + b"AVI LIST" + bytes(190)
+WMV = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(100)
+FLV = b"FLV\x01\x05\0\0\0\x09" + bytes(20)
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+RAR = b"Rar!\x1a\x07\x01\x00" + bytes(32)
+SEVEN_ZIP = b"7z\xbc\xaf'\x1c\0\x04" + bytes(40)
+GZIP = gzip.compress(b"hello")
+TIFF_LIKE_RAW = b"MM\0*" + struct.pack(">I", 8) + bytes(600)
+CR2 = b"II*\0\x10\0\0\0CR\x02\0" + bytes(600)
+RW2 = b"IIU\0\x18\0\0\0" + bytes(200)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><circle r="4"/></svg>'
+SVG_WITH_SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SVG_AFTER_A_LONG_COMMENT = b'<?xml version="1.0"?>\n<!-- ' + b"x" * 9000 + b" -->\n" + SVG
+SVG_WITH_PREFIX = b'<s:svg xmlns:s="http://www.w3.org/2000/svg"/>'
+SVG_WITH_ENTITIES = (
+    b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">'
+    + b"".join(b'<!ENTITY %c "%s">' % (ord("b") + n, b"&%c;" % (ord("a") + n) * 10) for n in range(9))
+    + b']>\n<svg xmlns="http://www.w3.org/2000/svg" id="&j;"/>'
+)
+HTML = b"<!doctype html><html><body><svg></svg><script>alert(1)</script></body></html>"
+JPEG_HEAD_WITH_HTML = b"\xff\xd8\xff\xe0" + HTML
+WINDOWS_PROGRAM = b"MZ" + bytes(58) + b"\x80\0\0\0" + bytes(64) + b"PE\0\0" + bytes(200)
+NOISE = zlib.compress(bytes(range(256)) * 64)

@@ -1,0 +1,231 @@
+"""The table of verdicts: name, bytes and the scanner's word in, decision out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+from typing import Any
+
+import pytest
+
+from portal.assets import content, inspection, kinds
+from portal.assets.inspection import Decision, Declared, Found
+from portal.assets.scanner import Verdict
+from tests.assets import specimens as s
+
+CLEAN = Verdict("clean", engine="ClamAV 1.4.6", database="27817")
+DOCX = kinds.content_type_for("a.docx")
+XLSX = kinds.content_type_for("a.xlsx")
+PPTX = kinds.content_type_for("a.pptx")
+
+
+def found_in(data: bytes, verdict: Verdict = CLEAN) -> Found:
+    head = data[: content.HEAD]
+    media_type = content.detect(head, io.BytesIO(data))
+    return Found(len(data), hashlib.sha256(data).hexdigest(), media_type, head, verdict)
+
+
+def judged(name: str, data: bytes, verdict: Verdict = CLEAN, **policy: Any) -> Decision:
+    return inspection.judge(found_in(data, verdict), Declared(name, len(data)), **policy)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "served_as"),
+    [
+        ("a.jpg", s.picture("JPEG"), "image/jpeg"),
+        ("A.JPEG", s.picture("JPEG"), "image/jpeg"),
+        ("a.png", s.picture("PNG"), "image/png"),
+        ("a.webp", s.picture("WEBP"), "image/webp"),
+        ("a.gif", s.picture("GIF"), "image/gif"),
+        ("a.avif", s.picture("AVIF"), "image/avif"),
+        ("b.avif", s.iso_media(b"mif1", b"mif1", b"avif"), "image/avif"),
+        ("a.tif", s.picture("TIFF"), "image/tiff"),
+        ("a.heic", s.picture("HEIF"), "image/heic"),
+        ("a.heif", s.picture("HEIF"), "image/heic"),
+        ("b.heif", s.iso_media(b"mif1", b"mif1", b"miaf"), "image/heif"),
+        ("a.nef", s.TIFF_LIKE_RAW, "image/x-nikon-nef"),
+        ("a.arw", s.picture("TIFF"), "image/x-sony-arw"),
+        ("a.dng", s.TIFF_LIKE_RAW, "image/x-adobe-dng"),
+        ("a.cr2", s.CR2, "image/x-canon-cr2"),
+        ("a.raw", s.RW2, "image/x-dcraw"),
+        ("a.svg", s.SVG, "image/svg+xml"),
+        ("script.svg", s.SVG_WITH_SCRIPT, "image/svg+xml"),
+        ("long.svg", s.SVG_AFTER_A_LONG_COMMENT, "image/svg+xml"),
+        ("prefix.svg", s.SVG_WITH_PREFIX, "image/svg+xml"),
+        ("utf16.svg", s.SVG.decode().encode("utf-16"), "image/svg+xml"),
+        ("a.mp4", s.iso_media(b"isom", b"isom", b"avc1"), "video/mp4"),
+        ("sony.mp4", s.iso_media(b"XAVC", b"XAVC", b"mp42"), "video/mp4"),
+        ("psp.mp4", s.iso_media(b"MSNV", b"MSNV"), "video/mp4"),
+        ("phone.mov", s.iso_media(b"qt  "), "video/quicktime"),
+        ("old.mov", s.quicktime_without_brand(), "video/quicktime"),
+        ("really-mp4.mov", s.iso_media(b"mp42"), "video/mp4"),
+        ("a.avi", s.AVI, "video/x-msvideo"),
+        ("a.mkv", s.matroska(b"matroska"), "video/x-matroska"),
+        ("a.webm", s.matroska(b"webm"), "video/webm"),
+        ("a.wmv", s.WMV, "video/x-ms-wmv"),
+        ("a.flv", s.FLV, "video/x-flv"),
+        ("a.pdf", s.PDF, "application/pdf"),
+        ("junk-before.pdf", b"\0\0junk\n" + s.PDF, "application/pdf"),
+        ("a.docx", s.office("word"), DOCX),
+        ("other-order.docx", s.office("word", types_first=False), DOCX),
+        ("a.xlsx", s.office("xl"), XLSX),
+        ("a.pptx", s.office("ppt", types_first=False), PPTX),
+        ("password.docx", s.compound("EncryptedPackage", "EncryptionInfo"), DOCX),
+        ("a.doc", s.compound("1Table", "WordDocument"), "application/msword"),
+        ("far.doc", s.compound("1Table", "WordDocument", directory_sector=40), "application/msword"),
+        ("rich.doc", rb"{\rtf1\ansi hello}", "application/msword"),
+        ("a.xls", s.compound("Workbook"), "application/vnd.ms-excel"),
+        ("95.xls", s.compound("Book"), "application/vnd.ms-excel"),
+        ("a.ppt", s.compound("Current User", "PowerPoint Document"), "application/vnd.ms-powerpoint"),
+        ("a.txt", b"hello\n", "text/plain"),
+        ("one.txt", b"a", "text/plain"),
+        ("latin1.txt", "Grüße aus Köln\n".encode("latin-1"), "text/plain"),
+        ("windows.txt", "“x” – €5\n".encode("cp1252"), "text/plain"),
+        ("japanese.txt", "日本語テキスト\n".encode("shift_jis"), "text/plain"),
+        ("utf16.txt", "hällo\n".encode("utf-16"), "text/plain"),
+        ("cut.txt", ("ä" * 200_000).encode(), "text/plain"),
+        ("script.txt", b"#!/bin/sh\necho\n", "text/plain"),
+        ("page.md", s.HTML, "text/markdown"),
+        ("drawing.md", s.SVG, "text/markdown"),
+        ("a.md", b"# Title\n\n- one\n", "text/markdown"),
+        ("a.csv", b"a,b\n1,2\n", "text/csv"),
+        ("one-column.csv", b"a\n", "text/csv"),
+        ("json.txt", b'{"a": 1}\n', "text/plain"),
+        ("a.zip", s.zipped("a.txt"), "application/zip"),
+        ("empty.zip", s.zipped(), "application/zip"),
+        ("office.zip", s.office("word"), "application/zip"),
+        ("a.tar", s.tarred(), "application/x-tar"),
+        ("gnu.tar", s.tarred(tarfile.GNU_FORMAT), "application/x-tar"),
+        ("a.tar.gz", s.GZIP, "application/gzip"),
+        ("a.tgz", s.GZIP, "application/gzip"),
+        ("a.rar", s.RAR, "application/vnd.rar"),
+        ("a.7z", s.SEVEN_ZIP, "application/x-7z-compressed"),
+        # Not a picture, yet it begins like one: the preview fails, and the bytes are never shown as a page.
+        ("head.jpg", s.JPEG_HEAD_WITH_HTML, "image/jpeg"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value else "",
+)
+def test_content_that_fits_its_name_is_available(name: str, data: bytes, served_as: str) -> None:
+    decision = judged(name, data)
+    assert (decision.outcome, decision.code, decision.detail) == ("available", None, None), decision
+    assert decision.mime_type == served_as
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        (
+            "zip.jpg",
+            s.zipped("a.txt"),
+            (
+                "Not a JPEG. The content is a ZIP archive. If that is what you want to keep, "
+                "let its name end in .zip and upload it again."
+            ),
+        ),
+        ("png.jpg", s.picture("PNG"), "Not a JPEG. The content is a PNG."),
+        ("jpeg.heic", s.picture("JPEG"), "Not a HEIC. The content is a JPEG."),
+        ("page.jpg", s.HTML, "Not a JPEG. The content is a web page (HTML)."),
+        ("page.svg", s.HTML, "Not an SVG. The content is a web page (HTML)."),
+        ("packed.svg", s.GZIP, "Not an SVG. The content is a gzip archive."),
+        ("entities.svg", s.SVG_WITH_ENTITIES, "Not an SVG."),
+        ("program.png", s.WINDOWS_PROGRAM, "Not a PNG. The content is a Windows program. Check the file"),
+        ("program.txt", s.WINDOWS_PROGRAM, "Not plain text. The content is a Windows program."),
+        ("noise.txt", s.NOISE, "Not plain text."),
+        ("noise.pdf", s.NOISE, "Not a PDF."),
+        ("pdf.txt", s.PDF, "Not plain text. The content is a PDF."),
+        ("text.pdf", b"hello\n", "Not a PDF. The content is plain text."),
+        ("sheet.docx", s.office("xl"), "Not a Word document (docx). The content is an Excel workbook (xlsx)."),
+        ("zip.docx", s.zipped("a.txt"), "Not a Word document (docx). The content is a ZIP archive."),
+        ("new.doc", s.office("word"), "The content is a Word document (docx)."),
+        ("sheet.doc", s.compound("Workbook"), "The content is an Excel workbook of the old form (xls)."),
+        ("song.mp4", s.iso_media(b"M4A "), "Not an MP4. The content is a sound."),
+        ("photo.mp4", s.picture("AVIF"), "Not an MP4. The content is an AVIF."),
+        ("photo.nef", s.picture("JPEG"), "Not a Nikon RAW file (NEF). The content is a JPEG."),
+        ("noise.raw", s.NOISE, "Not a camera's RAW file."),
+        ("tar.zip", s.tarred(), "Not a ZIP archive. The content is a TAR archive."),
+        ("word.zip", s.compound("WordDocument"), "Not a ZIP archive."),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value[:12] else "",
+)
+def test_content_that_contradicts_its_name_fails_and_says_what_it_is(name: str, data: bytes, words: str) -> None:
+    decision = judged(name, data)
+    assert (decision.outcome, decision.code) == ("failed", "content_mismatch"), decision
+    assert decision.detail is not None
+    assert words in decision.detail
+
+
+@pytest.mark.parametrize(
+    ("declared", "code", "word"),
+    [
+        (Declared("a.txt", 7), "size_mismatch", "7 bytes were announced, 6 arrived"),
+        (Declared("a.txt", 6, "0" * 64), "checksum_mismatch", "checksum"),
+        (Declared("a.jpg", 5, "0" * 64), "size_mismatch", "announced"),
+    ],
+)
+def test_a_file_that_is_not_the_announced_one_fails(declared: Declared, code: str, word: str) -> None:
+    decision = inspection.judge(found_in(b"hello\n"), declared)
+    assert (decision.outcome, decision.code) == ("failed", code)
+    assert decision.detail is not None
+    assert word in decision.detail
+
+
+def test_the_announced_checksum_may_be_written_in_capitals() -> None:
+    data = b"hello\n"
+    declared = Declared("a.txt", len(data), hashlib.sha256(data).hexdigest().upper())
+    assert inspection.judge(found_in(data), declared).outcome == "available"
+
+
+def test_an_empty_file_fails() -> None:
+    decision = inspection.judge(found_in(b""), Declared("a.txt", 0))
+    assert (decision.outcome, decision.code) == ("failed", "empty")
+
+
+@pytest.mark.parametrize(
+    "declared", [Declared("a.txt", 6), Declared("a.jpg", 6), Declared("a.txt", 9), Declared("a.txt", 6, "0" * 64)]
+)
+def test_an_infection_outweighs_everything_else(declared: Declared) -> None:
+    verdict = Verdict("infected", "Win.Test.EICAR", "ClamAV 1.4.6", "27817")
+    decision = inspection.judge(found_in(b"hello\n", verdict), declared)
+    assert (decision.outcome, decision.code) == ("quarantined", "infected")
+    assert decision.detail is not None
+    assert "Win.Test.EICAR" in decision.detail
+
+
+@pytest.mark.parametrize("reason", ["too_large", "encrypted", "unscannable"])
+def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases_it(reason: Any) -> None:
+    verdict = Verdict("not_scanned", reason=reason)
+    held = judged("a.txt", b"hello\n", verdict)
+    assert (held.outcome, held.code) == ("quarantined", reason)
+    assert held.detail is not None
+    assert "Not scanned" in held.detail
+    released = judged("a.txt", b"hello\n", verdict, when_unscannable="release")
+    assert (released.outcome, released.code) == ("available", None)
+    assert judged("a.jpg", b"hello\n", verdict).code == "content_mismatch"
+
+
+@pytest.mark.parametrize("reason", ["off", "no_signatures"])
+def test_what_no_scanner_could_look_at_is_available_with_the_mark_of_its_verdict(reason: Any) -> None:
+    verdict = Verdict("not_scanned", reason=reason)
+    assert judged("a.txt", b"hello\n", verdict).outcome == "available"
+    assert verdict.explanation is not None
+    assert verdict.explanation.startswith("Not scanned")
+
+
+def test_every_extension_of_the_policy_has_a_file_that_passes() -> None:
+    marks: Any = test_content_that_fits_its_name_is_available
+    tried = {kinds.extension_of(case[0]) for case in marks.pytestmark[0].args[1]}
+    assert tried | {"tiff", "gz"} == set(kinds.allowed_extensions())
+
+
+def test_the_older_libmagic_of_the_wheel_comes_to_the_same_verdicts() -> None:
+    """Where the system has none. In a process of its own: one library is loaded per process."""
+    program = (
+        "import pylibmagic, magic, pytest, sys\n"
+        "assert magic.version() < 544\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'name', *sys.argv[1:]]))"
+    )
+    result = subprocess.run([sys.executable, "-c", program, __file__], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
