@@ -1,0 +1,99 @@
+"""What frames every page of somebody who is signed in: where they are, where they can go, how full it is.
+
+Each part is asked of its room when the template comes to it, so that a fragment costs nothing and a page what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from flask import Flask, url_for
+from flask_login import current_user
+
+from portal.assets import kinds, library
+from portal.assets.models import Library
+from portal.identity.access import person
+from portal.identity.service import Person
+from portal.quotas import service as quotas
+from portal.quotas.service import Standing
+from portal.tenancy.access import current_member, current_places
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import TenantPlace, WorkspacePlace
+from portal.web.problems import speaks_json
+
+
+class Frame:
+    """One page's frame; read by base.html and what it includes."""
+
+    def __init__(self, who: Person) -> None:
+        self.person = who
+        self.member = current_member()
+
+    @property
+    def tenants(self) -> list[TenantPlace]:
+        """Everywhere that the person can go."""
+        return current_places()
+
+    @cached_property
+    def tenant(self) -> TenantPlace | None:
+        """The tenant that the page belongs to."""
+        here = self.member
+        return next((each for each in self.tenants if here and each.id == here.tenant_id), None)
+
+    @cached_property
+    def workspace(self) -> WorkspacePlace | None:
+        """The workspace that the page belongs to, where the person is its member."""
+        here = self.member
+        if here is None or self.tenant is None:
+            return None
+        return next((each for each in self.tenant.workspaces if each.id == here.workspace_id), None)
+
+    @cached_property
+    def libraries(self) -> Sequence[Library]:
+        """Of the workspace."""
+        return library.list_libraries(self.workspace.id) if self.workspace else ()
+
+    @cached_property
+    def quota(self) -> Standing | None:
+        """How full the workspace is."""
+        return quotas.standing(self.tenant.id, self.workspace.id) if self.tenant and self.workspace else None
+
+    @cached_property
+    def quarantine_count(self) -> int:
+        """How many files wait at the desk; for those who may see it."""
+        here = self.member
+        try:
+            from portal.quarantine import service as quarantine
+        except ImportError:
+            return 0
+        return quarantine.count_held(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
+
+    @cached_property
+    def upload(self) -> dict[str, Any] | None:
+        """What the uploader must know, where the person may upload."""
+        if self.workspace is None or self.member is None or not self.member.may(Permission.UPLOAD):
+            return None
+        here = self.workspace.id
+        policy = [
+            {"name": kind.name, "extensions": list(kind.extensions), "limit_bytes": kind.limit_bytes}
+            for kind in kinds.POLICY
+        ]
+        return {
+            "begin_url": url_for("uploads_api.begin", w=here),
+            "uploads_url": url_for("uploads_api.begin", w=here),
+            "assets_url": url_for("assets_api.index", w=here),
+            "kinds": policy,
+        }
+
+
+def install(app: Flask) -> None:
+    """Give every template its ``frame``: None for somebody who is not signed in."""
+
+    def frame() -> dict[str, Any]:
+        if speaks_json() or not current_user.is_authenticated:
+            return {"frame": None}
+        return {"frame": Frame(person())}
+
+    app.context_processor(frame)

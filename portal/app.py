@@ -1,0 +1,122 @@
+"""The composition root: one application from one ``Settings``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Flask
+from flask_babel import Babel
+from sqlalchemy import text
+
+from portal import queue, schema
+from portal.admin import frame
+from portal.assets.scanner import Scanner
+from portal.db import db
+from portal.identity import security
+from portal.settings import Settings
+from portal.statements import ENGINE_OPTIONS, at_once, watch
+from portal.storage import service as storage
+from portal.tenancy import access as tenancy_access
+from portal.web import csrf, headers, health, logs, metrics, pages, problems, rates
+from portal.web.access import public, require_marks
+from portal.web.health import Check
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS_WITH_ROUTES = (
+    "web.health",
+    "web.openapi",
+    "identity.views",
+    "tenancy.views",
+    "tenancy.api",
+    "quotas.api",
+    "uploads.api",
+    "assets.api",
+    "assets.views",
+    "assets.trash",
+    "delivery.api",
+    "quarantine.views",
+    "quarantine.api",
+    "admin.views",
+)
+LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application, with every extension, route and error handler; it connects to nothing yet."""
+    schema.import_models()
+    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    _configure(app, settings)
+    app.extensions["portal.settings"] = settings
+    app.extensions["portal.redis"] = queue.connect(settings.redis_url)
+    app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
+    app.extensions["portal.checks"] = _checks(app, settings)
+    db.init_app(app)
+    with app.app_context():
+        watch(db.engine)
+    Babel(app)
+    # The order in which a request meets them: an id first, then our own host, then who may change what.
+    for part in (logs, metrics, problems):
+        part.install(app)
+    headers.install(app, settings)
+    security.install(app)
+    csrf.install(app)
+    pages.install(app)
+    tenancy_access.install(app)
+    frame.install(app)
+    _add_routes(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    newest, *older = settings.secret_keys
+    secure = settings.base_url.startswith("https://")
+    app.config.update(
+        SECRET_KEY=newest,
+        SECRET_KEY_FALLBACKS=older,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=ENGINE_OPTIONS,
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        PERMANENT_SESSION_LIFETIME=7 * 86400,
+        PREFERRED_URL_SCHEME="https" if secure else "http",
+        TEMPLATES_AUTO_RELOAD=False,
+        **_cookies("SESSION", secure),
+        **_cookies("REMEMBER", secure),
+        REMEMBER_COOKIE_DURATION=30 * 86400,
+        REMEMBER_COOKIE_NAME="stowage_remember",
+        SESSION_COOKIE_NAME="stowage_session",
+    )
+
+
+def _cookies(kind: str, secure: bool) -> dict[str, object]:
+    return {f"{kind}_COOKIE_HTTPONLY": True, f"{kind}_COOKIE_SAMESITE": "Lax", f"{kind}_COOKIE_SECURE": secure}
+
+
+def _add_routes(app: Flask) -> None:
+    for name in ROOMS_WITH_ROUTES:
+        if find_spec(f"portal.{name}") is None:
+            continue
+        app.register_blueprint(import_module(f"portal.{name}").blueprint)
+    app.view_functions["static"] = public(app.view_functions["static"])
+    require_marks(app)
+
+
+def _checks(app: Flask, settings: Settings) -> list[Check]:
+    """What ``/readyz`` asks, and what of it the portal can't do without."""
+    return [
+        Check("database", lambda: at_once(text("SELECT 1")).close(), vital=True),
+        Check("redis", lambda: app.extensions["portal.redis"].ping(), vital=False),
+        Check("store", _ask_store, vital=True),
+        Check("scanner", lambda: _ask_scanner(settings), vital=False),
+    ]
+
+
+def _ask_store() -> None:
+    """Any key will do: that there is none is an answer, too."""
+    storage.managed_bucket().head(".stowage/ready")
+
+
+def _ask_scanner(settings: Settings) -> None:
+    if settings.scanner_url != "off":
+        Scanner.at(settings).report()

@@ -1,0 +1,42 @@
+"""Forms of identity: login, and a new token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from flask_security.forms import LoginForm as SecurityLoginForm
+from flask_wtf import FlaskForm
+from wtforms import IntegerField, StringField
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
+
+from portal.identity.service import LONGEST_NAME, LONGEST_TOKEN_DAYS
+from portal.web.rates import Rate, address, rates
+
+# Guessing one account's password, from one place and from many; guessing many accounts' from one place.
+ACCOUNT_FROM_ADDRESS = Rate("login-account-address", "10 per 5 minutes")
+ACCOUNT = Rate("login-account", "100 per hour")
+ADDRESS = Rate("login-address", "60 per 5 minutes")
+
+
+class LoginForm(SecurityLoginForm):  # type: ignore[misc]  # the library has no types
+    """Flask-Security's form; each attempt is counted before a password is looked at."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Raises 429 when there were too many attempts; a login that works clears its account's count."""
+        account, place = (self.email.data or "").strip().lower()[:254], address()
+        rates().count(ADDRESS, place)
+        rates().count(ACCOUNT, account)
+        rates().count(ACCOUNT_FROM_ADDRESS, account, place)
+        if not super().validate(**kwargs):
+            return False
+        rates().forget(ACCOUNT, account)
+        rates().forget(ACCOUNT_FROM_ADDRESS, account, place)
+        return True
+
+
+class TokenForm(FlaskForm):  # type: ignore[misc]  # the library has no types
+    """A new API token."""
+
+    name = StringField(_("Name"), validators=[DataRequired(_("Give the token a name.")), Length(max=LONGEST_NAME)])
+    days = IntegerField(_("Days"), default=365, validators=[Optional(), NumberRange(1, LONGEST_TOKEN_DAYS)])

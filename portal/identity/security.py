@@ -1,0 +1,61 @@
+"""Flask-Security, reduced to what we use: login and logout by password, in our templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask_security import Security, SQLAlchemyUserDatastore
+
+from portal.db import db
+from portal.identity.forms import LoginForm
+from portal.identity.models import User
+from portal.web.access import public
+
+ENDPOINTS = ("security.login", "security.logout")
+CONFIG: dict[str, Any] = {
+    "SECURITY_LOGIN_URL": "/login",
+    "SECURITY_LOGOUT_URL": "/logout",
+    "SECURITY_LOGOUT_METHODS": ["POST"],
+    "SECURITY_POST_LOGIN_VIEW": "/",
+    "SECURITY_POST_LOGOUT_VIEW": "/login",
+    "SECURITY_LOGIN_USER_TEMPLATE": "security/login_user.html",
+    "SECURITY_REGISTERABLE": False,
+    "SECURITY_RECOVERABLE": False,
+    "SECURITY_CHANGEABLE": False,
+    "SECURITY_CONFIRMABLE": False,
+    "SECURITY_TRACKABLE": False,
+    "SECURITY_SEND_REGISTER_EMAIL": False,
+    # One argon2id hash, no second hash that would tie every password to a key of the deployment.
+    "SECURITY_PASSWORD_SCHEMES": ["argon2"],
+    "SECURITY_PASSWORD_HASH": "argon2",
+    "SECURITY_PASSWORD_SINGLE_HASH": True,
+    "SECURITY_RETURN_GENERIC_RESPONSES": True,
+    "SECURITY_MSG_GENERIC_AUTHN_FAILED": ("The e-mail address or the password is wrong.", "error"),
+    "SECURITY_MSG_LOGIN": ("Log in to go on.", "info"),
+    "SECURITY_MSG_UNAUTHENTICATED": ("Log in to go on.", "info"),
+    "SECURITY_FLASH_MESSAGES": False,
+    "SECURITY_ANONYMOUS_USER_DISABLED": True,
+    "SECURITY_BACKWARDS_COMPAT_AUTH_TOKEN": False,
+    "SECURITY_API_ENABLED_METHODS": ["session"],
+}
+
+
+class Roleless:
+    """Flask-Security wants a model of roles; rights come from memberships instead."""
+
+
+def install(app: Flask) -> None:
+    """Log in and out; ``current_user`` for everybody else."""
+    app.config.update(CONFIG)
+    security = Security(app, SQLAlchemyUserDatastore(db, User, Roleless), login_form=LoginForm)
+    security.want_json(lambda _request: False)
+    for endpoint in ENDPOINTS:
+        app.view_functions[endpoint] = public(_own(app.view_functions[endpoint]))
+
+
+def _own(view: Any) -> Any:
+    def run(**arguments: Any) -> Any:
+        return view(**arguments)
+
+    return run

@@ -1,0 +1,150 @@
+"""Commands and queries of identity: people, and the tokens that act for them.
+
+Commands run inside the caller's transaction where it is written so; everything else opens its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from flask_security.utils import hash_password
+from sqlalchemy import func, select, text
+
+from portal.db import db, now
+from portal.errors import Conflict, Invalid, NotFound
+from portal.identity.models import ApiToken, User
+from portal.statements import at_once
+
+TOKEN_PREFIX = "stw_"  # so that scanners for leaked secrets, and people, recognise one
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
+LONGEST_NAME, LONGEST_TOKEN_DAYS = 100, 3650
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who proved who they are."""
+
+    id: UUID
+    email: str
+    name: str
+    is_operator: bool = False
+
+    @property
+    def shown_name(self) -> str:
+        """What others see."""
+        return self.name or self.email
+
+
+def normal_email(email: str) -> str:
+    """An address as it is stored. Raises ``Invalid``."""
+    try:
+        return validate_email(email.strip(), check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError:
+        raise Invalid(f"{email.strip()!r} is not an e-mail address.", field="email") from None
+
+
+def find_user(email: str) -> User | None:
+    """The person with this address, in whatever case it is written."""
+    return db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
+
+
+def create_user(email: str, password: str, *, name: str = "") -> User:
+    """Add a person; belongs inside the caller's transaction.
+
+    Raises ``Invalid`` for a bad address or password, ``Conflict`` when the address is taken.
+    """
+    address = normal_email(email)
+    if find_user(address) is not None:
+        raise Conflict(f"There is a user {address} already.")
+    user = User(
+        email=address, name=name.strip(), password=hash_password(checked_password(password)), fs_uniquifier=_uniquifier()
+    )
+    db.session.add(user)
+    db.session.flush()
+    return user
+
+
+def checked_password(password: str) -> str:
+    """The password, when it may be one. Raises ``Invalid``."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or "\0" in password:
+        raise Invalid(
+            f"The password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; this one has {len(password)}.",
+            field="password",
+        )
+    return password
+
+
+def make_operator(user: User) -> None:
+    """Let a person run the installation; belongs inside the caller's transaction. Raises ``Conflict``."""
+    if user.is_operator:
+        raise Conflict(f"{user.email} is an operator already.")
+    user.is_operator = True
+
+
+def _uniquifier() -> str:
+    return secrets.token_hex(32)
+
+
+def hash_token(plain: str) -> str:
+    """What is kept of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def create_token(user_id: UUID, name: str, *, days: int | None = None) -> tuple[ApiToken, str]:
+    """Make a token that acts for a person in all their tenants; belongs inside the caller's transaction.
+
+    Gives the row and the token itself, which is nowhere else. ``days`` None: it does not expire. Raises ``Invalid``.
+    """
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
+        raise Invalid(f"Give the token a name of 1 to {LONGEST_NAME} characters, to know it again.", field="name")
+    if days is not None and not 1 <= days <= LONGEST_TOKEN_DAYS:
+        raise Invalid(f"A token lives 1 to {LONGEST_TOKEN_DAYS} days.", field="days")
+    plain = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    expires_at = now() + timedelta(days=days) if days is not None else None
+    row = ApiToken(user_id=user_id, name=name, hint=plain[:8], token_hash=hash_token(plain), expires_at=expires_at)
+    db.session.add(row)
+    return row, plain
+
+
+def list_tokens(user_id: UUID) -> list[ApiToken]:
+    """A person's tokens that were not revoked, the newest first; expired ones are shown as such."""
+    query = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    return list(db.session.scalars(query.order_by(ApiToken.id.desc())))
+
+
+def revoke_token(user_id: UUID, token_id: UUID) -> None:
+    """End a token of this person; belongs inside the caller's transaction. Raises ``NotFound``."""
+    token = db.session.get(ApiToken, token_id, with_for_update=True)
+    if token is None or token.user_id != user_id or token.revoked_at is not None:
+        raise NotFound("There is no such token.")
+    token.revoked_at = now()
+
+
+_BY_TOKEN = text(
+    "SELECT k.id AS token_id, k.last_used_at, u.id, u.email, u.name, u.is_operator FROM api_tokens k "
+    "JOIN users u ON u.id = k.user_id AND u.active "
+    "WHERE k.token_hash = :hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())"
+)
+_TOUCH = text("UPDATE api_tokens SET last_used_at = now() WHERE id = :id")
+_TOUCH_AFTER = timedelta(minutes=1)
+
+
+def authenticate(plain: str) -> Person | None:
+    """Whom a token acts for, or None when it is unknown, expired or revoked, or its owner is not active."""
+    row = at_once(_BY_TOKEN, hash=hash_token(plain)).one_or_none()
+    if row is None:
+        return None
+    touch(row.token_id, row.last_used_at)
+    return Person(row.id, row.email, row.name, row.is_operator)
+
+
+def touch(token_id: UUID, last_used_at: datetime | None) -> None:
+    """Note that a token was used; at most once a minute, so that a busy client costs no write a request."""
+    if last_used_at is None or now() - last_used_at > _TOUCH_AFTER:
+        at_once(_TOUCH, id=token_id)

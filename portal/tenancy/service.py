@@ -1,0 +1,259 @@
+"""Commands and queries of tenancy. Commands run inside the caller's transaction and write their audit event with it.
+
+Rows under row-level security are read in the tenant that the session has entered; what must be known before that
+(where does this person belong?) comes from two functions of the database that see across tenants.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from portal import audit
+from portal.db import db, new_id, now
+from portal.errors import Conflict, Invalid
+from portal.identity.service import Person, hash_token, touch
+from portal.statements import at_once
+from portal.tenancy.models import (
+    SLUG,
+    Plan,
+    Tenant,
+    TenantMembership,
+    TenantRole,
+    Workspace,
+    WorkspaceMembership,
+    WorkspaceRole,
+)
+from portal.tenancy.permissions import Permission, forbidden
+
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class WorkspacePlace:
+    """A workspace that somebody is a member of."""
+
+    id: UUID
+    slug: str
+    name: str
+    role: WorkspaceRole
+
+
+@dataclass(frozen=True)
+class TenantPlace:
+    """A tenant that somebody is a member of, with their workspaces there, by name."""
+
+    id: UUID
+    slug: str
+    name: str
+    role: TenantRole
+    workspaces: list[WorkspacePlace] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Where a bearer token leads: its person, their tenant, and their place in the workspace asked for.
+
+    ``tenant`` is None for a workspace outside their tenants, ``workspace`` when they are no member of it.
+    """
+
+    person: Person
+    tenant: TenantPlace | None
+    workspace: WorkspacePlace | None
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody at a place, and what they may do there. ``workspace_id`` is the one that the address names."""
+
+    user_id: UUID
+    user_name: str
+    tenant_id: UUID
+    workspace_id: UUID | None = None
+    workspace_role: WorkspaceRole | None = None
+    tenant_role: TenantRole | None = None
+    permissions: frozenset[Permission] = frozenset()
+    tenant_slug: str = ""
+    tenant_name: str = ""
+    workspace_slug: str = ""
+    workspace_name: str = ""
+
+    @property
+    def workspace(self) -> UUID:
+        """The workspace's id, where the address names one."""
+        if self.workspace_id is None:
+            raise LookupError("this route names no workspace")
+        return self.workspace_id
+
+    def require(self, permission: Permission) -> None:
+        """For what only a part of a route's uses needs. Raises ``Forbidden``."""
+        if permission not in self.permissions:
+            raise forbidden(permission)
+
+    def may(self, permission: Permission) -> bool:
+        """For what a page shows or leaves out; a route's own right is its mark's."""
+        return permission in self.permissions
+
+
+_PLACES = text("SELECT * FROM places_of(:person)")
+_RESOLVE = text("SELECT * FROM resolve_member(:hash, :workspace)")
+_TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
+
+
+def places_of(person_id: UUID) -> list[TenantPlace]:
+    """Every tenant and workspace that a person belongs to, by name. One statement."""
+    tenants: dict[UUID, TenantPlace] = {}
+    for row in at_once(_PLACES, person=person_id):
+        tenant = tenants.setdefault(
+            row.tenant_id, TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))
+        )
+        if (workspace := _workspace_place(row)) is not None:
+            tenant.workspaces.append(workspace)
+    return list(tenants.values())
+
+
+def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
+    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token."""
+    row = at_once(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id).one_or_none()
+    if row is None:
+        return None
+    touch(row.token_id, row.token_used_at)
+    person = Person(row.user_id, row.email, row.name, row.is_operator)
+    if row.tenant_id is None:
+        return Resolved(person, None, None)
+    tenant = TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))
+    return Resolved(person, tenant, _workspace_place(row))
+
+
+def tenant_of(workspace_id: UUID) -> UUID | None:
+    """The tenant that a workspace belongs to."""
+    found: UUID | None = at_once(_TENANT_OF, workspace=workspace_id).scalar_one()
+    return found
+
+
+def _workspace_place(row: Any) -> WorkspacePlace | None:
+    if row.workspace_id is None or row.workspace_role is None:
+        return None
+    return WorkspacePlace(row.workspace_id, row.workspace_slug, row.workspace_name, WorkspaceRole(row.workspace_role))
+
+
+def find_tenant(slug: str) -> Tenant | None:
+    """The tenant of this slug."""
+    return db.session.scalar(select(Tenant).where(Tenant.slug == slug))
+
+
+def find_workspace(tenant_id: UUID, slug: str) -> Workspace | None:
+    """The workspace of this slug in the entered tenant."""
+    return db.session.scalar(select(Workspace).where(Workspace.tenant_id == tenant_id, Workspace.slug == slug))
+
+
+def list_workspaces(tenant_id: UUID) -> list[Workspace]:
+    """The workspaces of a tenant, by name."""
+    query = select(Workspace).where(Workspace.tenant_id == tenant_id).order_by(Workspace.name, Workspace.id)
+    return list(db.session.scalars(query))
+
+
+def plan_of(code: str) -> Plan:
+    """Raises ``Invalid`` with the plans that there are."""
+    plan = db.session.get(Plan, code)
+    if plan is None:
+        known = ", ".join(db.session.scalars(select(Plan.code).order_by(Plan.limit_bytes.asc().nulls_last())))
+        raise Invalid(f"There is no plan {code}. Plans are: {known}.", field="plan")
+    return plan
+
+
+def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
+    """Add a tenant; the caller's transaction has entered ``tenant_id``. Raises ``Invalid``, ``Conflict``."""
+    values = {"id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name), "plan": plan.code}
+    _insert(Tenant, values, f"There is a tenant {slug} already.")
+    audit.record(tenant_id, None, "tenant.created", tenant_id, slug=slug, plan=plan.code)
+    return db.session.get_one(Tenant, tenant_id)
+
+
+def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole, *, actor_id: UUID | None = None) -> None:
+    """Make a person a member of the tenant. Raises ``Conflict`` when they are one."""
+    values = {"id": new_id(), "tenant_id": tenant_id, "user_id": user_id, "role": role}
+    _insert(TenantMembership, values, "This person is a member of the tenant already.")
+    audit.record(tenant_id, actor_id, "tenant.member_added", user_id, role=role)
+
+
+def create_workspace(tenant_id: UUID, slug: str, name: str, *, actor_id: UUID | None = None) -> Workspace:
+    """Add an empty workspace; ``portal.admin.service.open_workspace`` gives it all that it needs.
+
+    Raises ``Invalid``, ``Conflict``.
+    """
+    values = {"id": new_id(), "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
+    _insert(Workspace, values, f"There is a workspace {slug} in this tenant already.")
+    audit.record(tenant_id, actor_id, "workspace.created", values["id"], workspace_id=values["id"], slug=slug)
+    return db.session.get_one(Workspace, values["id"])
+
+
+def set_workspace_role(
+    workspace: Workspace, user_id: UUID, role: WorkspaceRole, *, actor_id: UUID | None = None
+) -> WorkspaceRole | None:
+    """Make a person a member of the workspace, or change their role; gives the role before.
+
+    Raises ``Conflict`` for somebody outside the tenant, for the role they have, and for the last owner.
+    """
+    tenant_id = workspace.tenant_id
+    in_tenant = select(TenantMembership.id).where(
+        TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
+    )
+    if db.session.scalar(in_tenant) is None:
+        raise Conflict("This person is no member of the tenant. Add them first with: portal user create EMAIL --tenant SLUG.")
+    membership = db.session.scalar(_membership(workspace.id, user_id).with_for_update())
+    before = membership.role if membership else None
+    if before == role:
+        raise Conflict(f"This person is {role} of the workspace already.")
+    if membership is None:
+        db.session.add(WorkspaceMembership(tenant_id=tenant_id, workspace_id=workspace.id, user_id=user_id, role=role))
+    else:
+        _keep_an_owner(workspace.id, membership)
+        membership.role = role
+    facts = {"role": role, "before": before}
+    audit.record(tenant_id, actor_id, "workspace.member_set", user_id, workspace_id=workspace.id, **facts)
+    return before
+
+
+def _membership(workspace_id: UUID, user_id: UUID) -> Any:
+    return select(WorkspaceMembership).where(
+        WorkspaceMembership.workspace_id == workspace_id, WorkspaceMembership.user_id == user_id
+    )
+
+
+def _keep_an_owner(workspace_id: UUID, leaving: WorkspaceMembership) -> None:
+    """All owners are locked first: two who step down at once can't both be the last but one."""
+    query = select(WorkspaceMembership.id).where(
+        WorkspaceMembership.workspace_id == workspace_id, WorkspaceMembership.role == WorkspaceRole.OWNER
+    )
+    owners = list(db.session.scalars(query.order_by(WorkspaceMembership.id).with_for_update()))
+    if leaving.role == WorkspaceRole.OWNER and owners == [leaving.id]:
+        raise Conflict("This person is the only owner. Make somebody else an owner first.")
+
+
+def checked_slug(slug: str) -> str:
+    """Raises ``Invalid``."""
+    if not re.fullmatch(SLUG, slug, re.ASCII):
+        words = "small letters a-z, digits and hyphens, at most 63, beginning with a letter or a digit"
+        raise Invalid(f"{slug!r} can't be a slug. A slug is made of {words}.", field="slug")
+    return slug
+
+
+def checked_name(name: str) -> str:
+    """Raises ``Invalid``."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
+        raise Invalid(f"A name has 1 to {LONGEST_NAME} characters.", field="name")
+    return name
+
+
+def _insert(model: Any, values: dict[str, Any], taken: str) -> None:
+    """Insert one row, or raise ``Conflict``: a race for the same slug must not end in an error of the database."""
+    statement = insert(model).values(created_at=now(), **values).on_conflict_do_nothing().returning(model.id)
+    if db.session.scalar(statement) is None:
+        raise Conflict(taken)

@@ -1,0 +1,147 @@
+"""JSON in and out: request bodies, query strings and answers are pydantic models.
+
+    class BeginUpload(Body):            # what a client sends: strict types, unknown names refused
+        file_name: str
+        size_bytes: int = Field(ge=1)
+        library_id: UUID | None = None
+
+    class UploadView(Answer):           # what we send: build it from anything with these attributes
+        upload_id: UUID
+        state: str
+
+Malformed JSON is 400 ``invalid``, JSON of the wrong shape 422 ``invalid``; both name the ``field`` and say why in words.
+"""
+
+from __future__ import annotations
+
+import json
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from flask import Response, request
+from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer, ValidationError
+
+from portal.errors import Invalid
+
+JSON = "application/json"
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Malformed(Invalid):
+    """What was sent can't be read at all: 400 instead of 422."""
+
+    status = 400
+
+
+class Body(BaseModel):
+    """A JSON object that a client sends."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Query(BaseModel):
+    """Parameters behind the question mark. Names that are not declared are ignored; ``limit`` and ``cursor`` are
+    ``portal.web.paging``'s.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Answer(BaseModel):
+    """A JSON object that we send; ``from_attributes`` lets ``Answer.model_validate(row)`` read a row."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str, when_used="json")]
+"""A moment in an answer: ISO 8601 in UTC, whatever zone the value carries."""
+
+Item = TypeVar("Item")
+M = TypeVar("M", bound=BaseModel)
+
+
+class Listing(Answer, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+def read_body(model: type[M]) -> M:
+    """The request's JSON as ``model``. An absent body counts as ``{}``. Raises ``Invalid``."""
+    raw = request.get_data()
+    if raw and request.mimetype != JSON:
+        raise Invalid("Send JSON, with Content-Type: application/json.", code="unsupported_type", allowed=[JSON])
+    if _NUL.search(raw):
+        raise Invalid("A text contains the character U+0000, which can't be stored.", field="body")
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def parse(model: type[M], value: Any) -> M:
+    """A part of a body that was read already, as ``model``. Raises ``Invalid``."""
+    try:
+        return model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def parse(model: type[M], value: JsonValue) -> M:
+    """A piece of JSON that was read already, as ``model``. Raises ``Invalid``."""
+    try:
+        return model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def read_query(model: type[M]) -> M:
+    """The request's query parameters as ``model``. Raises ``Invalid``."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response. Null fields are kept: a client sees every name that exists."""
+    return Response(model.model_dump_json(), status, dict(headers or {}), mimetype=JSON)
+
+
+def _refusal(error: ValidationError) -> Invalid:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        return Malformed(f"This is not JSON: {found[0]['msg'].partition(': ')[2]}.", field="body")
+    problems = [{"field": _field(item["loc"]), "detail": _words(dict(item))} for item in found]
+    first = problems[0]
+    return Invalid(f"{first['field']}: {first['detail']}", field=first["field"], errors=problems)
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place) or "body"
+
+
+_WORDS = {
+    "missing": "This field is required.",
+    "extra_forbidden": "There is no field of this name.",
+    "uuid_parsing": "This must be a UUID.",
+    "uuid_type": "This must be a UUID.",
+    "model_type": "This must be a JSON object.",
+    "model_attributes_type": "This must be a JSON object.",
+}
+
+
+def _words(item: dict[str, Any]) -> str:
+    words = _WORDS.get(item["type"])
+    if words is None:
+        message = str(item["msg"]).removeprefix("Value error, ")
+        words = message if message.endswith(".") else f"{message}."
+    return words

@@ -1,0 +1,87 @@
+"""Headers that every answer carries: what a page may load, what caches may keep, where it may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.settings import Settings
+
+# Probes come from inside, by whatever name they know the machine.
+ANY_HOST = frozenset(("/healthz", "/readyz", "/metrics"))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as a Content-Security-Policy writes them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def content_security_policy(store: str) -> str:
+    """The policy of our pages: nothing from elsewhere but the store's objects, nothing inline."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": f"'self' data: blob: {store}",
+        "media-src": store,
+        "connect-src": f"'self' {store}",
+        "font-src": "'self'",
+        "worker-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Send these headers with every answer, and lead requests for another host to ours."""
+    always = {
+        "Content-Security-Policy": content_security_policy(origin_of(settings.s3_public_endpoint)),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if settings.base_url.startswith("https://"):
+        always["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+    def add(response: Response) -> Response:
+        for name, value in always.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+            if response.mimetype == "text/html":
+                response.vary.add("HX-Request")
+        return response
+
+    app.after_request(add)
+    app.before_request(_own_host_only(settings.base_url))
+
+
+def _own_host_only(base_url: str) -> Callable[[], BaseResponse | None]:
+    """A cookie and a CORS rule belong to one origin: localhost and 127.0.0.1 are two. Any method is redirected as it is
+    (307), and not for ever, because a base address may change.
+    """
+    host = _host(urlsplit(base_url).netloc, base_url)
+
+    def check() -> BaseResponse | None:
+        if request.path in ANY_HOST or _host(request.host, base_url) == host:
+            return None
+        query = request.query_string.decode("latin-1")
+        path = request.environ.get("RAW_URI", "").partition("?")[0]
+        if not path.startswith("/"):
+            path = request.path
+        return redirect(f"{base_url}{path}{'?' + query if query else ''}", 307)
+
+    return check
+
+
+def _host(netloc: str, base_url: str) -> str:
+    """A host as browsers compare it: lower case, without the scheme's own port."""
+    usual = ":443" if base_url.startswith("https://") else ":80"
+    return netloc.lower().removesuffix(usual)

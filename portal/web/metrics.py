@@ -1,0 +1,42 @@
+"""Prometheus: what the web processes did. With ``PROMETHEUS_MULTIPROC_DIR`` set, all processes of the machine together."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter("portal_http_requests", "Requests answered.", ["method", "endpoint", "status"])
+SECONDS = Histogram("portal_http_request_seconds", "Time to answer.", ["endpoint"], buckets=(0.01, 0.05, 0.1, 0.5, 1, 5))
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def install(app: Flask) -> None:
+    """Count every request under its endpoint, never under its address: addresses are without number."""
+    app.before_request(_begin)
+    app.after_request(_count)
+
+
+def render() -> Response:
+    """The text that Prometheus reads."""
+    registry: CollectorRegistry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _begin() -> None:
+    g.metrics_began = time.perf_counter()
+
+
+def _count(response: Response) -> Response:
+    endpoint = request.endpoint or "none"
+    method = request.method if request.method in METHODS else "other"
+    REQUESTS.labels(method, endpoint, str(response.status_code)).inc()
+    if "metrics_began" in g:
+        SECONDS.labels(endpoint).observe(time.perf_counter() - g.metrics_began)
+    return response

@@ -1,0 +1,56 @@
+"""Pages and fragments: one address gives a whole page to a browser and its changing part to htmx."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, render_template, request
+from htmx_flask import Htmx
+
+htmx = Htmx()
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def is_fragment_wanted() -> bool:
+    """Does htmx ask for a part? Boosted links and restored history ask for the whole page."""
+    asked = request.headers
+    return "HX-Request" in asked and "HX-Boosted" not in asked and "HX-History-Restore-Request" not in asked
+
+
+def render(page: str, fragment: str, **context: Any) -> str:
+    """``fragment`` (an underscore file that ``page`` includes) for htmx, else ``page``."""
+    return render_template(fragment if is_fragment_wanted() else page, **context)
+
+
+def install(app: Flask) -> None:
+    """htmx, and static files whose address changes with their content, so that browsers may keep them for ever."""
+    htmx.init_app(app)
+    folder = Path(app.static_folder or "")
+
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static" and "v" not in values and (version := _version(folder / values["filename"])):
+            values["v"] = version
+
+    def keep(response: Response) -> Response:
+        if request.endpoint == "static" and response.status_code in (200, 304):
+            response.headers["Cache-Control"] = FOREVER if "v" in request.args else "no-cache"
+        return response
+
+    app.url_defaults(add_version)
+    app.after_request(keep)
+
+
+def _version(path: Path) -> str | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return _digest(path, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, _changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,154 @@
+"""Every refusal and every failure becomes an answer here: problem+json (RFC 9457) for programs, a page for people.
+
+Unexpected errors are logged with the request's id and shown as nothing but that id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, render_template, request, url_for
+from pydantic import ConfigDict
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from portal.errors import Invalid, NotFound, Problem, Unavailable
+from portal.web.body import Answer
+from portal.web.logs import request_id
+
+log = logging.getLogger(__name__)
+
+API_PREFIXES = ("/v1/", "/tus")
+TITLES = {
+    "unauthenticated": "Not signed in",
+    "csrf": "The form has expired",
+    "file_too_large": "The file is too large",
+    "quota_exceeded": "Not enough space",
+    "unsupported_type": "This type is not allowed",
+    "rate_limited": "Too many attempts",
+    "storage_unavailable": "The storage does not answer",
+}
+# Refusals of the framework: code and words.
+BY_STATUS = {
+    400: ("invalid", "The request can't be read."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not answer this method."),
+    413: ("too_large", "The request is too large."),
+    415: ("unsupported_type", "Send JSON, with Content-Type: application/json."),
+}
+
+
+class ProblemView(Answer):
+    """A refusal, as RFC 9457 writes it. Further facts stand beside these, by code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def problem_facts(problem: Problem) -> dict[str, Any]:
+    """The members of a problem+json document."""
+    title = TITLES.get(problem.code, problem.title)
+    head = {"type": "about:blank", "title": title, "status": problem.http_status}
+    return {**head, "detail": problem.detail, "code": problem.code, **problem.facts}
+
+
+def speaks_json() -> bool:
+    """Does the address belong to the API?"""
+    return request.path.startswith(API_PREFIXES) or request.path == "/v1"
+
+
+def install(app: Flask) -> None:
+    """Answer every error of this application."""
+    app.before_request(_refuse_nul)
+    app.register_error_handler(Problem, answer_problem)
+    app.register_error_handler(HTTPException, _answer_http)
+    for lost in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(lost, _answer_lost)
+    app.register_error_handler(Exception, _answer_unexpected)
+
+
+def answer_problem(problem: Problem) -> Response:
+    """A refusal as an answer; someone who must sign in first is led to the form."""
+    if problem.code == "unauthenticated" and not speaks_json():
+        return _to_login()
+    response = _answer(problem, problem.http_status)
+    if problem.code == "unauthenticated":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in problem.facts:
+        response.headers["Retry-After"] = str(problem.facts["retry_after"])
+    return response
+
+
+def _answer_http(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:
+        return Response.force_type(error.get_response(), request.environ)
+    code, words = BY_STATUS.get(error.code, ("invalid" if error.code < 500 else "internal", "This did not work."))
+    problem = Problem(words, code=code)
+    problem.title = error.name
+    response = _answer(problem, error.code)
+    for name, value in error.get_headers(request.environ):
+        if name.lower() in ("allow", "retry-after"):
+            response.headers[name] = value
+    return response
+
+
+def _answer_lost(error: Exception) -> Response:
+    log.error("the database does not answer: %s", type(error).__name__, exc_info=error)
+    return answer_problem(Unavailable("The database does not answer. Try again in a moment.", retry_after=5))
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
+    words = f"Something went wrong on our side, and it was written down. Quote this code: {request_id()}."
+    return _answer(Problem(words, request_id=request_id()), 500)
+
+
+def _answer(problem: Problem, status: int) -> Response:
+    """A page where a page is asked for. Scripts that ask for a part of one get JSON, too: they show its ``detail``."""
+    part = "HX-Request" in request.headers and request.headers.get("HX-Target", "main") != "main"
+    if not speaks_json() and not part:
+        return Response(_page(problem, status), status)
+    facts = {**problem_facts(problem), "status": status}
+    return Response(json.dumps(facts, default=str), status, mimetype="application/problem+json")
+
+
+def _page(problem: Problem, status: int) -> str:
+    own_words = None if type(problem) is Problem else problem.detail  # the template has words for the framework's
+    templates = [f"errors/{status}.html", f"errors/{400 if status < 500 else 500}.html"]
+    try:
+        return render_template(templates, status=status, detail=own_words, reference=request_id())
+    except Exception:  # the page itself must not fail: what it shows may be what broke
+        log.exception("the error page could not be rendered")
+        return f"{status}: {problem.detail} ({request_id()})"
+
+
+def _to_login() -> Response:
+    """To the form and back. htmx is told by a header, since it would swap the form into the page."""
+    if "HX-Request" in request.headers:
+        here = urlsplit(request.headers.get("HX-Current-URL", ""))
+        response = Response(status=401)
+        response.headers["HX-Redirect"] = _login_address(f"{here.path}?{here.query}" if here.query else here.path)
+        return response
+    place = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else ""
+    return Response(status=302, headers={"Location": _login_address(place)})
+
+
+def _login_address(back_to: str) -> str:
+    return url_for("security.login", next=back_to if back_to not in ("", "/") else None)
+
+
+def _refuse_nul() -> None:
+    """A NUL character can't be in any address or query of ours, and Postgres refuses it."""
+    if "\0" in request.path:
+        raise NotFound("There is nothing at this address.")
+    if "%00" in request.query_string.decode("latin-1"):
+        raise Invalid("The address contains the character U+0000.", field="query")

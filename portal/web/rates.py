@@ -1,0 +1,85 @@
+"""Rate limits: counted in Valkey for all processes, in this process's memory while Valkey is away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import redis
+from flask import current_app, request
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.strategies import FixedWindowRateLimiter
+
+from portal.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most ``limit`` (e.g. "10 per 5 minutes") for one key; ``name`` keeps kinds apart."""
+
+    name: str
+    limit: str
+
+    @property
+    def item(self) -> RateLimitItem:
+        """The limit as the library reads it."""
+        return parse(self.limit)
+
+
+class Rates:
+    """The counters of one application."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
+        pool = redis.ConnectionPool.from_url(redis_url, socket_connect_timeout=0.5, socket_timeout=0.5)
+        self._shared: FixedWindowRateLimiter = FixedWindowRateLimiter(_storage(redis_url, pool))
+
+    def count(self, rate: Rate, *key: str) -> None:
+        """Count one more. Raises ``Unavailable`` (429 ``rate_limited``, with ``retry_after`` seconds) above the limit."""
+        try:
+            self._count(self._shared, rate, key)
+        except (redis.RedisError, StorageError) as error:
+            log.warning("rate limits are counted in memory: %s", type(error).__name__)
+            self._count(self._memory, rate, key)
+
+    def forget(self, rate: Rate, *key: str) -> None:
+        """Start anew for this key."""
+        self._memory.clear(rate.item, rate.name, *key)
+        try:
+            self._shared.clear(rate.item, rate.name, *key)
+        except (redis.RedisError, StorageError):
+            pass  # the counter ends with its window
+
+    def _count(self, limiter: FixedWindowRateLimiter, rate: Rate, key: tuple[str, ...]) -> None:
+        if limiter.hit(rate.item, rate.name, *key):
+            return
+        ends, _left = limiter.get_window_stats(rate.item, rate.name, *key)
+        seconds = max(1, int(ends - time.time()) + 1)
+        words = f"Too many attempts. Try again in {_duration(seconds)}."
+        raise Unavailable(words, code="rate_limited", retry_after=seconds)
+
+
+def rates() -> Rates:
+    """The counters of the running application."""
+    found: Rates = current_app.extensions["portal.rates"]
+    return found
+
+
+def address() -> str:
+    """The address that the request comes from, as the server sees it."""
+    return request.remote_addr or "unknown"
+
+
+def _storage(redis_url: str, pool: redis.ConnectionPool) -> Storage:
+    return RedisStorage(redis_url, connection_pool=pool, key_prefix="stowage:rates")
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 90:
+        return f"{seconds} seconds"
+    return f"{round(seconds / 60)} minutes"
