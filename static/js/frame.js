@@ -1,0 +1,95 @@
+// The frame around the pages: menus, the drawer on a phone, the theme switch, copy buttons, local times.
+import { say, t } from "./strings.js";
+
+// Menus are <details>: one open at a time, closed by Esc, by a choice and by a click elsewhere.
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) if (menu !== except) menu.open = false;
+}
+document.addEventListener("click", (event) => {
+  const menu = event.target.closest("details[data-menu]");
+  closeMenus(menu);
+  if (menu && event.target.closest(".dropdown-item")) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = document.querySelector("details[data-menu][open]");
+  if (!menu) return;
+  if (event.key === "Escape") {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+    event.stopPropagation();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    const items = [...menu.querySelectorAll(".dropdown-item")];
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    const next = items[(items.indexOf(document.activeElement) + step + items.length) % items.length];
+    next.focus();
+    event.preventDefault();
+  }
+}, true);
+// A menu that would leave the window at the bottom opens upwards.
+document.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.("details[data-menu]") || !event.target.open) return;
+  const menu = event.target.querySelector(".dropdown-menu");
+  event.target.classList.remove("menu-up");
+  const box = menu.getBoundingClientRect();
+  event.target.classList.toggle("menu-up", box.bottom > window.innerHeight - 8 && box.height < event.target.getBoundingClientRect().top);
+}, true);
+
+function drawer(open) {
+  document.body.toggleAttribute("data-drawer-open", open);
+  for (const button of document.querySelectorAll("[data-drawer]")) button.setAttribute("aria-expanded", String(open));
+  if (open) document.getElementById("sidebar").focus();
+}
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-drawer]")) drawer(!document.body.hasAttribute("data-drawer-open"));
+  else if (event.target.closest("[data-drawer-close]") || event.target.closest("#sidebar a")) drawer(false);
+});
+document.addEventListener("keydown", (event) => event.key === "Escape" && drawer(false));
+
+function markTheme() {
+  const chosen = document.documentElement.dataset.themeChoice;
+  for (const button of document.querySelectorAll("[data-theme]")) button.setAttribute("aria-pressed", String(button.dataset.theme === chosen));
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-theme]");
+  if (button) window.stowageTheme(button.dataset.theme);
+  markTheme();
+});
+markTheme();
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  say(t("copied"));
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), 1500);
+});
+document.addEventListener("focusin", (event) => event.target.matches?.("[data-select-all]") && event.target.select());
+
+const language = document.documentElement.lang;
+const dayAndTime = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const timeOnly = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+
+/** Turn the UTC times below `root` into local ones. */
+export function localTimes(root) {
+  for (const element of root.querySelectorAll("time[data-local]")) {
+    const moment = new Date(element.dateTime);
+    const today = moment.toDateString() === new Date().toDateString();
+    element.textContent = today ? `${t("today")}, ${timeOnly.format(moment)}` : dayAndTime.format(moment);
+    element.title = exact.format(moment);
+    delete element.dataset.local;
+  }
+}
+
+// After a swap: local times, the search box says what the address says, focus follows a page change.
+document.addEventListener("htmx:afterSwap", () => localTimes(document));
+document.addEventListener("htmx:oobAfterSwap", () => localTimes(document));
+document.addEventListener("htmx:historyRestore", () => localTimes(document));
+document.addEventListener("htmx:afterSettle", (event) => {
+  const search = document.getElementById("search");
+  if (event.detail.target.id !== "main" || document.activeElement === search) return;
+  if (search) search.value = new URL(location.href).searchParams.get("q") || "";
+  if (document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
+});
+localTimes(document);

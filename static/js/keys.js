@@ -1,0 +1,59 @@
+// The keyboard: "?" lists the keys. Nothing happens while one types or a dialog is open.
+import { openPreview } from "./lightbox.js";
+
+const items = () => [...document.querySelectorAll("#assets [data-asset]")];
+const linkOf = (item) => item?.querySelector(".tile-link, .row-link");
+
+function columns(all) {
+  const top = all[0].getBoundingClientRect().top;
+  const second = all.findIndex((item) => item.getBoundingClientRect().top > top + 4);
+  return second < 0 ? all.length : second;
+}
+
+function move(key) {
+  const all = items();
+  if (!all.length) return false;
+  const at = all.findIndex((item) => item.contains(document.activeElement));
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(all), ArrowUp: -columns(all) }[key];
+  if (at < 0 && document.activeElement !== document.body && document.activeElement.id !== "main") return false;
+  const next = all[at < 0 ? 0 : Math.min(Math.max(at + step, 0), all.length - 1)];
+  linkOf(next).focus();
+  next.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+export function focusSearch() {
+  const search = document.getElementById("search");
+  search?.focus();
+  search?.select();
+}
+
+const actions = {
+  "/": () => focusSearch(),
+  u: () => document.querySelector('[data-upload="files"]')?.click(),
+  g: () => document.querySelector('#sidebar .side-link')?.click(),
+  "?": () => document.getElementById("keys")?.showModal(),
+  " ": () => openPreview(document.activeElement.closest?.("[data-preview]")),
+  Delete: () => document.activeElement.closest?.("[data-asset]")?.querySelector("form[data-discard]")?.requestSubmit(),
+  ArrowLeft: () => move("ArrowLeft"),
+  ArrowRight: () => move("ArrowRight"),
+  ArrowUp: () => move("ArrowUp"),
+  ArrowDown: () => move("ArrowDown"),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable], dialog[open], .tray, details[open]")) {
+    if (event.key === "Escape" && event.target.id === "search") event.target.blur();
+    return;
+  }
+  const onControl = event.target.closest("button, summary") && event.key === " ";
+  const action = actions[event.key];
+  if (!action || onControl) return;
+  if (action() !== false) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-keys]")) document.getElementById("keys").showModal();
+  if (event.target.closest("[data-search]")) focusSearch();
+});

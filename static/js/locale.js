@@ -1,0 +1,36 @@
+// Uppy's words in ours.
+import { t } from "./strings.js";
+
+const count = () => ({ 0: t("up_one"), 1: t("up_many") });
+
+export const locale = () => ({
+  strings: {
+    dropPasteBoth: t("up_drop_both"),
+    dropPasteFiles: t("up_drop_files"),
+    browseFiles: t("up_files"),
+    browseFolders: t("up_folders"),
+    dropHint: t("up_hint"),
+    dashboardTitle: t("uploads_title"),
+    addMore: t("up_add"),
+    addMoreFiles: t("up_add"),
+    addingMoreFiles: t("up_add"),
+    removeFile: t("up_remove"),
+    cancelUpload: t("up_cancel"),
+    retryUpload: t("up_retry"),
+    uploading: t("up_uploading"),
+    uploadComplete: t("up_file_done"),
+    complete: t("up_complete"),
+    uploadFailed: t("up_failed"),
+    done: t("up_done"),
+    cancel: t("cancel"),
+    retry: t("retry_all"),
+    uploadingXFiles: { 0: `${t("up_uploading")} ${t("up_one")}`, 1: `${t("up_uploading")} ${t("up_many")}` },
+    processingXFiles: count(),
+    xFilesSelected: count(),
+    xTimeLeft: t("up_left"),
+    dataUploadedOfTotal: t("up_bytes"),
+    showErrorDetails: t("up_details"),
+    takePictureBtn: t("up_photo"),
+    recordVideoBtn: t("up_video"),
+  },
+});

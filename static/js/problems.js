@@ -1,0 +1,40 @@
+// The list of what was not uploaded: each file with its reason, and a way to try again where that can help.
+import { say, t } from "./strings.js";
+
+const box = () => document.getElementById("tray-problems");
+const list = () => box().querySelector("ul");
+
+/** Put a file on the list. `retry`, when given, is called by its button. */
+export function addProblem(id, name, reason, retry) {
+  removeProblem(id);
+  const item = document.createElement("li");
+  item.dataset.problem = id;
+  const words = document.createElement("div");
+  const title = document.createElement("strong");
+  title.textContent = name;
+  const why = document.createElement("span");
+  why.textContent = reason;
+  words.append(title, why);
+  item.append(words);
+  if (retry) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-sm";
+    button.textContent = t("retry");
+    button.addEventListener("click", retry);
+    item.append(button);
+  }
+  list().prepend(item);
+  box().hidden = false;
+  say(t("file_refused", { name, reason }));
+}
+
+export function removeProblem(id) {
+  for (const item of [...list().children]) if (item.dataset.problem === id) item.remove();
+  box().hidden = !list().children.length;
+}
+
+document.getElementById("tray-problems-clear").addEventListener("click", () => {
+  list().replaceChildren();
+  box().hidden = true;
+});

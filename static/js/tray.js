@@ -1,0 +1,101 @@
+// The ways into an upload: button, drop, paste, folder. The uploader itself is fetched when first needed.
+import { droppedFiles } from "./dropped.js";
+import { t } from "./strings.js";
+import { toast } from "./toasts.js";
+
+const tray = document.getElementById("tray");
+const veil = document.getElementById("drop-veil");
+let uploader = null;
+
+export function openTray(open = true) {
+  tray.hidden = !open;
+  document.getElementById("tray-button").setAttribute("aria-expanded", String(open));
+  if (!open && tray.contains(document.activeElement)) document.getElementById("tray-button").focus();
+}
+
+async function take(files) {
+  if (!files.length) return;
+  openTray();
+  try {
+    uploader ??= import("./uploader.js").then((module) => module.start(tray));
+    (await uploader).add(files);
+  } catch (error) {
+    uploader = null;
+    console.error(error);
+    toast({ text: t("uploads_load"), tone: "bad" });
+  }
+}
+
+function pick(kind) {
+  const input = document.getElementById(kind === "folder" ? "pick-folder" : "pick-files");
+  input.value = "";
+  input.click();
+}
+
+const carriesFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+
+function watchDrops() {
+  // dragenter and dragleave come for every element on the way; the counter says when the window is left.
+  let depth = 0;
+  const show = (on) => (veil.hidden = !on);
+  window.addEventListener("dragenter", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth += 1;
+    show(true);
+  });
+  window.addEventListener("dragleave", (event) => {
+    if (!carriesFiles(event)) return;
+    depth = Math.max(0, depth - 1);
+    if (!depth) show(false);
+  });
+  window.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+  });
+  window.addEventListener("drop", async (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    depth = 0;
+    show(false);
+    take(await droppedFiles(event.dataTransfer));
+  }, true);
+}
+
+function watchPaste() {
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files || [])];
+    if (!files.length || event.target.closest("input, textarea, .uppy-Root")) return;
+    event.preventDefault();
+    take(files.map((file) => ({ file, path: "" })));
+  });
+}
+
+if (tray) {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-upload]");
+    if (button) pick(button.dataset.upload);
+    if (event.target.closest("[data-tray-close]")) openTray(false);
+    if (event.target.closest("#tray-button")) {
+      if (uploader || !tray.hidden) openTray(tray.hidden);
+      else pick("files");
+    }
+  });
+  for (const id of ["pick-files", "pick-folder"]) {
+    document.getElementById(id).addEventListener("change", (event) => {
+      take([...event.target.files].map((file) => ({ file, path: file.webkitRelativePath || "" })));
+    });
+  }
+  watchDrops();
+  watchPaste();
+} else {
+  // No right to upload here: a dropped file must not replace the page.
+  window.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  window.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    if (document.querySelector(".topbar-search input")) toast({ text: t("no_upload"), tone: "calm" });
+  });
+}

@@ -1,0 +1,202 @@
+// The uploader: Uppy's Dashboard in the tray, its bytes to the store, its beginnings and ends at the portal.
+import { sha256Of } from "./hashing.js";
+import { locale } from "./locale.js";
+import { addProblem, removeProblem } from "./problems.js";
+import { say, sizeWords, t } from "./strings.js";
+import { begin, cancel, commit, sendBytes, UploadError } from "./uploads_api.js";
+import { verdict } from "./watching.js";
+
+const NAME_LIMIT = 255;
+const sessions = new Map(); // Uppy's file id → {key, uploadId, committed, outcome}
+let uppy = null;
+let policy = null;
+
+/** Load Uppy and put its Dashboard into the tray. Answers {add(files)}; rejects when it can not be loaded. */
+export async function start(tray) {
+  policy = JSON.parse(tray.dataset.policy);
+  await Promise.all([load("link", { rel: "stylesheet", href: tray.dataset.uppyCss }), load("script", { src: tray.dataset.uppyJs })]);
+  const { Uppy, Dashboard, AwsS3 } = window.Uppy;
+  uppy = new Uppy({ id: "stowage", autoProceed: true, locale: locale(), onBeforeFileAdded: admit });
+  uppy.use(Dashboard, {
+    inline: true,
+    target: "#tray-body",
+    width: "100%",
+    height: "100%",
+    theme: document.documentElement.dataset.bsTheme,
+    fileManagerSelectionType: "both",
+    hideUploadButton: true,
+    hidePauseResumeButton: true,
+    showRemoveButtonAfterComplete: true,
+    singleFileFullScreen: false,
+    disableInformer: true,
+    proudlyDisplayPoweredByUppy: false,
+    showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
+    doneButtonHandler: null,
+  });
+  uppy.use(AwsS3, { id: "store", limit: 4, shouldUseMultipart: false, getUploadParameters: open, uploadPartBytes: sendBytes });
+  uppy.addPostProcessor((ids) => Promise.all(ids.map((id) => sessions.get(id)?.outcome)));
+  listen();
+  return { add };
+}
+
+function load(tag, attributes) {
+  return new Promise((resolve, reject) => {
+    const element = Object.assign(document.createElement(tag), attributes);
+    element.addEventListener("load", resolve);
+    element.addEventListener("error", () => {
+      element.remove();
+      reject(new Error(`${attributes.src || attributes.href} did not load`));
+    });
+    document.head.append(element);
+  });
+}
+
+/** Take files in: [{file, path}]. Those that can not be taken are named with the reason; the others start at once. */
+function add(files) {
+  if (!busy()) uppy.removeFiles(uppy.getFiles().map((file) => file.id));
+  uppy.addFiles(
+    files.map(({ file, path }) => ({
+      name: file.name,
+      type: file.type,
+      data: file,
+      source: "stowage",
+      meta: { relativePath: path || null },
+    })),
+  );
+}
+
+const extensionOf = (name) => (name.includes(".") ? name.split(".").pop().toLowerCase() : "");
+
+/** Why a file can not be taken, in words; null when it can. The portal decides the same again. */
+function refusal(name, size) {
+  const kind = policy.kinds.find(({ extensions }) => extensions.includes(extensionOf(name)));
+  if (!kind) return t("file_type", { allowed: policy.kinds.flatMap(({ extensions }) => extensions).join(", ") });
+  if (!size) return t("file_empty");
+  if (size > kind.limit_bytes) return t("file_large", { size: sizeWords(size), limit: sizeWords(kind.limit_bytes) });
+  return [...name].length > NAME_LIMIT ? t("file_name_long") : null;
+}
+
+function admit(file, files) {
+  const reason = refusal(file.name, file.size);
+  if (reason) {
+    addProblem(`refused-${file.id}`, file.name, reason);
+    return false;
+  }
+  removeProblem(`refused-${file.id}`);
+  const known = files[file.id];
+  if (!known) return true;
+  if (!known.progress.complete && !known.error) {
+    addProblem(`refused-${file.id}`, file.name, t("file_twice"));
+    return false;
+  }
+  return { ...file, id: `${file.id}-${Date.now()}` };
+}
+
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Uppy's `getUploadParameters`: hash the file, open the upload at the portal, say where the bytes go. */
+async function open(file, { signal }) {
+  const session = { key: newKey(), ...sessions.get(file.id) };
+  sessions.set(file.id, session);
+  try {
+    session.sha256 ??= await sha256Of(file.data);
+  } catch {
+    throw new UploadError(t("file_unreadable"));
+  }
+  const { name, size } = file;
+  const upload = await begin(policy, { name, size, type: file.type, sha256: session.sha256, key: session.key, signal });
+  session.uploadId = upload.upload_id;
+  return { method: upload.method, url: upload.upload_url, fields: upload.fields || {}, headers: upload.headers || {} };
+}
+
+/** The bytes are there: commit, then wait for the verdict. Never rejects; tells Uppy how it ended. */
+async function finish(file) {
+  const session = sessions.get(file.id);
+  uppy.emit("postprocess-progress", uppy.getFile(file.id), { mode: "indeterminate", message: t("uploads_checking") });
+  try {
+    const { asset_id: assetId } = await commit(policy, session.uploadId);
+    session.committed = true;
+    document.dispatchEvent(new CustomEvent("stowage:committed", { detail: { assetId } }));
+    conclude(file, await verdict(policy, assetId));
+  } catch (error) {
+    fail(file, error);
+  }
+}
+
+function conclude(file, asset) {
+  if (!asset || asset.status === "available" || asset.status === "deleted") {
+    uppy.emit("postprocess-complete", uppy.getFile(file.id));
+    removeProblem(file.id);
+    say(t("file_ready", { name: file.name }));
+    return;
+  }
+  const words = asset.scan?.verdict === "infected" ? t("file_held") : asset.reason?.detail || asset.status;
+  fail(file, new UploadError(words, { code: asset.reason?.code }));
+}
+
+function fail(file, error) {
+  const known = uppy.getFile(file.id);
+  if (!known) return;
+  uppy.emit("postprocess-complete", known);
+  uppy.emit("upload-error", uppy.getFile(file.id), error);
+}
+
+function listen() {
+  uppy.on("upload-success", (file) => (sessions.get(file.id).outcome = finish(file)));
+  uppy.on("upload-error", (file, error) => {
+    const session = sessions.get(file.id);
+    // What the portal judged stays so; what failed on the way may be tried again, as a new upload.
+    const judged = session?.committed;
+    abandon(file.id);
+    addProblem(file.id, file.name, error.message, judged ? null : () => retry(file.id));
+  });
+  uppy.on("upload-retry", (id) => removeProblem(id));
+  uppy.on("file-removed", (file) => {
+    abandon(file.id);
+    removeProblem(file.id);
+  });
+  uppy.on("thumbnail:error", () => {});
+  uppy.store.subscribe(showState);
+  document.addEventListener("stowage:theme", ({ detail }) => uppy.getPlugin("Dashboard").setOptions({ theme: detail.theme }));
+  window.addEventListener("beforeunload", (event) => {
+    if (!moving().length) return;
+    event.preventDefault();
+    event.returnValue = t("uploads_leave");
+  });
+}
+
+function retry(id) {
+  removeProblem(id);
+  uppy.retryUpload(id);
+}
+
+/** Forget a file's session; free at the portal what was begun and not committed. */
+function abandon(id) {
+  const session = sessions.get(id);
+  sessions.delete(id);
+  if (session?.uploadId && !session.committed) cancel(policy, session.uploadId);
+}
+
+const moving = () => uppy.getFiles().filter((file) => !file.error && !file.progress.complete && !sessions.get(file.id)?.committed);
+const busy = () => uppy.getFiles().some((file) => !file.error && !file.progress.complete);
+
+// The button in the top bar says in words how it stands, also while the tray is hidden.
+function showState() {
+  const files = uppy.getFiles();
+  const failed = files.filter((file) => file.error).length;
+  const done = files.filter((file) => file.progress.complete && !file.error).length;
+  const sent = files.filter((file) => file.progress.uploadComplete && !file.error).length;
+  const active = files.length - failed;
+  const bar = document.getElementById("tray-progress");
+  const all = files.reduce((sum, file) => sum + (file.error ? 0 : file.size || 0), 0);
+  const percent = all ? Math.floor((100 * files.reduce((sum, file) => sum + (file.error ? 0 : file.progress.bytesUploaded || 0), 0)) / all) : 0;
+  const words = [];
+  if (sent < active) words.push(t("uploads_moving", { done: sent, all: active, percent }));
+  else if (done < active) words.push(t("uploads_checking"));
+  else if (done) words.push(t("uploads_done", { done }));
+  if (failed) words.push(t("uploads_failed", { failed }));
+  document.getElementById("tray-words").textContent = words.join(" · ");
+  bar.hidden = done === active;
+  if (sent < active) bar.value = percent;
+  else bar.removeAttribute("value");
+}

@@ -1,0 +1,100 @@
+// The portal's side of an upload: begin, commit, cancel; and the bytes on their way to the store.
+import { csrfToken } from "./requests.js";
+import { t } from "./strings.js";
+
+const RETRY_MS = [0, 1000, 3000, 5000];
+const PASSING = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
+
+/** A failure in words for people. `status` is HTTP's, 0 when there was no answer. */
+export class UploadError extends Error {
+  constructor(message, { status = 0, code = "" } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Run `attempt` again after 0, 1, 3 and 5 s while the failure is one that passes. */
+async function patiently(attempt, signal) {
+  for (const wait of [...RETRY_MS, null]) {
+    signal?.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (wait === null || !(error instanceof UploadError) || !PASSING.has(error.status)) throw error;
+      await pause(wait);
+    }
+  }
+}
+
+async function call(method, url, { body, headers = {}, signal } = {}) {
+  let answer;
+  try {
+    answer = await fetch(url, {
+      method,
+      signal,
+      headers: { Accept: "application/json", "X-CSRFToken": csrfToken(), ...(body && { "Content-Type": "application/json" }), ...headers },
+      body: body && JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new UploadError(t("error_offline"));
+  }
+  if (answer.status === 204) return null;
+  const data = await answer.json().catch(() => ({}));
+  if (answer.ok) return data;
+  if (answer.status === 401) throw new UploadError(t("error_login"), { status: 401 });
+  throw new UploadError(data.detail || t("error_any", { code: answer.headers.get("X-Request-ID") || answer.status }), { status: answer.status, code: data.code });
+}
+
+/** Open an upload; the same `key` may be sent again and answers the same upload, freshly signed. */
+export function begin(policy, { name, type, size, sha256, key, signal }) {
+  const body = { file_name: name, mime_type: type || "application/octet-stream", size_bytes: size };
+  if (sha256) body.sha256 = sha256;
+  if (policy.library_id) body.library_id = policy.library_id;
+  return patiently(() => call("POST", policy.begin_url, { body, headers: { "Idempotency-Key": key }, signal }), signal);
+}
+
+/** Tell the portal that the bytes are there. Answers {upload_id, asset_id, status}; safe to repeat. */
+export const commit = (policy, uploadId) => patiently(() => call("POST", `${policy.begin_url}/${uploadId}/commit`, { body: {} }));
+
+/** Give an upload up and free what it reserved. A failure is no matter: it expires by itself. */
+export const cancel = (policy, uploadId) => call("DELETE", `${policy.begin_url}/${uploadId}`).catch(() => null);
+
+/** One asset as the API tells it. */
+export const asset = (policy, assetId) => call("GET", `${policy.assets_url}/${assetId}`);
+
+/** The assets that are still being checked, at most a hundred. */
+export const processing = (policy) => call("GET", `${policy.assets_url}?status=processing&limit=100`);
+
+function send({ signature: { url, headers = {}, method = "PUT" }, body, size, onProgress, signal }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const stop = () => request.abort();
+    const done = (settle, value) => {
+      signal?.removeEventListener("abort", stop);
+      settle(value);
+    };
+    request.open(method, url, true);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", (event) => onProgress?.({ loaded: Math.min(event.loaded, size), lengthComputable: true }));
+    request.addEventListener("abort", () => done(reject, new DOMException("cancelled", "AbortError")));
+    request.addEventListener("error", () => done(reject, new UploadError(t("file_network"))));
+    request.addEventListener("load", () => {
+      if (request.status >= 200 && request.status < 300) done(resolve, { ETag: request.getResponseHeader("ETag") || "" });
+      else done(reject, new UploadError(t("file_store", { status: request.status }), { status: request.status }));
+    });
+    signal?.addEventListener("abort", stop, { once: true });
+    request.send(body);
+  });
+}
+
+/** Uppy's `uploadPartBytes` with retries, and without its need to read an ETag that some stores do not send. */
+export async function sendBytes(options) {
+  const result = await patiently(() => send(options), options.signal);
+  options.onProgress?.({ loaded: options.size, lengthComputable: true });
+  options.onComplete?.(result.ETag);
+  return result;
+}
