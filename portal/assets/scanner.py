@@ -229,6 +229,13 @@ class _BytesScan(Scan):
         return _verdict(answer, self.report, self.stream.size)
 
 
+def check(settings: Settings) -> None:
+    """Raises Unavailable when a scanner is configured and down."""
+    report = Scanner.at(settings).report()
+    if report.state == "down":
+        raise Unavailable(report.detail, code="scanner_unavailable")
+
+
 @functools.cache
 def _scanner_at(url: str, test_database: bool) -> Scanner:
     return Scanner(url, test_database=test_database)

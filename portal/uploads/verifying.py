@@ -18,7 +18,7 @@ from portal.assets import claims, inspection, intake
 from portal.assets.claims import Lease
 from portal.assets.inspection import Decision, Declared, Found
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
-from portal.assets.previews import PREVIEWABLE
+from portal.assets.previews.outcome import PREVIEWABLE
 from portal.assets.scanner import Scanner
 from portal.db import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable

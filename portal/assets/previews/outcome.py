@@ -13,9 +13,10 @@ class Limits:
 
     pixels: 120 megapixels, so that the 108 of today's largest common phone sensor pass; more is refused unread.
     frames: of an animation or pages of a TIFF; only the first is drawn, but all have to be counted.
-    memory_bytes: address space of the child. Measured peaks: 60 MB for a 24-megapixel JPEG, 560 MB for a PNG of 120
-    megapixels with alpha, 900 MB for a HEIC of 48.
-    cpu_seconds, wall_seconds: a HEIC of 48 megapixels needs 7 s of CPU on a slow core.
+    memory_bytes: address space of the child. Measured peaks in MB: JPEG of 24 megapixels 65; of 48 megapixels HEIC 350,
+    AVIF 440, WebP 770; of 120 megapixels progressive JPEG 400, PNG with alpha 575, CMYK TIFF 760. What does not fit
+    (WebP from about 60, AVIF from about 110 megapixels) fails as out_of_memory.
+    cpu_seconds, wall_seconds: the slowest above needs 4 s of CPU; cameras' HEIC of 12 megapixels up to 2.
     web_bytes: what the `web` variant aims at.
     """
 
@@ -45,6 +46,20 @@ VARIANTS = (
     Variant("thumb", 150, 80),
 )
 MIME_TYPE = "image/webp"
+# What has a picture: the detected types for which a job is worth ringing (`raster` and `pdf` read them).
+PREVIEWABLE = frozenset(
+    {
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/gif",
+        "image/avif",
+        "image/heic",
+        "image/heif",
+        "image/tiff",
+        "application/pdf",
+    }
+)
 
 
 @dataclass(frozen=True)
