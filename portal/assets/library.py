@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from portal import audit
 from portal.assets.models import Folder, Library
-from portal.db import db, new_id, now
+from portal.db import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
+from portal.tenancy.access import Member
 
 DEFAULT_NAME = "Files"
 LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
 LONGEST_FOLDER_NAME = 255
+Row = TypeVar("Row", Library, Folder)
 
 
 def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) -> Library:
@@ -54,8 +57,27 @@ def open_folder(tenant_id: UUID, library: Library, parent_id: UUID | None, name:
     return folder
 
 
-def find_library(workspace_id: UUID, library_id: UUID) -> Library:
-    """One library of this workspace. Raises ``NotFound``."""
+def create_library(member: Member, name: str) -> Library:
+    """Add a library to the member's workspace. Raises as ``open_library`` does."""
+    with transaction(member.tenant_id):
+        library = open_library(member.tenant_id, member.workspace, name)
+        _record(member, "library.created", library)
+        return library
+
+
+def create_folder(member: Member, name: str, library_id: UUID | None, parent_id: UUID | None) -> Folder:
+    """Add a folder to a library (None: the default one) of the member's workspace. Raises as ``open_folder`` does."""
+    with transaction(member.tenant_id):
+        library = find_library(member.workspace, library_id)
+        folder = open_folder(member.tenant_id, library, parent_id, name)
+        _record(member, "folder.created", folder)
+        return folder
+
+
+def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
+    """One library of this workspace; None asks for the default one. Raises ``NotFound``."""
+    if library_id is None:
+        return default_library(workspace_id)
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id, id=library_id))
     if library is None:
         raise NotFound("There is no such library in this workspace.")
@@ -109,10 +131,15 @@ def path_of(folder: Folder) -> list[Folder]:
     return path
 
 
-def _insert(model: Any, **values: Any) -> Any:
+def _record(member: Member, action: str, made: Library | Folder) -> None:
+    audit.record(member.tenant_id, member.user_id, action, made.id, workspace_id=member.workspace, name=made.name)
+
+
+def _insert(model: type[Row], **values: Any) -> Row | None:
     """The new row, or None when a unique constraint has its place taken; leaves the transaction usable."""
     statement = insert(model).values(id=new_id(), created_at=now(), **values).on_conflict_do_nothing().returning(model)
-    return db.session.scalar(statement)
+    made: Row | None = db.session.scalar(statement)
+    return made
 
 
 def _checked(name: str, longest: int) -> str:

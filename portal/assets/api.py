@@ -1,0 +1,134 @@
+"""The JSON side of assets: lists, one asset, trash and back, libraries and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from flask import Blueprint
+
+from portal.assets import library, service
+from portal.assets.forms import AssetQuery, DeleteQuery, FolderQuery, NewFolder, NewLibrary
+from portal.assets.models import Asset
+from portal.assets.presenters import AssetView, Buckets, asset_view
+from portal.errors import Forbidden
+from portal.tenancy.access import Member, member
+from portal.tenancy.permissions import Permission
+from portal.web.body import Answer, Listing, Time
+from portal.web.openapi import operation
+from portal.web.paging import Paging, cut
+
+blueprint = Blueprint("assets_api", __name__)
+
+
+class LibraryView(Answer):
+    """A collection of a workspace."""
+
+    id: UUID
+    name: str
+    created_at: Time
+
+
+class FolderView(Answer):
+    """A folder of a library; ``parent_id`` null: at its top."""
+
+    id: UUID
+    library_id: UUID
+    parent_id: UUID | None
+    name: str
+    created_at: Time
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/assets")
+@member(Permission.VIEW)
+@operation(query=AssetQuery, paged=True, returns=Listing[AssetView])
+def index(member: Member, query: AssetQuery, paging: Paging) -> Listing[AssetView]:
+    """List assets, the newest first."""
+    assets, cursor = service.list_assets(member.workspace, query.filters(), paging)
+    return Listing[AssetView](items=_views(member, assets), next_cursor=cursor)
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/assets/<uuid:a>")
+@member(Permission.VIEW)
+@operation(returns=AssetView)
+def show(member: Member, a: UUID) -> AssetView:
+    """Read one asset."""
+    return _views(member, [service.find_asset(member.workspace, a)])[0]
+
+
+@blueprint.delete("/v1/workspaces/<uuid:w>/assets/<uuid:a>")
+@member(Permission.EDIT)
+@operation(query=DeleteQuery, errors=("conflict",))
+def delete(member: Member, a: UUID, query: DeleteQuery) -> None:
+    """Put an asset into the trash, or delete it for good.
+
+    What is held back (`held`) or still being checked (`conflict`) can't be deleted. The quota is free once the bytes
+    are gone, in a moment.
+    """
+    if not query.permanent:
+        service.discard(member, a)
+    elif member.may(Permission.PURGE):
+        service.delete_for_good(member, a)
+    else:
+        raise Forbidden("Your role allows to put files into the trash, not to delete them for good.")
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/assets/<uuid:a>/restore")
+@member(Permission.EDIT)
+@operation(returns=AssetView, errors=("conflict",))
+def restore(member: Member, a: UUID) -> AssetView:
+    """Take an asset out of the trash, into the state it was in."""
+    service.restore(member, a)
+    return _views(member, [service.find_asset(member.workspace, a)])[0]
+
+
+@blueprint.delete("/v1/workspaces/<uuid:w>/trash")
+@member(Permission.PURGE)
+@operation()
+def empty_trash(member: Member) -> None:
+    """Delete everything in the trash for good."""
+    service.empty_trash(member)
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/libraries")
+@member(Permission.VIEW)
+@operation(paged=True, returns=Listing[LibraryView])
+def list_libraries(member: Member, paging: Paging) -> Listing[LibraryView]:
+    """List libraries, the oldest first."""
+    rows = library.list_libraries(member.workspace, after=paging.after_id(), limit=paging.limit + 1)
+    page, cursor = cut(rows, paging, key=lambda row: row.id)
+    return Listing[LibraryView](items=[LibraryView.model_validate(row) for row in page], next_cursor=cursor)
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/libraries")
+@member(Permission.EDIT)
+@operation(body=NewLibrary, returns=LibraryView, status=201, errors=("conflict",))
+def create_library(member: Member, body: NewLibrary) -> LibraryView:
+    """Add a library."""
+    return LibraryView.model_validate(library.create_library(member, body.name))
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/folders")
+@member(Permission.VIEW)
+@operation(query=FolderQuery, paged=True, returns=Listing[FolderView])
+def list_folders(member: Member, query: FolderQuery, paging: Paging) -> Listing[FolderView]:
+    """List the folders directly below a folder, or at the top of a library, the oldest first."""
+    inside = library.find_library(member.workspace, query.library_id)
+    rows = library.list_folders(
+        member.workspace, inside.id, query.parent_id, after=paging.after_id(), limit=paging.limit + 1
+    )
+    page, cursor = cut(rows, paging, key=lambda row: row.id)
+    return Listing[FolderView](items=[FolderView.model_validate(row) for row in page], next_cursor=cursor)
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/folders")
+@member(Permission.EDIT)
+@operation(body=NewFolder, returns=FolderView, status=201, errors=("conflict",))
+def create_folder(member: Member, body: NewFolder) -> FolderView:
+    """Add a folder."""
+    return FolderView.model_validate(library.create_folder(member, body.name, body.library_id, body.parent_id))
+
+
+def _views(member: Member, assets: Sequence[Asset]) -> list[AssetView]:
+    derived, buckets = service.variants_of(assets), Buckets(member.workspace)
+    return [asset_view(asset, derived[asset.id], buckets) for asset in assets]

@@ -1,0 +1,80 @@
+"""What clients and pages send: filters of lists, and what is to be made."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from portal.assets.models import AssetState
+from portal.assets.service import Filters
+from portal.web.body import Body, Query
+
+LONGEST_SEARCH = 255  # characters: no name is longer
+
+
+class AssetQuery(Query):
+    """What a list of assets is narrowed to; without ``status``: all but the trash."""
+
+    q: str | None = Field(None, max_length=LONGEST_SEARCH, description="A part of the file's name, in any case.")
+    kind: Literal["photo", "vector", "video", "document", "archive"] | None = None
+    status: Literal["processing", "available", "quarantined", "failed", "deleted"] | None = None
+    library_id: UUID | None = None
+    folder_id: UUID | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_empty(cls, sent: Any) -> Any:
+        """A form sends every field; an empty one narrows nothing."""
+        return {name: value for name, value in sent.items() if value != ""} if isinstance(sent, dict) else sent
+
+    def filters(self) -> Filters:
+        """As the service takes them."""
+        status = AssetState(self.status) if self.status else None
+        return Filters(self.q, self.kind, status, self.library_id, self.folder_id)
+
+
+class GalleryQuery(AssetQuery):
+    """The same in the address of a page, which also says how it is shown."""
+
+    status: Literal["processing", "available", "quarantined", "failed"] | None = None
+    view: Literal["grid", "list"] | None = None
+    library: UUID | None = None
+
+    def filters(self) -> Filters:
+        """As the service takes them."""
+        status = AssetState(self.status) if self.status else None
+        return Filters(self.q, self.kind, status, self.library, self.folder_id)
+
+    def address(self) -> dict[str, Any]:
+        """The filters that are set, for links to the same list."""
+        given = {"q": self.q, "kind": self.kind, "status": self.status, "library": self.library}
+        return {name: str(value) for name, value in given.items() if value}
+
+
+class DeleteQuery(Query):
+    """How far it goes."""
+
+    permanent: bool = Field(False, description="Delete for good instead of into the trash.")
+
+
+class NewLibrary(Body):
+    """A library to add."""
+
+    name: str
+
+
+class NewFolder(Body):
+    """A folder to add; without ``library_id`` to the workspace's first library."""
+
+    name: str
+    library_id: UUID | None = None
+    parent_id: UUID | None = None
+
+
+class FolderQuery(Query):
+    """Whose children are listed; without ``library_id`` the first library's."""
+
+    library_id: UUID | None = None
+    parent_id: UUID | None = None

@@ -1,0 +1,162 @@
+"""An asset as the API and the pages show it: one shape, from the row and its derived files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Literal
+from uuid import UUID
+
+from portal.assets import variants
+from portal.assets.models import Asset, ScanResult, Variant
+from portal.assets.scanner import EXPLANATIONS
+from portal.identity.models import User
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+from portal.web.body import Answer, Time
+
+Status = Literal["processing", "available", "quarantined", "failed", "deleted"]
+Previews = Literal["none", "pending", "ready", "failed"]
+# What a checked asset waits for, as its row says it (an error's code), and as we call it.
+WAITING = {"scanner_unavailable": "scanner", "storage_unavailable": "storage"}
+
+
+class ReasonView(Answer):
+    """Why something is as it is: a stable code, and words for people."""
+
+    code: str
+    detail: str
+
+
+class ScanView(Answer):
+    """What the virus scanner said. ``reason`` says why there is no verdict."""
+
+    verdict: Literal["pending", "clean", "infected", "not_scanned"]
+    signature: str | None
+    engine: str | None
+    database: str | None
+    reason: str | None
+
+
+class VariantView(Answer):
+    """A derived file. ``url`` is good for half an hour at least, and stays the same for a while."""
+
+    name: str
+    width: int
+    height: int
+    size_bytes: int
+    mime_type: str
+    url: str
+
+
+class AssetView(Answer):
+    """A file. ``metadata`` holds what was read from it: format, mode, width, height, aspect_ratio, exif{}, pages, …"""
+
+    asset_id: UUID
+    file_name: str
+    kind: str
+    mime_type: str
+    size_bytes: int
+    sha256: str | None
+    status: Status
+    reason: ReasonView | None
+    waiting_for: str | None
+    scan: ScanView
+    metadata: dict[str, Any]
+    previews: Previews
+    preview_reason: ReasonView | None
+    variants: list[VariantView]
+    library_id: UUID
+    folder_id: UUID | None
+    created_by: UUID
+    created_at: Time
+    last_opened_at: Time | None
+    deleted_at: Time | None
+
+
+class Buckets:
+    """The bucket of each asset's storage profile; a profile is looked up once."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        self.of = cache(lambda profile_id: self._find(workspace_id, profile_id))
+
+    @staticmethod
+    def _find(workspace_id: UUID, profile_id: UUID) -> Bucket:
+        return storage.bucket_for(storage.find_profile(workspace_id, profile_id))
+
+
+def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> AssetView:
+    """The asset of the contract."""
+    return AssetView(
+        asset_id=asset.id,
+        file_name=asset.file_name,
+        kind=asset.kind,
+        mime_type=asset.mime_type,
+        size_bytes=asset.size_bytes,
+        sha256=asset.sha256,
+        status=asset.state.value,
+        reason=reason_view(asset.reason_code, asset.reason_detail),
+        waiting_for=waiting_for(asset.waiting_for),
+        scan=scan_view(asset),
+        metadata=asset.facts,
+        previews=asset.previews.value,
+        preview_reason=reason_view(asset.previews_code, asset.previews_detail),
+        variants=[variant_view(asset, each, buckets) for each in derived],
+        library_id=asset.library_id,
+        folder_id=asset.folder_id,
+        created_by=asset.created_by,
+        created_at=asset.created_at,
+        last_opened_at=asset.last_opened_at,
+        deleted_at=asset.deleted_at,
+    )
+
+
+def page_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets, author: User | None) -> dict[str, Any]:
+    """The same for a page, which shows a little more."""
+    view = asset_view(asset, derived, buckets)
+    return {
+        **{name: getattr(view, name) for name in AssetView.model_fields},
+        "workspace_id": asset.workspace_id,
+        "waiting": view.waiting_for,
+        "placeholder": asset.placeholder,
+        "created_by": {"name": author.name if author else "", "email": author.email if author else ""},
+        "purge_on": asset.purge_after,
+    }
+
+
+def reason_view(code: str | None, detail: str | None) -> ReasonView | None:
+    """A reason, when there is one."""
+    return ReasonView(code=code, detail=detail or "") if code else None
+
+
+def waiting_for(code: str | None) -> str | None:
+    """What a file that is being checked waits for: ``scanner``, ``storage``, or another part that is away."""
+    return WAITING.get(code, code) if code else None
+
+
+def scan_reason(code: str | None) -> str | None:
+    """Why a file was not scanned, in words."""
+    return next((words for known, words in EXPLANATIONS.items() if known == code), code)
+
+
+def scan_view(asset: Asset) -> ScanView:
+    """The verdict, with what it rests on."""
+    return ScanView(
+        verdict=asset.scan_result.value,
+        signature=asset.scan_signature,
+        engine=asset.scan_engine,
+        database=asset.scan_database,
+        reason=scan_reason(asset.scan_reason) if asset.scan_result is ScanResult.NOT_SCANNED else None,
+    )
+
+
+def variant_view(asset: Asset, variant: Variant, buckets: Buckets) -> VariantView:
+    """A derived file with its address."""
+    return VariantView(
+        name=variant.name,
+        width=variant.width,
+        height=variant.height,
+        size_bytes=variant.size_bytes,
+        mime_type=variant.mime_type,
+        url=variants.url(buckets.of(asset.profile_id), variant.object_key, asset.file_name, variant.name),
+    )

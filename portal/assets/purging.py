@@ -1,0 +1,62 @@
+"""Removing a deleted asset for good: the objects first, then in one transaction its row and what the quota counts."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+
+from portal import audit
+from portal.assets import claims
+from portal.assets.claims import Lease
+from portal.assets.models import Asset, AssetState
+from portal.db import db, transaction
+from portal.quotas import service as quotas
+from portal.storage import keys
+from portal.storage import service as storage
+
+log = logging.getLogger(__name__)
+
+
+def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Remove what is due to be removed; anything else, and a second call, changes nothing.
+
+    A crash in between leaves a row that still knows its keys, and the sweep rings again. Raises ``Unavailable`` when
+    the store is away.
+    """
+    due = (Asset.workspace_id == workspace_id, Asset.state == AssetState.DELETED, Asset.purge_after <= func.now())
+    with claims.hold(tenant_id, asset_id, *due) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        _remove_objects(asset)
+        _remove_row(lease, asset)
+
+
+def _remove_objects(asset: Asset) -> None:
+    """Everything that was ever written for it, other attempts' copies and replayed uploads included."""
+    bucket = storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
+    for prefix in (
+        keys.asset_prefix(asset.workspace_id, asset.id),
+        keys.quarantine_prefix(asset.workspace_id, asset.id),
+        keys.staging_prefix(asset.workspace_id, asset.upload_id),
+    ):
+        bucket.delete_prefix(prefix)
+
+
+def _remove_row(lease: Lease, asset: Asset) -> None:
+    """The counters come last, as everywhere: the workspace's row is locked by everybody who uploads to it."""
+    with transaction(lease.tenant_id) as session:
+        gone = delete(Asset).where(*lease.mine, Asset.state == AssetState.DELETED).returning(Asset.charged_bytes)
+        charged = session.execute(gone.execution_options(synchronize_session=False)).scalar_one_or_none()
+        if charged is None:
+            log.warning("asset %s was claimed by somebody else while it was purged", asset.id)
+            return
+        facts = {"file_name": asset.file_name, "size_bytes": asset.size_bytes, "sha256": asset.sha256}
+        audit.record(
+            asset.tenant_id, None, "asset.purged", asset.id, workspace_id=asset.workspace_id, freed_bytes=charged, **facts
+        )
+        session.flush()
+        if charged:
+            quotas.free(asset.tenant_id, asset.workspace_id, asset.id, charged)

@@ -1,0 +1,67 @@
+"""The pages of the trash: what is in it, back out of it, gone for good."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+
+from portal.assets import cards, service
+from portal.assets.presenters import Buckets
+from portal.assets.views import HERE, back, place
+from portal.tenancy.access import Member, member
+from portal.tenancy.permissions import Permission
+from portal.web.pages import is_fragment_wanted
+from portal.web.paging import read_paging
+
+blueprint = Blueprint("trash", __name__)
+
+
+@blueprint.get(f"{HERE}/trash")
+@member(Permission.VIEW)
+def index(member: Member) -> ResponseReturnValue:
+    """What can be restored; to htmx, which asks with a cursor, the next rows alone."""
+    paging = read_paging()
+    rows, cursor = cards.list_trash(member.workspace, paging)
+    buckets = Buckets(member.workspace)
+    context = {
+        "assets": [cards.shown(row, buckets) for row in rows],
+        "next_url": url_for(".index", workspace_id=member.workspace, cursor=cursor) if cursor else None,
+        **place(member),
+    }
+    if paging.after and is_fragment_wanted():
+        return render_template("trash/_items.html", **context)
+    return render_template("trash/index.html", total=service.trash_summary(member.workspace), **context)
+
+
+@blueprint.post(f"{HERE}/trash/<uuid:asset_id>/restore")
+@member(Permission.EDIT)
+def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """Back to where it was."""
+    service.restore(member, asset_id)
+    return back(member, gettext("Restored."))
+
+
+@blueprint.post(f"{HERE}/trash/<uuid:asset_id>/purge")
+@member(Permission.PURGE)
+def purge(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """Gone for good, in a moment."""
+    service.delete_for_good(member, asset_id)
+    return _to_trash(member, gettext("Deleted for good. The space is free in a moment."))
+
+
+@blueprint.post(f"{HERE}/trash/empty")
+@member(Permission.PURGE)
+def empty(member: Member) -> ResponseReturnValue:
+    """Everything in it is gone for good, in a moment."""
+    gone = service.empty_trash(member)
+    words = "%(num)s file deleted for good. Its space is free in a moment."
+    many = "%(num)s files deleted for good. Their space is free in a moment."
+    return _to_trash(member, ngettext(words, many, gone.count) if gone.count else gettext("The trash was empty."))
+
+
+def _to_trash(member: Member, words: str) -> ResponseReturnValue:
+    flash(words, "success")
+    return redirect(url_for("trash.index", workspace_id=member.workspace), 303)
