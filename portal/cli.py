@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 # Commands that live in their room: name -> "module:function". Loaded when one is called or listed.
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "operator": "portal.admin.commands:operator",
+    "tenant": "portal.admin.commands:tenant",
+    "user": "portal.admin.commands:user",
+    "workspace": "portal.admin.commands:workspace",
+    "token": "portal.admin.commands:token",
+}
 
 
 class Commands(click.Group):
@@ -74,6 +80,8 @@ def env() -> None:
 @click.option("--wait", is_flag=True, hidden=True, help="Load everything, then start at the end of standard input.")
 def setup(wait: bool) -> None:
     """Bring the database to this release and prepare the store; safe to repeat."""
+    from sqlalchemy.exc import OperationalError
+
     from portal import embedded, schema
     from portal.app import create_app
     from portal.errors import Unavailable
@@ -83,7 +91,10 @@ def setup(wait: bool) -> None:
     if wait:
         sys.stdin.read()
     settings = embedded.discover()
-    schema.upgrade(settings)
+    try:
+        schema.upgrade(settings)
+    except OperationalError as error:
+        raise Unavailable(f"The database can't be used: {str(error.orig).strip()}") from None
     with create_app(settings).app_context():
         try:
             prepare_managed_store(settings)

@@ -7,7 +7,7 @@
 
 ``engines.origin`` is the address (http://localhost:PORT) that the store lets browsers upload from: a test that needs a
 browser serves the portal on ``engines.web_port``. clamd knows one signature, EICAR's; it is None when ClamAV is missing.
-Migrations are not run here: ``portal.embedded.setup.migrate(settings)`` does that.
+Migrations are not run here: ``portal.schema.upgrade(settings)`` does that.
 
 For a developer, ``python -m tests.engines FOLDER`` keeps a private set in the foreground and prints its environment.
 """
@@ -60,7 +60,8 @@ class TestEngines:
         ports.save()
         self.origin = f"http://localhost:{self.web_port}"
         self._secrets = load_or_create(path / "secrets.json")
-        engines = Engines(self.folder, self._secrets, self._environ(path), origin=self.origin, durable=False)
+        environ = {"PORTAL_SCANNER_TEST_DATABASE": str(signatures(path / "signatures"))}
+        engines = Engines(self.folder, self._secrets, environ, origin=self.origin, durable=False)
         assert engines.postgres and engines.valkey and engines.store
         self.postgres, self.valkey, self.store, self.clamd = (
             engines.postgres,
@@ -103,11 +104,12 @@ class TestEngines:
         if self.temporary:
             self.folder.remove()
 
-    def _environ(self, path: Path) -> dict[str, str]:
-        database = path / "signatures"
-        database.mkdir(exist_ok=True)
-        (database / "test.ndb").write_text(f"{SIGNATURE}:0:0:{EICAR.hex()}\n", encoding="ascii")
-        return {"PORTAL_SCANNER_TEST_DATABASE": str(database)}
+
+def signatures(folder: Path) -> Path:
+    """Make a private signature database that knows EICAR alone."""
+    folder.mkdir(exist_ok=True)
+    (folder / "test.ndb").write_text(f"{SIGNATURE}:0:0:{EICAR.hex()}\n", encoding="ascii")
+    return folder
 
 
 def start_engines(path: Path | None = None) -> TestEngines:

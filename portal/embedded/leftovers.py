@@ -33,7 +33,7 @@ def end(family: list[psutil.Process], patience: float = 2.0) -> None:
             process.kill()
 
 
-def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 10.0) -> bool:
+def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 5.0) -> bool:
     """Stop the process that a killed stack left behind, if the file still names it; True when there was one."""
     try:
         noted = json.loads(pid_file.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import FrameType
 
 from portal.embedded.faults import StackError
-from portal.embedded.leftovers import ENGINES, bury, end_adopted
+from portal.embedded.leftovers import ENGINES, adopt_orphans, bury, end_adopted
 from portal.embedded.service import Service
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start; after the last one we give up
@@ -45,15 +45,27 @@ class Watched:
 class Supervisor:
     """Watches services from one thread. ``say`` shows a line to the person, ``changed`` is told of every change."""
 
-    def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        changed: Callable[[], None] = lambda: None,
+        pauses: tuple[float, ...] = PAUSES,
+    ) -> None:
         self.watched: list[Watched] = []
         self.errands: list[Service] = []
         self.say = say
         self.changed = changed
+        self.pauses = pauses
         self.stop_asked = 0
+        self.in_charge = False
 
-    def listen(self) -> None:
-        """From now on Ctrl-C, SIGTERM and a closed terminal ask us to stop; a second one hurries."""
+    def take_charge(self) -> None:
+        """Make this process the supervisor: what it starts and what that starts is its own, until the end.
+
+        Ctrl-C, SIGTERM and a closed terminal ask it to stop; a second one hurries.
+        """
+        self.in_charge = True
+        adopt_orphans()
         for number in STOP_SIGNALS:
             signal.signal(number, self._asked_to_stop)
 
@@ -112,8 +124,9 @@ class Supervisor:
         before = [(one.condition, one.deaths) for one in self.watched]
         for one in self.watched:
             self._look_at(one)
-        ours = [*self.errands, *(one.service for one in self.watched)]
-        bury({service.process.pid for service in ours if service.process})
+        if self.in_charge:
+            ours = [*self.errands, *(one.service for one in self.watched)]
+            bury({service.process.pid for service in ours if service.process})
         if before != [(one.condition, one.deaths) for one in self.watched]:
             self.changed()
 
@@ -125,7 +138,8 @@ class Supervisor:
                 service.ask_to_stop()
             for service in group:
                 self._stop_patiently(service)
-        end_adopted()
+        if self.in_charge:
+            end_adopted()
 
     def _stop_patiently(self, service: Service) -> None:
         deadline = time.monotonic() + service.stop_seconds
@@ -165,14 +179,14 @@ class Supervisor:
     def _note_death(self, one: Watched) -> None:
         code = one.service.process.returncode if one.service.process else None
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
-        if one.deaths >= len(PAUSES) or one.optional:
+        if one.deaths >= len(self.pauses) or one.optional:
             one.condition = Condition.GIVEN_UP
             tries = "once" if one.optional else f"{one.deaths + 1} times in a row"
             self.say(
                 f"{one.service.name} {how}, {tries}. GIVEN UP; the rest runs on. {one.service.log_tail()}".rstrip()
             )
             return
-        pause = PAUSES[one.deaths]
+        pause = self.pauses[one.deaths]
         one.deaths += 1
         one.condition, one.starts_at = Condition.WAITING, time.monotonic() + pause
         self.say(f"{one.service.name} {how}; starting it again in {pause:g} s.")

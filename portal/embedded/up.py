@@ -16,7 +16,7 @@ from portal.embedded.engines import Engines
 from portal.embedded.errand import Errand, Setup
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder
-from portal.embedded.leftovers import adopt_orphans, stop_leftovers
+from portal.embedded.leftovers import stop_leftovers
 from portal.embedded.ports import HOST
 from portal.embedded.postgres import Postgres
 from portal.embedded.process import processes
@@ -65,8 +65,7 @@ class Stack:
 
     def run(self, began: float, *, demo: bool) -> int:
         """Start, watch, stop; the exit code."""
-        adopt_orphans()
-        self.supervisor.listen()
+        self.supervisor.take_charge()
         try:
             phases = self._start()
             self._greet(time.monotonic() - began, phases)

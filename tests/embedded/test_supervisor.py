@@ -1,0 +1,62 @@
+"""The supervisor's decisions, with small processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from portal.embedded.faults import StackError
+from portal.embedded.folder import DataFolder
+from portal.embedded.process import Process, Web
+from portal.embedded.supervisor import Condition, Supervisor
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    """An empty data folder."""
+    made = DataFolder(tmp_path / "data")
+    made.open()
+    return made
+
+
+def watch_until(supervisor: Supervisor, name: str, condition: Condition) -> None:
+    """Look again and again until the service is in this condition."""
+    deadline = time.monotonic() + 20
+    while supervisor.conditions()[name]["condition"] != condition.value:
+        assert time.monotonic() < deadline, supervisor.conditions()
+        supervisor.look()
+        time.sleep(0.01)
+
+
+def test_what_never_stays_alive_is_given_up_and_the_rest_runs_on(folder: DataFolder) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(said.append, pauses=(0.0, 0.0))
+    supervisor.add(Process("steady", folder, "exec sleep 3600", {}))
+    supervisor.add(Process("broken", folder, "exit 3", {}))
+    try:
+        watch_until(supervisor, "broken", Condition.GIVEN_UP)
+        assert [line.split(";")[0] for line in said[:2]] == ["broken ended with code 3"] * 2
+        assert said[2].startswith("broken ended with code 3, 3 times in a row. GIVEN UP")
+        assert supervisor.conditions()["steady"]["condition"] == Condition.RUNNING
+    finally:
+        supervisor.stop()
+
+
+def test_what_is_optional_is_given_up_at_once(folder: DataFolder) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(said.append)
+    supervisor.add(Process("extra", folder, "exit 1", {}), optional=True)
+    watch_until(supervisor, "extra", Condition.GIVEN_UP)
+    assert len(said) == 1
+    supervisor.stop()
+
+
+def test_a_start_that_can_not_succeed_ends_soon(folder: DataFolder) -> None:
+    supervisor = Supervisor(lambda _: None, pauses=(0.0,) * 10)
+    process = Web("web", folder, "exit 1", {}, port=1)
+    supervisor.add(process)
+    with pytest.raises(StackError, match="web does not start"):
+        supervisor.wait_for([process])
+    supervisor.stop()
