@@ -68,12 +68,14 @@ def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 @cache
 def exif_orientation(number: int, kind: str = "JPEG") -> bytes:
-    """`marked()` stored turned, with the EXIF orientation 1..8 that makes it upright again (kind: a Pillow format)."""
+    """`marked()` stored turned, with the EXIF orientation 1..8 that makes it upright again (kind: a Pillow format or HEIF)."""
     exif = Image.Exif()
     exif[_ORIENTATION] = number
     image = marked()
     if number in _STORED_AS:
         image = image.transpose(_STORED_AS[number])
+    if kind == "HEIF":
+        return _heif(image, exif)
     return _saved(image, kind, exif=exif, quality=95)
 
 
@@ -172,18 +174,28 @@ def avif() -> bytes:
 @cache
 def heic() -> bytes:
     """A photograph as HEIC with a camera in its EXIF."""
-    import pillow_heif
-
     exif = Image.Exif()
     exif[_MAKE] = "Stowage Optics"
+    return _heif(photo_image("rocket"), exif)
+
+
+def _heif(image: Image.Image, exif: Image.Exif) -> bytes:
+    import pillow_heif
+
     out = io.BytesIO()
-    pillow_heif.from_pillow(photo_image("rocket")).save(out, quality=70, exif=exif.tobytes())
+    pillow_heif.from_pillow(image).save(out, quality=90, exif=exif.tobytes())
     return out.getvalue()
 
 
 @cache
 def tiff(compression: str = "tiff_lzw") -> bytes:
     return _saved(photo_image("astronaut"), "TIFF", compression=compression)
+
+
+@cache
+def multipage_tiff(pages: int = 3) -> bytes:
+    first, *rest = (Image.new("L", (40, 30), 40 + number) for number in range(pages))
+    return _saved(first, "TIFF", save_all=True, append_images=rest)
 
 
 @cache
@@ -244,6 +256,12 @@ def bomb_900() -> bytes:
 def bomb_169() -> bytes:
     """A PNG of about 660 KB with 169 megapixels: under Pillow's own limit, 1.9 GB when decoded (13000x13000 RGBA)."""
     return _png(13_000, 13_000, 8, 6, _zeros(13_000 * (13_000 * 4 + 1)))
+
+
+@cache
+def png_of_zeros(width: int, height: int) -> bytes:
+    """A black RGB PNG of any size, small as a file."""
+    return _png(width, height, 8, 2, _zeros(height * (width * 3 + 1)))
 
 
 @cache

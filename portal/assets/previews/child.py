@@ -9,10 +9,17 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portal.assets.previews.outcome import MB, Limits, PreviewFailed
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# What a reader gives: an upright sRGB picture, the size of its source (upright, pixels), facts.
+Picture = tuple["Image.Image", tuple[int, int], dict[str, Any]]
 
 # Larger than any variant; nothing else may be written.
 _FILE_BYTES = 16 * MB
@@ -24,8 +31,13 @@ def main() -> None:
     request = json.load(sys.stdin)
     limits = Limits(**request["limits"])
     _confine(limits)
+    read = _reader(request["mime_type"], limits)
+    from portal.assets.previews import variants  # as late as the decoders: under the limits
+
     try:
-        answer = _render(Path(request["source"]), request["mime_type"], Path(request["out_dir"]), limits)
+        picture, size, facts = read(Path(request["source"]))
+        written = variants.write(picture, size, Path(request["out_dir"]), limits.web_bytes)
+        answer = {"metadata": facts, **written}
     except PreviewFailed as failure:
         answer = _refusal(failure)
     except Exception as error:  # noqa: BLE001  a decoder may raise anything on a damaged file
@@ -43,20 +55,14 @@ def _confine(limits: Limits) -> None:
     signal.alarm(limits.wall_seconds)  # ends the child even when its parent was killed
 
 
-def _render(source: Path, mime_type: str, out_dir: Path, limits: Limits) -> dict[str, Any]:
-    from portal.assets.previews import variants
-
+def _reader(mime_type: str, limits: Limits) -> Callable[[Path], Picture]:
     if mime_type == "application/pdf":
         from portal.assets.previews import pdf
 
-        picture, facts = pdf.read(source)
-        original = picture.size
-    else:
-        from portal.assets.previews import raster
+        return pdf.read
+    from portal.assets.previews import raster
 
-        picture, facts = raster.read(source, mime_type, limits)
-        original = (facts["width"], facts["height"])
-    return {"metadata": facts, **variants.write(picture, original, out_dir, limits.web_bytes)}
+    return lambda source: raster.read(source, mime_type, limits)
 
 
 def _refusal(failure: PreviewFailed) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from portal.assets.previews.outcome import VARIANTS, PreviewFailed
 _MM_PER_POINT = 25.4 / 72
 
 
-def read(source: Path) -> tuple[Image.Image, dict[str, Any]]:
-    """The first page on white, and the document's facts: pages and the first page's size in millimetres.
+def read(source: Path) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
+    """The first page on white, its size in pixels, and facts: pages, the first page's size in millimetres.
 
     Raises PreviewFailed(broken, unsupported).
     """
@@ -45,4 +45,4 @@ def read(source: Path) -> tuple[Image.Image, dict[str, Any]]:
         "aspect_ratio": round(width / height, 4),
         "exif": {},
     }
-    return picture, facts
+    return picture, picture.size, facts

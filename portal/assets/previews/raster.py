@@ -1,26 +1,27 @@
 """Pictures: one careful open, one decode, one upright sRGB picture at the largest size that is wanted."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from portal.assets.previews import colour, frames, metadata
+from portal.assets.previews import caps, colour, metadata
 from portal.assets.previews.outcome import VARIANTS, Limits, PreviewFailed, fit
 
-# What libmagic calls it -> the decoders that may look at it; no other decoder ever sees a byte.
+# What libmagic calls it -> the one decoder that may look at it; no other ever sees a byte.
 FORMATS = {
-    "image/jpeg": ("JPEG",),
-    "image/png": ("PNG",),
-    "image/apng": ("PNG",),
-    "image/webp": ("WEBP",),
-    "image/gif": ("GIF",),
-    "image/avif": ("AVIF",),
-    "image/heic": ("HEIF",),
-    "image/heif": ("HEIF",),
-    "image/heic-sequence": ("HEIF",),
-    "image/heif-sequence": ("HEIF",),
-    "image/tiff": ("TIFF",),
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/apng": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+    "image/heic": "HEIF",
+    "image/heif": "HEIF",
+    "image/heic-sequence": "HEIF",
+    "image/heif-sequence": "HEIF",
+    "image/tiff": "TIFF",
 }
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -37,14 +38,14 @@ _REDUCING_GAP = 1.5
 _BAND_PIXELS = 2_000_000
 
 
-def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, dict[str, Any]]:
-    """The picture upright, in sRGB, at most as large as the largest variant; and its facts.
+def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
+    """The picture upright, in sRGB, at most as large as the largest variant; its own size, upright; its facts.
 
     Raises PreviewFailed, and whatever a decoder raises on a damaged file.
     """
     with _opened(source, mime_type, limits) as image:
         stored, mode = image.size, image.mode
-        facts = metadata.facts(image, frames.count(image, source, limits.frames))
+        facts = metadata.facts(image, caps.count_frames(image, source, limits.frames))
         target = fit(stored, VARIANTS[0].longest)
         image.draft(None, target)  # a JPEG decodes straight to 1/2, 1/4 or 1/8, never below the target
         image.load()
@@ -56,37 +57,37 @@ def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, dic
         small = small.transpose(_TURNS[orientation])
         if orientation >= 5:
             stored = stored[::-1]
-    return colour.to_srgb(small, profile), facts | metadata.dimensions(stored) | {"mode": mode}
+    facts |= {"mode": mode} | metadata.dimensions(stored)
+    return colour.to_srgb(small, profile), stored, facts
 
 
 def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
     """Headers read, nothing decoded. Raises PreviewFailed(unsupported, too_many_pixels)."""
-    names = FORMATS.get(mime_type)
-    if names is None:
+    name = FORMATS.get(mime_type)
+    if name is None:
         raise PreviewFailed("unsupported")
-    if "HEIF" in names:
-        import pillow_heif
-
-        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-    elif "AVIF" in names:
-        from PIL import AvifImagePlugin
-
-        AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a thread's stack counts against the limit of memory
+    if name == "WEBP":
+        caps.check_pixels(caps.webp_size(source), limits.pixels)
+    _load_decoder(name)
     Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
-    image = Image.open(source, formats=names)
+    image = Image.open(source, formats=[name])
     Image.MAX_IMAGE_PIXELS = limits.pixels  # for what shows later, a frame larger than its file's header
-    check_pixels(image.size, limits.pixels)
+    caps.check_pixels(image.size, limits.pixels)
     return image
 
 
-def check_pixels(size: tuple[int, int], most: int) -> None:
-    """Raises PreviewFailed(too_many_pixels) above `most`."""
-    pixels = size[0] * size[1]
-    if pixels > most:
-        raise PreviewFailed(
-            "too_many_pixels",
-            f"The picture has {pixels / 1e6:,.0f} megapixels; previews are made up to {most / 1e6:,.0f}.",
-        )
+def _load_decoder(name: str) -> None:
+    """Imports one plugin, set to one thread: a thread's stack and heap count against the limit of memory."""
+    if name == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    elif name == "AVIF":
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    elif name == "TIFF":
+        importlib.import_module("PIL.TiffImagePlugin")  # the other formats Pillow finds by itself
 
 
 def _shrunk(image: Image.Image, target: tuple[int, int]) -> Image.Image:
@@ -102,7 +103,7 @@ def _shrunk(image: Image.Image, target: tuple[int, int]) -> Image.Image:
         box = (0.0, 0.0, width / factor, height / factor)
     if image.size == target:
         return image.copy()
-    return image.resize(target, Image.Resampling.LANCZOS, box=box)
+    return image.resize(target, Image.Resampling.BICUBIC, box=box)
 
 
 def _averaged(image: Image.Image, factor: int) -> Image.Image:
