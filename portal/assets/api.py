@@ -11,9 +11,9 @@ from portal.assets import library, service
 from portal.assets.forms import AssetQuery, DeleteQuery, FolderQuery, NewFolder, NewLibrary
 from portal.assets.models import Asset
 from portal.assets.presenters import AssetView, Buckets, asset_view
-from portal.errors import Forbidden
-from portal.tenancy.access import Member, member
+from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
 from portal.web.body import Answer, Listing, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging, cut
@@ -65,12 +65,11 @@ def delete(member: Member, a: UUID, query: DeleteQuery) -> None:
     What is held back (`held`) or still being checked (`conflict`) can't be deleted. The quota is free once the bytes
     are gone, in a moment.
     """
-    if not query.permanent:
-        service.discard(member, a)
-    elif member.may(Permission.PURGE):
+    if query.permanent:
+        member.require(Permission.PURGE)
         service.delete_for_good(member, a)
     else:
-        raise Forbidden("Your role allows to put files into the trash, not to delete them for good.")
+        service.discard(member, a)
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/assets/<uuid:a>/restore")

@@ -13,7 +13,7 @@ from portal import audit
 from portal.assets.models import Folder, Library
 from portal.db import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
-from portal.tenancy.access import Member
+from portal.tenancy.service import Member
 
 DEFAULT_NAME = "Files"
 LONGEST_LIBRARY_NAME = 200  # characters: the width of the column

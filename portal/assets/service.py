@@ -20,7 +20,7 @@ from portal.db import after_commit, compare_and_set, db, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.identity.models import User
 from portal.queue import ring
-from portal.tenancy.access import Member
+from portal.tenancy.service import Member
 from portal.web.paging import Paging, cut
 
 TRASH_DAYS = 30

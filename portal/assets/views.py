@@ -19,8 +19,9 @@ from portal.assets.cards import CardRow
 from portal.assets.forms import GalleryQuery
 from portal.assets.models import AssetState
 from portal.assets.presenters import Buckets, page_view
-from portal.tenancy.access import Member, member
+from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging

@@ -11,8 +11,9 @@ from flask_babel import gettext, ngettext
 from portal.assets import cards, service
 from portal.assets.presenters import Buckets
 from portal.assets.views import HERE, back, place
-from portal.tenancy.access import Member, member
+from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
 
