@@ -14,13 +14,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from portal.assets import content
 from portal.assets.inspection import Found
-from portal.assets.scanner import Scanner
+from portal.assets.scanner import Scanner, Verdict
 from portal.errors import Unavailable
 
 CHUNK = 1024 * 1024
@@ -62,14 +62,21 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
             spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
+        media_type = content.detect(beginning, spool)
         yield Facts(
             size=os.fstat(spool.fileno()).st_size,
             sha256=digest.hexdigest(),
-            mime_type=content.detect(beginning, spool),
+            mime_type=media_type,
             head=beginning,
-            verdict=verdict,
+            verdict=_unless_locked(verdict, media_type),
             spool=Path(spool.name),
         )
+
+
+def _unless_locked(verdict: Verdict, media_type: str) -> Verdict:
+    """clamd answers OK for an office document with a password, although it could not look inside."""
+    locked = media_type == content.ENCRYPTED_OFFICE and verdict.result == "clean"
+    return replace(verdict, result="not_scanned", reason="encrypted") if locked else verdict
 
 
 @contextmanager

@@ -112,12 +112,16 @@ class Clamd(Service):
             f"TemporaryDirectory {temporary}",
             "LogTime yes",
             f"StreamMaxLength {LARGEST}",
+            # The same: where MaxScanSize is the larger one, members of a zip above MaxFileSize are skipped in silence.
             f"MaxFileSize {LARGEST}",
             f"MaxScanSize {LARGEST}",
             # Milliseconds. What takes longer counts as not scanned, like everything that exceeds a limit.
             "MaxScanTime 900000",
             # Without this a file above a limit is answered "OK" although nobody looked into it.
             "AlertExceedsMax yes",
+            # Nobody can look into these either: a verdict of its own.
+            "AlertEncryptedArchive yes",
+            "AlertEncryptedDoc yes",
             # Picture fingerprints recognise the images of phishing mails and make photos 5 to 9 times slower to scan.
             f"ScanImageFuzzyHash {'yes' if self.image_hashes else 'no'}",
         ]

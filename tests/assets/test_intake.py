@@ -18,7 +18,7 @@ from portal.assets import intake
 from portal.assets.scanner import Scanner
 from portal.errors import Unavailable
 from tests.assets.clamds import LIMIT_BYTES, Daemon
-from tests.assets.specimens import office, picture, zipped
+from tests.assets.specimens import compound, office, picture, zipped
 from tests.engines import EICAR
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
@@ -84,6 +84,12 @@ def test_a_container_is_opened_where_its_end_lies_beyond_the_head(tmp_path: Path
     with intake.take(io.BytesIO(content), Scanner("off"), tmp_path) as facts:
         assert facts.mime_type.endswith("wordprocessingml.document")
         assert facts.verdict.reason == "off"
+
+
+def test_an_office_document_with_a_password_is_not_called_clean(clamd: Daemon, tmp_path: Path) -> None:
+    content = compound("EncryptedPackage", "EncryptionInfo")
+    with intake.take(io.BytesIO(content), scanner_of(clamd), tmp_path) as facts:
+        assert (facts.verdict.result, facts.verdict.reason) == ("not_scanned", "encrypted")
 
 
 def test_an_empty_stream_is_an_empty_file(clamd: Daemon, tmp_path: Path) -> None:
