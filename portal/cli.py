@@ -16,6 +16,9 @@ ELSEWHERE: dict[str, str] = {
     "user": "portal.admin.commands:user",
     "workspace": "portal.admin.commands:workspace",
     "token": "portal.admin.commands:token",
+    "sweep": "portal.admin.upkeep:sweep",
+    "doctor": "portal.admin.upkeep:examine",
+    "demo": "portal.admin.upkeep:demo",
 }
 
 

@@ -31,7 +31,7 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
         scanner = Scanner.at(current_app.extensions["portal.settings"])
-        with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner, intake.SPOOL) as facts:
+        with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
             verdict = facts.verdict
         if verdict.result == "infected":
             _hold(lease, asset, bucket, verdict)

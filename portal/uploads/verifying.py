@@ -66,7 +66,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
         )
         _finish(lease, asset, upload, None, refusal, None)
         return
-    with bucket.open(copy) as stream, intake.take(stream, scanner, intake.SPOOL) as facts:
+    with bucket.open(copy) as stream, intake.take(stream, scanner) as facts:
         declared = Declared(upload.file_name, upload.size_bytes, upload.sha256)
         decision = inspection.judge(facts, declared)
     key = _place(bucket, asset, copy, facts, decision)

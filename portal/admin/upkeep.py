@@ -1,4 +1,4 @@
-"""``portal sweep`` and ``portal doctor``."""
+"""``portal sweep``, ``portal doctor`` and ``portal demo``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import asdict
 
 import click
 
-from portal.lifecycle import doctor
-from portal.lifecycle import sweep as sweeping
+from portal.admin.commands import application, as_json
 
-MARKS = {True: "ok", None: "warn", False: "BROKEN"}
+MARKS = {True: "ok", None: "warning", False: "BROKEN"}
 
 
 @click.command("sweep")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def sweep(as_json: bool) -> None:
     """One pass over what is due, now."""
-    done = dict(sweeping.run())
+    from portal.lifecycle import sweep as sweeping
+
+    with application():
+        done = dict(sweeping.run())
     if as_json:
         click.echo(json.dumps(done))
         return
@@ -30,14 +32,26 @@ def sweep(as_json: bool) -> None:
 
 @click.command("doctor")
 @click.option("--verify", is_flag=True, help="Prove the invariants, too: counters, ledger, states, every object.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def examine(verify: bool, as_json: bool) -> None:
     """Look at every part; exit 1 when one is broken."""
-    findings = doctor.examine(verify)
+    from portal.lifecycle import doctor
+
+    with application():
+        findings = doctor.examine(verify)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
-            click.echo(f"{MARKS[finding.ok]:7} {finding.name}: {finding.detail}")
+            click.echo(f"{MARKS[finding.ok]:8} {finding.name}: {finding.detail}")
     if any(finding.ok is False for finding in findings):
         sys.exit(1)
+
+
+@click.command("demo")
+def demo() -> None:
+    """A tenant with people, workspaces and pictures, sent through the front door; repeatable."""
+    from portal.admin import demo as scene
+
+    with application():
+        scene.play(click.echo)
