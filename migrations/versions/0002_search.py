@@ -24,16 +24,20 @@ SIGNATURE = (
     "wanted_folder uuid, before uuid, batch integer)"
 )
 # EXECUTE plans for the values at hand: a rare name by the index, a common one by walking the list until it is full.
+# Without three letters or digits in a row there is no trigram to look up, and a rare sign would be looked for in every
+# name; so a shorter pattern is looked for in the newest 10,000 names (from ``before`` on).
 BODY = r"""
     RETURNS SETOF uuid LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     BEGIN
         RETURN QUERY EXECUTE
-            'SELECT id FROM assets WHERE workspace_id = $1'
-            || ' AND tenant_id = NULLIF(current_setting(''app.tenant_id'', true), '''')::uuid AND file_name ILIKE $2'
+            'SELECT id FROM (SELECT id, file_name FROM assets WHERE workspace_id = $1'
+            || ' AND tenant_id = NULLIF(current_setting(''app.tenant_id'', true), '''')::uuid'
             || CASE WHEN wanted_state IS NULL THEN ' AND state <> ''deleted''' ELSE ' AND state = $4' END
             || CASE WHEN wanted_state = 'deleted' THEN ' AND state = ''deleted''' ELSE '' END
             || ' AND ($3 IS NULL OR kind = $3) AND ($5 IS NULL OR library_id = $5) AND ($6 IS NULL OR folder_id = $6)'
-            || ' AND ($7 IS NULL OR id < $7) ORDER BY id DESC LIMIT $8'
+            || ' AND ($7 IS NULL OR id < $7)'
+            || CASE WHEN pattern ~ '[[:alnum:]]{3}' THEN '' ELSE ' ORDER BY id DESC LIMIT 10000' END
+            || ') AS listed WHERE file_name ILIKE $2 ORDER BY id DESC LIMIT $8'
         USING workspace, pattern, wanted_kind, wanted_state, wanted_library, wanted_folder, before, batch;
     END
     $$"""

@@ -49,6 +49,6 @@ def list_people(tenant_id: UUID) -> list[PersonHere]:
         .where(WorkspaceMembership.tenant_id == tenant_id)
         .order_by(func.lower(Workspace.name), Workspace.id)
     )
-    for user_id, *role in db.session.execute(roles):
-        people[user_id].workspaces.append(Role(*role))
+    for user_id, workspace_id, name, role in db.session.execute(roles):
+        people[user_id].workspaces.append(Role(workspace_id, name, role))
     return list(people.values())
