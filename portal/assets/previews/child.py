@@ -4,6 +4,7 @@ Limits are set before any decoder is imported. Nothing here may import more of t
 paid for every file.
 """
 
+import ctypes
 import json
 import resource
 import signal
@@ -24,6 +25,7 @@ Picture = tuple["Image.Image", tuple[int, int], dict[str, Any]]
 # Larger than any variant; nothing else may be written.
 _FILE_BYTES = 16 * MB
 _OPEN_FILES = 32
+_PR_SET_NO_NEW_PRIVS = 38  # from linux/prctl.h: no set-uid program can raise what a captured child may do
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def _confine(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     signal.alarm(limits.wall_seconds)  # ends the child even when its parent was killed
 
 

@@ -21,9 +21,11 @@ log = logging.getLogger(__name__)
 
 LIMITS = Limits()
 _ANSWER_BYTES = 64 * 1024
-_ROOT = Path(__file__).parents[3]  # the folder that holds the package `portal`
+# The child as it is started: in the folder that holds the package `portal`, deaf to PYTHON* variables and user sites.
+COMMAND = (sys.executable, "-E", "-s", "-m", "portal.assets.previews.child")
+ROOT = Path(__file__).parents[3]
 # No secret of ours is in it. One arena: each further one reserves address space that the limit would count.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
 _ENDINGS = {
     -signal.SIGALRM: "timeout",
     -signal.SIGXCPU: "timeout",
@@ -60,12 +62,12 @@ def _ask_child(request: dict[str, Any], seconds: float) -> dict[str, Any]:
     # Answers go to files, not pipes: the child's own limit of file size then bounds what it can make us read.
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaint:
         child = subprocess.Popen(
-            [sys.executable, "-E", "-s", "-m", "portal.assets.previews.child"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=answer,
             stderr=complaint,
-            cwd=_ROOT,
-            env=_ENVIRONMENT,
+            cwd=ROOT,
+            env=ENVIRONMENT,
             start_new_session=True,
         )
         # A timer, because waiting with a timeout polls and adds up to 50 ms to every file.

@@ -137,6 +137,7 @@ def test_the_child_is_confined_and_knows_no_secret(tmp_path: Path, monkeypatch: 
     limits = Limits(wall_seconds=30)
     with hanging(tmp_path, limits) as (child, failures):
         assert set(child.environ()) <= {"PATH", "LC_ALL", "MALLOC_ARENA_MAX", "LC_CTYPE"}
+        assert "NoNewPrivs:\t1" in Path(f"/proc/{child.pid}/status").read_text()
         assert child.rlimit(psutil.RLIMIT_AS)[0] == limits.memory_bytes
         assert child.rlimit(psutil.RLIMIT_CPU)[0] == limits.cpu_seconds
         assert child.rlimit(psutil.RLIMIT_FSIZE)[0] == 16 * MB
