@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask
-from flask_security import Security, SQLAlchemyUserDatastore
+from flask import Blueprint, Flask
+from flask_security import Security, SQLAlchemyUserDatastore, views
 
 from portal.db import db
 from portal.identity.forms import LoginForm
 from portal.identity.models import User
 from portal.web.access import public
 
-ENDPOINTS = ("security.login", "security.logout")
 CONFIG: dict[str, Any] = {
     "SECURITY_LOGIN_URL": "/login",
     "SECURITY_LOGOUT_URL": "/logout",
@@ -45,17 +44,15 @@ class Roleless:
     """Flask-Security wants a model of roles; rights come from memberships instead."""
 
 
+blueprint = Blueprint("security", __name__)  # the library's own would bring addresses that we don't use
+blueprint.add_url_rule("/login", "login", public(views.login), methods=["GET", "POST"])
+blueprint.add_url_rule("/logout", "logout", public(views.logout), methods=["POST"])
+
+
 def install(app: Flask) -> None:
     """Log in and out; ``current_user`` for everybody else."""
     app.config.update(CONFIG)
-    security = Security(app, SQLAlchemyUserDatastore(db, User, Roleless), login_form=LoginForm)
+    datastore = SQLAlchemyUserDatastore(db, User, Roleless)
+    security = Security(app, datastore, login_form=LoginForm, register_blueprint=False)
     security.want_json(lambda _request: False)
-    for endpoint in ENDPOINTS:
-        app.view_functions[endpoint] = public(_own(app.view_functions[endpoint]))
-
-
-def _own(view: Any) -> Any:
-    def run(**arguments: Any) -> Any:
-        return view(**arguments)
-
-    return run
+    app.register_blueprint(blueprint)

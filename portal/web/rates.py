@@ -10,7 +10,7 @@ import redis
 from flask import current_app, request
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from portal.errors import Unavailable
@@ -36,8 +36,9 @@ class Rates:
 
     def __init__(self, redis_url: str) -> None:
         self._memory = FixedWindowRateLimiter(MemoryStorage())
-        pool = redis.ConnectionPool.from_url(redis_url, socket_connect_timeout=0.5, socket_timeout=0.5)
-        self._shared: FixedWindowRateLimiter = FixedWindowRateLimiter(_storage(redis_url, pool))
+        self._pool = redis.ConnectionPool.from_url(redis_url, socket_connect_timeout=0.5, socket_timeout=0.5)
+        storage = RedisStorage(redis_url, connection_pool=self._pool, key_prefix="stowage:rates")
+        self._shared = FixedWindowRateLimiter(storage)
 
     def count(self, rate: Rate, *key: str) -> None:
         """Count one more. Raises ``Unavailable`` (429 ``rate_limited``, with ``retry_after`` seconds) above the limit."""
@@ -54,6 +55,10 @@ class Rates:
             self._shared.clear(rate.item, rate.name, *key)
         except (redis.RedisError, StorageError):
             pass  # the counter ends with its window
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._pool.disconnect()
 
     def _count(self, limiter: FixedWindowRateLimiter, rate: Rate, key: tuple[str, ...]) -> None:
         if limiter.hit(rate.item, rate.name, *key):
@@ -73,10 +78,6 @@ def rates() -> Rates:
 def address() -> str:
     """The address that the request comes from, as the server sees it."""
     return request.remote_addr or "unknown"
-
-
-def _storage(redis_url: str, pool: redis.ConnectionPool) -> Storage:
-    return RedisStorage(redis_url, connection_pool=pool, key_prefix="stowage:rates")
 
 
 def _duration(seconds: int) -> str:

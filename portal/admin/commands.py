@@ -1,0 +1,173 @@
+"""Commands for tenants, people, workspaces and tokens. Each does one thing, says what it did, and exits 1 when it could not.
+
+``--json`` prints the result as one JSON object instead of a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from portal.tenancy.models import TenantRole, WorkspaceRole
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+TENANT_ROLE = click.Choice([role.value for role in TenantRole])
+WORKSPACE_ROLE = click.Choice([role.value for role in WorkspaceRole])
+
+
+@contextmanager
+def application() -> Iterator[None]:
+    """The application of this environment, or of the running embedded stack."""
+    from portal import embedded
+    from portal.app import create_app
+    from portal.db import db
+
+    with create_app(embedded.discover()).app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def tell(as_json: bool, words: str, **facts: Any) -> None:
+    """Say what was done, to a person or a script."""
+    click.echo(json.dumps(facts, default=str) if as_json else words)
+
+
+@click.group()
+def operator() -> None:
+    """Those who run the installation."""
+
+
+@operator.command("add")
+@click.argument("email")
+@as_json
+def operator_add(email: str, as_json: bool) -> None:
+    """Make somebody an operator."""
+    from portal.admin import service
+
+    with application():
+        user = service.make_operator(email)
+    tell(as_json, f"{user.email} is an operator now.", id=user.id, email=user.email, is_operator=True)
+
+
+@click.group()
+def tenant() -> None:
+    """Companies."""
+
+
+@tenant.command("create")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--plan", required=True, type=click.Choice(["free", "basic", "pro", "enterprise"]))
+@as_json
+def tenant_create(slug: str, name: str, plan: str, as_json: bool) -> None:
+    """Add a tenant."""
+    from portal.admin import service
+
+    with application():
+        made = service.open_tenant(slug, name, plan)
+    tell(as_json, f"Tenant {slug} was created.", id=made.id, slug=made.slug, name=made.name, plan=made.plan)
+
+
+@click.group()
+def user() -> None:
+    """People."""
+
+
+@user.command("create")
+@click.argument("email")
+@click.option("--tenant", "tenant_slug", required=True, metavar="SLUG")
+@click.option("--role", required=True, type=TENANT_ROLE)
+@click.option("--name", default="", help="What others see; without it the address.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input: its first line.")
+@as_json
+def user_create(email: str, tenant_slug: str, role: str, name: str, password_stdin: bool, as_json: bool) -> None:
+    """Add somebody to a tenant. Who exists already keeps their password."""
+    from portal.admin import service
+
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    with application():
+        if password is None and service.is_new(email):
+            raise click.ClickException("A new user needs a password: give it on standard input, with --password-stdin.")
+        added = service.add_user(tenant_slug, email, TenantRole(role), password, name=name)
+    what = "was created" if added.is_new else "existed already, keeps the password they have,"
+    facts = {"id": added.user.id, "email": added.user.email, "tenant": tenant_slug, "role": role, "created": added.is_new}
+    tell(as_json, f"{added.user.email} {what} and is {role} of {tenant_slug}.", **facts)
+
+
+@click.group()
+def workspace() -> None:
+    """Places for files."""
+
+
+class Place(click.ParamType):
+    """TENANT/SLUG."""
+
+    name = "tenant/slug"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split, or complain."""
+        if isinstance(value, tuple):
+            return value
+        tenant_slug, slash, slug = str(value).partition("/")
+        if not (slash and tenant_slug and slug):
+            self.fail(f"{value!r} must be written TENANT/SLUG, for example acme/press.", param, ctx)
+        return tenant_slug, slug
+
+
+@workspace.command("create")
+@click.argument("place", type=Place(), metavar="TENANT/SLUG")
+@click.option("--name", required=True)
+@click.option("--owner", required=True, metavar="EMAIL")
+@click.option("--quota", type=click.IntRange(min=0), metavar="BYTES", help="Without it: no limit of its own.")
+@as_json
+def workspace_create(place: tuple[str, str], name: str, owner: str, quota: int | None, as_json: bool) -> None:
+    """Add a workspace."""
+    from portal.admin import service
+
+    with application():
+        made = service.open_workspace(*place, name, owner, limit_bytes=quota)
+    facts = {"id": made.id, "tenant_id": made.tenant_id, "slug": made.slug, "name": made.name, "limit_bytes": quota}
+    tell(as_json, f"Workspace {'/'.join(place)} was created; {owner} owns it.", **facts)
+
+
+@workspace.command("member")
+@click.argument("place", type=Place(), metavar="TENANT/SLUG")
+@click.argument("email")
+@click.argument("role", type=WORKSPACE_ROLE)
+@as_json
+def workspace_member(place: tuple[str, str], email: str, role: str, as_json: bool) -> None:
+    """Make somebody a member of a workspace, or change their role."""
+    from portal.admin import service
+
+    with application():
+        before = service.set_member(*place, email, WorkspaceRole(role))
+    was = f" (was {before})" if before else ""
+    facts = {"workspace": "/".join(place), "email": email, "role": role, "before": before}
+    tell(as_json, f"{email} is {role} of {'/'.join(place)} now{was}.", **facts)
+
+
+@click.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.argument("email")
+@click.option("--name", required=True, help="What will use it.")
+@click.option("--days", type=click.IntRange(min=1), help="After that many days it stops working; without it never.")
+@as_json
+def token_create(email: str, name: str, days: int | None, as_json: bool) -> None:
+    """Print a new token. It acts for that person in all their tenants, and is never shown again."""
+    from portal.admin import service
+
+    with application():
+        plain = service.create_token(email, name, days)
+    tell(as_json, plain, token=plain, name=name, email=email, days=days)

@@ -1,0 +1,122 @@
+"""What is made of several rooms at once, each in one transaction: tenants, their people, workspaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portal.assets import library
+from portal.db import enter, new_id, transaction
+from portal.errors import NotFound
+from portal.identity import service as identity
+from portal.identity.models import User
+from portal.quotas import service as quotas
+from portal.storage import service as storage
+from portal.tenancy import service as tenancy
+from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
+
+
+@dataclass(frozen=True)
+class AddedUser:
+    """``is_new`` False: the person existed and was added to the tenant, with the password they had."""
+
+    user: User
+    is_new: bool
+
+
+def open_tenant(slug: str, name: str, plan_code: str) -> Tenant:
+    """A new tenant with its plan's limit. Raises ``Invalid``, ``Conflict``."""
+    tenant_id = new_id()
+    with transaction(tenant_id):
+        plan = tenancy.plan_of(plan_code)
+        tenant = tenancy.create_tenant(tenant_id, slug, name, plan)
+        quotas.open_tenant(tenant_id, plan.limit_bytes)
+    return tenant
+
+
+def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | None, *, name: str = "") -> AddedUser:
+    """Make somebody a member of a tenant; who has no login yet gets one with ``password``.
+
+    Raises ``NotFound``, ``Invalid`` for a bad address or password, ``Conflict`` for who is a member already.
+    """
+    tenant = require_tenant(tenant_slug)
+    with transaction(tenant.id):
+        user = identity.find_user(identity.normal_email(email))
+        is_new = user is None
+        if user is None:
+            user = identity.create_user(email, password or "", name=name)
+        tenancy.add_to_tenant(tenant.id, user.id, role)
+    return AddedUser(user, is_new)
+
+
+def is_new(email: str) -> bool:
+    """Has nobody this address yet?"""
+    return identity.find_user(email) is None
+
+
+def open_workspace(
+    tenant_slug: str, slug: str, name: str, owner_email: str, *, limit_bytes: int | None = None
+) -> Workspace:
+    """A new workspace with its owner, its account, a place for its bytes and the library "Files".
+
+    ``limit_bytes`` None: no limit of its own. Raises ``NotFound``, ``Invalid``, ``Conflict``.
+    """
+    tenant, owner = require_tenant(tenant_slug), require_user(owner_email)
+    with transaction(tenant.id) as session:
+        workspace = tenancy.create_workspace(tenant.id, slug, name)
+        tenancy.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER)
+        quotas.open_workspace(tenant.id, workspace.id, limit_bytes)
+        storage.open_managed_profile(tenant.id, workspace.id)
+        session.flush()
+        library.open_library(tenant.id, workspace.id)
+    return workspace
+
+
+def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> WorkspaceRole | None:
+    """Make somebody a member of a workspace, or change their role; gives the role before."""
+    tenant, user = require_tenant(tenant_slug), require_user(email)
+    workspace_id = require_workspace(tenant, slug).id
+    with transaction(tenant.id) as session:
+        workspace = session.get_one(Workspace, workspace_id)
+        return tenancy.set_workspace_role(workspace, user.id, role)
+
+
+def make_operator(email: str) -> User:
+    """Let somebody run the installation. Raises ``NotFound``, ``Conflict``."""
+    user_id = require_user(email).id
+    with transaction() as session:
+        user = session.get_one(User, user_id)
+        identity.make_operator(user)
+    return user
+
+
+def create_token(email: str, name: str, days: int | None) -> str:
+    """A token that acts for somebody; this is the only time that it is seen. Raises ``NotFound``, ``Invalid``."""
+    user = require_user(email)
+    with transaction():
+        _row, plain = identity.create_token(user.id, name, days=days)
+    return plain
+
+
+def require_user(email: str) -> User:
+    """Raises ``NotFound``."""
+    user = identity.find_user(email)
+    if user is None:
+        raise NotFound(f"There is no user {email}. Create one with: portal user create EMAIL --tenant SLUG --role member")
+    return user
+
+
+def require_tenant(slug: str) -> Tenant:
+    """Raises ``NotFound``."""
+    tenant = tenancy.find_tenant(slug)
+    if tenant is None:
+        raise NotFound(f"There is no tenant {slug}. Create one with: portal tenant create {slug} --name NAME --plan free")
+    return tenant
+
+
+def require_workspace(tenant: Tenant, slug: str) -> Workspace:
+    """Raises ``NotFound``."""
+    enter(tenant.id)
+    workspace = tenancy.find_workspace(tenant.id, slug)
+    if workspace is None:
+        raise NotFound(f"There is no workspace {tenant.slug}/{slug}. Create one with: portal workspace create")
+    return workspace

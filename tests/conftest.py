@@ -1,0 +1,53 @@
+"""One set of real engines and one application a run; a fresh tenant with its people for every test that wants one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from portal import schema
+from portal.app import create_app
+from portal.db import db
+from portal.storage.service import prepare_managed_store
+from tests.cast import Cast, make_cast
+from tests.engines import TestEngines, start_engines
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[TestEngines]:
+    """Postgres with our tables, Valkey, SeaweedFS and, when installed, clamd."""
+    running = start_engines()
+    try:
+        schema.upgrade(running.settings())
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def app(engines: TestEngines) -> Iterator[Flask]:
+    """The whole application on these engines, its store prepared."""
+    settings = engines.settings()
+    application = create_app(settings)
+    with application.app_context():
+        prepare_managed_store(settings)
+    yield application
+    with application.app_context():
+        db.engine.dispose()
+    application.extensions["portal.redis"].close()
+    application.extensions["portal.rates"].close()
+
+
+@pytest.fixture
+def in_app(app: Flask) -> Iterator[Flask]:
+    """Inside the application, for a test that calls services."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    """Alice owns, bob edits, vera views, tina administers the tenant, mallory is from another tenant."""
+    return make_cast(app)
