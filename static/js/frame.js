@@ -66,7 +66,8 @@ document.addEventListener("click", async (event) => {
 });
 document.addEventListener("focusin", (event) => event.target.matches?.("[data-select-all]") && event.target.select());
 
-const language = document.documentElement.lang;
+// The page's language, in the regional form the browser prefers (12 or 24 hours, order of the date).
+const language = navigator.languages.find((name) => name.startsWith(document.documentElement.lang)) || document.documentElement.lang;
 const dayAndTime = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const timeOnly = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
@@ -86,9 +87,17 @@ export function localTimes(root) {
 document.addEventListener("htmx:afterSwap", () => localTimes(document));
 document.addEventListener("htmx:oobAfterSwap", () => localTimes(document));
 document.addEventListener("htmx:historyRestore", () => localTimes(document));
+// Back and forward fetch the page anew but swap its main part alone; the sidebar follows here.
+document.addEventListener("htmx:historyCacheMissLoad", ({ detail }) => {
+  const page = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+  const sidebar = page.getElementById("sidebar");
+  if (!sidebar) return;
+  document.getElementById("sidebar").replaceWith(sidebar);
+  window.htmx.process(sidebar);
+});
 document.addEventListener("htmx:afterSettle", (event) => {
   const search = document.getElementById("search");
-  if (event.detail.target.id !== "main" || document.activeElement === search) return;
+  if (event.detail.target?.id !== "main" || document.activeElement === search) return;
   if (search) search.value = new URL(location.href).searchParams.get("q") || "";
   if (document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
 });

@@ -15,7 +15,6 @@ function move(key) {
   if (!all.length) return false;
   const at = all.findIndex((item) => item.contains(document.activeElement));
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(all), ArrowUp: -columns(all) }[key];
-  if (at < 0 && document.activeElement !== document.body && document.activeElement.id !== "main") return false;
   const next = all[at < 0 ? 0 : Math.min(Math.max(at + step, 0), all.length - 1)];
   linkOf(next).focus();
   next.scrollIntoView({ block: "nearest" });

@@ -8,6 +8,8 @@ import { verdict } from "./watching.js";
 
 const NAME_LIMIT = 255;
 const sessions = new Map(); // Uppy's file id → {key, uploadId, committed, outcome}
+// What goes wrong is told in the tray, in our words.
+const silent = { debug() {}, warn() {}, error() {} };
 let uppy = null;
 let policy = null;
 
@@ -16,7 +18,7 @@ export async function start(tray) {
   policy = JSON.parse(tray.dataset.policy);
   await Promise.all([load("link", { rel: "stylesheet", href: tray.dataset.uppyCss }), load("script", { src: tray.dataset.uppyJs })]);
   const { Uppy, Dashboard, AwsS3 } = window.Uppy;
-  uppy = new Uppy({ id: "stowage", autoProceed: true, locale: locale(), onBeforeFileAdded: admit });
+  uppy = new Uppy({ id: "stowage", autoProceed: true, logger: silent, locale: locale(), onBeforeFileAdded: admit });
   uppy.use(Dashboard, {
     inline: true,
     target: "#tray-body",
@@ -189,7 +191,7 @@ function showState() {
   const active = files.length - failed;
   const bar = document.getElementById("tray-progress");
   const all = files.reduce((sum, file) => sum + (file.error ? 0 : file.size || 0), 0);
-  const percent = all ? Math.floor((100 * files.reduce((sum, file) => sum + (file.error ? 0 : file.progress.bytesUploaded || 0), 0)) / all) : 0;
+  const percent = all ? Math.min(99, Math.floor((100 * files.reduce((sum, file) => sum + (file.error ? 0 : file.progress.bytesUploaded || 0), 0)) / all)) : 0;
   const words = [];
   if (sent < active) words.push(t("uploads_moving", { done: sent, all: active, percent }));
   else if (done < active) words.push(t("uploads_checking"));
