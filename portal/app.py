@@ -36,6 +36,7 @@ ROOMS_WITH_ROUTES = (
     "assets.views",
     "assets.trash",
     "delivery.api",
+    "delivery.views",
     "quarantine.views",
     "quarantine.api",
     "admin.views",

@@ -116,11 +116,16 @@ def author_of(asset: Asset) -> User | None:
 
 def opened(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Note that somebody looked at it now (a page or a download; never a thumbnail)."""
+    with transaction(tenant_id):
+        note_opened(workspace_id, asset_id)
+
+
+def note_opened(workspace_id: UUID, asset_id: UUID) -> None:
+    """The same inside the caller's transaction."""
     at = now()
     long_ago = (Asset.last_opened_at.is_(None)) | (Asset.last_opened_at < at - OPENED_AGAIN)
-    with transaction(tenant_id) as session:
-        statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, long_ago)
-        session.execute(statement.values(last_opened_at=at).execution_options(synchronize_session=False))
+    statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, long_ago)
+    db.session.execute(statement.values(last_opened_at=at).execution_options(synchronize_session=False))
 
 
 def discard(member: Member, asset_id: UUID) -> None:

@@ -22,9 +22,18 @@ def window() -> int:
 
 def url(bucket: Bucket, object_key: str, file_name: str, name: str) -> str:
     """The address of the variant ``name`` of the file ``file_name``, to be shown in a page. No network."""
+    return _signed(bucket, object_key, shown_name(file_name, name, object_key), window())
+
+
+def good_until() -> datetime:
+    """When an address that is handed out now stops working."""
+    return datetime.fromtimestamp(window() + LIFE, UTC)
+
+
+def shown_name(file_name: str, name: str, object_key: str) -> str:
+    """What the variant ``name`` is called when it is saved."""
     stem = file_name.rpartition(".")[0] or file_name
-    extension = object_key.rpartition(".")[2]
-    return _signed(bucket, object_key, f"{stem}-{name}.{extension}", window())
+    return f"{stem}-{name}.{object_key.rpartition('.')[2]}"
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -8,8 +8,9 @@ from flask import Blueprint
 from pydantic import Field
 
 from portal.quotas import service
-from portal.tenancy.access import Member, member, tenant
+from portal.tenancy.access import member, tenant
 from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
 from portal.web.body import Answer, Body
 from portal.web.openapi import operation
 

@@ -1,0 +1,99 @@
+"""Links to a file and to what was derived from it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from portal.assets import service as assets
+from portal.assets import variants
+from portal.assets.models import Asset, AssetState, Variant
+from portal.db import db, now, transaction
+from portal.delivery.models import IssuedLink
+from portal.errors import Conflict, NotFound
+from portal.storage import disposition
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+from portal.tenancy.service import Member
+
+ORIGINAL_LIFE = timedelta(minutes=5)
+
+
+def original_link(member: Member, asset_id: UUID) -> str:
+    """A link that saves the file as it was uploaded, for five minutes; noted, and the file counts as opened.
+
+    Raises ``NotFound``; ``Conflict`` (``held`` when it is held back) for a file that is not available.
+    """
+    with transaction(member.tenant_id):
+        asset = _available(member.workspace, asset_id)
+        _note(member, asset, None, asset.size_bytes, now() + ORIGINAL_LIFE)
+        assets.note_opened(member.workspace, asset_id)
+        return _saving(_bucket_of(asset), asset.object_key or "", asset.file_name)
+
+
+def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = False) -> str:
+    """A link to the derived file ``name``, shown inline and the same for a while; with ``saving`` one that saves it.
+
+    Noted like the others. Raises as ``original_link`` does, and ``NotFound`` when there is no such derived file.
+    """
+    with transaction(member.tenant_id):
+        asset = _available(member.workspace, asset_id)
+        found = db.session.scalar(
+            select(Variant).filter_by(workspace_id=member.workspace, asset_id=asset_id, name=name)
+        )
+        if found is None:
+            raise NotFound("There is no such version of this file.")
+        bucket = _bucket_of(asset)
+        if saving:
+            _note(member, asset, name, found.size_bytes, now() + ORIGINAL_LIFE)
+            return _saving(bucket, found.object_key, variants.shown_name(asset.file_name, name, found.object_key))
+        _note(member, asset, name, found.size_bytes, variants.good_until())
+        return variants.url(bucket, found.object_key, asset.file_name, name)
+
+
+def _available(workspace_id: UUID, asset_id: UUID) -> Asset:
+    statement = select(Asset).filter_by(workspace_id=workspace_id, id=asset_id)
+    asset = db.session.scalar(statement.execution_options(populate_existing=True))
+    if asset is None:
+        raise NotFound("There is no such file in this workspace.")
+    if asset.state is not AssetState.AVAILABLE:
+        raise _refusal(asset)
+    return asset
+
+
+def _refusal(asset: Asset) -> Conflict:
+    """Why a file in this state can't be downloaded, and what to do."""
+    if asset.state is AssetState.QUARANTINED:
+        return Conflict("This file is held back: an administrator decides what happens to it.", code="held")
+    if asset.state is AssetState.PROCESSING:
+        return Conflict("This file is still being checked. It can be downloaded when that is done, in a moment.")
+    if asset.state is AssetState.DELETED:
+        return Conflict("This file is in the trash. Restore it, then download it.")
+    why = f" {asset.reason_detail}" if asset.reason_detail else ""
+    return Conflict(f"This file was refused, and its content was not kept.{why} Upload it again.")
+
+
+def _bucket_of(asset: Asset) -> Bucket:
+    return storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
+
+
+def _saving(bucket: Bucket, object_key: str, file_name: str) -> str:
+    """Local arithmetic, no network."""
+    seconds = int(ORIGINAL_LIFE.total_seconds())
+    return bucket.presign_get(object_key, disposition=disposition.attachment(file_name), expires_in=seconds)
+
+
+def _note(member: Member, asset: Asset, variant: str | None, size_bytes: int, until: datetime) -> None:
+    db.session.add(
+        IssuedLink(
+            tenant_id=member.tenant_id,
+            workspace_id=member.workspace,
+            asset_id=asset.id,
+            user_id=member.user_id,
+            variant=variant,
+            size_bytes=size_bytes,
+            expires_at=until,
+        )
+    )
