@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -30,6 +31,7 @@ class DataFolder:
         self.log = self.path / "log"
         self.state = self.run / "state.json"
         self.notes: list[str] = []
+        self._identity = self.path / "elsewhere"
         self._lock: int | None = None
         self._short_run: Path | None = None
 
@@ -68,12 +70,11 @@ class DataFolder:
         """The folder of one engine, owned by its user; outside the data folder when that user can't get there."""
         home = self.path / engine
         barrier = account.barrier(self.path) if account else None
-        if account and barrier:
-            home = self.elsewhere() / engine
-            self.notes.append(
-                f"{engine} keeps its files in {home}: its user '{account.name}' can't enter {barrier}. "
-                f"To keep them in the data folder, run: chmod o+x {barrier}"
-            )
+        away = self.elsewhere() / engine if barrier or self._identity.exists() else None
+        # What once began elsewhere stays there: opening the folder later must not bring up an empty database.
+        if account and away and (barrier or away.exists()):
+            home = away
+            self._explain(account, barrier)
         home.mkdir(parents=True, exist_ok=True, mode=0o755)
         if account and home.stat().st_uid != account.uid:
             account.own(home)
@@ -81,8 +82,10 @@ class DataFolder:
         return home
 
     def elsewhere(self) -> Path:
-        """The folder that stands in for this one where an engine's user can't enter."""
-        return ELSEWHERE / hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:12]
+        """The folder that stands in for this one where an engine's user can't enter; it follows the data folder."""
+        if not self._identity.exists():
+            self._identity.write_text(secrets.token_hex(6), encoding="ascii")
+        return ELSEWHERE / self._identity.read_text(encoding="ascii").strip()
 
     def socket(self, home: Path, name: str) -> Path:
         """A path for a unix socket: inside ``home``, or in a short private folder when that is too long."""
@@ -98,9 +101,17 @@ class DataFolder:
         self._short_run = short
         return short / name
 
+    def _explain(self, account: Account, barrier: Path | None) -> None:
+        if barrier and not self.notes:
+            self.notes.append(
+                f"The database's files are in {self.elsewhere()}: the system user '{account.name}' can't enter {barrier}. "
+                "To have everything in one place, start with a folder that others may enter: PORTAL_DATA_DIR=/srv/stowage"
+            )
+
     def remove(self) -> None:
         """Delete everything of this stack, wherever it lies (for tests)."""
-        for path in (self.path, self.elsewhere(), self._short_run):
+        away = self.elsewhere() if self._identity.exists() else None
+        for path in (away, self.path, self._short_run):
             if path is not None:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -88,7 +88,8 @@ class Postgres(Service):
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
                     raise StackError(
-                        f"The database in {self.home} has other passwords than {self.folder.path}/secrets.json."
+                        f"The database in {self.home} has other passwords than {self.folder.path}/secrets.json. "
+                        "Put back the secrets.json that belongs to it, or choose another folder: PORTAL_DATA_DIR=…"
                     ) from None
                 return False
         return True

@@ -13,13 +13,13 @@ import pytest
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder
 from portal.embedded.ports import Ports
-from portal.embedded.postgres import APPLICATION, Postgres
+from portal.embedded.postgres import Postgres
 from portal.embedded.secret import load_or_create
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's database has a user of its own")
-def test_a_folder_that_the_databases_user_can_not_enter_is_named_and_another_is_used(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_a_folder_that_the_databases_user_can_not_enter_is_named_and_another_is_used(place: Path) -> None:
+    closed = place / "closed"
     closed.mkdir(mode=0o700)
     folder = DataFolder(closed / "data")
     folder.open()
@@ -28,11 +28,12 @@ def test_a_folder_that_the_databases_user_can_not_enter_is_named_and_another_is_
     try:
         assert not postgres.home.is_relative_to(closed)
         (note,) = folder.notes
-        assert str(postgres.home) in note
+        assert str(postgres.home.parent) in note
         assert "can't enter" in note
-        assert "chmod o+x" in note
+        assert "PORTAL_DATA_DIR=" in note
         postgres.restart()
-        assert APPLICATION in postgres.url(APPLICATION)
+        closed.chmod(0o755)
+        assert DataFolder(folder.path).home("postgres", postgres.account) == postgres.home, "it stays where it began"
     finally:
         postgres.stop()
         folder.remove()
