@@ -1,4 +1,4 @@
-"""Real engines for the tests: Postgres, Valkey, SeaweedFS and clamd on free ports, in a folder that goes away with them.
+"""Real engines for the tests: Postgres, Valkey, SeaweedFS and clamd on free ports, in a folder of their own.
 
     engines = start_engines()            # once a run; about two seconds
     settings = engines.settings()        # a complete portal.settings.Settings; keyword arguments override
@@ -6,7 +6,7 @@
     engines.stop()                       # processes and folder are gone
 
 ``engines.origin`` is the address (http://localhost:PORT) that the store lets browsers upload from: a test that needs a
-browser serves the portal on ``engines.web_port``. clamd knows one signature, EICAR's; it is None when ClamAV is missing.
+browser serves the portal on ``engines.web_port``. clamd knows one signature, EICAR's, and is None without ClamAV.
 Migrations are not run here: ``portal.schema.upgrade(settings)`` does that.
 
 For a developer, ``python -m tests.engines FOLDER`` keeps a private set in the foreground and prints its environment.

@@ -16,7 +16,7 @@ from portal.embedded.service import Service
 
 SIGNATURES = Path("/var/lib/clamav")
 INSTALL = "apt-get install clamav-daemon clamav-freshclam && freshclam"
-# ClamAV can't look into files of 2 GiB and more (its man page clamd.conf(5)); everything that may be uploaded is smaller.
+# ClamAV can't look into files of 2 GiB and more (clamd.conf(5)); everything that may be uploaded is smaller.
 LARGEST = "2047M"
 STALE_AFTER = 3  # days; ClamAV publishes every day
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -41,8 +41,9 @@ def what_is_missing(test_database: Path | None) -> str | None:
     """One sentence with the command that adds it, or None when files can be scanned."""
     if program("clamd") is None:
         return f"Files are not scanned: ClamAV is not installed. To add it, run: {INSTALL}"
-    if not has_signatures(test_database or SIGNATURES):
-        return f"Files are not scanned: ClamAV has no signatures in {test_database or SIGNATURES}. To get them, run: freshclam"
+    folder = test_database or SIGNATURES
+    if not has_signatures(folder):
+        return f"Files are not scanned: ClamAV has no signatures in {folder}. To get them, run: freshclam"
     return None
 
 

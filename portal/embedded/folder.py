@@ -104,8 +104,8 @@ class DataFolder:
     def _explain(self, account: Account, barrier: Path | None) -> None:
         if barrier and not self.notes:
             self.notes.append(
-                f"The database's files are in {self.elsewhere()}: the system user '{account.name}' can't enter {barrier}. "
-                "To have everything in one place, start with a folder that others may enter: PORTAL_DATA_DIR=/srv/stowage"
+                f"The database's files are in {self.elsewhere()}: its user '{account.name}' can't enter {barrier}. "
+                "To have all in one place, start with a folder that others may enter: PORTAL_DATA_DIR=/srv/stowage"
             )
 
     def remove(self) -> None:
@@ -126,11 +126,11 @@ def write_private(path: Path, content: Any) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> str:
-    advice = "Choose another with PORTAL_DATA_DIR=/path/to/folder, or make it writable."
+    another = "choose another: PORTAL_DATA_DIR=/path/to/folder"
     if error.errno == errno.ENOSPC:
-        return f"The disk of the data folder {path} is full. Free some space, or choose another: PORTAL_DATA_DIR=/path/to/folder"
+        return f"The disk of the data folder {path} is full. Free some space, or {another}"
     reason = (error.strerror or str(error)).lower()
-    return f"The data folder {path} can't be written ({reason}). {advice}"
+    return f"The data folder {path} can't be written ({reason}). Make it writable, or {another}"
 
 
 def free_socket(path: Path) -> None:

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import IO
 
-from honcho.environ import parse_procfile
+from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder
@@ -76,6 +76,6 @@ def processes(procfile: Path, folder: DataFolder, variables: dict[str, str], por
     found: list[Process] = [Web("web", folder, lines.pop("web"), variables, port)]
     for name, line in lines.items():
         copies = COPIES.get(name, 1)
-        for number in range(1, copies + 1):
-            found.append(Process(name if copies == 1 else f"{name}.{number}", folder, line, variables))
+        names = [name] if copies == 1 else [f"{name}.{number}" for number in range(1, copies + 1)]
+        found.extend(Process(one, folder, line, variables) for one in names)
     return found

@@ -94,7 +94,7 @@ class SeaweedFS(Service):
         """Stop it, and remove the sockets that it leaves under names of its own choice."""
         super().stop(patience)
         for port in self.ports.values():
-            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - it asks nobody
                 socket.unlink(missing_ok=True)
 
     def ready(self) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
+
 from portal.embedded import clamav, state
 from portal.embedded.engines import Engines
 from portal.embedded.errand import Errand, Setup
@@ -131,7 +133,7 @@ class Stack:
 def say(line: str) -> None:
     """A line for the person at the terminal, who may have closed it."""
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        click.echo(line)
 
 
 def web_port(environ: Mapping[str, str]) -> int:
@@ -156,7 +158,7 @@ def require_free(port: int) -> None:
 
 
 def complete_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings, with the owner's address of the database. Raises ``SettingsError`` that names all that is missing."""
+    """The settings, with the owner's address of the database. Raises ``SettingsError`` that names all missing."""
     problems: list[str] = []
     name = "PORTAL_MIGRATION_DATABASE_URL"
     if not environment.get(name) and not environment.get(f"{name}_FILE"):

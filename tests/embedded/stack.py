@@ -121,5 +121,4 @@ class Up:
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run; a killed one gets a moment to go."""
-    _, left = psutil.wait_procs(processes, timeout=10)
-    return left
+    return list(psutil.wait_procs(processes, timeout=10)[1])
