@@ -19,7 +19,7 @@ from portal.settings import Settings
 from portal.statements import ENGINE_OPTIONS, at_once, watch
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
-from portal.web import csrf, headers, health, logs, metrics, pages, problems, rates
+from portal.web import csrf, headers, logs, metrics, pages, problems, rates
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 
@@ -107,7 +107,7 @@ def _checks(app: Flask, settings: Settings) -> list[Check]:
     """What ``/readyz`` asks, and what of it the portal can't do without."""
     return [
         Check("database", lambda: at_once(text("SELECT 1")).close(), vital=True),
-        Check("redis", lambda: app.extensions["portal.redis"].ping(), vital=False),
+        Check("redis", app.extensions["portal.redis"].ping, vital=False),
         Check("store", _ask_store, vital=True),
         Check("scanner", lambda: _ask_scanner(settings), vital=False),
     ]

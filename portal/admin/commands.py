@@ -1,4 +1,4 @@
-"""Commands for tenants, people, workspaces and tokens. Each does one thing, says what it did, and exits 1 when it could not.
+"""Commands for tenants, people, workspaces and tokens. Each does one thing and says what; exit 1 when it could not.
 
 ``--json`` prints the result as one JSON object instead of a sentence.
 """
@@ -88,7 +88,9 @@ def user() -> None:
 @click.option("--name", default="", help="What others see; without it the address.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input: its first line.")
 @as_json
-def user_create(email: str, tenant_slug: str, role: str, name: str, password_stdin: bool, as_json: bool) -> None:
+def user_create(  # noqa: PLR0917  # click passes by keyword
+    email: str, tenant_slug: str, role: str, name: str, password_stdin: bool, as_json: bool
+) -> None:
     """Add somebody to a tenant. Who exists already keeps their password."""
     from portal.admin import service
 
@@ -98,8 +100,8 @@ def user_create(email: str, tenant_slug: str, role: str, name: str, password_std
             raise click.ClickException("A new user needs a password: give it on standard input, with --password-stdin.")
         added = service.add_user(tenant_slug, email, TenantRole(role), password, name=name)
     what = "was created" if added.is_new else "existed already, keeps the password they have,"
-    facts = {"id": added.user.id, "email": added.user.email, "tenant": tenant_slug, "role": role, "created": added.is_new}
-    tell(as_json, f"{added.user.email} {what} and is {role} of {tenant_slug}.", **facts)
+    facts = {"id": added.user.id, "email": added.user.email, "tenant": tenant_slug, "role": role}
+    tell(as_json, f"{added.user.email} {what} and is {role} of {tenant_slug}.", **facts, created=added.is_new)
 
 
 @click.group()
@@ -107,7 +109,7 @@ def workspace() -> None:
     """Places for files."""
 
 
-class Place(click.ParamType):
+class Place(click.ParamType[tuple[str, str]]):
     """TENANT/SLUG."""
 
     name = "tenant/slug"

@@ -101,7 +101,7 @@ def require_user(email: str) -> User:
     """Raises ``NotFound``."""
     user = identity.find_user(email)
     if user is None:
-        raise NotFound(f"There is no user {email}. Create one with: portal user create EMAIL --tenant SLUG --role member")
+        raise NotFound(f"There is no user {email}. Create one: portal user create EMAIL --tenant SLUG --role member")
     return user
 
 
@@ -109,7 +109,7 @@ def require_tenant(slug: str) -> Tenant:
     """Raises ``NotFound``."""
     tenant = tenancy.find_tenant(slug)
     if tenant is None:
-        raise NotFound(f"There is no tenant {slug}. Create one with: portal tenant create {slug} --name NAME --plan free")
+        raise NotFound(f"There is no tenant {slug}. Create one: portal tenant create {slug} --name NAME --plan free")
     return tenant
 
 
@@ -118,5 +118,5 @@ def require_workspace(tenant: Tenant, slug: str) -> Workspace:
     enter(tenant.id)
     workspace = tenancy.find_workspace(tenant.id, slug)
     if workspace is None:
-        raise NotFound(f"There is no workspace {tenant.slug}/{slug}. Create one with: portal workspace create")
+        raise NotFound(f"There is no workspace {tenant.slug}/{slug}. Create one: portal workspace create")
     return workspace

@@ -20,8 +20,9 @@ from portal.web.csrf import bearer_token
 
 def unauthenticated() -> Forbidden:
     """The refusal for somebody who has not proved who they are: 401, or the login form."""
-    words = "Sign in, or send a valid token." if bearer_token() is None else "This token is not valid: unknown, expired or revoked."
-    return Forbidden(words, code="unauthenticated")
+    if bearer_token() is None:
+        return Forbidden("Sign in, or send a token.", code="unauthenticated")
+    return Forbidden("This token is not valid: unknown, expired or revoked.", code="unauthenticated")
 
 
 def remember_person(person: Person) -> Person:

@@ -19,7 +19,7 @@ ACCOUNT = Rate("login-account", "100 per hour")
 ADDRESS = Rate("login-address", "60 per 5 minutes")
 
 
-class LoginForm(SecurityLoginForm):  # type: ignore[misc]  # the library has no types
+class LoginForm(SecurityLoginForm):
     """Flask-Security's form; each attempt is counted before a password is looked at."""
 
     def validate(self, **kwargs: Any) -> bool:
@@ -35,7 +35,7 @@ class LoginForm(SecurityLoginForm):  # type: ignore[misc]  # the library has no 
         return True
 
 
-class TokenForm(FlaskForm):  # type: ignore[misc]  # the library has no types
+class TokenForm(FlaskForm):  # type: ignore[misc]
     """A new API token."""
 
     name = StringField(_("Name"), validators=[DataRequired(_("Give the token a name.")), Length(max=LONGEST_NAME)])

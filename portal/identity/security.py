@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Flask
-from flask_security import Security, SQLAlchemyUserDatastore, views
+from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore, views
 
 from portal.db import db
 from portal.identity.forms import LoginForm
@@ -40,7 +40,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-class Roleless:
+class Roleless(RoleMixin):
     """Flask-Security wants a model of roles; rights come from memberships instead."""
 
 

@@ -25,8 +25,7 @@ from portal.identity.access import person, remember_person, unauthenticated
 from portal.tenancy import service
 from portal.tenancy.models import TenantRole
 from portal.tenancy.permissions import Permission, forbidden, permissions_of
-from portal.tenancy.service import Member as Member
-from portal.tenancy.service import TenantPlace, WorkspacePlace
+from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
 

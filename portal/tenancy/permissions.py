@@ -55,9 +55,9 @@ def permissions_of(tenant_role: TenantRole | None, workspace_role: WorkspaceRole
 
 _NOT_ALLOWED = "You are a member here, but your role does not allow this. Ask an owner or an administrator."
 _WORDS = {
-    Permission.UPLOAD: "Viewers may look and download, not upload. Ask an owner of the workspace to make you an editor.",
-    Permission.EDIT: "Viewers may look and download, not change. Ask an owner of the workspace to make you an editor.",
-    Permission.PURGE: "Viewers may not delete. Ask an owner of the workspace to make you an editor.",
+    Permission.UPLOAD: "Viewers may look and download, not upload. Ask an owner to make you an editor.",
+    Permission.EDIT: "Viewers may look and download, not change. Ask an owner to make you an editor.",
+    Permission.PURGE: "Viewers may not delete. Ask an owner to make you an editor.",
     Permission.SET_QUOTA: "Only an administrator of the tenant may set limits.",
     Permission.REVIEW_QUARANTINE: "Only an administrator of the tenant may see what is held.",
     Permission.TENANT_OVERVIEW: "Only an administrator of the tenant may see this.",

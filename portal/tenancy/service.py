@@ -187,10 +187,11 @@ def create_workspace(tenant_id: UUID, slug: str, name: str, *, actor_id: UUID | 
 
     Raises ``Invalid``, ``Conflict``.
     """
-    values = {"id": new_id(), "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
+    workspace_id = new_id()
+    values = {"id": workspace_id, "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
     _insert(Workspace, values, f"There is a workspace {slug} in this tenant already.")
-    audit.record(tenant_id, actor_id, "workspace.created", values["id"], workspace_id=values["id"], slug=slug)
-    return db.session.get_one(Workspace, values["id"])
+    audit.record(tenant_id, actor_id, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
+    return db.session.get_one(Workspace, workspace_id)
 
 
 def set_workspace_role(
@@ -205,7 +206,9 @@ def set_workspace_role(
         TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
     )
     if db.session.scalar(in_tenant) is None:
-        raise Conflict("This person is no member of the tenant. Add them first with: portal user create EMAIL --tenant SLUG.")
+        raise Conflict(
+            "This person is no member of the tenant. Add them first: portal user create EMAIL --tenant SLUG."
+        )
     membership = db.session.scalar(_membership(workspace.id, user_id).with_for_update())
     before = membership.role if membership else None
     if before == role:

@@ -14,7 +14,7 @@ blueprint = Blueprint("workspaces", __name__)
 
 @blueprint.get("/")
 @signed_in
-def home(user: Person) -> ResponseReturnValue:
+def home(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """To the workspace where somebody was last, or the only one; else to the choice."""
     mine = [workspace.id for tenant in current_places() for workspace in tenant.workspaces]
     last = last_workspace()
@@ -26,6 +26,6 @@ def home(user: Person) -> ResponseReturnValue:
 
 @blueprint.get("/workspaces")
 @signed_in
-def index(user: Person) -> ResponseReturnValue:
+def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """All tenants and workspaces of a person."""
     return render_template("workspaces/index.html", tenants=current_places())

@@ -45,6 +45,7 @@ def public(view: V) -> V:
 
 def require_marks(app: Flask) -> None:
     """Refuse to start with a route that says nothing about who may call it."""
-    bare = sorted({rule.rule for rule in app.url_map.iter_rules() if mark_of(app.view_functions[rule.endpoint]) is None})
+    views = app.view_functions
+    bare = sorted({rule.rule for rule in app.url_map.iter_rules() if mark_of(views[rule.endpoint]) is None})
     if bare:
         raise RuntimeError(f"routes without an access mark: {', '.join(bare)}")

@@ -9,12 +9,11 @@
         upload_id: UUID
         state: str
 
-Malformed JSON is 400 ``invalid``, JSON of the wrong shape 422 ``invalid``; both name the ``field`` and say why in words.
+Malformed JSON is 400 ``invalid``, JSON of the wrong shape 422 ``invalid``; both name the ``field`` and say why.
 """
 
 from __future__ import annotations
 
-import json
 import json
 import re
 from collections.abc import Mapping
@@ -87,16 +86,8 @@ def read_body(model: type[M]) -> M:
         raise _refusal(error) from None
 
 
-def parse(model: type[M], value: Any) -> M:
-    """A part of a body that was read already, as ``model``. Raises ``Invalid``."""
-    try:
-        return model.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        raise _refusal(error) from None
-
-
 def parse(model: type[M], value: JsonValue) -> M:
-    """A piece of JSON that was read already, as ``model``. Raises ``Invalid``."""
+    """A part of a body that was read already, as ``model``. Raises ``Invalid``."""
     try:
         return model.model_validate_json(json.dumps(value))
     except ValidationError as error:

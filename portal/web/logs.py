@@ -7,14 +7,15 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from types import MappingProxyType
 
 from flask import Flask, Response, g, request
 
 log = logging.getLogger("portal.requests")
-_bound: ContextVar[dict[str, str]] = ContextVar("bound", default={})
+_bound: ContextVar[Mapping[str, str]] = ContextVar("bound", default=MappingProxyType({}))
 QUIET = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
@@ -64,10 +65,8 @@ def _end(response: Response) -> Response:
 
 def _forget(_error: BaseException | None) -> None:
     if (token := g.pop("log_token", None)) is not None:
-        try:
+        with suppress(ValueError):  # in another context than the one that set it, which ends by itself
             _bound.reset(token)
-        except ValueError:  # another context than the one that set it (a streamed answer): it ends by itself
-            pass
 
 
 class _Text(logging.Formatter):

@@ -1,4 +1,4 @@
-"""Prometheus: what the web processes did. With ``PROMETHEUS_MULTIPROC_DIR`` set, all processes of the machine together."""
+"""Prometheus: what the web processes did; with ``PROMETHEUS_MULTIPROC_DIR`` all of the machine together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 REQUESTS = Counter("portal_http_requests", "Requests answered.", ["method", "endpoint", "status"])
-SECONDS = Histogram("portal_http_request_seconds", "Time to answer.", ["endpoint"], buckets=(0.01, 0.05, 0.1, 0.5, 1, 5))
+BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5)  # seconds
+SECONDS = Histogram("portal_http_request_seconds", "Time to answer.", ["endpoint"], buckets=BUCKETS)
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -25,7 +26,7 @@ def render() -> Response:
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -94,6 +94,7 @@ def operation(
 
     return decorate
 
+
 blueprint = Blueprint("openapi", __name__)
 SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token: acts for its owner."},
@@ -104,6 +105,7 @@ PAGING = {
     "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": DEFAULT},
     "cursor": {"type": "string", "description": "The ``next_cursor`` of the page before."},
 }
+LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 Schema = dict[str, Any]
 
 
@@ -116,7 +118,8 @@ def document() -> Response:
 
 def describe(app: Flask) -> Schema:
     """The OpenAPI 3.1 document of every operation of the application."""
-    found = [(rule, view) for rule in app.url_map.iter_rules() if hasattr(view := app.view_functions[rule.endpoint], "operation")]
+    views = ((rule, app.view_functions[rule.endpoint]) for rule in app.url_map.iter_rules())
+    found: list[tuple[Rule, Any]] = [(rule, view) for rule, view in views if hasattr(view, "operation")]
     refs, definitions = _schemas([view.operation for _, view in found])
     paths: dict[str, Schema] = {}
     for rule, view in sorted(found, key=lambda pair: pair[0].rule):
@@ -125,7 +128,7 @@ def describe(app: Flask) -> Schema:
             paths.setdefault(path, {})[method.lower()] = _describe(rule, view, refs)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Stowage", "version": __version__, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {"title": "Stowage", "version": __version__, "license": LICENSE},
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {"session": [], "csrf": []}],
         "paths": paths,

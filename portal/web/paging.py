@@ -76,7 +76,8 @@ def decode_cursor(cursor: str | None) -> tuple[str, ...]:
         place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
         raise _bad_cursor() from None
-    if not isinstance(place, list) or not place or not all(isinstance(part, str) and "\0" not in part for part in place):
+    parts = place if isinstance(place, list) else []
+    if not parts or not all(isinstance(part, str) and "\0" not in part for part in parts):
         raise _bad_cursor()
     return tuple(place)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, render_template, request, url_for
+from jinja2 import Template
 from pydantic import ConfigDict
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -90,7 +91,7 @@ def answer_problem(problem: Problem) -> Response:
 
 def _answer_http(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
-        return Response.force_type(error.get_response(), request.environ)
+        return cast("Response", error.get_response())
     code, words = BY_STATUS.get(error.code, ("invalid" if error.code < 500 else "internal", "This did not work."))
     problem = Problem(words, code=code)
     problem.title = error.name
@@ -123,7 +124,7 @@ def _answer(problem: Problem, status: int) -> Response:
 
 def _page(problem: Problem, status: int) -> str:
     own_words = None if type(problem) is Problem else problem.detail  # the template has words for the framework's
-    templates = [f"errors/{status}.html", f"errors/{400 if status < 500 else 500}.html"]
+    templates: list[str | Template] = [f"errors/{status}.html", f"errors/{400 if status < 500 else 500}.html"]
     try:
         return render_template(templates, status=status, detail=own_words, reference=request_id())
     except Exception:  # the page itself must not fail: what it shows may be what broke

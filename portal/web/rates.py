@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import redis
@@ -41,7 +42,7 @@ class Rates:
         self._shared = FixedWindowRateLimiter(storage)
 
     def count(self, rate: Rate, *key: str) -> None:
-        """Count one more. Raises ``Unavailable`` (429 ``rate_limited``, with ``retry_after`` seconds) above the limit."""
+        """Count one more. Above the limit raises ``Unavailable`` (429 ``rate_limited``, ``retry_after`` in seconds)."""
         try:
             self._count(self._shared, rate, key)
         except (redis.RedisError, StorageError) as error:
@@ -51,10 +52,8 @@ class Rates:
     def forget(self, rate: Rate, *key: str) -> None:
         """Start anew for this key."""
         self._memory.clear(rate.item, rate.name, *key)
-        try:
+        with suppress(redis.RedisError, StorageError):  # else the counter ends with its window
             self._shared.clear(rate.item, rate.name, *key)
-        except (redis.RedisError, StorageError):
-            pass  # the counter ends with its window
 
     def close(self) -> None:
         """Give the connections back."""
