@@ -21,7 +21,7 @@ DEFAULT_PORT = 3310
 LONGEST_ANSWER = 64 * 1024
 
 
-class Gone(Exception):
+class LinkError(Exception):
     """The daemon can't be reached, or hung up without an answer. ``connected``: it had taken the connection."""
 
     def __init__(self, why: str, *, connected: bool) -> None:
@@ -35,12 +35,12 @@ class Link:
     CHUNK: ClassVar[int] = 1024 * 1024
 
     def __init__(self, url: str) -> None:
-        """``unix:///path`` or ``tcp://host:port``. Raises Gone."""
+        """``unix:///path`` or ``tcp://host:port``. Raises LinkError."""
         try:
             self._socket = _connect(url)
             self._socket.settimeout(ANSWER_SECONDS)
         except (OSError, ValueError) as error:
-            raise Gone(_words(error), connected=False) from None
+            raise LinkError(_words(error), connected=False) from None
 
     def __enter__(self) -> Self:
         return self
@@ -49,34 +49,34 @@ class Link:
         self._socket.close()
 
     def command(self, name: bytes) -> None:
-        """Send a command. Raises Gone."""
+        """Send a command. Raises LinkError."""
         self.send(b"z" + name + b"\0")
 
     def send(self, data: bytes) -> None:
-        """Send all of it. Raises Gone; an answer may still be waiting to be read."""
+        """Send all of it. Raises LinkError; an answer may still be waiting to be read."""
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise Gone(_words(error), connected=True) from None
+            raise LinkError(_words(error), connected=True) from None
 
     def hand_over(self, descriptor: int) -> None:
-        """FILDES: let the daemon read the file itself. Unix sockets only. Raises Gone."""
+        """FILDES: let the daemon read the file itself. Unix sockets only. Raises LinkError."""
         self.command(b"FILDES")
         try:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
         except OSError as error:
-            raise Gone(_words(error), connected=True) from None
+            raise LinkError(_words(error), connected=True) from None
 
     def answer(self) -> str:
-        """The answer, without its terminator. Raises Gone when the daemon hangs up before the end of it."""
+        """The answer, without its terminator. Raises LinkError when the daemon hangs up before the end of it."""
         received = b""
         while not received.endswith(b"\0") and len(received) < LONGEST_ANSWER:
             try:
                 more = self._socket.recv(4096)
             except OSError as error:
-                raise Gone(_words(error), connected=True) from None
+                raise LinkError(_words(error), connected=True) from None
             if not more:
-                raise Gone("it hung up without an answer", connected=True)
+                raise LinkError("it hung up without an answer", connected=True)
             received += more
         return received.rstrip(b"\0").decode("utf-8", "replace").strip()
 
@@ -91,7 +91,7 @@ class Stream:
         self._begun = False
 
     def feed(self, chunk: bytes) -> None:
-        """Send one chunk. Raises Gone."""
+        """Send one chunk. Raises LinkError."""
         self.size += len(chunk)
         if chunk and self._answer is None:
             self._begin()
@@ -99,7 +99,7 @@ class Stream:
             self._send(chunk)
 
     def finish(self) -> str:
-        """End the stream and read the answer. Raises Gone."""
+        """End the stream and read the answer. Raises LinkError."""
         self._begin()
         self._send(struct.pack("!L", 0))
         return self._link.answer() if self._answer is None else self._answer
@@ -114,7 +114,7 @@ class Stream:
             return
         try:
             self._link.send(data)
-        except Gone:
+        except LinkError:
             self._answer = self._link.answer()
 
 

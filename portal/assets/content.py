@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
@@ -92,10 +93,7 @@ def detect(head: bytes, file: BinaryIO) -> str:
         return _inside_zip(file)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _inside_ole(file)
-    for beginning, name in _RAW.items():
-        if head.startswith(beginning):
-            return name
-    guess = _guess(head)
+    guess = next((name for beginning, name in _RAW.items() if head.startswith(beginning)), None) or _guess(head)
     if guess == UNKNOWN and head[4:8] in _QUICKTIME_ATOMS:
         return "video/quicktime"
     if guess in (UNKNOWN, SVG) or guess.startswith("text/"):
@@ -145,7 +143,7 @@ def _by_words(head: bytes, guess: str) -> str:
     return {SVG: "text/xml", UNKNOWN: TEXT}.get(guess, guess)
 
 
-class _Seen(Exception):
+class _EnoughError(Exception):
     """The root element's name is known: nothing more of the document is parsed."""
 
 
@@ -153,16 +151,14 @@ def _root_is_svg(head: bytes) -> bool:
     """Whether it is XML whose root is ``svg``. Expat itself refuses entities that grow beyond reason."""
     names: list[str] = []
 
-    def start(name: str, attributes: dict[str, str]) -> None:
+    def start(name: str, _attributes: dict[str, str]) -> None:
         names.append(name)
-        raise _Seen
+        raise _EnoughError
 
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = start
-    try:
+    with suppress(_EnoughError, expat.ExpatError):
         parser.Parse(head.lstrip(), False)
-    except (_Seen, expat.ExpatError):
-        pass
     return bool(names) and names[0].rpartition(" ")[2] == "svg"
 
 

@@ -180,14 +180,12 @@ def in_words(size_bytes: int) -> str:
 
 
 def _complaint_about(file_name: str) -> str | None:
-    if not file_name.strip():
+    if not file_name.strip().strip(". "):
         return "The file has no name. Give it one, with an extension such as .jpg."
     if len(file_name) > LONGEST_NAME:
         return f"The file name has {len(file_name)} characters; at most {LONGEST_NAME} are possible. Shorten it."
     if "/" in file_name or "\\" in file_name:
         return "A file name can't contain / or \\. Send the name alone, without its folder."
-    if not file_name.strip(" ."):
-        return "A file name can't consist of dots alone."
     if any(character in _DECEPTIVE for character in file_name):
         return "The file name contains invisible characters that make it look like another name. Rename the file."
     # Cc controls, Cs lone surrogates (no database takes them), Zl and Zp line breaks

@@ -8,67 +8,33 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from clamd import EICAR, scan_response  # type: ignore[import-untyped]
+from clamd import EICAR
 
-from portal.assets.clamd_wire import Gone, Link, Stream, nested_archive
+from portal.assets.clamd_wire import LinkError, Link, Stream, nested_archive
+from portal.assets.verdicts import (
+    EXPLANATIONS,
+    Report,
+    Verdict,
+    engine_and_database,
+    finds,
+    is_trouble,
+    read,
+    report_on,
+    verdict_of,
+)
 from portal.errors import Unavailable
 from portal.settings import Settings
 
-Result = Literal["clean", "infected", "not_scanned"]
-Reason = Literal["off", "no_signatures", "too_large", "encrypted", "unscannable"]
-State = Literal["off", "ready", "no_signatures", "down"]
+__all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict", "check"]
 
 REPORT_SECONDS = 60.0
 """How long a proof holds before the daemon is asked again."""
-UNSPOKEN_LIMIT = 25 * 1024 * 1024
-"""Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that stays silent about what it skipped."""
-
-# What a person reads for each reason, in the product's words.
-EXPLANATIONS: dict[Reason, str] = {
-    "off": "Not scanned: the virus scanner is switched off.",
-    "no_signatures": "Not scanned: the virus scanner has no signatures.",
-    "too_large": "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can look into.",
-    "encrypted": "Not scanned: the file is encrypted, so the virus scanner can't look inside.",
-    "unscannable": "Not scanned: the virus scanner could not read the file.",
-}
-_EXTENDED = re.compile(r"\([0-9a-f]{32,}:\d+\)$")  # "ExtendedDetectionInfo yes" appends the hash and the size
-# Errors that are about the daemon's machine, not about the file: it is worth asking again later.
-_TROUBLE_OF_ITS_OWN = re.compile("temporary file|Can't (create|write|open file)|TIMED OUT|Permission denied")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the scanner said of one file. ``reason`` is set exactly when the result is ``not_scanned``."""
-
-    result: Result
-    signature: str | None = None
-    engine: str | None = None
-    database: str | None = None
-    reason: Reason | None = None
-
-    @property
-    def explanation(self) -> str | None:
-        """The reason in plain words, or None."""
-        return EXPLANATIONS[self.reason] if self.reason else None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK"."""
-
-    state: State
-    detail: str
-    engine: str | None = None
-    database: str | None = None
-    speaks_of_limits: bool = False
 
 
 class Scanner:
@@ -104,15 +70,15 @@ class Scanner:
         if self.url == "off":
             return Report("off", "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned.")
         try:
-            engine, database = _engine_and_database(self._ask(b"VERSION"))
-            eicar, deep = _read(self._ask_about(EICAR)), _read(self._ask_about(nested_archive()))
-        except Gone as gone:
+            engine, database = engine_and_database(self._ask(b"VERSION"))
+            eicar, deep = read(self._ask_about(EICAR)), read(self._ask_about(nested_archive()))
+        except LinkError as error:
             return Report(
-                "down", f"The virus scanner can't be reached at {self.url}: {gone}. Start it, or fix the address."
+                "down", f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
             )
         if database is None and self._test_database:
             database = "test signatures"
-        return _judge_daemon(engine, database, finds_eicar=_finds(*eicar), speaks_of_limits=deep[0] == "FOUND")
+        return report_on(engine, database, finds_eicar=finds(*eicar), speaks_of_limits=deep[0] == "FOUND")
 
     def takes(self, size_bytes: int) -> bool:
         """Whether it looks into a file of this size: tried with so many zeros, for the doctor. Raises Unavailable."""
@@ -151,10 +117,21 @@ class Scanner:
     def _stream(self) -> Iterator[Stream]:
         try:
             link = Link(self.url)
-        except Gone:
+        except LinkError:
             raise self.lost("connect") from None
         with link:
             yield Stream(link)
+
+    def believe(self, answer: str, report: Report, size: int) -> Verdict:
+        """Its answer about a file as a verdict. Raises Unavailable where it has trouble of its own.
+
+        "OK" counts only from a daemon that still finds EICAR afterwards: handed a descriptor, clamd answers OK for
+        everything as soon as it can't make its temporary folder.
+        """
+        verdict = verdict_of(answer, report, size)
+        if is_trouble(answer) or (verdict.result == "clean" and not self._finds_eicar()):
+            raise self.lost("scan")
+        return verdict
 
     def lost(self, during: Literal["connect", "scan"]) -> Unavailable:
         """Forget the proof: whatever answers next has to prove itself."""
@@ -167,10 +144,22 @@ class Scanner:
             return link.answer()
 
     def _ask_about(self, content: bytes) -> str:
-        with Link(self.url) as link:
-            stream = Stream(link)
-            stream.feed(content)
-            return stream.finish()
+        """Its answer about a few bytes, which reach it the same way as files do."""
+        with Link(self.url) as link, tempfile.TemporaryFile() as file:
+            if not self.local:
+                stream = Stream(link)
+                stream.feed(content)
+                return stream.finish()
+            file.write(content)
+            file.flush()
+            link.hand_over(file.fileno())
+            return link.answer()
+
+    def _finds_eicar(self) -> bool:
+        try:
+            return finds(*read(self._ask_about(EICAR)))
+        except LinkError:
+            return False
 
 
 class Scan:
@@ -201,9 +190,9 @@ class _DescriptorScan(Scan):
             with Link(self.scanner.url) as link:
                 link.hand_over(self.spool.fileno())
                 answer = link.answer()
-        except Gone as gone:
-            raise self.scanner.lost("scan" if gone.connected else "connect") from None
-        return _verdict(answer, self.report, os.fstat(self.spool.fileno()).st_size)
+        except LinkError as error:
+            raise self.scanner.lost("scan" if error.connected else "connect") from None
+        return self.scanner.believe(answer, self.report, os.fstat(self.spool.fileno()).st_size)
 
 
 class _BytesScan(Scan):
@@ -217,16 +206,16 @@ class _BytesScan(Scan):
         """Send it on. Raises Unavailable when the daemon is gone."""
         try:
             self.stream.feed(chunk)
-        except Gone:
+        except LinkError:
             raise self.scanner.lost("scan") from None
 
     def verdict(self) -> Verdict:
         """End the stream and read the answer. Raises Unavailable when the daemon is gone."""
         try:
             answer = self.stream.finish()
-        except Gone:
+        except LinkError:
             raise self.scanner.lost("scan") from None
-        return _verdict(answer, self.report, self.stream.size)
+        return self.scanner.believe(answer, self.report, self.stream.size)
 
 
 def check(settings: Settings) -> None:
@@ -243,60 +232,7 @@ def _scanner_at(url: str, test_database: bool) -> Scanner:
 
 def _unavailable(during: Literal["connect", "scan"]) -> Unavailable:
     detail = {
-        "connect": "The virus scanner is not running. The file waits and is scanned as soon as it is back.",
-        "scan": "The virus scanner stopped in the middle of the file. The file waits and is scanned again.",
+        "connect": "The virus scanner can't be used right now. The file waits and is scanned as soon as it is back.",
+        "scan": "The virus scanner failed in the middle of the file. The file waits and is scanned again.",
     }[during]
     return Unavailable(detail, code="scanner_unavailable", during=during)
-
-
-def _engine_and_database(answer: str) -> tuple[str, str | None]:
-    """``ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026`` where a dated database is loaded, else ``ClamAV 1.4.6``."""
-    engine, _, database = answer.partition("/")
-    return engine[:100], database[:100] or None
-
-
-def _judge_daemon(engine: str, database: str | None, *, finds_eicar: bool, speaks_of_limits: bool) -> Report:
-    if database is None or not finds_eicar:
-        lack = "no dated signature database" if database is None else "signatures that miss the EICAR test file"
-        detail = f"{engine} runs with {lack}: nothing it passes counts as scanned. Run freshclam and restart it."
-        return Report("no_signatures", detail, engine, database, speaks_of_limits)
-    detail = f"{engine} with signatures {database}."
-    if not speaks_of_limits:
-        detail += ' It is silent about files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
-    return Report("ready", detail, engine, database, speaks_of_limits)
-
-
-def _read(answer: str) -> tuple[str, str]:
-    """Status and what it is about. An answer of another shape is an error of its own."""
-    match = scan_response.match(answer)
-    if match is None:
-        return "ERROR", answer
-    return match["status"], _EXTENDED.sub("", match["virus"] or "")
-
-
-def _finds(status: str, what: str) -> bool:
-    """Whether that is a find, and not the name of a reason for not having looked."""
-    return status == "FOUND" and not what.startswith(("Heuristics.Limits.Exceeded", "Heuristics.Encrypted"))
-
-
-def _verdict(answer: str, report: Report, size: int) -> Verdict:
-    """One answer of the daemon as a verdict. Raises Unavailable for trouble that is the daemon's own."""
-    status, what = _read(answer)
-    if status == "ERROR" and _TROUBLE_OF_ITS_OWN.search(answer):
-        raise _unavailable("scan")
-    reason = _reason_not_scanned(status, what or answer, report, size)
-    result: Result = "not_scanned" if reason else "infected" if status == "FOUND" else "clean"
-    signature = what if result == "infected" else None
-    return Verdict(result, signature, report.engine, report.database, reason)
-
-
-def _reason_not_scanned(status: str, what: str, report: Report, size: int) -> Reason | None:
-    if _finds(status, what):
-        return None
-    if report.state != "ready":
-        return "no_signatures"
-    if status == "FOUND":
-        return "encrypted" if what.startswith("Heuristics.Encrypted") else "too_large"
-    if status == "ERROR":
-        return "too_large" if "size limit exceeded" in what else "unscannable"
-    return "too_large" if size > UNSPOKEN_LIMIT and not report.speaks_of_limits else None

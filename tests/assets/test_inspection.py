@@ -83,7 +83,7 @@ def judged(name: str, data: bytes, verdict: Verdict = CLEAN, **policy: Any) -> D
         ("a.txt", b"hello\n", "text/plain"),
         ("one.txt", b"a", "text/plain"),
         ("latin1.txt", "Grüße aus Köln\n".encode("latin-1"), "text/plain"),
-        ("windows.txt", "“x” – €5\n".encode("cp1252"), "text/plain"),
+        ("windows.txt", "\u201cx\u201d \u2013 €5\n".encode("cp1252"), "text/plain"),
         ("japanese.txt", "日本語テキスト\n".encode("shift_jis"), "text/plain"),
         ("utf16.txt", "hällo\n".encode("utf-16"), "text/plain"),
         ("cut.txt", ("ä" * 200_000).encode(), "text/plain"),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from portal.assets.scanner import UNSPOKEN_LIMIT, Scanner
+from portal.assets.scanner import Scanner
+from portal.assets.verdicts import UNSPOKEN_LIMIT
 from portal.errors import Unavailable
 from tests.assets.clamds import LIMIT_BYTES, Daemon
 from tests.engines import EICAR
@@ -111,11 +114,27 @@ def test_a_daemon_with_a_dated_database_is_believed_and_reported(dated_clamd: Da
     assert (verdict.result, verdict.database) == ("clean", report.database)
 
 
-def test_a_dated_database_that_misses_eicar_is_no_scanner() -> None:
+def test_a_dated_database_that_misses_eicar_is_a_scanner_out_of_order() -> None:
     with Daemon(dated=True, options={"MaxFileSize": "10"}) as daemon:
         report = Scanner(daemon.unix).report()
-    assert report.state == "no_signatures"
+    assert report.state == "down"
     assert "EICAR" in report.detail
+
+
+@BOTH_WAYS
+def test_a_daemon_that_lost_its_temporary_folder_calls_nothing_clean(tmp_path: Path, way: str) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with Daemon(options={"TemporaryDirectory": str(temporary)}) as daemon, file_with(b"words") as file:
+        scanner = scanner_of(daemon, way)
+        assert scanner.scan(file).result == "clean"
+        shutil.rmtree(temporary)  # handed a descriptor, clamd now answers OK for EICAR itself
+        for attempt in ("with the proof still valid", "asked anew"):
+            with pytest.raises(Unavailable) as refusal:
+                scanner.scan(file)
+            assert refusal.value.code == "scanner_unavailable", attempt
+        temporary.mkdir()
+        assert scanner.scan(file).result == "clean"
 
 
 def test_a_daemon_that_is_silent_about_its_limits_is_believed_only_up_to_the_smallest_one() -> None:

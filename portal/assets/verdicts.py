@@ -1,0 +1,117 @@
+"""What clamd's answers mean: pure functions from its words to a verdict on a file and a report on the daemon.
+
+Nothing here ever turns silence into "clean": only a daemon that proved itself is believed, and what it did not look
+into is a verdict of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from clamd import scan_response
+
+Result = Literal["clean", "infected", "not_scanned"]
+Reason = Literal["off", "no_signatures", "too_large", "encrypted", "unscannable"]
+State = Literal["off", "ready", "no_signatures", "down"]
+
+UNSPOKEN_LIMIT = 25 * 1024 * 1024
+"""Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that stays silent about what it skipped."""
+
+# What a person reads for each reason, in the product's words.
+EXPLANATIONS: dict[Reason, str] = {
+    "off": "Not scanned: the virus scanner is switched off.",
+    "no_signatures": "Not scanned: the virus scanner has no signatures.",
+    "too_large": "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see.",
+    "encrypted": "Not scanned: the file is encrypted, so the virus scanner can't look inside.",
+    "unscannable": "Not scanned: the virus scanner could not read the file.",
+}
+_EXTENDED = re.compile(r"\([0-9a-f]{32,}:\d+\)$")  # "ExtendedDetectionInfo yes" appends the hash and the size
+_TROUBLE = re.compile("temporary file|Can't (create|write|open file)|TIMED OUT|Permission denied")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the scanner said of one file. ``reason`` is set exactly when the result is ``not_scanned``."""
+
+    result: Result
+    signature: str | None = None
+    engine: str | None = None
+    database: str | None = None
+    reason: Reason | None = None
+
+    @property
+    def explanation(self) -> str | None:
+        """The reason in plain words, or None."""
+        return EXPLANATIONS[self.reason] if self.reason else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK"."""
+
+    state: State
+    detail: str
+    engine: str | None = None
+    database: str | None = None
+    speaks_of_limits: bool = False
+
+
+def engine_and_database(answer: str) -> tuple[str, str | None]:
+    """``ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026`` where a dated database is loaded, else ``ClamAV 1.4.6``."""
+    engine, _, database = answer.partition("/")
+    return engine[:100], database[:100] or None
+
+
+def report_on(engine: str, database: str | None, *, finds_eicar: bool, speaks_of_limits: bool) -> Report:
+    """A daemon without a dated database scans nothing; one that has it and still misses EICAR is broken."""
+    if database is None:
+        detail = f"{engine} has no dated signature database: nothing it passes counts as scanned. Run freshclam."
+        return Report("no_signatures", detail, engine, database, speaks_of_limits)
+    if not finds_eicar:
+        detail = f"{engine} misses the EICAR test file. Look at its log, its temporary folder and its limits."
+        return Report("down", detail, engine, database, speaks_of_limits)
+    detail = f"{engine} with signatures {database}."
+    if not speaks_of_limits:
+        detail += ' It is silent about files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
+    return Report("ready", detail, engine, database, speaks_of_limits)
+
+
+def read(answer: str) -> tuple[str, str]:
+    """Status and what it is about. An answer of another shape is an error of its own."""
+    match = scan_response.match(answer)
+    if match is None:
+        return "ERROR", answer
+    return match["status"], _EXTENDED.sub("", match["virus"] or "")
+
+
+def finds(status: str, what: str) -> bool:
+    """Whether that is a find, and not the name of a reason for not having looked."""
+    return status == "FOUND" and not what.startswith(("Heuristics.Limits.Exceeded", "Heuristics.Encrypted"))
+
+
+def is_trouble(answer: str) -> bool:
+    """Whether the answer is about the daemon's own machine: the file is scanned again later."""
+    return read(answer)[0] == "ERROR" and _TROUBLE.search(answer) is not None
+
+
+def verdict_of(answer: str, report: Report, size: int) -> Verdict:
+    """One answer about a file of ``size`` bytes as a verdict, in the light of what the daemon proved to be."""
+    status, what = read(answer)
+    reason = _reason_not_scanned(status, what or answer, report, size)
+    result: Result = "not_scanned" if reason else "infected" if status == "FOUND" else "clean"
+    signature = what if result == "infected" else None
+    return Verdict(result, signature, report.engine, report.database, reason)
+
+
+def _reason_not_scanned(status: str, what: str, report: Report, size: int) -> Reason | None:
+    if finds(status, what):
+        return None
+    if report.state != "ready":
+        return "no_signatures"
+    if status == "FOUND":
+        return "encrypted" if what.startswith("Heuristics.Encrypted") else "too_large"
+    if status == "ERROR":
+        return "too_large" if "size limit exceeded" in what else "unscannable"
+    return "too_large" if size > UNSPOKEN_LIMIT and not report.speaks_of_limits else None
