@@ -1,6 +1,6 @@
 """Real photographs and generated edge cases: each function returns the bytes of one file.
 
-Everything is deterministic and cached, so a test may call these as often as it likes.
+Everything is the same in every run (but for the grain of `large_jpeg`) and cached: call these as often as you like.
 """
 
 import io
@@ -68,7 +68,10 @@ def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 @cache
 def exif_orientation(number: int, kind: str = "JPEG") -> bytes:
-    """`marked()` stored turned, with the EXIF orientation 1..8 that makes it upright again (kind: a Pillow format or HEIF)."""
+    """`marked()` stored turned, with the EXIF orientation 1..8 that makes it upright again.
+
+    kind: a Pillow format or HEIF.
+    """
     exif = Image.Exif()
     exif[_ORIENTATION] = number
     image = marked()
@@ -233,6 +236,13 @@ def pdf(pages: int = 2) -> bytes:
         )
         objects.append(b"<</Length %d>>\nstream\n%b\nendstream" % (len(drawing), drawing))
     return _pdf_file(objects)
+
+
+@cache
+def pdf_locked() -> bytes:
+    """A PDF that opens only with a password, which nobody knows."""
+    lock = b"/Encrypt<</Filter/Standard/V 1/R 2/P -44/O<%b>/U<%b>>>/ID[<00><00>]" % (b"5a" * 32, b"a5" * 32)
+    return pdf(1).replace(b"/Root 1 0 R", b"/Root 1 0 R" + lock)
 
 
 def _pdf_file(objects: list[bytes]) -> bytes:

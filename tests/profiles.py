@@ -60,9 +60,8 @@ def _profile(device: bytes, space: bytes, connection: bytes, tags: dict[bytes, b
     tags = {**tags, b"cprt": _text("No rights reserved")}
     place, index, body = 132 + 12 * len(tags), b"", b""
     for name, content in tags.items():
-        content += bytes(-len(content) % 4)
         index += name + struct.pack(">II", place + len(body), len(content))
-        body += content
+        body += content + bytes(-len(content) % 4)
     header = struct.pack(">I4xI", place + len(body), 0x04300000) + device + space + connection
     header += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + _D50 + bytes(48)
     return header + struct.pack(">I", len(tags)) + index + body

@@ -5,7 +5,9 @@ paid for every file.
 """
 
 import ctypes
+import errno
 import json
+import os
 import resource
 import signal
 import sys
@@ -25,11 +27,15 @@ Picture = tuple["Image.Image", tuple[int, int], dict[str, Any]]
 # Larger than any variant; nothing else may be written.
 _FILE_BYTES = 16 * MB
 _OPEN_FILES = 32
+# Decoders' own errors carry no number, or that of a seek to nowhere.
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.ENOENT, errno.EISDIR}
 _PR_SET_NO_NEW_PRIVS = 38  # from linux/prctl.h: no set-uid program can raise what a captured child may do
 
 
 def main() -> None:
-    """Answers {metadata, placeholder, variants[{name, width, height}]} or {code, detail}."""
+    """Answers {metadata, placeholder, variants[{name, width, height}]}, {code, detail}, or {unavailable: words} when
+    the machine is to blame and not the file.
+    """
     request = json.load(sys.stdin)
     limits = Limits(**request["limits"])
     _confine(limits)
@@ -42,9 +48,12 @@ def main() -> None:
         answer = {"metadata": facts, **written}
     except PreviewFailed as failure:
         answer = _refusal(failure)
-    except Exception as error:  # noqa: BLE001  a decoder may raise anything on a damaged file
+    except Exception as error:
         traceback.print_exc()
-        answer = _refusal(PreviewFailed("out_of_memory" if _is_memory(error) else "broken"))
+        if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
+            answer = {"unavailable": os.strerror(error.errno)}
+        else:
+            answer = _refusal(PreviewFailed("out_of_memory" if _is_memory(error) else "broken"))
     json.dump(answer, sys.stdout)
 
 

@@ -36,7 +36,7 @@ def exif_of(image: Image.Image) -> dict[str, Any]:
     try:
         exif = image.getexif()
         main, camera, place = dict(exif), exif.get_ifd(_EXIF_IFD), exif.get_ifd(_GPS_IFD)
-    except Exception:  # noqa: BLE001  a damaged EXIF block may raise anything; it must not cost the preview
+    except Exception:
         return {}
     orientation = image.info.get("original_orientation") or main.get(0x0112)
     found = {
@@ -93,7 +93,7 @@ def _exposure(seconds: float | None) -> str | None:
 def _taken_at(value: object, offset: object) -> str | None:
     text = _text(value)
     try:
-        moment = datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S")
+        moment = datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  cameras know no zone
     except ValueError:
         return None
     zone = _text(offset)

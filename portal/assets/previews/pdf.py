@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 from PIL import Image
 from pypdfium2 import raw
 

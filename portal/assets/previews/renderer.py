@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from portal.assets.previews.outcome import MIME_TYPE, VARIANTS, WORDS, Limits, PreviewFailed, Rendered, RenderedVariant
+from portal.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
+_AWAY = "Previews can't be made at the moment: the server is short of disk space or memory. They follow by themselves."
 _ANSWER_BYTES = 64 * 1024
 # The child as it is started: in the folder that holds the package `portal`, deaf to PYTHON* variables and user sites.
 COMMAND = (sys.executable, "-E", "-s", "-m", "portal.assets.previews.child")
@@ -36,15 +38,22 @@ _ENDINGS = {
 def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS) -> Rendered:
     """Makes every variant of `source` in `out_dir` (an empty folder of the caller's), with facts and a placeholder.
 
-    mime_type: the detected one. Raises PreviewFailed; what is then left in `out_dir` means nothing.
+    mime_type: the detected one. Raises PreviewFailed, and Unavailable when the machine is to blame (no room on the
+    disk, no process to be had); what is then left in `out_dir` means nothing.
     """
     request = {
-        "source": str(source.resolve()),
+        "source": str(source.resolve(strict=True)),
         "mime_type": mime_type,
         "out_dir": str(out_dir.resolve()),
         "limits": asdict(limits),
     }
-    answer = _ask_child(request, limits.wall_seconds)
+    try:
+        answer = _ask_child(request, limits.wall_seconds)
+    except OSError as error:
+        raise Unavailable(_AWAY) from error
+    if "unavailable" in answer:
+        log.error("previews: the child could not work: %s", answer["unavailable"])
+        raise Unavailable(_AWAY)
     if "code" in answer:
         raise PreviewFailed(answer["code"] if answer["code"] in WORDS else "broken", str(answer.get("detail", "")))
     try:

@@ -1,5 +1,8 @@
 """The first page of a PDF as a picture."""
 
+import pytest
+
+from portal.assets.previews.outcome import PreviewFailed
 from tests import pictures
 from tests.assets.previews.shown import Render, near
 
@@ -16,6 +19,13 @@ def test_the_first_page_is_drawn_on_white(render: Render) -> None:
 def test_only_the_first_page_is_drawn(render: Render) -> None:
     first = render(pictures.pdf(1), "application/pdf").content("web")
     assert render(pictures.pdf(2), "application/pdf").content("web") == first
+
+
+def test_a_pdf_locked_with_a_password_says_so(render: Render) -> None:
+    with pytest.raises(PreviewFailed) as caught:
+        render(pictures.pdf_locked(), "application/pdf")
+    assert caught.value.code == "unsupported"
+    assert "password" in caught.value.detail
 
 
 def test_pages_and_paper_are_told(render: Render) -> None:

@@ -12,6 +12,7 @@ import pytest
 from portal.assets.previews import renderer
 from portal.assets.previews.caps import gif_frames, tiff_pages
 from portal.assets.previews.outcome import MB, WORDS, Limits, PreviewFailed
+from portal.errors import Unavailable
 from tests import pictures
 from tests.assets.previews.shown import Render
 
@@ -101,6 +102,12 @@ def test_what_was_refused_leaves_the_source_alone(render: Render, tmp_path: Path
     refusal(render, pictures.bomb_169(), "image/png")
     assert (tmp_path / "source").read_bytes() == pictures.bomb_169()
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_not_the_fault_of_the_file(render: Render, tmp_path: Path) -> None:
+    (tmp_path / "out" / "web.webp").mkdir(parents=True)
+    with pytest.raises(Unavailable):
+        render(pictures.photo())
 
 
 @contextmanager
