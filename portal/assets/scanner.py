@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 
 from clamd import EICAR
 
-from portal.assets.clamd_wire import LinkError, Link, Stream, nested_archive
+from portal.assets.clamd_wire import Link, LinkError, Stream, nested_archive
 from portal.assets.verdicts import (
     EXPLANATIONS,
     Report,
