@@ -48,7 +48,7 @@ def main() -> None:
         answer = {"metadata": facts, **written}
     except PreviewFailed as failure:
         answer = _refusal(failure)
-    except Exception as error:
+    except Exception as error:  # a decoder may raise anything on a damaged file
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
             answer = {"unavailable": os.strerror(error.errno)}

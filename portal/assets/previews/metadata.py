@@ -36,7 +36,7 @@ def exif_of(image: Image.Image) -> dict[str, Any]:
     try:
         exif = image.getexif()
         main, camera, place = dict(exif), exif.get_ifd(_EXIF_IFD), exif.get_ifd(_GPS_IFD)
-    except Exception:
+    except Exception:  # a damaged EXIF block may raise anything; it must not cost the preview
         return {}
     orientation = image.info.get("original_orientation") or main.get(0x0112)
     found = {

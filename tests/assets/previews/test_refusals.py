@@ -1,6 +1,8 @@
 """Bombs, damage and decoders that hang: refused by code, in a process that can harm nobody."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +110,14 @@ def test_a_folder_that_cannot_be_written_is_not_the_fault_of_the_file(render: Re
     (tmp_path / "out" / "web.webp").mkdir(parents=True)
     with pytest.raises(Unavailable):
         render(pictures.photo())
+
+
+def test_the_child_starts_light() -> None:
+    heavy = "{'flask', 'sqlalchemy', 'boto3', 'rq', 'pypdfium2', 'pillow_heif'}"
+    rooms = "import portal.assets.previews.child, portal.assets.previews.raster, portal.assets.previews.variants, sys"
+    program = f"{rooms}; print(sorted({heavy} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=renderer.ROOT, check=True, capture_output=True)
+    assert answer.stdout.strip() == b"[]"
 
 
 @contextmanager
