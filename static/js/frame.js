@@ -47,11 +47,11 @@ document.addEventListener("keydown", (event) => event.key === "Escape" && drawer
 
 function markTheme() {
   const chosen = document.documentElement.dataset.themeChoice;
-  for (const button of document.querySelectorAll("[data-theme]")) button.setAttribute("aria-pressed", String(button.dataset.theme === chosen));
+  for (const button of document.querySelectorAll("[data-choose-theme]")) button.setAttribute("aria-pressed", String(button.dataset.chooseTheme === chosen));
 }
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-theme]");
-  if (button) window.stowageTheme(button.dataset.theme);
+  const button = event.target.closest("button[data-choose-theme]");
+  if (button) window.stowageTheme(button.dataset.chooseTheme);
   markTheme();
 });
 markTheme();

@@ -25,16 +25,23 @@ export function addProblem(id, name, reason, retry) {
     item.append(button);
   }
   list().prepend(item);
-  box().hidden = false;
+  changed();
   say(t("file_refused", { name, reason }));
+}
+
+export const problemCount = () => list().children.length;
+
+function changed() {
+  box().hidden = !problemCount();
+  document.dispatchEvent(new CustomEvent("stowage:problems"));
 }
 
 export function removeProblem(id) {
   for (const item of [...list().children]) if (item.dataset.problem === id) item.remove();
-  box().hidden = !list().children.length;
+  changed();
 }
 
 document.getElementById("tray-problems-clear").addEventListener("click", () => {
   list().replaceChildren();
-  box().hidden = true;
+  changed();
 });

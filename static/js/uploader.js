@@ -1,7 +1,7 @@
 // The uploader: Uppy's Dashboard in the tray, its bytes to the store, its beginnings and ends at the portal.
 import { sha256Of } from "./hashing.js";
 import { locale } from "./locale.js";
-import { addProblem, removeProblem } from "./problems.js";
+import { addProblem, problemCount, removeProblem } from "./problems.js";
 import { say, sizeWords, t } from "./strings.js";
 import { begin, cancel, commit, sendBytes, UploadError } from "./uploads_api.js";
 import { verdict } from "./watching.js";
@@ -28,6 +28,7 @@ export async function start(tray) {
     fileManagerSelectionType: "both",
     hideUploadButton: true,
     hidePauseResumeButton: true,
+    hideRetryButton: true,
     showRemoveButtonAfterComplete: true,
     singleFileFullScreen: false,
     disableInformer: true,
@@ -85,6 +86,7 @@ function admit(file, files) {
     return false;
   }
   removeProblem(`refused-${file.id}`);
+  removeProblem(file.id);
   const known = files[file.id];
   if (!known) return true;
   if (!known.progress.complete && !known.error) {
@@ -128,7 +130,6 @@ async function finish(file) {
 function conclude(file, asset) {
   if (!asset || asset.status === "available" || asset.status === "deleted") {
     uppy.emit("postprocess-complete", uppy.getFile(file.id));
-    removeProblem(file.id);
     say(t("file_ready", { name: file.name }));
     return;
   }
@@ -146,30 +147,24 @@ function fail(file, error) {
 function listen() {
   uppy.on("upload-success", (file) => (sessions.get(file.id).outcome = finish(file)));
   uppy.on("upload-error", (file, error) => {
-    const session = sessions.get(file.id);
     // What the portal judged stays so; what failed on the way may be tried again, as a new upload.
-    const judged = session?.committed;
-    abandon(file.id);
-    addProblem(file.id, file.name, error.message, judged ? null : () => retry(file.id));
+    const again = { file: file.data, path: file.meta.relativePath };
+    addProblem(file.id, file.name, error.message, sessions.get(file.id)?.committed ? null : () => add([again]));
+    // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.
+    setTimeout(() => {
+      uppy.removeFile(file.id);
+      uppy.setState({ error: null });
+    });
   });
-  uppy.on("upload-retry", (id) => removeProblem(id));
-  uppy.on("file-removed", (file) => {
-    abandon(file.id);
-    removeProblem(file.id);
-  });
-  uppy.on("thumbnail:error", () => {});
+  uppy.on("file-removed", (file) => abandon(file.id));
   uppy.store.subscribe(showState);
+  document.addEventListener("stowage:problems", showState);
   document.addEventListener("stowage:theme", ({ detail }) => uppy.getPlugin("Dashboard").setOptions({ theme: detail.theme }));
   window.addEventListener("beforeunload", (event) => {
     if (!moving().length) return;
     event.preventDefault();
     event.returnValue = t("uploads_leave");
   });
-}
-
-function retry(id) {
-  removeProblem(id);
-  uppy.retryUpload(id);
 }
 
 /** Forget a file's session; free at the portal what was begun and not committed. */
@@ -182,23 +177,24 @@ function abandon(id) {
 const moving = () => uppy.getFiles().filter((file) => !file.error && !file.progress.complete && !sessions.get(file.id)?.committed);
 const busy = () => uppy.getFiles().some((file) => !file.error && !file.progress.complete);
 
+const sum = (files, of) => files.reduce((total, file) => total + (of(file) || 0), 0);
+
 // The button in the top bar says in words how it stands, also while the tray is hidden.
 function showState() {
-  const files = uppy.getFiles();
-  const failed = files.filter((file) => file.error).length;
-  const done = files.filter((file) => file.progress.complete && !file.error).length;
-  const sent = files.filter((file) => file.progress.uploadComplete && !file.error).length;
-  const active = files.length - failed;
-  const bar = document.getElementById("tray-progress");
-  const all = files.reduce((sum, file) => sum + (file.error ? 0 : file.size || 0), 0);
-  const percent = all ? Math.min(99, Math.floor((100 * files.reduce((sum, file) => sum + (file.error ? 0 : file.progress.bytesUploaded || 0), 0)) / all)) : 0;
+  const files = uppy.getFiles().filter((file) => !file.error);
+  const done = files.filter((file) => file.progress.complete).length;
+  const sent = files.filter((file) => file.progress.uploadComplete).length;
+  const share = sum(files, (file) => file.progress.bytesUploaded) / (sum(files, (file) => file.size) || 1);
+  const percent = Math.min(99, Math.floor(100 * share));
+  const failed = problemCount();
   const words = [];
-  if (sent < active) words.push(t("uploads_moving", { done: sent, all: active, percent }));
-  else if (done < active) words.push(t("uploads_checking"));
+  if (sent < files.length) words.push(t("uploads_moving", { done: sent, all: files.length, percent }));
+  else if (done < files.length) words.push(t("uploads_checking"));
   else if (done) words.push(t("uploads_done", { done }));
   if (failed) words.push(t("uploads_failed", { failed }));
   document.getElementById("tray-words").textContent = words.join(" · ");
-  bar.hidden = done === active;
-  if (sent < active) bar.value = percent;
+  const bar = document.getElementById("tray-progress");
+  bar.hidden = done === files.length;
+  if (sent < files.length) bar.value = percent;
   else bar.removeAttribute("value");
 }
