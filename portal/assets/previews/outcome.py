@@ -51,11 +51,14 @@ PREVIEWABLE = frozenset(
     {
         "image/jpeg",
         "image/png",
+        "image/apng",
         "image/webp",
         "image/gif",
         "image/avif",
         "image/heic",
         "image/heif",
+        "image/heic-sequence",
+        "image/heif-sequence",
         "image/tiff",
         "application/pdf",
     }

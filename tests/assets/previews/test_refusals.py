@@ -13,7 +13,8 @@ import pytest
 
 from portal.assets.previews import renderer
 from portal.assets.previews.caps import gif_frames, tiff_pages
-from portal.assets.previews.outcome import MB, WORDS, Limits, PreviewFailed
+from portal.assets.previews.outcome import MB, PREVIEWABLE, WORDS, Limits, PreviewFailed
+from portal.assets.previews.raster import FORMATS
 from portal.errors import Unavailable
 from tests import pictures
 from tests.assets.previews.shown import Render
@@ -167,3 +168,7 @@ def test_the_child_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> Non
     with hanging(tmp_path, Limits(wall_seconds=30)) as (child, failures):
         child.send_signal(14)  # its own alarm clock
     assert [failure.code for failure in failures] == ["timeout"]
+
+
+def test_previews_are_promised_for_exactly_what_has_a_decoder() -> None:
+    assert {*FORMATS, "application/pdf"} == PREVIEWABLE
