@@ -9,7 +9,7 @@ from uuid import UUID
 
 from portal.assets import variants
 from portal.assets.models import Asset, ScanResult, Variant
-from portal.assets.scanner import EXPLANATIONS
+from portal.assets.verdicts import EXPLANATIONS
 from portal.identity.models import User
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
