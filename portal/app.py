@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from flask import Flask
@@ -31,6 +30,7 @@ ROOMS_WITH_ROUTES = (
     "tenancy.views",
     "tenancy.api",
     "quotas.api",
+    "quotas.views",
     "uploads.api",
     "assets.api",
     "assets.views",
@@ -96,8 +96,6 @@ def _cookies(kind: str, secure: bool) -> dict[str, object]:
 
 def _add_routes(app: Flask) -> None:
     for name in ROOMS_WITH_ROUTES:
-        if find_spec(f"portal.{name}") is None:
-            continue
         app.register_blueprint(import_module(f"portal.{name}").blueprint)
     app.view_functions["static"] = public(app.view_functions["static"])
     require_marks(app)

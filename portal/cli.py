@@ -11,14 +11,14 @@ import click
 
 # Commands that live in their room: name -> "module:function". Loaded when one is called or listed.
 ELSEWHERE: dict[str, str] = {
-    "operator": "portal.admin.commands:operator",
-    "tenant": "portal.admin.commands:tenant",
-    "user": "portal.admin.commands:user",
-    "workspace": "portal.admin.commands:workspace",
-    "token": "portal.admin.commands:token",
-    "sweep": "portal.admin.upkeep:sweep",
-    "doctor": "portal.admin.upkeep:examine",
-    "demo": "portal.admin.upkeep:demo",
+    "operator": "portal.commands:operator",
+    "tenant": "portal.commands:tenant",
+    "user": "portal.commands:user",
+    "workspace": "portal.commands:workspace",
+    "token": "portal.commands:token",
+    "sweep": "portal.upkeep:sweep",
+    "doctor": "portal.upkeep:examine",
+    "demo": "portal.upkeep:demo",
 }
 
 

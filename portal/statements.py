@@ -25,7 +25,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
 
 def at_once(statement: TextClause, **values: Any) -> Result[Any]:
     """Run one statement by itself, outside any transaction of the session. Its rows are all fetched."""
-    with _immediate(db.engine).connect() as connection:
+    with immediate(db.engine).connect() as connection:
         result: CursorResult[Any] = connection.execute(statement, values)
         if not result.returns_rows:
             return result
@@ -33,7 +33,7 @@ def at_once(statement: TextClause, **values: Any) -> Result[Any]:
 
 
 @lru_cache(maxsize=8)
-def _immediate(engine: Engine) -> Engine:
+def immediate(engine: Engine) -> Engine:
     """The same pool, without BEGIN and COMMIT around each statement."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 

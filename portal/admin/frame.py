@@ -16,6 +16,7 @@ from portal.assets import kinds, library
 from portal.assets.models import Library
 from portal.identity.access import person
 from portal.identity.service import Person
+from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.service import Standing
 from portal.tenancy.access import current_member, current_places
@@ -64,10 +65,6 @@ class Frame:
     def quarantine_count(self) -> int:
         """How many files wait at the desk; for those who may see it."""
         here = self.member
-        try:
-            from portal.quarantine import service as quarantine
-        except ImportError:
-            return 0
         return quarantine.count_held(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
 
     @cached_property

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from portal.admin.commands import application, as_json
+from portal.commands import application, as_json
 
 MARKS = {True: "ok", None: "warning", False: "BROKEN"}
 

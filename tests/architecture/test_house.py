@@ -1,0 +1,100 @@
+"""The house holds its own rules: imports, jobs, migrations, sizes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import create_engine
+
+from portal import queue, schema
+from portal.db import Base
+from tests.engines import TestEngines
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = sorted((ROOT / "portal").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def those_who_import(test: Callable[[str], bool]) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in MODULES if any(test(name) for name in imported(path))}
+
+
+def test_only_bucket_and_what_it_is_made_of_talks_to_s3() -> None:
+    users = those_who_import(lambda name: name.split(".")[0] in ("boto3", "botocore"))
+    assert all(path.startswith("portal/storage/") for path in users), users
+
+
+def test_only_queue_and_worker_know_rq() -> None:
+    assert those_who_import(lambda name: name.split(".")[0] == "rq") <= {"portal/queue.py", "portal/worker.py"}
+
+
+def test_services_jobs_and_models_do_not_look_at_the_request() -> None:
+    looking = those_who_import(lambda name: name in ("flask.request", "flask.g", "flask.session", "flask_login.current_user"))
+    allowed = {path for path in looking if path.startswith("portal/web/") or Path(path).stem in ("views", "api", "access")}
+    assert looking - allowed <= {"portal/admin/frame.py"}
+
+
+def test_rooms_import_downwards_only() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", queue.CATALOGUE)
+def test_a_job_of_the_catalogue_resolves_and_has_a_worker(name: str) -> None:
+    job = queue.CATALOGUE[name]
+    module, _, function = job.path.rpartition(".")
+    assert callable(getattr(import_module(module), function))
+    assert job.queue in queue.QUEUES
+
+
+def test_migrations_match_the_models(engines: TestEngines) -> None:
+    schema.import_models()
+    engine = create_engine(engines.settings().migration_database_url or "")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_every_room_has_its_charter() -> None:
+    for room in (path for path in (ROOT / "portal").iterdir() if path.is_dir() and any(path.glob("*.py"))):
+        charter = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+        assert charter, room.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno + 1 <= 40, node.name
+
+
+def test_the_version_is_said_once(app: Flask) -> None:
+    import tomllib
+
+    from portal import __version__
+
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert told == __version__
