@@ -124,6 +124,7 @@ class Supervisor:
         before = [(one.condition, one.deaths) for one in self.watched]
         for one in self.watched:
             self._look_at(one)
+        self._look_at_errands()
         if self.in_charge:
             ours = [*self.errands, *(one.service for one in self.watched)]
             bury({service.process.pid for service in ours if service.process})
@@ -149,6 +150,13 @@ class Supervisor:
 
     def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop_asked += 1
+
+    def _look_at_errands(self) -> None:
+        for errand in [errand for errand in self.errands if not errand.running()]:
+            self.errands.remove(errand)
+            errand.pid_file.unlink(missing_ok=True)
+            if errand.process and errand.process.returncode:
+                self.say(f"{errand.name} failed with code {errand.process.returncode}; the reason stands above.")
 
     def _look_at(self, one: Watched) -> None:
         present = time.monotonic()

@@ -23,7 +23,6 @@ from portal.embedded.ports import HOST
 from portal.embedded.postgres import Postgres
 from portal.embedded.process import processes
 from portal.embedded.secret import Secrets, load_or_create
-from portal.embedded.service import Service
 from portal.embedded.supervisor import Supervisor
 from portal.settings import Settings, SettingsError
 
@@ -97,13 +96,15 @@ class Stack:
         setup.begin()
         self.supervisor.wait(lambda: not setup.running(), 300, "Setting up the database")
         if setup.failed():
-            raise StackError("The set-up failed; the reason stands above.")
+            raise StackError("Nothing was started. When the reason is removed, start again.")
         self.usable = True
         ready = time.monotonic()
-        for process in self.processes:
+        web, *others = self.processes
+        self.supervisor.add(web)
+        # Alone, so that nothing competes for the processor until there is a page.
+        self.supervisor.wait_for([web])
+        for process in others:
             self.supervisor.add(process)
-        web: list[Service] = [self.processes[0]]
-        self.supervisor.wait_for(web)
         self._keep_signatures_fresh()
         return {"engines": engines - began, "set-up": ready - engines, "web": time.monotonic() - ready}
 
@@ -113,6 +114,8 @@ class Stack:
         ours, note = clamav.freshness()
         if ours:
             self.supervisor.add(clamav.Freshclam(self.folder, self.engines.clamd), optional=True)
+            if self.engines.scanner_missing:
+                self.notes.append("freshclam tries to get them now. When it has, stop and start again.")
         if note:
             self.notes.append(note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,34 @@ from tests.embedded.stack import Up
 from tests.engines import signatures
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+@contextmanager
+def passable_folder() -> Iterator[Path]:
     """A folder that the database's own user can pass through, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(prefix="stowage-up-"))
     folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty folder."""
+    with passable_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Up]:
+    """The whole portal, running; a test may kill what comes back by itself."""
+    with passable_folder() as folder:
+        stack = Up(folder / "data", real=True, PORTAL_SCANNER_TEST_DATABASE=str(signatures(folder / "signatures")))
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.clean_up()
 
 
 @pytest.fixture

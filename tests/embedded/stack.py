@@ -1,4 +1,4 @@
-"""``portal up`` as a person runs it: a process of its own, with a small Procfile instead of the portal's."""
+"""``portal up`` as a person runs it: a process of its own, most times with a small Procfile instead of the portal's."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forev
 
 
 class Up:
-    """One ``portal up`` on a data folder. ``lines`` are the Procfile's beside web."""
+    """One ``portal up`` on a data folder. ``lines`` are the Procfile's beside web; ``real`` takes the portal's own."""
 
-    def __init__(self, folder: Path, *, lines: dict[str, str] | None = None, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, *, lines: dict[str, str] | None = None, real: bool = False, **environ: str
+    ) -> None:
         self.folder = folder
         self.port = choose(set())
         program = folder.with_name("web.py")
         program.write_text(WEB, encoding="utf-8")
         self.procfile = folder.with_name("Procfile")
+        self.arguments = [] if real else ["--procfile", str(self.procfile)]
         processes = {"web": f"exec python {program}", **(lines or {"clock": "exec sleep 3600"})}
         self.procfile.write_text("".join(f"{name}: {line}\n" for name, line in processes.items()), encoding="utf-8")
         self.output = folder.with_name("output")
@@ -50,7 +53,7 @@ class Up:
 
     def launch(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "portal", "up", "--procfile", str(self.procfile)]
+        command = [sys.executable, "-m", "portal", "up", *self.arguments]
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 import psycopg
 import redis
 
+from portal.embedded.clamav import program
 from portal.embedded.state import ROOT, read
 from tests.embedded.stack import Up, alive
 
@@ -32,6 +34,36 @@ def remembers(up: Up) -> bool:
     owner = up.environment()["PORTAL_MIGRATION_DATABASE_URL"].replace("+psycopg", "")
     with psycopg.connect(owner) as connection, redis.Redis.from_url(up.environment()["PORTAL_REDIS_URL"]) as queue:
         return connection.execute("SELECT answer FROM probe").fetchone() == (42,) and queue.get("probe") == b"42"
+
+
+def test_the_whole_portal_serves_a_page(running: Up) -> None:
+    noted = read(running.folder)
+    assert noted
+    engines = {"postgres", "valkey", "seaweedfs"} | ({"clamd"} if program("clamd") else set())
+    assert set(noted["processes"]) == engines | {"web", "worker.1", "worker.2", "clock"}
+    with urlopen(f"http://localhost:{running.port}/login") as page:
+        assert page.status == 200
+
+
+def test_what_dies_is_started_again(running: Up) -> None:
+    remember(running)
+    for name in ("web", "worker.1", "clock", "valkey", "postgres", "seaweedfs"):
+        os.kill(running.pid(name), signal.SIGKILL)
+        running.wait_for(f"{name} is back")
+    assert remembers(running)
+
+
+def test_everything_listens_on_loopback_alone(running: Up) -> None:
+    sockets = [socket for process in running.family() for socket in process.net_connections("inet")]
+    assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+def test_a_second_one_on_the_same_folder_says_that_one_is_running(running: Up) -> None:
+    second = Up(running.folder)
+    second.output = running.folder.with_name("second")
+    second.launch()
+    assert second.end() == 1
+    assert "already running" in second.said()
 
 
 def test_ctrl_c_leaves_no_process_and_a_second_start_finds_the_data(up: Up) -> None:
@@ -76,23 +108,6 @@ def test_what_survives_its_supervisor_is_stopped_by_the_next_start(place: Path) 
         up.clean_up()
 
 
-def test_what_dies_is_started_again(up: Up) -> None:
-    up.start()
-    remember(up)
-    for name in ("clock", "valkey", "postgres"):
-        os.kill(up.pid(name), signal.SIGKILL)
-        up.wait_for(f"{name} is back")
-    assert remembers(up)
-
-
-def test_everything_listens_on_loopback_alone(up: Up) -> None:
-    up.start()
-    listening = [
-        c for process in up.family() for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN
-    ]
-    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
-
-
 def test_an_engine_of_the_callers_is_not_started(place: Path) -> None:
     up = Up(place / "data", PORTAL_SCANNER_URL="off", PORTAL_REDIS_URL="redis://127.0.0.1:1/0")
     up.start()
@@ -102,15 +117,6 @@ def test_an_engine_of_the_callers_is_not_started(place: Path) -> None:
         assert up.environment()["PORTAL_REDIS_URL"] == "redis://127.0.0.1:1/0"
     finally:
         up.clean_up()
-
-
-def test_a_second_one_on_the_same_folder_says_that_one_is_running(up: Up) -> None:
-    up.start()
-    second = Up(up.folder)
-    second.output = up.folder.with_name("second")
-    second.launch()
-    assert second.end() == 1
-    assert "already running" in second.said()
 
 
 def test_a_port_in_use_is_named(up: Up) -> None:
