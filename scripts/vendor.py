@@ -22,13 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
 MANIFEST = VENDOR / "manifest.json"
 
-ICONS = (
-    "alert-triangle arrow-back-up arrow-left arrows-maximize building camera check chevron-down chevron-left "
-    "chevron-right chevron-up circle-check circle-x clock cloud-upload copy device-desktop dots-vertical download eye "
-    "file-text file-type-pdf file-unknown file-zip folder gauge home info-circle key keyboard layout-grid list loader-2 "
-    "lock logout map-pin menu-2 minus moon photo plus refresh search selector shield-check shield-question shield-x sun "
-    "trash trash-x upload user users vector video x zoom-in zoom-out"
-).split()  # noqa: SIM905 - sixty lines otherwise
+ICONS = re.findall(
+    r"\S+",
+    """
+alert-triangle arrow-back-up arrow-left arrows-maximize building camera check chevron-down chevron-left chevron-
+right chevron-up circle-check circle-x clock cloud-upload copy device-desktop dots-vertical download eye file-text
+file-type-pdf file-unknown file-zip folder gauge home info-circle key keyboard layout-grid list loader-2 lock logout
+map-pin menu-2 minus moon photo plus refresh search selector shield-check shield-question shield-x sun trash trash-x
+upload user users vector video x zoom-in zoom-out
+""",
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEM
 COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
+
+
+def say(*lines: str) -> None:
+    """Write lines to standard output."""
+    sys.stdout.write("\n  ".join(lines) + "\n")
 
 
 def fetch(package: Package, folder: Path) -> Path:
@@ -151,14 +159,14 @@ def refresh() -> int:
         content = {package.folder: collect(package, fetch(package, Path(scratch))) for package in PACKAGES}
     manifest = {package.folder: entry(package, content[package.folder]) for package in PACKAGES}
     if changed := changed_in_place(old, manifest):
-        print("These files changed although their version did not; nothing was written:", *changed, sep="\n  ")
+        say("These files changed although their version did not; nothing was written:", *changed)
         return 1
     for folder, files in content.items():
         (VENDOR / folder).mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             (VENDOR / folder / name).write_bytes(data)
     MANIFEST.write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"{sum(map(len, content.values()))} files of {len(PACKAGES)} packages written to {VENDOR.relative_to(ROOT)}")
+    say(f"{sum(map(len, content.values()))} files of {len(PACKAGES)} packages written to {VENDOR.relative_to(ROOT)}")
     return 0
 
 
@@ -175,7 +183,7 @@ def check() -> int:
     }
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     for name in wrong:
-        print(f"static/vendor/{name} differs from the manifest")
+        say(f"static/vendor/{name} differs from the manifest")
     return 1 if wrong else 0
 
 

@@ -2,7 +2,7 @@
 import { say, t } from "./strings.js";
 
 const box = () => document.getElementById("tray-problems");
-const list = () => box().querySelector("ul");
+const list = () => box().querySelector("ul") || box().appendChild(document.createElement("ul"));
 
 /** Put a file on the list. `retry`, when given, is called by its button. */
 export function addProblem(id, name, reason, retry) {
