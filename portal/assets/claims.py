@@ -16,7 +16,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, CursorResult, func, or_, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.assets.models import Asset
 from portal.db import db, transaction
@@ -37,6 +37,7 @@ class Lease:
         self.tenant_id = tenant_id
         self.asset_id = asset_id
         self.token = secrets.token_hex(8)
+        self._engine = db.engine  # found here, inside the application: the thread that renews is outside of it
 
     @property
     def mine(self) -> list[ColumnElement[bool]]:
@@ -45,7 +46,7 @@ class Lease:
 
     def renew(self) -> bool:
         """Another minute; False when somebody else has the row by now."""
-        with db.engine.begin() as connection:
+        with self._engine.begin() as connection:
             connection.execute(text("SELECT set_config('app.tenant_id', :t, true)"), {"t": str(self.tenant_id)})
             result = connection.execute(update(Asset).where(*self.mine).values(claim_until=func.now() + LEASE))
         return bool(cast("CursorResult[Any]", result).rowcount)
@@ -114,5 +115,5 @@ def _keep(lease: Lease, done: threading.Event) -> None:
         try:
             if not lease.renew():
                 return
-        except OperationalError as error:
+        except SQLAlchemyError as error:
             log.warning("lease of asset %s could not be renewed: %s", lease.asset_id, type(error).__name__)

@@ -120,6 +120,11 @@ class Asset(Identified, Base):
             "due_at",
             postgresql_where=text("state = 'available' AND scan_result = 'not_scanned'"),
         ),
+        Index(
+            "ix_assets_half_moved",
+            "due_at",
+            postgresql_where=text("state = 'quarantined' AND due_at IS NOT NULL"),
+        ),
         Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
     )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
+from portal import db as database
 from portal.assets import claims
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
@@ -43,7 +44,8 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
                 _fail(lease, failure.code, failure.detail)
                 return
             rows = [_store(bucket, asset, variant) for variant in rendered.variants]
-        _finish(lease, rendered, rows)
+        if not _finish(lease, rendered, rows):
+            _remove_unwanted(lease, asset, bucket)
 
 
 def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
@@ -73,7 +75,8 @@ def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, 
     }
 
 
-def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> None:
+def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> bool:
+    """Write what was made; was the row still ours?"""
     facts = rendered.metadata
     values = claims.settle(
         previews=PreviewState.READY,
@@ -83,9 +86,22 @@ def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> Non
         facts=facts,
     )
     with transaction(lease.tenant_id):
-        if _write(lease, values):
-            db.session.execute(delete(Variant).where(Variant.asset_id == lease.asset_id))
-            db.session.execute(Variant.__table__.insert(), rows)
+        if not _write(lease, values):
+            return False
+        db.session.execute(delete(Variant).where(Variant.asset_id == lease.asset_id))
+        db.session.execute(insert(Variant), rows)
+    return True
+
+
+def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    """A renderer that stalled may wake after the file was purged or held: then nobody else removes what it stored.
+
+    Otherwise another one was faster, and has stored the same under the same keys.
+    """
+    database.enter(lease.tenant_id)
+    state = db.session.scalar(select(Asset.state).where(Asset.id == lease.asset_id))
+    if state not in (AssetState.AVAILABLE, AssetState.DELETED):
+        bucket.delete_prefix(keys.derived_prefix(asset.workspace_id, asset.id))
 
 
 def _fail(lease: Lease, code: str, detail: str) -> None:

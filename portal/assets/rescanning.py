@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from portal import audit
 from portal import db as database
@@ -23,20 +23,33 @@ INFECTED = "A virus was found when the file was scanned later."
 
 
 def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Give an available, unscanned asset its verdict; an infected one moves to quarantine. Safe to run twice."""
-    wanted = (Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
-    with claims.hold(tenant_id, asset_id, *wanted) as lease:
+    """Give an available, unscanned asset its verdict; an infected one moves to quarantine. Safe to run twice.
+
+    A move that was interrupted after the row had switched is brought to its end.
+    """
+    unscanned = and_(Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
+    half_moved = and_(Asset.state == AssetState.QUARANTINED, Asset.due_at.is_not(None))
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, or_(unscanned, half_moved)) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
-        scanner = Scanner.at(current_app.extensions["portal.settings"])
-        with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
-            verdict = facts.verdict
-        if verdict.result == "infected":
-            _hold(lease, asset, bucket, verdict)
+        if asset.state is AssetState.QUARANTINED:
+            _remove_rest(lease, asset, bucket)
+        elif claims.exhausted(asset):
+            _note(lease, Verdict("not_scanned", reason="unscannable"))
         else:
-            _note(lease, verdict)
+            _scan(lease, asset, bucket)
+
+
+def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
+        verdict = facts.verdict
+    if verdict.result == "infected":
+        _hold(lease, asset, bucket, verdict)
+    else:
+        _note(lease, verdict)
 
 
 def _note(lease: Lease, verdict: Verdict) -> None:
@@ -53,23 +66,31 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
     if facts is None:
         raise NotFound("The file is missing in storage.")
     bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
-    values = claims.settle(
+    values = {
         **_scan_values(verdict),
-        object_key=held,
-        reason_code="infected",
-        reason_detail=INFECTED,
-        quarantined_at=database.now(),
-        previews=PreviewState.NONE,
-    )
+        "object_key": held,
+        "reason_code": "infected",
+        "reason_detail": INFECTED,
+        "quarantined_at": database.now(),
+        "previews": PreviewState.NONE,
+        "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
+    }
     with transaction(lease.tenant_id):
         if not compare_and_set(Asset, lease.mine, AssetState.QUARANTINED, **values):
-            return
+            return  # another attempt was faster; held by now, or deleted
         db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
         facts_for_audit = {"reason": "infected", "signature": verdict.signature}
         audit.record(
             lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts_for_audit
         )
+    _remove_rest(lease, asset, bucket)
+
+
+def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    """The original and everything derived from it, now that the row names the copy in quarantine."""
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
+    with transaction(lease.tenant_id):
+        db.session.execute(update(Asset).where(*lease.mine).values(claims.settle()))
 
 
 def _scan_values(verdict: Verdict) -> dict[str, object]:

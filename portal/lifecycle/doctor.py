@@ -20,10 +20,10 @@ from portal.assets.scanner import Scanner
 from portal.db import db
 from portal.errors import Unavailable
 from portal.lifecycle import objects
-from portal.quotas import service as quotas
+from portal.quotas.recount import recount
 from portal.storage import service as storage
 from portal.tenancy.models import Tenant, Workspace
-from portal.uploads.models import Upload
+from portal.uploads.models import Upload, UploadState
 from portal.uploads.service import OPEN
 
 # A promise of product.md: after any crash a reservation is back within an hour of its expiry.
@@ -56,7 +56,9 @@ def _database() -> Finding:
     try:
         with database.transaction():
             revision = db.session.scalar(text("SELECT version_num FROM alembic_version"))
-            owner = db.session.scalar(text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"))
+            owner = db.session.scalar(
+                text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+            )
     except SQLAlchemyError:
         return Finding("database", False, "The database does not answer, or was never set up. Run: portal setup")
     if revision != head:
@@ -100,7 +102,7 @@ def _invariants(tenant_id: UUID) -> Iterator[Finding]:
     """Every broken invariant of one tenant, or one line that says there is none."""
     database.enter(tenant_id)
     slug = db.session.scalars(select(Tenant.slug).where(Tenant.id == tenant_id)).one()
-    broken = [*quotas.recount(tenant_id), *_stuck(tenant_id)]
+    broken = [*recount(tenant_id), *_stuck(tenant_id)]
     workspaces = db.session.scalars(select(Workspace.id).where(Workspace.tenant_id == tenant_id)).all()
     for workspace_id in workspaces:
         broken += objects.compare(tenant_id, workspace_id)
@@ -117,6 +119,14 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
     )
     for upload_id in db.session.scalars(late):
         yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the clock running?"
+    promised = Upload.state.in_((*OPEN, UploadState.VERIFYING))
+    differs = (promised & (Upload.reserved_bytes != Upload.size_bytes)) | (~promised & (Upload.reserved_bytes != 0))
+    columns = (Upload.id, Upload.state, Upload.size_bytes, Upload.reserved_bytes)
+    for upload in db.session.execute(select(*columns).where(Upload.tenant_id == tenant_id, differs)):
+        yield (
+            f"Upload {upload.id} is {upload.state} with {upload.size_bytes} bytes "
+            f"and holds a reservation of {upload.reserved_bytes}."
+        )
     standing = select(Asset.id).where(
         Asset.tenant_id == tenant_id,
         Asset.state == AssetState.PROCESSING,

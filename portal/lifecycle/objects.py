@@ -1,13 +1,14 @@
 """Rows against objects, in both directions and in constant memory: two streams in the same order, merged.
 
 A store lists keys in the order of their bytes, and that is the order of ids in Postgres; so the objects below
-``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side.
+``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side. Both move while they are read: whatever looks
+broken is looked at once more before it is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -19,20 +20,50 @@ from portal.assets.models import Asset, AssetState, Variant
 from portal.db import db
 from portal.storage import keys
 from portal.storage import service as storage
+from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
+from portal.uploads.models import Upload
 
 BATCH = 500
 # An object is written before the row that names it: a young one may belong to work that goes on.
 YOUNG = timedelta(hours=1)
-Objects = dict[str, tuple[int, datetime]]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a row says must lie below its asset's prefix: key → size in bytes (None: any)."""
+    """What a row says must lie below its asset's prefix: key → size in bytes.
 
-    asset_id: UUID
-    sizes: dict[str, int | None]
+    Beside it nothing may lie there, once the row is ``settled``: until then what attempts left is still cleared away.
+    """
+
+    asset_id: str
+    sizes: dict[str, int] = field(default_factory=dict)
+    settled: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies below one asset's prefix: key → (size in bytes, last modified). ``asset_id``: as the key has it."""
+
+    asset_id: str
+    objects: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a row and the store disagree about one key; a size of None: it is not there."""
+
+    asset_id: str
+    key: str
+    expected: int | None
+    found: int | None
+
+    def __str__(self) -> str:
+        if self.found is None:
+            return f"Asset {self.asset_id} says that bytes of its lie at {self.key}, and nothing is there."
+        if self.expected is None:
+            return f"The object {self.key} belongs to no asset."
+        return f"The object {self.key} has {self.found} bytes, its asset says {self.expected}."
 
 
 def compare(tenant_id: UUID, workspace_id: UUID) -> Iterator[str]:
@@ -40,83 +71,103 @@ def compare(tenant_id: UUID, workspace_id: UUID) -> Iterator[str]:
     database.enter(tenant_id)
     statement = select(StorageProfile).where(StorageProfile.workspace_id == workspace_id)
     for profile in db.session.scalars(statement).all():
-        listing = storage.bucket_for(profile).list(f"{keys.workspace_prefix(workspace_id)}assets/")
-        yield from _merge(_rows(workspace_id, profile.id), _by_asset(listing))
-        yield from _held(profile)
+        bucket = storage.bucket_for(profile)
+        listing = bucket.list(f"{keys.workspace_prefix(workspace_id)}assets/")
+        for difference in merge(_rows(profile), _by_asset(listing), database.now() - YOUNG):
+            if _is_so(difference, profile, bucket):
+                yield str(difference)
+        yield from _held(profile, bucket)
 
 
-def _merge(rows: Iterator[Expected], found: Iterator[tuple[UUID, Objects]]) -> Iterator[str]:
-    row, group = next(rows, None), next(found, None)
+def merge(rows: Iterator[Expected], listing: Iterator[Found], young: datetime) -> Iterator[Difference]:
+    """Both streams in the order of ids. An object that no row names counts when it is older than ``young``."""
+    row, group = next(rows, None), next(listing, None)
     while row or group:
-        if group is None or (row and row.asset_id < group[0]):
+        if group is None or (row and row.asset_id < group.asset_id):
             assert row is not None
-            yield from _differences(row, {})
+            yield from _differences(row, Found(row.asset_id), young)
             row = next(rows, None)
-        elif row is None or group[0] < row.asset_id:
-            yield from _strays(group[1])
-            group = next(found, None)
+        elif row is None or group.asset_id < row.asset_id:
+            yield from _differences(Expected(group.asset_id), group, young)
+            group = next(listing, None)
         else:
-            yield from _differences(row, group[1])
-            row, group = next(rows, None), next(found, None)
+            yield from _differences(row, group, young)
+            row, group = next(rows, None), next(listing, None)
 
 
-def _differences(row: Expected, found: Objects) -> Iterator[str]:
+def _differences(row: Expected, group: Found, young: datetime) -> Iterator[Difference]:
     for key, size in row.sizes.items():
-        if key not in found:
-            yield f"Asset {row.asset_id} says that its bytes lie at {key}, and nothing is there."
-        elif size is not None and found[key][0] != size:
-            yield f"The object {key} has {found[key][0]} bytes, its asset says {size}."
+        found = group.objects[key][0] if key in group.objects else None
+        if found != size:
+            yield Difference(row.asset_id, key, size, found)
+    for key, (size, modified) in group.objects.items():
+        if row.settled and key not in row.sizes and modified < young:
+            yield Difference(row.asset_id, key, None, size)
 
 
-def _strays(found: Objects) -> Iterator[str]:
-    for key, (_size, modified) in found.items():
-        if modified < database.now() - YOUNG:
-            yield f"The object {key} belongs to no asset."
+def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket) -> bool:
+    """Whether row and store still disagree about this key, each asked again."""
+    try:
+        asset_id = UUID(difference.asset_id)
+    except ValueError:
+        return True  # nothing of ours is ever named so
+    expected = next(_expectations(profile, [asset_id]), Expected(difference.asset_id))
+    facts = bucket.head(difference.key)
+    if difference.expected is None and not expected.settled:
+        return False
+    return expected.sizes.get(difference.key) != (facts.size if facts else None)
 
 
-def _by_asset(listing: Iterator[tuple[str, int, datetime]]) -> Iterator[tuple[UUID, Objects]]:
+def _by_asset(listing: Iterator[tuple[str, int, datetime]]) -> Iterator[Found]:
     for asset_id, entries in groupby(listing, key=lambda entry: entry[0].split("/")[3]):
-        yield UUID(asset_id), {key: (size, modified) for key, size, modified in entries}
+        yield Found(asset_id, {key: (size, modified) for key, size, modified in entries})
 
 
-def _rows(workspace_id: UUID, profile_id: UUID) -> Iterator[Expected]:
+def _rows(profile: StorageProfile) -> Iterator[Expected]:
     after = UUID(int=0)
     while True:
-        statement = select(Asset.id, Asset.purge_after, Asset.object_key, Asset.size_bytes).where(
-            Asset.workspace_id == workspace_id, Asset.profile_id == profile_id, Asset.id > after
-        )
-        assets = db.session.execute(statement.order_by(Asset.id).limit(BATCH)).all()
-        if not assets:
+        here = Asset.workspace_id == profile.workspace_id, Asset.profile_id == profile.id, Asset.id > after
+        batch = db.session.scalars(select(Asset.id).where(*here).order_by(Asset.id).limit(BATCH)).all()
+        if not batch:
             return
-        after = assets[-1].id
-        sizes: dict[UUID, dict[str, int | None]] = {asset.id: {} for asset in assets}
-        for asset in assets:
-            own = keys.asset_prefix(workspace_id, asset.id)
-            leaving = asset.purge_after is not None and asset.purge_after < database.now()
-            if asset.object_key and asset.object_key.startswith(own) and not leaving:
-                sizes[asset.id][asset.object_key] = asset.size_bytes
-        for variant in db.session.execute(_variants(list(sizes))):
-            if sizes[variant.asset_id]:
-                sizes[variant.asset_id][variant.object_key] = variant.size_bytes
-        for asset_id, expected in sizes.items():
-            yield Expected(asset_id, expected)
+        after = batch[-1]
+        yield from _expectations(profile, list(batch))
+
+
+def _expectations(profile: StorageProfile, asset_ids: list[UUID]) -> Iterator[Expected]:
+    """For each of these assets what must lie below its prefix: nothing while it is moving, leaving or held."""
+    settled = (Upload.cleared_at.is_not(None) & Asset.due_at.is_(None) & Asset.claim_token.is_(None)).label("settled")
+    statement = (
+        select(Asset.id, Asset.purge_after, Asset.object_key, Asset.size_bytes, settled)
+        .join(Upload, Upload.id == Asset.upload_id)
+        .where(Asset.workspace_id == profile.workspace_id, Asset.id.in_(asset_ids))
+    )
+    expected = {}
+    for asset in db.session.execute(statement.order_by(Asset.id)):
+        own = keys.asset_prefix(profile.workspace_id, asset.id)
+        leaving = asset.purge_after is not None and asset.purge_after < database.now()
+        stays = asset.object_key is not None and asset.object_key.startswith(own) and not leaving
+        sizes = {asset.object_key: asset.size_bytes} if stays else {}
+        expected[asset.id] = Expected(str(asset.id), sizes, settled=asset.settled and not leaving)
+    for variant in db.session.execute(_variants(asset_ids)):
+        if variant.asset_id in expected and expected[variant.asset_id].sizes:
+            expected[variant.asset_id].sizes[variant.object_key] = variant.size_bytes
+    yield from expected.values()
 
 
 def _variants(asset_ids: list[UUID]) -> Select[UUID, str, int]:
     return select(Variant.asset_id, Variant.object_key, Variant.size_bytes).where(Variant.asset_id.in_(asset_ids))
 
 
-def _held(profile: StorageProfile) -> Iterator[str]:
+def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     statement = select(Asset.id, Asset.object_key).where(
         Asset.workspace_id == profile.workspace_id,
         Asset.profile_id == profile.id,
         Asset.state == AssetState.QUARANTINED,
     )
-    bucket = storage.bucket_for(profile)
     for asset in db.session.execute(statement).all():
-        if not asset.object_key or not asset.object_key.startswith(
-            keys.quarantine_prefix(profile.workspace_id, asset.id)
-        ):
+        own = keys.quarantine_prefix(profile.workspace_id, asset.id)
+        if not asset.object_key or not asset.object_key.startswith(own):
             yield f"Asset {asset.id} is held, but its bytes do not lie in the quarantine."
         elif bucket.head(asset.object_key) is None:
             yield f"Asset {asset.id} is held, and nothing lies at {asset.object_key}."

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flask import current_app
 from sqlalchemy import ColumnClause, column, func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal import queue
@@ -38,7 +39,10 @@ class Due(NamedTuple):
 
 
 def run() -> Counter[str]:
-    """One pass; how many of each job were done or rung. A part that is away ends its kind of work for this pass."""
+    """One pass; how many of each job were done or rung. A part that is away ends its kind of work for this pass.
+
+    A row that can't be done for a reason of its own is logged and keeps nobody else waiting.
+    """
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done: Counter[str] = Counter()
     away: set[str] = set()
@@ -51,6 +55,10 @@ def run() -> Counter[str]:
         except Unavailable as problem:
             log.warning("%s has to wait: %s", due.job, problem.detail)
             away.add(due.job)
+        except (InterfaceError, OperationalError):
+            raise  # the database is away: nothing else can be done, either
+        except Exception:
+            log.exception("%s of %s failed", due.job, due.id)
     done["forget_links"] = _forget_links()
     return Counter({job: count for job, count in done.items() if count})
 

@@ -160,7 +160,7 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
         return _committed_before(upload)
     if upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
-        raise _expired()
+        return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
     profile = storage.find_profile(upload.workspace_id, upload.profile_id)
     facts = storage.bucket_for(profile).head(staging_key(upload))
     if facts is None:
@@ -170,8 +170,9 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
             expires_at=upload.expires_at.isoformat(),
         )
     if refusal := _contradiction(upload, facts, sha256, etag):
-        refuse(upload, refusal.code, refusal.detail, member.user_id)
-        raise refusal
+        if refuse(upload, refusal.code, refusal.detail, member.user_id):
+            raise refusal
+        return _committed_before(find(member, upload_id))
     return _make_asset(upload, facts, sha256, profile.id)
 
 
@@ -197,9 +198,12 @@ def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
         _end(upload, UploadState.EXPIRED, "upload_expired", "The upload was not finished in time.", None)
 
 
-def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> None:
-    """End a session for good: its bytes are removed, its reservation is released, the reason stays."""
-    _end(upload, UploadState.FAILED, code, detail, actor_id)
+def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> bool:
+    """End a session for good: its bytes are removed, its reservation is released, the reason stays.
+
+    False when it was over, or committed, before.
+    """
+    return _end(upload, UploadState.FAILED, code, detail, actor_id)
 
 
 def staging_key(upload: Upload) -> str:
@@ -267,9 +271,7 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
         won = compare_and_set(Upload, [Upload.id == upload.id], UploadState.VERIFYING, asset_id=asset.id, **known)
         if won:
             db.session.add(asset)
-            audit.record(
-                upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id
-            )
+            audit.record(upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id)
             after_commit(lambda: _ring("take_in", upload, asset.id))
     if won:
         return asset
@@ -350,5 +352,3 @@ def _hash_of(spec: Spec) -> str:
 
 def _ring(job: str, upload: Upload, target_id: UUID) -> None:
     queue.ring(job, upload.tenant_id, upload.workspace_id, target_id)
-
-

@@ -26,31 +26,42 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     Done when the upload ends, and once more after its form has expired, because a form can be replayed until then.
     Only the second time counts as done. An upload that is not over yet is left alone.
     """
-    database.enter(tenant_id)
-    upload = db.session.scalar(select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id))
-    if upload is None or upload.state in OPEN:
-        return
-    asset = db.session.scalar(select(Asset).where(Asset.workspace_id == workspace_id, Asset.upload_id == upload_id))
-    if asset is not None and asset.state is AssetState.PROCESSING:
+    upload, asset = _find(tenant_id, workspace_id, upload_id)
+    if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
         return
     bucket = storage.bucket_for(storage.find_profile(workspace_id, upload.profile_id))
-    started_at = database.now()
+    started_at, nothing_left = database.now(), True
     bucket.delete_prefix(keys.staging_prefix(workspace_id, upload_id))
     if asset is not None:
-        _clear_copies(bucket, asset)
+        nothing_left = _clear_copies(bucket, asset)
     elif upload.asset_id is not None:  # purged meanwhile: an attempt that stalled may still have written
         bucket.delete_prefix(keys.asset_prefix(workspace_id, upload.asset_id))
-    if started_at > upload.form_expires_at + GRACE:
+    if nothing_left and started_at > upload.form_expires_at + GRACE:
         with transaction(tenant_id):
             db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
 
 
-def _clear_copies(bucket: Bucket, asset: Asset) -> None:
-    """Copies that lost. The row is read again for each, because a rescan may be moving the winner meanwhile."""
+def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> tuple[Upload | None, Asset | None]:
+    """Both as they stand now: a compare-and-set changes rows behind the back of what this session read before."""
+    database.enter(tenant_id)
+    fresh = {"populate_existing": True}
+    upload = select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id)
+    asset = select(Asset).where(Asset.workspace_id == workspace_id, Asset.upload_id == upload_id)
+    return db.session.scalar(upload, execution_options=fresh), db.session.scalar(asset, execution_options=fresh)
+
+
+def _clear_copies(bucket: Bucket, asset: Asset) -> bool:
+    """Copies that lost. The row is read again for each, because a rescan may be moving the winner meanwhile.
+
+    False when a worker that holds the row keeps us from telling which lost.
+    """
     originals = keys.original_prefix(asset.workspace_id, asset.id)
     held = keys.quarantine_prefix(asset.workspace_id, asset.id)
     for key in [entry[0] for prefix in (originals, held) for entry in bucket.list(prefix)]:
-        statement = select(Asset.object_key, Asset.claim_token).where(Asset.id == asset.id)
-        current = db.session.execute(statement).one_or_none()
-        if current is None or (current.claim_token is None and current.object_key != key):
+        claimed = func.coalesce(Asset.claim_until > func.now(), False).label("claimed")
+        current = db.session.execute(select(Asset.object_key, claimed).where(Asset.id == asset.id)).one_or_none()
+        if current is not None and current.claimed:
+            return False
+        if current is None or current.object_key != key:
             bucket.delete(key)
+    return True

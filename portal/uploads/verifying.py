@@ -43,7 +43,7 @@ def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
             decision = _failed(
                 asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
             )
-            _finish(lease, asset, upload, None, decision, None)
+            _finish(lease, asset, upload, decision)
         else:
             _verify(lease, asset, upload, bucket)
     staging.clear(tenant_id, workspace_id, upload.id)
@@ -58,19 +58,19 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
         bucket.promote(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
     except NotFound:
         refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
-        _finish(lease, asset, upload, None, refusal, None)
+        _finish(lease, asset, upload, refusal)
         return
     except Conflict:
         refusal = _failed(
             asset, "checksum_mismatch", "The file was replaced in storage after it was committed. Upload it again."
         )
-        _finish(lease, asset, upload, None, refusal, None)
+        _finish(lease, asset, upload, refusal)
         return
     with bucket.open(copy) as stream, intake.take(stream, scanner) as facts:
         declared = Declared(upload.file_name, upload.size_bytes, upload.sha256)
         decision = inspection.judge(facts, declared)
-    key = _place(bucket, asset, copy, facts, decision)
-    if not _finish(lease, asset, upload, facts, decision, key):
+    key = _place(bucket, asset, copy, decision)
+    if not _finish(lease, asset, upload, decision, facts=facts, key=key):
         bucket.delete(copy)  # another attempt won, and its copy is another one
 
 
@@ -78,7 +78,7 @@ def _failed(asset: Asset, code: str, detail: str) -> Decision:
     return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
 
 
-def _place(bucket: Bucket, asset: Asset, copy: str, facts: Found, decision: Decision) -> str:
+def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
     """Where the verified bytes stay: the copy itself (with its true type), or the quarantine."""
     etag = _etag(bucket, copy)
     if decision.outcome == "quarantined":
@@ -98,7 +98,13 @@ def _etag(bucket: Bucket, key: str) -> str:
 
 
 def _finish(
-    lease: Lease, asset: Asset, upload: Upload, facts: Found | None, decision: Decision, key: str | None
+    lease: Lease,
+    asset: Asset,
+    upload: Upload,
+    decision: Decision,
+    *,
+    facts: Found | None = None,
+    key: str | None = None,
 ) -> bool:
     """Write the verdict of asset and upload, and settle or release the quota, in one transaction; was it ours?"""
     outcome = AssetState(decision.outcome)
