@@ -1,7 +1,7 @@
 """Quotas: how many bytes a workspace and its tenant hold and have promised, and how many they may.
 
 Owns ``workspace_quotas``, ``tenant_quotas`` and ``quota_ledger``.
-- ``reserved`` grows by ``reserve``; ``settle`` turns it into ``used``, ``release`` gives it back; ``free`` lowers ``used``.
+- ``reserve`` raises ``reserved``; ``settle`` turns it into ``used``; ``release`` lowers it, ``free`` lowers ``used``.
 - ``used + reserved`` grows only where the result fits the limit of the workspace and of the tenant: never oversold, at
   any instant, at either level. A limit may be set below what is held; then nothing more fits until it does.
 - Both counters move together with one ledger entry, in the caller's transaction or not at all: each byte is explained,

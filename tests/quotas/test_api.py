@@ -1,0 +1,83 @@
+"""The quota of a workspace over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from portal.db import new_id, transaction
+from portal.errors import Invalid
+from portal.quotas import service as quotas
+from tests.cast import Cast
+
+
+def _hold(cast: Cast, size: int) -> None:
+    with cast.app.app_context(), transaction(cast.acme.id):
+        quotas.reserve(cast.acme.id, cast.press.id, new_id(), size)
+
+
+def test_members_and_admins_see_how_a_workspace_stands(cast: Cast) -> None:
+    _hold(cast, 1 << 30)
+    for actor in (cast.alice, cast.vera, cast.tina):
+        answer = actor.api.get(cast.url("quota"))
+        assert answer.status_code == 200, answer.text
+        assert answer.get_json() == {
+            "limit_bytes": None,
+            "used_bytes": 0,
+            "reserved_bytes": 1 << 30,
+            "remaining_bytes": 99 << 30,
+            "percent": 1.0,
+            "level": "ok",
+        }
+
+
+def test_an_admin_limits_a_workspace_and_lifts_the_limit(cast: Cast) -> None:
+    _hold(cast, 850)
+    limited = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": 1000})
+    assert limited.status_code == 200, limited.text
+    assert limited.get_json() == cast.vera.api.get(cast.url("quota")).get_json()
+    assert (limited.get_json()["remaining_bytes"], limited.get_json()["level"]) == (150, "medium")
+    below = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": 500}).get_json()
+    assert (below["percent"], below["level"], below["remaining_bytes"]) == (170.0, "exceeded", 0)
+    lifted = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": None}).get_json()
+    assert (lifted["limit_bytes"], lifted["level"]) == (None, "ok")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"limit_bytes": -1},
+        {"limit_bytes": 1.5},
+        {"limit_bytes": "5"},
+        {"limit_bytes": True},
+        {"limit_bytes": 2**63},
+    ],
+)
+def test_a_limit_that_is_none_is_refused_with_its_field(cast: Cast, body: dict[str, Any]) -> None:
+    answer = cast.tina.api.put(cast.url("quota"), json=body)
+    assert answer.status_code == 422
+    assert (answer.get_json()["code"], answer.get_json()["field"].split(".")[0]) == ("invalid", "limit_bytes")
+
+
+def test_members_may_not_set_it_and_mallory_sees_nothing(cast: Cast) -> None:
+    for actor in (cast.alice, cast.bob, cast.vera):
+        assert actor.api.put(cast.url("quota"), json={"limit_bytes": None}).status_code == 403
+    for method in ("get", "put"):
+        answer = getattr(cast.mallory.api, method)(
+            cast.url("quota"), **({"json": {"limit_bytes": 5}} if method == "put" else {})
+        )
+        assert answer.status_code == 404
+    assert cast.nobody.get(cast.url("quota")).status_code == 401
+
+
+def test_the_help_that_a_refusal_names_is_there(cast: Cast) -> None:
+    cast.tina.api.put(cast.url("quota"), json={"limit_bytes": 10})
+    with pytest.raises(Invalid) as refused:
+        _hold(cast, 11)
+    page = cast.nobody.get(
+        refused.value.facts["help_url"].removeprefix(cast.app.extensions["portal.settings"].base_url)
+    )
+    assert page.status_code == 200
+    assert "Empty the trash" in page.text
