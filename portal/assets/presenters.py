@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
@@ -74,15 +74,18 @@ class AssetView(Answer):
     deleted_at: Time | None
 
 
+@dataclass(frozen=True)
 class Buckets:
-    """The bucket of each asset's storage profile; a profile is looked up once."""
+    """The bucket of each asset's storage profile in one workspace; a profile is looked up once."""
 
-    def __init__(self, workspace_id: UUID) -> None:
-        self.of = cache(lambda profile_id: self._find(workspace_id, profile_id))
+    workspace_id: UUID
+    _found: dict[UUID, Bucket] = field(default_factory=dict, compare=False, repr=False)
 
-    @staticmethod
-    def _find(workspace_id: UUID, profile_id: UUID) -> Bucket:
-        return storage.bucket_for(storage.find_profile(workspace_id, profile_id))
+    def of(self, profile_id: UUID) -> Bucket:
+        """Raises ``NotFound``."""
+        if profile_id not in self._found:
+            self._found[profile_id] = storage.bucket_for(storage.find_profile(self.workspace_id, profile_id))
+        return self._found[profile_id]
 
 
 def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> AssetView:

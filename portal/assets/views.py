@@ -107,23 +107,28 @@ def back(member: Member, words: str) -> ResponseReturnValue:
 
 def draw(rows: list[CardRow], view: str, member: Member, poll: int = 0) -> list[Markup]:
     """The HTML of each card. One that was drawn before is not drawn again while its row and its addresses hold."""
-    where = (member.workspace, member.tenant_slug, member.workspace_slug)
+    where, buckets = (member.tenant_slug, member.workspace_slug), Buckets(member.workspace)
     may_edit, language, now = member.may(Permission.EDIT), str(get_locale()), variants.window()
-    drawn = [_drawn(row, view, where, may_edit, language, now, poll) for row in rows]
+    drawn = [_drawn(row, view, where, buckets, may_edit, language, now, poll) for row in rows]
     token = generate_csrf()  # base64: nothing to escape
     return [Markup(html.replace(FORM_TOKEN, token)) for html in drawn]
 
 
 @lru_cache(maxsize=DRAWN)
 def _drawn(
-    row: CardRow, view: str, where: tuple[UUID, str, str], may_edit: bool, _language: str, _window: int, poll: int
+    row: CardRow,
+    view: str,
+    _where: tuple[str, str],
+    buckets: Buckets,
+    may_edit: bool,
+    _language: str,
+    _window: int,
+    poll: int,
 ) -> str:
-    """A card depends on nothing but these arguments (and on the language and the window, by way of what it calls)."""
+    """A card depends on nothing but these arguments, on those with an underscore by way of what it calls."""
     template = "library/_card.html" if view == "grid" else "library/_row.html"
     may = {"download": True, "edit": may_edit}
-    return render_template(
-        template, asset=cards.shown(row, Buckets(where[0])), may=may, poll=poll, form_token=FORM_TOKEN
-    )
+    return render_template(template, asset=cards.shown(row, buckets), may=may, poll=poll, form_token=FORM_TOKEN)
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:
