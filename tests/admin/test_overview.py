@@ -1,0 +1,39 @@
+"""The overview of a tenant."""
+
+from __future__ import annotations
+
+from portal.admin import service as admin
+from tests.assets.test_gallery_page import counted_statements
+from tests.cast import Cast
+from tests.factories import make_asset
+
+
+def overview(cast: Cast) -> str:
+    return f"/t/{cast.acme.slug}/overview"
+
+
+def test_an_admin_sees_usage_workspaces_and_people(cast: Cast) -> None:
+    make_asset(cast)
+    page = cast.tina.browser.get(overview(cast))
+    assert page.status_code == 200
+    for words in ("Press", "Alice", "Bob", "Vera", "Tina", cast.bob.email, "Administrator", "owner", "viewer"):
+        assert words in page.text
+    assert "Lair" not in page.text
+    assert cast.mallory.email not in page.text
+
+
+def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
+    assert cast.alice.browser.get(overview(cast)).status_code == 403
+    assert cast.mallory.browser.get(overview(cast)).status_code == 404
+    assert cast.nobody.get(overview(cast)).status_code == 302
+
+
+def test_it_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
+    with counted_statements(cast) as few:
+        cast.tina.browser.get(overview(cast))
+    with cast.app.app_context():
+        for number in range(5):
+            admin.open_workspace(cast.acme.slug, f"w{number}", f"W{number}", cast.bob.email)
+    with counted_statements(cast) as many:
+        cast.tina.browser.get(overview(cast))
+    assert len(many) == len(few)
