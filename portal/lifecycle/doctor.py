@@ -23,8 +23,7 @@ from portal.lifecycle import objects
 from portal.quotas.recount import recount
 from portal.storage import service as storage
 from portal.tenancy.models import Tenant, Workspace
-from portal.uploads.models import Upload, UploadState
-from portal.uploads.service import OPEN
+from portal.uploads.models import OPEN, Upload, UploadState
 
 # A promise of product.md: after any crash a reservation is back within an hour of its expiry.
 RESERVATION_GRACE = timedelta(hours=1)

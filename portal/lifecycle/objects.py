@@ -139,7 +139,7 @@ def _expectations(profile: StorageProfile, asset_ids: list[UUID]) -> Iterator[Ex
     settled = (Upload.cleared_at.is_not(None) & Asset.due_at.is_(None) & Asset.claim_token.is_(None)).label("settled")
     statement = (
         select(Asset.id, Asset.purge_after, Asset.object_key, Asset.size_bytes, settled)
-        .join(Upload, Upload.id == Asset.upload_id)
+        .outerjoin(Upload, Upload.id == Asset.upload_id)
         .where(Asset.workspace_id == profile.workspace_id, Asset.id.in_(asset_ids))
     )
     expected = {}
@@ -148,7 +148,7 @@ def _expectations(profile: StorageProfile, asset_ids: list[UUID]) -> Iterator[Ex
         leaving = asset.purge_after is not None and asset.purge_after < database.now()
         stays = asset.object_key is not None and asset.object_key.startswith(own) and not leaving
         sizes = {asset.object_key: asset.size_bytes} if stays else {}
-        expected[asset.id] = Expected(str(asset.id), sizes, settled=asset.settled and not leaving)
+        expected[asset.id] = Expected(str(asset.id), sizes, settled=bool(asset.settled) and not leaving)
     for variant in db.session.execute(_variants(asset_ids)):
         if variant.asset_id in expected and expected[variant.asset_id].sizes:
             expected[variant.asset_id].sizes[variant.object_key] = variant.size_bytes

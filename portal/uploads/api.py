@@ -12,9 +12,9 @@ from portal.errors import Invalid, Problem
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import service
+from portal.uploads import beginning, service
+from portal.uploads.beginning import Begun, Spec
 from portal.uploads.models import UploadState
-from portal.uploads.service import Begun, Spec
 from portal.web.body import Answer, Body, Time, parse
 from portal.web.openapi import operation
 from portal.web.problems import ProblemView, problem_facts
@@ -119,7 +119,7 @@ def begin(member: Member, body: BeginUpload) -> UploadView:
     Policy, permission and quota are checked and the size is reserved before a byte moves. Send the bytes with the
     request described in the answer, then commit.
     """
-    return view_of(service.begin(member, body.spec(), _idempotency_key()))
+    return view_of(beginning.begin(member, body.spec(), _idempotency_key()))
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch")
@@ -138,7 +138,7 @@ def begin_batch(member: Member, body: Batch) -> BatchView:
 @operation(returns=UploadView)
 def show(member: Member, u: UUID) -> UploadView:
     """Where an upload stands; freshly signed while it is open."""
-    return view_of(service.begun(service.find(member, u)))
+    return view_of(beginning.begun(service.find(member, u)))
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/<uuid:u>/commit")
@@ -185,7 +185,7 @@ def view_of(begun: Begun) -> UploadView:
 
 def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
     try:
-        return view_of(service.begin(member, parse(BeginUpload, item).spec()))
+        return view_of(beginning.begin(member, parse(BeginUpload, item).spec()))
     except Problem as problem:
         return ProblemView.model_validate(problem_facts(problem))
 

@@ -26,6 +26,9 @@ class UploadState(StrEnum):
     FAILED = "failed"
 
 
+OPEN = (UploadState.CREATED, UploadState.UPLOADING)
+
+
 class Upload(Identified, Base):
     """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
     request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.

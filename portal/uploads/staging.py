@@ -13,11 +13,15 @@ from portal.db import db, transaction
 from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
-from portal.uploads.models import Upload
-from portal.uploads.service import OPEN
+from portal.uploads.models import OPEN, Upload
 
 # A signed request that was sent just before it expired may still be writing: S3 checks the expiry at its beginning.
 GRACE = timedelta(minutes=5)
+
+
+def staging_key(upload: Upload) -> str:
+    """The only key that is signed for writing."""
+    return keys.staging(upload.workspace_id, upload.id, upload.file_name)
 
 
 def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:

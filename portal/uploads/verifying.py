@@ -28,7 +28,7 @@ from portal.storage import service as storage
 from portal.storage.bucket import Bucket
 from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
-from portal.uploads.service import staging_key
+from portal.uploads.staging import staging_key
 
 
 def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:

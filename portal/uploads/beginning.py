@@ -1,0 +1,178 @@
+"""How an upload session begins: checked, reserved and signed, before a byte moves; once for one Idempotency-Key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal import audit
+from portal import db as database
+from portal.assets import kinds, library
+from portal.db import db, transaction
+from portal.errors import Conflict, Invalid
+from portal.quotas import service as quotas
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+from portal.storage.signing import SignedRequest
+from portal.tenancy.service import Member
+from portal.uploads.models import OPEN, Upload
+from portal.uploads.staging import staging_key
+
+SHORTEST_LIFE = timedelta(hours=1)
+LONGEST_LIFE = timedelta(days=1)
+SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
+SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at most 5 GB
+IDEMPOTENCY_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a client promises to send. ``sha256`` in lower-case hex."""
+
+    file_name: str
+    mime_type: str
+    size_bytes: int
+    sha256: str | None = None
+    library_id: UUID | None = None
+    folder_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A session and the request that the client now sends; ``signed`` is None once nothing may be written any more."""
+
+    upload: Upload
+    signed: SignedRequest | None
+
+
+def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Begun:
+    """Check, reserve and sign, before a byte moves. No network.
+
+    The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
+    Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``) and ``NotFound``.
+    """
+    kind = kinds.check_name(spec.file_name)
+    kinds.check_size(kind, spec.size_bytes)
+    if spec.size_bytes > SINGLE_REQUEST_LIMIT:
+        raise Invalid(
+            "A file of this size must be sent in parts, which this client did not offer.",
+            code="file_too_large",
+            limit_bytes=SINGLE_REQUEST_LIMIT,
+        )
+    if idempotency_key and (earlier := _begun_before(member, spec, idempotency_key)):
+        return earlier
+    try:
+        return _open(member, spec, kind, idempotency_key)
+    except IntegrityError:
+        # Only the idempotency key can collide: the same request arrived twice at once, and the other one won.
+        earlier = _begun_before(member, spec, idempotency_key or "")
+        if earlier is None:
+            raise
+        return earlier
+
+
+def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
+    workspace_id = member.workspace
+    with transaction(member.tenant_id):
+        profile = storage.active_profile(workspace_id)
+        expires_at = database.now() + life_of(spec.size_bytes)
+        upload = Upload(
+            id=database.new_id(),
+            tenant_id=member.tenant_id,
+            workspace_id=workspace_id,
+            profile_id=profile.id,
+            library_id=_library_for(workspace_id, spec),
+            folder_id=spec.folder_id,
+            user_id=member.user_id,
+            file_name=spec.file_name,
+            kind=kind.name,
+            declared_type=spec.mime_type[:200],
+            signed_type=kinds.content_type_for(spec.file_name) or "application/octet-stream",
+            size_bytes=spec.size_bytes,
+            sha256=spec.sha256,
+            method=storage.upload_method(profile),
+            reserved_bytes=spec.size_bytes,
+            idempotency_key=idempotency_key,
+            request_hash=_hash_of(spec) if idempotency_key else None,
+            expires_at=expires_at,
+            form_expires_at=expires_at,
+        )
+        db.session.add(upload)
+        facts = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
+        audit.record(member.tenant_id, member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
+        db.session.flush()
+        quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes)
+    return Begun(upload, sign(upload, storage.bucket_for(profile)))
+
+
+def sign(upload: Upload, bucket: Bucket) -> SignedRequest | None:
+    """The one request that may write this upload's staging key; None when the session is over."""
+    left = int((upload.form_expires_at - database.now()).total_seconds())
+    if upload.state not in OPEN or left <= 0:
+        return None
+    presign = bucket.presign_post if upload.method == "POST" else bucket.presign_put
+    return presign(
+        staging_key(upload),
+        content_type=upload.signed_type,
+        size=upload.size_bytes,
+        sha256=upload.sha256,
+        expires_in=left,
+    )
+
+
+def life_of(size_bytes: int) -> timedelta:
+    """How long a single-request session lives."""
+    return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
+
+
+def _library_for(workspace_id: UUID, spec: Spec) -> UUID:
+    """The library that the spec names, or the folder's, or the workspace's first. Raises ``NotFound``, ``Invalid``."""
+    if spec.folder_id is not None:
+        home = library.find_folder(workspace_id, spec.folder_id).library_id
+        if spec.library_id not in (None, home):
+            raise Invalid("The folder belongs to another library.", field="folder_id")
+        return home
+    if spec.library_id is not None:
+        return library.find_library(workspace_id, spec.library_id).id
+    return library.default_library(workspace_id).id
+
+
+def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | None:
+    database.enter(member.tenant_id)
+    statement = select(Upload).where(
+        Upload.workspace_id == member.workspace,
+        Upload.user_id == member.user_id,
+        Upload.idempotency_key == idempotency_key,
+    )
+    upload = db.session.scalar(statement)
+    if upload is None:
+        return None
+    if upload.created_at < database.now() - IDEMPOTENCY_LIFE:
+        _forget_key(upload)
+        return None
+    if upload.request_hash != _hash_of(spec):
+        raise Conflict("This Idempotency-Key was used for another file. Use a new key for a new upload.")
+    return begun(upload)
+
+
+def begun(upload: Upload) -> Begun:
+    """A session with a fresh signature for what is left of its life."""
+    profile = storage.find_profile(upload.workspace_id, upload.profile_id)
+    return Begun(upload, sign(upload, storage.bucket_for(profile)))
+
+
+def _forget_key(upload: Upload) -> None:
+    with transaction(upload.tenant_id):
+        db.session.execute(update(Upload).where(Upload.id == upload.id).values(idempotency_key=None))
+
+
+def _hash_of(spec: Spec) -> str:
+    facts: dict[str, Any] = asdict(spec)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
