@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 from flask_babel import Babel
+from flask_compress import Compress
 from sqlalchemy import text
 
 from portal import queue, schema
@@ -41,6 +42,7 @@ ROOMS_WITH_ROUTES = (
     "quarantine.api",
     "admin.views",
 )
+COMPRESSED = ["text/html", "text/css", "text/javascript", "application/json", "application/problem+json", "image/svg+xml"]
 LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
 
 
@@ -57,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         watch(db.engine)
     Babel(app)
+    Compress(app)
     # The order in which a request meets them: an id first, then our own host, then who may change what.
     for part in (logs, metrics, problems):
         part.install(app)
@@ -82,6 +85,8 @@ def _configure(app: Flask, settings: Settings) -> None:
         PERMANENT_SESSION_LIFETIME=7 * 86400,
         PREFERRED_URL_SCHEME="https" if secure else "http",
         TEMPLATES_AUTO_RELOAD=False,
+        COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_MIMETYPES=COMPRESSED,
         **_cookies("SESSION", secure),
         **_cookies("REMEMBER", secure),
         REMEMBER_COOKIE_DURATION=30 * 86400,
