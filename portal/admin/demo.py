@@ -109,7 +109,7 @@ def _people_and_places(password: str) -> list[UUID]:
     for workspace, title in WORKSPACES:
         _unless_there(partial(service.open_workspace, slug, workspace, title, OWNER))
     for email, workspace_role in MEMBERS:
-        service.set_member(slug, WORKSPACES[0][0], email, workspace_role)
+        _unless_there(partial(service.set_member, slug, WORKSPACES[0][0], email, workspace_role))
     tenant = service.require_tenant(slug)
     return [service.require_workspace(tenant, workspace).id for workspace, _title in WORKSPACES]
 
