@@ -90,15 +90,15 @@ def setup(wait: bool) -> None:
     from portal.errors import Unavailable
     from portal.storage.service import prepare_managed_store
 
-    schema.import_models()
+    settings = embedded.discover()
+    app = create_app(settings)
     if wait:
         sys.stdin.read()
-    settings = embedded.discover()
     try:
         schema.upgrade(settings)
     except OperationalError as error:
         raise Unavailable(f"The database can't be used: {str(error.orig).strip()}") from None
-    with create_app(settings).app_context():
+    with app.app_context():
         try:
             prepare_managed_store(settings)
         except Unavailable as problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from typing import IO
 
 from portal.embedded.folder import DataFolder
 from portal.embedded.process import Process
@@ -20,6 +21,10 @@ class Errand(Process):
     def command(self) -> list[str]:
         """This Python runs the command."""
         return [sys.executable, "-m", "portal", *self.arguments]
+
+    def output(self) -> IO[bytes] | None:
+        """Our terminal."""
+        return None
 
     def failed(self) -> bool:
         """Whether it ended, and not well."""

@@ -6,7 +6,6 @@ import os
 import sys
 import urllib.request
 from pathlib import Path
-from typing import IO
 
 from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 
@@ -19,7 +18,7 @@ COPIES = {"worker": 2}  # processes of one line; two workers let a small picture
 
 
 class Process(Service):
-    """One line of the Procfile; its words go to our terminal."""
+    """One line of the Procfile."""
 
     stop_seconds = 15.0
 
@@ -40,10 +39,6 @@ class Process(Service):
     def working_folder(self) -> Path:
         """The checkout, where the Procfile lies."""
         return ROOT
-
-    def output(self) -> IO[bytes] | None:
-        """Our terminal."""
-        return None
 
 
 class Web(Process):

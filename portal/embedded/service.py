@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -20,7 +21,7 @@ from portal.embedded.folder import DataFolder, write_private
 from portal.embedded.leftovers import end, family_of
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LOG_LIMIT = 10 * 1024 * 1024  # bytes of an engine's log that are kept from earlier starts
+_LOG_LIMIT = 10 * 1024 * 1024  # bytes; a log that is longer is set aside, and replaces the one set aside before
 _libc = ctypes.CDLL(None)
 
 
@@ -60,10 +61,7 @@ class Service:
 
     def output(self) -> IO[bytes] | None:
         """Where its words go: a log file, or None for our own terminal."""
-        path = self.log_file
-        if path.exists() and path.stat().st_size > _LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return self.log_file.open("ab")
 
     # What is the same for all of them.
 
@@ -120,6 +118,13 @@ class Service:
         """Start it again and wait until it is ready."""
         self.start()
         self.wait_until_ready(seconds)
+
+    def trim_log(self) -> None:
+        """Set a long log aside, under a running process: it only ever appends."""
+        path = self.log_file
+        if path.exists() and path.stat().st_size > _LOG_LIMIT:
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+            os.truncate(path, 0)
 
     def log_tail(self, lines: int = 12) -> str:
         """The end of its log, for a person."""

@@ -17,6 +17,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start;
 STEADY = 60.0  # seconds alive after which earlier deaths are forgotten
 STILLBORN = 3  # deaths while everything starts that end the start
 HURRY = 2  # the second Ctrl-C
+TRIM = 60.0  # seconds between two looks at the length of the logs
 TICK = 0.2  # seconds between two looks
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -115,8 +116,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch until we are asked to stop."""
+        trimmed_at = 0.0
         while not self.stop_asked:
             self.look()
+            if time.monotonic() - trimmed_at > TRIM:
+                trimmed_at = time.monotonic()
+                for one in self.watched:
+                    one.service.trim_log()
             time.sleep(TICK)
 
     def look(self) -> None:
@@ -197,7 +203,7 @@ class Supervisor:
         pause = self.pauses[one.deaths]
         one.deaths += 1
         one.condition, one.starts_at = Condition.WAITING, time.monotonic() + pause
-        self.say(f"{one.service.name} {how}; starting it again in {pause:g} s.")
+        self.say(f"{one.service.name} {how}; starting it again in {pause:g} s. Its log: {one.service.log_file}")
 
     def _start_again(self, one: Watched) -> None:
         one.condition, one.started_at = Condition.STARTING, time.monotonic()

@@ -122,7 +122,7 @@ class Stack:
     def _greet(self, seconds: float, phases: dict[str, float]) -> None:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())
         say(f"\nStowage is ready: {self.settings.base_url}   (after {seconds:.1f} s: {parts})")
-        say(f"Its data is in {self.folder.path}. Ctrl-C stops everything.")
+        say(f"Its data is in {self.folder.path}, its logs in {self.folder.log}. Ctrl-C stops everything.")
         for note in self.notes:
             say(note)
         say("")

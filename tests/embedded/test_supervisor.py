@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -60,3 +61,22 @@ def test_a_start_that_can_not_succeed_ends_soon(folder: DataFolder) -> None:
     with pytest.raises(StackError, match="web does not start"):
         supervisor.wait_for([process])
     supervisor.stop()
+
+
+def test_a_long_log_is_set_aside_under_a_running_process(folder: DataFolder) -> None:
+    process = Process("chatty", folder, "exec python -c 'print(\"x\" * 11_000_000, flush=True); input()'", {})
+    process.stdin = subprocess.PIPE
+    process.start()
+    assert process.process
+    assert process.process.stdin
+    deadline = time.monotonic() + 20
+    while process.log_file.stat().st_size < 11_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.trim_log()
+    assert process.log_file.stat().st_size == 0
+    process.process.stdin.close()  # it fails now, and says so
+    process.process.wait(20)
+    assert process.log_file.read_bytes().startswith(b"Traceback")
+    assert process.log_file.with_suffix(".log.1").stat().st_size > 11_000_000
+    process.stop()
