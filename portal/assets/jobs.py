@@ -18,5 +18,5 @@ def rescan(tenant_id: str, workspace_id: str, asset_id: str) -> None:
 
 
 def purge(tenant_id: str, workspace_id: str, asset_id: str) -> None:
-    """Remove a deleted asset for good."""
+    """Remove a deleted or held asset for good."""
     purging.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

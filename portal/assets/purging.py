@@ -1,8 +1,12 @@
-"""Removing a deleted asset for good: the objects first, then in one transaction its row and what the quota counts."""
+"""Removing an asset for good: the objects first, then in one transaction its row and what the quota counts.
+
+What is deleted leaves when its time in the trash is over, what is held when nobody has decided within a week.
+"""
 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -18,6 +22,9 @@ from portal.storage import service as storage
 
 log = logging.getLogger(__name__)
 
+HELD_FOR = timedelta(days=7)  # in quarantine
+LEAVING = Asset.state.in_((AssetState.DELETED, AssetState.QUARANTINED))
+
 
 def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Remove what is due to be removed; anything else, and a second call, changes nothing.
@@ -25,7 +32,7 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     A crash in between leaves a row that still knows its keys, and the sweep rings again. Raises ``Unavailable`` when
     the store is away.
     """
-    due = (Asset.workspace_id == workspace_id, Asset.state == AssetState.DELETED, Asset.purge_after <= func.now())
+    due = (Asset.workspace_id == workspace_id, LEAVING, Asset.purge_after <= func.now())
     with claims.hold(tenant_id, asset_id, *due) as lease:
         if lease is None:
             return
@@ -48,14 +55,20 @@ def _remove_objects(asset: Asset) -> None:
 def _remove_row(lease: Lease, asset: Asset) -> None:
     """The counters come last, as everywhere: the workspace's row is locked by everybody who uploads to it."""
     with transaction(lease.tenant_id) as session:
-        gone = delete(Asset).where(*lease.mine, Asset.state == AssetState.DELETED).returning(Asset.charged_bytes)
+        gone = delete(Asset).where(*lease.mine, LEAVING, Asset.purge_after <= func.now()).returning(Asset.charged_bytes)
         charged = session.execute(gone.execution_options(synchronize_session=False)).scalar_one_or_none()
         if charged is None:
             log.warning("asset %s was claimed by somebody else while it was purged", asset.id)
             return
         facts = {"file_name": asset.file_name, "size_bytes": asset.size_bytes, "sha256": asset.sha256}
         audit.record(
-            asset.tenant_id, None, "asset.purged", asset.id, workspace_id=asset.workspace_id, freed_bytes=charged, **facts
+            asset.tenant_id,
+            None,
+            "asset.purged",
+            asset.id,
+            workspace_id=asset.workspace_id,
+            freed_bytes=charged,
+            **facts,
         )
         session.flush()
         if charged:

@@ -12,6 +12,7 @@ from portal import db as database
 from portal.assets import claims, intake
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
+from portal.assets.purging import HELD_FOR
 from portal.assets.scanner import Scanner, Verdict
 from portal.db import compare_and_set, db, transaction
 from portal.errors import NotFound
@@ -72,6 +73,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
         "reason_code": "infected",
         "reason_detail": INFECTED,
         "quarantined_at": database.now(),
+        "purge_after": database.now() + HELD_FOR,
         "previews": PreviewState.NONE,
         "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
     }

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 
 from portal import db as database
 from portal.assets.models import Asset, AssetState, Variant
@@ -164,6 +164,7 @@ def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
         Asset.workspace_id == profile.workspace_id,
         Asset.profile_id == profile.id,
         Asset.state == AssetState.QUARANTINED,
+        or_(Asset.purge_after.is_(None), Asset.purge_after > database.now()),
     )
     for asset in db.session.execute(statement).all():
         own = keys.quarantine_prefix(profile.workspace_id, asset.id)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, literal_column, select
 
 from portal.assets.models import Asset, AssetState
+from portal.assets.purging import HELD_FOR
 from portal.db import db
 from portal.identity.models import User
 from portal.tenancy.models import Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
 
-KEPT = timedelta(days=7)
 COUNTED = 1000  # a number beside a menu entry need not be larger
 # A plan with a parameter in the state's place can't use the index of what is held.
 _HELD: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
@@ -33,7 +33,10 @@ class Uploader:
 
 @dataclass(frozen=True)
 class HeldFile:
-    """One held file. ``declared_type`` is what the client said, ``found_type`` what the content says."""
+    """One held file. ``declared_type`` is what the client said, ``found_type`` what the content says.
+
+    At ``deadline`` it is removed for good.
+    """
 
     asset_id: UUID
     workspace_id: UUID
@@ -50,11 +53,7 @@ class HeldFile:
     database: str | None
     uploaded_by: Uploader
     quarantined_at: datetime
-
-    @property
-    def deadline(self) -> datetime:
-        """When it is removed."""
-        return self.quarantined_at + KEPT
+    deadline: datetime
 
 
 def list_items(tenant_id: UUID, paging: Paging) -> tuple[list[HeldFile], str | None]:
@@ -83,6 +82,7 @@ def count_held(tenant_id: UUID) -> int:
 
 def _held_file(row: Any) -> HeldFile:
     asset, workspace_name, declared_type, name, email = row
+    since = asset.quarantined_at or asset.created_at
     return HeldFile(
         asset_id=asset.id,
         workspace_id=asset.workspace_id,
@@ -98,5 +98,6 @@ def _held_file(row: Any) -> HeldFile:
         engine=asset.scan_engine,
         database=asset.scan_database,
         uploaded_by=Uploader(asset.created_by, name or "", email or ""),
-        quarantined_at=asset.quarantined_at or asset.created_at,
+        quarantined_at=since,
+        deadline=asset.purge_after or since + HELD_FOR,
     )

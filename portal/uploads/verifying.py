@@ -19,6 +19,7 @@ from portal.assets.claims import Lease
 from portal.assets.inspection import Decision, Declared, Found
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
 from portal.assets.previews.outcome import PREVIEWABLE
+from portal.assets.purging import HELD_FOR
 from portal.assets.scanner import Scanner
 from portal.db import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable
@@ -119,7 +120,7 @@ def _finish(
     if not failed:
         values["mime_type"] = decision.mime_type
     if outcome is AssetState.QUARANTINED:
-        values["quarantined_at"] = database.now()
+        values |= {"quarantined_at": database.now(), "purge_after": database.now() + HELD_FOR}
     if outcome is AssetState.AVAILABLE and decision.mime_type in PREVIEWABLE:
         values |= {"previews": PreviewState.PENDING, "due_at": database.now() + claims.LEASE}
     with transaction(lease.tenant_id):
