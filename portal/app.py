@@ -19,7 +19,7 @@ from portal.settings import Settings
 from portal.statements import ENGINE_OPTIONS, at_once, watch
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
-from portal.web import csrf, headers, logs, metrics, pages, problems, rates
+from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rates
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 
@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> Flask:
     security.install(app)
     csrf.install(app)
     pages.install(app)
+    drawn.install(app)
     tenancy_access.install(app)
     frame.install(app)
     _add_routes(app)

@@ -5,7 +5,7 @@ Each part is asked of its room when the template comes to it, so that a fragment
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,23 @@ class Frame:
             return None
         return next((each for each in self.tenant.workspaces if each.id == here.workspace_id), None)
 
+    @property
+    def may_upload(self) -> bool:
+        """May files be added here?"""
+        return self.workspace is not None and self.member is not None and self.member.may(Permission.UPLOAD)
+
+    @property
+    def place(self) -> tuple[Hashable, ...]:
+        """What the parts depend on that only know where the page is."""
+        return self.tenant.slug if self.tenant else None, self.workspace, self.may_upload
+
+    @property
+    def shows(self) -> tuple[Hashable, ...]:
+        """What the sidebar depends on: everything above and below."""
+        elsewhere = tuple((each.id, each.slug, each.name, each.role, *each.workspaces) for each in self.tenants)
+        libraries = tuple((each.id, each.name) for each in self.libraries)
+        return self.place, elsewhere, libraries, self.quota, self.quarantine_count
+
     @cached_property
     def libraries(self) -> Sequence[Library]:
         """Of the workspace."""
@@ -70,7 +87,7 @@ class Frame:
     @cached_property
     def upload(self) -> dict[str, Any] | None:
         """What the uploader must know, where the person may upload."""
-        if self.workspace is None or self.member is None or not self.member.may(Permission.UPLOAD):
+        if self.workspace is None or not self.may_upload:
             return None
         here = self.workspace.id
         policy = [

@@ -101,7 +101,7 @@ SECURITY = {
     "session": {"type": "apiKey", "in": "cookie", "name": "stowage_session"},
     "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRFToken", "description": "With the session cookie."},
 }
-PAGING = {
+PAGING: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": DEFAULT},
     "cursor": {"type": "string", "description": "The ``next_cursor`` of the page before."},
 }

@@ -47,14 +47,22 @@ def test_only_queue_and_worker_know_rq() -> None:
 
 
 def test_services_jobs_and_models_do_not_look_at_the_request() -> None:
-    looking = those_who_import(lambda name: name in ("flask.request", "flask.g", "flask.session", "flask_login.current_user"))
-    allowed = {path for path in looking if path.startswith("portal/web/") or Path(path).stem in ("views", "api", "access")}
+    looking = those_who_import(
+        lambda name: name in ("flask.request", "flask.g", "flask.session", "flask_login.current_user")
+    )
+    allowed = {
+        path for path in looking if path.startswith("portal/web/") or Path(path).stem in ("views", "api", "access")
+    }
     assert looking - allowed <= {"portal/admin/frame.py"}
 
 
 def test_rooms_import_downwards_only() -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 

@@ -100,7 +100,12 @@ def test_mallory_gets_404_wherever_alice_lives(app: Flask, cast: Cast, way: str)
             continue
         foreign = client.open(address(app, rule, **theirs), method=method)
         none = client.open(address(app, rule, **missing), method=method)
-        assert foreign.status_code == none.status_code == 404, (method, rule.rule, foreign.status_code, none.status_code)
+        assert foreign.status_code == none.status_code == 404, (
+            method,
+            rule.rule,
+            foreign.status_code,
+            none.status_code,
+        )
         if is_json(rule):
             assert foreign.data == none.data
 

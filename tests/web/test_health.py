@@ -1,0 +1,59 @@
+"""Liveness, readiness and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Flask
+
+from portal.app import create_app
+from portal.db import db
+from tests.cast import Cast, Client
+from tests.engines import TestEngines
+
+
+def test_ready_names_each_part(cast: Cast) -> None:
+    answer = cast.nobody.get("/readyz")
+    assert answer.status_code == 200, answer.text
+    assert set(answer.get_json()["checks"]) == {"database", "redis", "store", "scanner"}
+    assert answer.get_json()["checks"]["database"] == "ok"
+
+
+def test_without_valkey_the_portal_is_ready_without_store_or_database_it_is_not(engines: TestEngines) -> None:
+    settings = engines.settings()
+    nowhere = "127.0.0.1:1"
+    cases = [
+        (replace(settings, redis_url=f"redis://{nowhere}/0"), "redis", 200),
+        (replace(settings, s3_endpoint=f"http://{nowhere}"), "store", 503),
+        (replace(settings, database_url=f"postgresql+psycopg://a:b@{nowhere}/c"), "database", 503),
+    ]
+    for changed, name, status in cases:
+        away = create_app(changed)
+        answer = Client(away).get("/readyz")
+        assert answer.status_code == status, (name, answer.text)
+        assert answer.get_json()["checks"][name] != "ok"
+        assert Client(away).get("/healthz").status_code == 200
+        with away.app_context():
+            db.engine.dispose()
+
+
+def test_without_a_database_a_page_says_so_with_503(engines: TestEngines) -> None:
+    away = create_app(replace(engines.settings(), database_url="postgresql+psycopg://a:b@127.0.0.1:1/c"))
+    answer = Client(away).get("/v1/me", headers={"Authorization": "Bearer stw_x"})
+    assert answer.status_code == 503
+    assert answer.get_json()["code"] == "unavailable"
+    with away.app_context():
+        db.engine.dispose()
+
+
+def test_a_connection_that_the_server_closed_is_replaced(engines: TestEngines, app: Flask, cast: Cast) -> None:
+    assert cast.alice.api.get("/v1/me").status_code == 200
+    engines.postgres.stop()
+    engines.postgres.restart()
+    assert cast.alice.api.get("/v1/me").status_code == 200
+
+
+def test_metrics_count_by_endpoint(cast: Cast) -> None:
+    cast.alice.api.get("/v1/me")
+    text = cast.nobody.get("/metrics").text
+    assert 'portal_http_requests_total{endpoint="tenancy_api.me",method="GET",status="200"}' in text
