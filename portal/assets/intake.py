@@ -97,10 +97,15 @@ def _spool_in(folder: Path) -> Iterator[BinaryIO]:
 def _remove_leftovers(folder: Path) -> None:
     """Spools that nobody holds any more: the lock goes with the process that had it."""
     for path in folder.glob(PREFIX + "*"):
-        with suppress(OSError), path.open("rb") as file:
+        with suppress(OSError), open(path, "rb", opener=_open_plainly) as file:
             if time.time() - os.fstat(file.fileno()).st_mtime > YOUNGEST_LEFTOVER_SECONDS:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    """TMPDIR is shared: what others put there may be a pipe to wait at for ever, or a link to elsewhere."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 @contextmanager

@@ -184,6 +184,12 @@ def test_what_a_killed_worker_left_behind_is_removed_and_what_is_in_use_is_not(t
             assert not leftover.exists()
 
 
+def test_a_pipe_with_the_name_of_a_leftover_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"{intake.PREFIX}trap")
+    with intake.take(io.BytesIO(b"x"), Scanner("off"), tmp_path) as facts:
+        assert facts.size == 1
+
+
 def test_memory_does_not_depend_on_the_size(tmp_path: Path) -> None:
     worker = (
         "import re, sys, pathlib; from portal.assets import intake; from portal.assets.scanner import Scanner\n"
