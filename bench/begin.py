@@ -1,0 +1,48 @@
+"""Beginning an upload (who, may they, is there room, a row, a signature) against a bare Flask page with one query."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from bench import peer
+from bench.house import House, house
+from bench.load import fire, get, post
+from bench.served import PORTAL, served
+
+ROUNDS, SECONDS = 5, 3.0
+BODY = {"file_name": "sea.jpg", "mime_type": "image/jpeg", "size_bytes": 4_000_000, "sha256": "5a" * 32}
+
+
+def run() -> list[dict[str, Any]]:
+    """One row for the table: requests per second."""
+    with house() as here:
+        ours, theirs = _take_turns(here)
+    return [
+        {
+            "work": "begin: authorise, reserve, sign",
+            "measure": "requests per second; peer: a bare Flask page with one query",
+            "ours": round(ours),
+            "peer": round(theirs),
+            "ratio": round(ours / theirs, 2),
+            "target": "≥ 0.5",
+        }
+    ]
+
+
+def _take_turns(here: House) -> tuple[float, float]:
+    """Medians of both, who take turns on the same processors."""
+    token = f"Bearer {here.cast.alice.token}"
+    begin = [post(here.cast.url("uploads"), here.host, BODY, Authorization=token)]
+    line = [get("/line", here.host)]
+    with (
+        served(PORTAL, here.environment, here.folder, here.port) as portal,
+        served(peer.APPLICATION, here.environment, here.folder) as bare,
+    ):
+        fire(portal.port, begin, 1, expect=201)  # warm
+        fire(bare.port, line, 1)
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            ours.append(fire(portal.port, begin, SECONDS, expect=201))
+            theirs.append(fire(bare.port, line, SECONDS))
+    return statistics.median(ours), statistics.median(theirs)
