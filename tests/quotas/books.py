@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,10 +89,13 @@ def open_place(*limits: int | None, tenant_limit: int | None = None) -> Place:
 
 
 def at_once(app: Flask, clients: int, act: Callable[[int], Any]) -> list[Any]:
-    """``act(number)`` from many clients, each with a connection of its own."""
+    """``act(number)`` from many clients at the same moment, each with a connection of its own."""
+    start = threading.Barrier(clients)
 
     def run(number: int) -> Any:
         with app.app_context():
+            db.session.connection()  # connecting takes longer than the race
+            start.wait()
             return act(number)
 
     with ThreadPoolExecutor(clients) as pool:
