@@ -46,7 +46,7 @@ def examine(verify: bool = False) -> list[Finding]:
         return findings
     findings += [_queue(), _store(), _scanner()]
     if verify and all(finding.ok is not False for finding in findings):
-        findings += [finding for tenant_id in _tenants() for finding in _invariants(tenant_id)]
+        findings += [finding for tenant_id in _tenants() for finding in examine_tenant(tenant_id)]
     return findings
 
 
@@ -97,7 +97,7 @@ def _tenants() -> list[UUID]:
         return list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
 
 
-def _invariants(tenant_id: UUID) -> Iterator[Finding]:
+def examine_tenant(tenant_id: UUID) -> Iterator[Finding]:
     """Every broken invariant of one tenant, or one line that says there is none."""
     database.enter(tenant_id)
     slug = db.session.scalars(select(Tenant.slug).where(Tenant.id == tenant_id)).one()

@@ -1,0 +1,181 @@
+"""The portal behind HTTP in this process, on a store that takes forms and on one that does not; no worker runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import boto3
+import pytest
+from botocore.config import Config
+from flask import Flask
+from rq import Queue
+from rq.serializers import JSONSerializer
+from werkzeug.serving import make_server
+
+from portal import queue
+from portal.lifecycle import doctor, sweep
+from portal.settings import Settings
+from portal.storage import keys
+from tests.cast import Actor, Cast, make_cast
+from tests.engines import TestEngines
+from tests.foreign import Foreign
+from tests.stack import application, close, own_settings, owner_sql
+from tests.stores.no_post_proxy import Proxy
+
+
+@dataclass
+class Door:
+    """An application that is served over HTTP, and what a test does behind its back."""
+
+    app: Flask
+    settings: Settings
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """One statement as the owner of the tables."""
+        return owner_sql(self.settings, statement, *values)
+
+    @property
+    def root(self) -> Any:
+        """The store by its root key, as no browser has it."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.settings.s3_public_endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.settings.s3_access_key_id,
+            aws_secret_access_key=self.settings.s3_secret_access_key,
+            config=Config(signature_version="s3v4", request_checksum_calculation="when_required", proxies={}),
+        )
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object past every rule."""
+        self.root.put_object(Bucket=self.settings.s3_bucket, Key=key, Body=content)
+
+    def keys(self, prefix: str) -> list[str]:
+        """What lies below a prefix."""
+        listed = self.root.list_objects_v2(Bucket=self.settings.s3_bucket, Prefix=prefix)
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    def work(self) -> list[str]:
+        """Do what was rung, in this process, until every queue is empty; the jobs that were done."""
+        done = []
+        connection = self.app.extensions["portal.redis"]
+        for name in queue.QUEUES:
+            bells = Queue(name, connection=connection, serializer=JSONSerializer)
+            while bells.count:
+                job = bells.fetch_job(bells.pop_job_id())
+                assert job is not None and job.func_name in queue.PATHS
+                module, _, function = job.func_name.rpartition(".")
+                with self.app.app_context():
+                    getattr(import_module(module), function)(*job.args)
+                job.delete()
+                done.append(function)
+        return done + self.work() if done else done
+
+    def sweep(self) -> dict[str, int]:
+        """One pass of the clock."""
+        with self.app.app_context():
+            return dict(sweep.run())
+
+    def broken(self, cast: Cast) -> list[str]:
+        """What the doctor finds broken in the cast's tenant."""
+        with self.app.app_context():
+            return [finding.detail for finding in doctor.examine_tenant(cast.acme.id) if finding.ok is False]
+
+    def ledger(self, upload_id: str) -> list[str]:
+        """Why counters moved for one upload, oldest first."""
+        rows = self.sql("SELECT entry FROM quota_ledger WHERE subject_id = %s ORDER BY id", UUID(upload_id))
+        return [entry for (entry,) in rows]
+
+    def over(self, upload_id: str) -> None:
+        """Let the life of a session, and of its form, be over since ten minutes."""
+        past = "expires_at = now() - interval '10 minutes', form_expires_at = now() - interval '10 minutes'"
+        self.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload_id))
+
+
+@dataclass
+class Scene:
+    """A door, people with a workspace of their own behind it, and their clients."""
+
+    door: Door
+    cast: Cast
+    alice: Foreign
+    bob: Foreign
+    vera: Foreign
+    mallory: Foreign
+
+    def staging_key(self, begun: dict[str, Any], name: str) -> str:
+        """Where an upload's bytes are sent to."""
+        return keys.staging(self.cast.press.id, UUID(begun["upload_id"]), name)
+
+    def objects(self) -> list[str]:
+        """Every object of the workspace."""
+        return self.door.keys(keys.workspace_prefix(self.cast.press.id))
+
+    def client(self, actor: Actor) -> Foreign:
+        """One more of somebody's."""
+        return Foreign(self.door.settings.base_url, actor.token, self.cast.press.id)
+
+
+def served(settings: Settings) -> Iterator[Door]:
+    """Serve an application of these settings in a thread."""
+    app = application(settings)
+    port = int(settings.base_url.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, name="door")
+    thread.start()
+    yield Door(app, settings)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    close(app)
+
+
+@pytest.fixture(scope="session")
+def form_door(engines: TestEngines) -> Iterator[Door]:
+    """On the embedded store, which takes forms."""
+    yield from served(own_settings(engines, "forms", queue=2))
+
+
+@pytest.fixture(scope="session")
+def put_door(engines: TestEngines) -> Iterator[Door]:
+    """On a store that answers 501 to forms."""
+    with Proxy(engines.settings().s3_endpoint) as proxy:
+        addresses = {"s3_endpoint": proxy.url, "s3_public_endpoint": proxy.url}
+        yield from served(own_settings(engines, "puts", queue=3, **addresses))
+
+
+def scene_at(door: Door, **options: Any) -> Iterator[Scene]:
+    """New people at a door, its queues empty."""
+    door.app.extensions["portal.redis"].flushdb()
+    cast = make_cast(door.app, **options)
+    clients = {
+        name: Foreign(door.settings.base_url, getattr(cast, name).token, cast.press.id)
+        for name in ("alice", "bob", "vera", "mallory")
+    }
+    yield Scene(door, cast, **clients)
+    for client in clients.values():
+        client.__exit__()
+
+
+@pytest.fixture
+def scene(form_door: Door) -> Iterator[Scene]:
+    """People behind the door of a store that takes forms."""
+    yield from scene_at(form_door)
+
+
+@pytest.fixture(params=["form", "put"])
+def either(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The same, in turn with a store that does not."""
+    yield from scene_at(request.getfixturevalue(f"{request.param}_door"))
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> bytes:
+    """A file of a kind that needs no previews, different in every test."""
+    return f"Written by {tmp_path}.\n".encode() * 50
