@@ -30,6 +30,8 @@ _PORTS = (
 class SeaweedFS(Service):
     """``weed mini`` with every flag given at every start: it would remember those of an earlier one."""
 
+    stop_seconds = 5.0  # once in a while it never ends by itself; kill -9 costs it nothing that was acknowledged
+
     def __init__(self, folder: DataFolder, secrets: Secrets, ports: Ports, origin: str) -> None:
         super().__init__("seaweedfs", folder)
         self.secrets = secrets
