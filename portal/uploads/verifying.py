@@ -127,14 +127,8 @@ def _finish(
         if not compare_and_set(Asset, lease.mine, outcome, **values):
             return False
         _close_upload(upload, decision, failed)
-        audit.record(
-            lease.tenant_id,
-            None,
-            f"asset.{outcome.value}",
-            asset.id,
-            workspace_id=asset.workspace_id,
-            reason=decision.code,
-        )
+        action = f"asset.{outcome.value}"
+        audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
         db.session.flush()
         account = quotas.release if failed else quotas.settle
         account(lease.tenant_id, asset.workspace_id, upload.id, upload.size_bytes)
