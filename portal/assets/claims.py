@@ -56,7 +56,7 @@ class Lease:
 def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> Iterator[Lease | None]:
     """Claim an asset that meets ``conditions`` and keep the claim renewed; None when there is nothing to claim.
 
-    ``Unavailable`` inside puts the row back without burning an attempt; any other exception burns one and goes on up.
+    ``Unavailable`` inside puts the row back without burning an attempt (but for a scanner killed by this file); any other exception burns one and goes on up.
     """
     lease = Lease(tenant_id, asset_id)
     if not _claim(lease, conditions):
@@ -69,7 +69,9 @@ def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> I
         yield lease
     except Unavailable as problem:
         log.info("asset %s waits: %s", asset_id, problem.code)
-        _put_back(lease, AWAY, waiting_for=problem.code, attempts=func.greatest(Asset.attempts - 1, 0))
+        # A scanner that died with this file in its hands may die of it again: that attempt counts.
+        refund = 0 if problem.facts.get("during") == "scan" else 1
+        _put_back(lease, AWAY, waiting_for=problem.code, attempts=func.greatest(Asset.attempts - refund, 0))
     except Exception:
         _put_back(lease, LEASE, waiting_for=None)
         raise

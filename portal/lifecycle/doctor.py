@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import db as database
 from portal import queue, schema
+from portal.assets import kinds
 from portal.assets.models import Asset, AssetState
 from portal.assets.scanner import Scanner
 from portal.db import db
@@ -44,7 +45,7 @@ def examine(verify: bool = False) -> list[Finding]:
     findings = [_database()]
     if not findings[0].ok:
         return findings
-    findings += [_queue(), _store(), _scanner()]
+    findings += [_queue(), _store(), _scanner(verify)]
     if verify and all(finding.ok is not False for finding in findings):
         findings += [finding for tenant_id in _tenants() for finding in examine_tenant(tenant_id)]
     return findings
@@ -84,11 +85,16 @@ def _store() -> Finding:
     return Finding("store", True, "answers, and takes our key")
 
 
-def _scanner() -> Finding:
-    report = Scanner.at(current_app.extensions["portal.settings"]).report()
+def _scanner(verify: bool) -> Finding:
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    report = scanner.report()
     ok = {"ready": True, "down": False}.get(report.state)
     if report.state == "ready" and not report.speaks_of_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
+    largest = kinds.largest_limit_bytes()
+    if verify and report.state == "ready" and not scanner.takes(largest):
+        words = f"Uploads may have {kinds.in_words(largest)}, which the scanner refuses. Raise its StreamMaxLength,"
+        return Finding("scanner", None, f"{words} MaxFileSize and MaxScanSize, or such files will be held unscanned.")
     return Finding("scanner", ok, report.detail)
 
 
