@@ -56,7 +56,8 @@ class Lease:
 def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> Iterator[Lease | None]:
     """Claim an asset that meets ``conditions`` and keep the claim renewed; None when there is nothing to claim.
 
-    ``Unavailable`` inside puts the row back without burning an attempt (but for a scanner killed by this file); any other exception burns one and goes on up.
+    ``Unavailable`` inside puts the row back without burning an attempt (unless this file killed the scanner); any
+    other exception burns one and goes on up.
     """
     lease = Lease(tenant_id, asset_id)
     if not _claim(lease, conditions):

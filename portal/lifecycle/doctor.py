@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,10 +93,16 @@ def _scanner(verify: bool) -> Finding:
     if report.state == "ready" and not report.speaks_of_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
     largest = kinds.largest_limit_bytes()
-    if verify and report.state == "ready" and not scanner.takes(largest):
+    if verify and report.state == "ready" and not _takes(scanner, largest):
         words = f"Uploads may have {kinds.in_words(largest)}, which the scanner refuses. Raise its StreamMaxLength,"
         return Finding("scanner", None, f"{words} MaxFileSize and MaxScanSize, or such files will be held unscanned.")
     return Finding("scanner", ok, report.detail)
+
+
+@functools.cache
+def _takes(scanner: Scanner, size_bytes: int) -> bool:
+    """Asked once a process: the scanner reads so many bytes, which takes seconds."""
+    return scanner.takes(size_bytes)
 
 
 def _tenants() -> list[UUID]:
