@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> Flask:
     for part in (logs, metrics, problems):
         part.install(app)
     headers.install(app, settings)
-    security.install(app)
+    security.install(app, tenancy_access.find_by_session)
     csrf.install(app)
     pages.install(app)
     drawn.install(app)

@@ -65,6 +65,11 @@ def enter(tenant_id: UUID | None) -> None:
         session.info["tenant_id"] = tenant_id
 
 
+def entered(tenant_id: UUID) -> None:
+    """The open transaction was told its tenant by a statement of its own: one round trip less than ``enter``."""
+    db.session().info["tenant_id"] = tenant_id
+
+
 def end_read() -> None:
     """End the transaction that reading began, so that no connection waits while we talk to the network."""
     session = db.session()
@@ -79,13 +84,13 @@ def transaction(tenant_id: UUID | None = None) -> Iterator[Session]:
     """One command, one transaction; ``after_commit`` callbacks run once it is durable.
 
     With ``tenant_id`` the session enters that tenant and stays there. Commands do not nest: helpers never commit.
+    A read that is open in the same tenant becomes part of the command: at "read committed" it pins nothing.
     """
     session = db.session()
     if session.info.get("in_command"):
         raise RuntimeError("commands do not nest: call this outside the open transaction")
     if tenant_id is not None:
         enter(tenant_id)
-    end_read()
     callbacks: list[Callable[[], None]] = []
     session.info["in_command"], session.info["after_commit"] = True, callbacks
     try:

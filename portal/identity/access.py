@@ -39,10 +39,8 @@ def person() -> Person:
     token = bearer_token()
     if token is not None:
         found = authenticate(token)
-    elif current_user.is_authenticated:
-        found = Person(current_user.id, current_user.email, current_user.name, current_user.is_operator)
     else:
-        found = None
+        found = current_user._get_current_object() if current_user.is_authenticated else None
     if found is None:
         raise unauthenticated()
     return remember_person(found)

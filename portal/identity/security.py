@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Flask
+from flask_principal import Principal
 from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore, views
+from flask_security.utils import set_request_attr
 
 from portal.db import db
 from portal.identity import service
 from portal.identity.forms import LoginForm
 from portal.identity.models import User
+from portal.identity.service import Person
 from portal.web.access import public
 
 CONFIG: dict[str, Any] = {
@@ -44,10 +48,8 @@ class People(SQLAlchemyUserDatastore):
     """Finds people; the library's own way joins the roles that we don't have."""
 
     def find_user(self, case_insensitive: bool = False, **wanted: Any) -> User | None:  # noqa: ARG002
-        """By address, in whatever case it is written, or by what a session cookie names."""
-        if "email" in wanted:
-            return service.find_user(wanted["email"])
-        return service.find_by_session(wanted["fs_uniquifier"])
+        """By address, in whatever case it is written."""
+        return service.find_user(wanted["email"])
 
 
 class Roleless(RoleMixin):
@@ -59,10 +61,25 @@ blueprint.add_url_rule("/login", "login", public(views.login), methods=["GET", "
 blueprint.add_url_rule("/logout", "logout", public(views.logout), methods=["POST"])
 
 
-def install(app: Flask) -> None:
-    """Log in and out; ``current_user`` for everybody else."""
+def install(app: Flask, find_by_session: Callable[[str], Person | None]) -> None:
+    """Log in and out. ``current_user`` is whom ``find_by_session`` finds for what the session cookie names."""
     app.config.update(CONFIG)
     datastore = People(db, User, Roleless)
     security = Security(app, datastore, login_form=LoginForm, register_blueprint=False)
     security.want_json(lambda _request: False)
     app.register_blueprint(blueprint)
+    app.login_manager.user_loader(_note_how(find_by_session))  # type: ignore[attr-defined]
+    # The library also takes tokens of its own from headers and addresses, and loads its roles before each request.
+    app.login_manager.request_loader(None)  # type: ignore[attr-defined]
+    hooks = app.before_request_funcs[None]
+    hooks[:] = [hook for hook in hooks if not isinstance(getattr(hook, "__self__", None), Principal)]
+
+
+def _note_how(find_by_session: Callable[[str], Person | None]) -> Callable[[str], Person | None]:
+    def load(uniquifier: str) -> Person | None:
+        person = find_by_session(uniquifier)
+        if person is not None:
+            set_request_attr("fs_authn_via", "session")
+        return person
+
+    return load

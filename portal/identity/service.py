@@ -14,12 +14,11 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from flask_security.utils import hash_password
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
 
 from portal.db import db, now
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity.models import ApiToken, User
-from portal.statements import at_once, immediate
+from portal.statements import at_once
 
 TOKEN_PREFIX = "stw_"  # noqa: S105  # so that scanners for leaked secrets, and people, recognise one
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
@@ -34,6 +33,9 @@ class Person:
     email: str
     name: str
     is_operator: bool = False
+
+    is_authenticated = is_active = True  # what Flask-Login asks of ``current_user``
+    is_anonymous = False
 
     @property
     def shown_name(self) -> str:
@@ -52,12 +54,6 @@ def normal_email(email: str) -> str:
 def find_user(email: str) -> User | None:
     """The person with this address, in whatever case it is written."""
     return db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
-
-
-def find_by_session(uniquifier: str) -> User | None:
-    """The person whom a session cookie names; detached, read in one statement by itself."""
-    with Session(immediate(db.engine), expire_on_commit=False) as session:
-        return session.scalar(select(User).where(User.fs_uniquifier == uniquifier))
 
 
 def create_user(email: str, password: str, *, name: str = "") -> User:

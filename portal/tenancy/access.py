@@ -22,6 +22,7 @@ from flask import Flask, g, session
 from portal.db import enter
 from portal.errors import NotFound
 from portal.identity.access import person, remember_person, unauthenticated
+from portal.identity.service import Person
 from portal.tenancy import service
 from portal.tenancy.models import TenantRole
 from portal.tenancy.permissions import Permission, forbidden, permissions_of
@@ -54,6 +55,15 @@ def current_places() -> list[TenantPlace]:
         g.places = service.places_of(person().id)
     places: list[TenantPlace] = g.places
     return places
+
+
+def find_by_session(uniquifier: str) -> Person | None:
+    """Whom a session cookie names. Where they belong comes with the same statement and is kept for this request."""
+    found = service.person_and_places(uniquifier)
+    if found is None:
+        return None
+    g.places = found[1]
+    return found[0]
 
 
 def last_workspace() -> UUID | None:

@@ -7,15 +7,16 @@ Rows under row-level security are read in the tenant that the session has entere
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import db, new_id, now
+from portal.db import db, entered, new_id, now
 from portal.errors import Conflict, Invalid
 from portal.identity.service import Person, hash_token, touch
 from portal.statements import at_once
@@ -101,14 +102,36 @@ class Member:
 
 
 _PLACES = text("SELECT * FROM places_of(:person)")
-_RESOLVE = text("SELECT * FROM resolve_member(:hash, :workspace)")
+_PERSON_AND_PLACES = text(
+    "SELECT u.id, u.email, u.name, u.is_operator, p.* FROM users u LEFT JOIN LATERAL places_of(u.id) p ON true "
+    "WHERE u.fs_uniquifier = :uniquifier AND u.active"
+)
+# Also tells the transaction its tenant, as ``portal.db`` would with a statement of its own.
+_RESOLVE = text(
+    "SELECT r.*, set_config('app.tenant_id', coalesce(r.tenant_id::text, ''), true) "
+    "FROM resolve_member(:hash, :workspace) r"
+)
 _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
 
 
 def places_of(person_id: UUID) -> list[TenantPlace]:
     """Every tenant and workspace that a person belongs to, by name. One statement."""
+    return _places(at_once(_PLACES, person=person_id).all())
+
+
+def person_and_places(uniquifier: str) -> tuple[Person, list[TenantPlace]] | None:
+    """Whom a session cookie names, and where they belong: one statement. None when they are gone or not active."""
+    rows = at_once(_PERSON_AND_PLACES, uniquifier=uniquifier).all()
+    if not rows:
+        return None
+    first = rows[0]
+    person = Person(first.id, first.email, first.name, first.is_operator)
+    return person, _places([row for row in rows if row.tenant_id is not None])
+
+
+def _places(rows: Sequence[Row[Any]]) -> list[TenantPlace]:
     tenants: dict[UUID, TenantPlace] = {}
-    for row in at_once(_PLACES, person=person_id):
+    for row in rows:
         tenant = tenants.setdefault(
             row.tenant_id, TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))
         )
@@ -118,14 +141,19 @@ def places_of(person_id: UUID) -> list[TenantPlace]:
 
 
 def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
-    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token."""
-    row = at_once(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id).one_or_none()
+    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token.
+
+    The session has entered the tenant, when there is one.
+    """
+    values = {"hash": hash_token(plain_token), "workspace": workspace_id}
+    row = db.session.execute(_RESOLVE, values).one_or_none()
     if row is None:
         return None
     touch(row.token_id, row.token_used_at)
     person = Person(row.user_id, row.email, row.name, row.is_operator)
     if row.tenant_id is None:
         return Resolved(person, None, None)
+    entered(row.tenant_id)
     tenant = TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))
     return Resolved(person, tenant, _workspace_place(row))
 
