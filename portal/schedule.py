@@ -15,6 +15,7 @@ from portal.app import create_app
 from portal.db import db
 from portal.lifecycle import sweep
 from portal.settings import Settings
+from portal.web import logs
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,9 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    app = create_app(Settings.from_environ())
+    settings = Settings.from_environ()
+    logs.configure(settings.log_format)
+    app = create_app(settings)
     with app.app_context():
         while not stop.is_set():
             try:

@@ -19,6 +19,7 @@ from portal import queue
 from portal.app import create_app
 from portal.db import db
 from portal.settings import Settings
+from portal.web import logs
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class StowageWorker(SimpleWorker):
             log.error("refused a job that is not in the catalogue: %s", job.id)
             job.delete()
             return False
-        with self.app.app_context():
+        with self.app.app_context(), logs.bound(job=str(job.func_name).rpartition(".")[2], target=job.args[2]):
             return bool(super().perform_job(job, *arguments, **options))
 
 
@@ -54,8 +55,10 @@ def is_ours(job: Job) -> bool:
 
 def main() -> None:
     """Work until told to stop (SIGTERM: after the present job)."""
-    app = create_app(Settings.from_environ())
-    connection = queue.connect_waiting(app.extensions["portal.settings"].redis_url)
+    settings = Settings.from_environ()
+    logs.configure(settings.log_format)
+    app = create_app(settings)
+    connection = queue.connect_waiting(settings.redis_url)
     queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in queue.QUEUES]
     worker = StowageWorker(
         cast("list[Any]", queues), connection=connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL

@@ -6,6 +6,7 @@ Commands run inside the caller's transaction where it is written so; everything 
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from portal.db import db, now
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity.models import ApiToken, User
 from portal.statements import at_once
+
+log = logging.getLogger(__name__)
 
 TOKEN_PREFIX = "stw_"  # noqa: S105  # so that scanners for leaked secrets, and people, recognise one
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
@@ -86,6 +89,7 @@ def make_operator(user: User) -> None:
     if user.is_operator:
         raise Conflict(f"{user.email} is an operator already.")
     user.is_operator = True
+    log.warning("%s is an operator now", user.id)
 
 
 def hash_token(plain: str) -> str:
@@ -107,6 +111,7 @@ def create_token(user_id: UUID, name: str, *, days: int | None = None) -> tuple[
     expires_at = now() + timedelta(days=days) if days is not None else None
     row = ApiToken(user_id=user_id, name=name, hint=plain[:8], token_hash=hash_token(plain), expires_at=expires_at)
     db.session.add(row)
+    log.info("token %s (%s) was made for %s", row.hint, name, user_id)
     return row, plain
 
 
@@ -122,6 +127,7 @@ def revoke_token(user_id: UUID, token_id: UUID) -> None:
     if token is None or token.user_id != user_id or token.revoked_at is not None:
         raise NotFound("There is no such token.")
     token.revoked_at = now()
+    log.info("token %s of %s was revoked", token.hint, user_id)
 
 
 _BY_TOKEN = text(

@@ -51,7 +51,7 @@ def install(app: Flask) -> None:
 def _begin() -> None:
     g.request_id = secrets.token_hex(8)
     g.request_began = time.perf_counter()
-    g.log_token = _bound.set({"request": g.request_id})
+    g.log_token = _bound.set({"request": str(g.request_id)})
 
 
 def _end(response: Response) -> Response:

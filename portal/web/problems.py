@@ -10,7 +10,8 @@ import logging
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template, request, url_for
+from flask import Flask, Response, g, render_template, request, url_for
+from flask_login import AnonymousUserMixin
 from jinja2 import Template
 from pydantic import ConfigDict
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -123,6 +124,8 @@ def _answer(problem: Problem, status: int) -> Response:
 
 
 def _page(problem: Problem, status: int) -> str:
+    if status >= 500:
+        g._login_user = AnonymousUserMixin()  # the frame would ask the database again, which may be what is away
     own_words = None if type(problem) is Problem else problem.detail  # the template has words for the framework's
     templates: list[str | Template] = [f"errors/{status}.html", f"errors/{400 if status < 500 else 500}.html"]
     try:

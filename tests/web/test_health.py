@@ -37,11 +37,18 @@ def test_without_valkey_the_portal_is_ready_without_store_or_database_it_is_not(
             db.engine.dispose()
 
 
-def test_without_a_database_a_page_says_so_with_503(engines: TestEngines) -> None:
+def test_without_a_database_api_and_pages_say_so_with_503(engines: TestEngines, cast: Cast) -> None:
     away = create_app(replace(engines.settings(), database_url="postgresql+psycopg://a:b@127.0.0.1:1/c"))
     answer = Client(away).get("/v1/me", headers={"Authorization": "Bearer stw_x"})
     assert answer.status_code == 503
     assert answer.get_json()["code"] == "unavailable"
+    client = Client(away)
+    session = cast.alice.browser.get_cookie("stowage_session")
+    assert session is not None
+    client.set_cookie("stowage_session", session.value)
+    page = client.get("/workspaces")
+    assert page.status_code == 503
+    assert 'id="main"' in page.text and page.headers["X-Request-ID"] in page.text
     with away.app_context():
         db.engine.dispose()
 
