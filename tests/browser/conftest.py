@@ -1,0 +1,204 @@
+"""A real browser on the whole portal: engines of its own, web, workers and clock as processes, Chromium before them.
+
+The engines are not those of the other tests: workers would take the jobs that those want to see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from portal import schema
+from portal.app import create_app
+from portal.db import db
+from portal.embedded.ports import choose
+from portal.storage.service import managed_bucket, prepare_managed_store
+from tests.browser.files import write_files
+from tests.browser.processes import Processes
+from tests.cast import Actor, Cast, make_cast
+from tests.engines import TestEngines, start_engines
+from tests.foreign import Foreign
+from tests.pictures import PHOTOS, gps_jpeg, pdf, photo
+from tests.stores.no_post_proxy import Proxy
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PATIENCE = 20_000  # milliseconds until a page has to say what is expected of it
+# The browser itself reports refused requests; what they were is each test's own affair.
+HARMLESS = re.compile(r"Failed to load resource|Could not read the Location header")
+
+expect.set_options(timeout=PATIENCE)
+
+
+@dataclass
+class Portal:
+    """The running portal. ``put_origin`` is the same behind a store that refuses forms, ``asked`` what that one was asked."""
+
+    origin: str
+    put_origin: str
+    app: Flask
+    engines: TestEngines
+    processes: Processes
+    asked: list[tuple[str, str]]
+
+
+@pytest.fixture(scope="package")
+def engines() -> Iterator[TestEngines]:
+    """Engines for the browser's portal alone."""
+    running = start_engines()
+    try:
+        schema.upgrade(running.settings())
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="package")
+def app(engines: TestEngines) -> Iterator[Flask]:
+    """The application in this process, to set the scene with."""
+    application = create_app(engines.settings())
+    yield application
+    with application.app_context():
+        db.engine.dispose()
+    application.extensions["portal.redis"].close()
+    application.extensions["portal.rates"].close()
+
+
+@pytest.fixture(scope="package")
+def portal(app: Flask, engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """Web twice (before a store with and one without form uploads), two workers, the clock."""
+    asked: list[tuple[str, str]] = []
+
+    def note(method: str, path: str, _headers: Message) -> bool:
+        asked.append((method, path))
+        return False
+
+    processes = Processes(tmp_path_factory.mktemp("portal"), engines.environment())
+    with Proxy(engines.environment()["PORTAL_S3_ENDPOINT"], before=note) as proxy:
+        put_port = choose({engines.web_port})
+        put_origin = f"http://localhost:{put_port}"
+        store = {"PORTAL_S3_ENDPOINT": proxy.url, "PORTAL_S3_PUBLIC_ENDPOINT": proxy.url, "PORTAL_BASE_URL": put_origin}
+        with app.app_context():
+            prepare_managed_store(engines.settings())
+            prepare_managed_store(engines.settings(s3_endpoint=proxy.url, s3_public_endpoint=proxy.url))
+            managed_bucket().ensure([engines.origin, put_origin])
+        try:
+            processes.start("worker-1", "portal.worker")
+            processes.start("worker-2", "portal.worker")
+            processes.start("clock", "portal.schedule")
+            processes.web(put_port, **store)
+            processes.web(engines.web_port)
+            yield Portal(engines.origin, put_origin, app, engines, processes, asked)
+        finally:
+            processes.stop()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """One browser; every test has contexts of its own in it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visits:
+    """Opens pages, and listens to what their consoles say."""
+
+    browser: Browser
+    portal: Portal
+    contexts: list[BrowserContext] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __call__(self, actor: Actor | None = None, path: str = "/", *, put: bool = False, **options: Any) -> Page:
+        """A page of somebody who is signed in (or of nobody), in a new context, at ``path``."""
+        origin = self.portal.put_origin if put else self.portal.origin
+        viewport = {"width": 1440, "height": 900}
+        context = self.browser.new_context(**{"base_url": origin, "viewport": viewport, **options})
+        self.contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        if actor:
+            sign_in(context, actor, origin)
+        page = context.new_page()
+        page.on("console", self._listen)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.goto(path)
+        return page
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not HARMLESS.search(message.text):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+
+def sign_in(context: BrowserContext, actor: Actor, origin: str) -> None:
+    """Give a context the session that the login form would have made: the form has tests of its own."""
+    cookie = actor.browser.get_cookie("stowage_session", domain="localhost")
+    assert cookie
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": origin}])
+
+
+@pytest.fixture
+def visit(chromium: Browser, portal: Portal) -> Iterator[Visits]:
+    """Open pages; in the end no console may have complained, of the Content-Security-Policy least of all."""
+    visits = Visits(chromium, portal)
+    yield visits
+    for context in visits.contexts:
+        context.close()
+    assert not visits.complaints
+
+
+@pytest.fixture(scope="package")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every real and every odd file of the tests."""
+    return write_files(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture
+def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], Foreign]]:
+    """Somebody's API client at ``press``, to set a scene with and to look behind the page."""
+    clients: list[Foreign] = []
+
+    def of(actor: Actor) -> Foreign:
+        clients.append(Foreign(portal.origin, actor.token, cast.press.id))
+        return clients[-1]
+
+    yield of
+    for each in clients:
+        each.http.close()
+        each.store.close()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A workspace with pictures in it: the photographs, one with EXIF, and a PDF. For tests that change nothing."""
+
+    cast: Cast
+    assets: dict[str, str]  # file name: asset id
+
+    def file(self, name: str) -> str:
+        """The page of a file."""
+        return self.cast.page(f"files/{self.assets[name]}")
+
+
+@pytest.fixture(scope="package")
+def scene(app: Flask, portal: Portal) -> Scene:
+    """The photographs, checked and with their previews."""
+    cast = make_cast(app)
+    wanted = {f"{name}.jpg": photo(name) for name in PHOTOS} | {"paris.jpg": gps_jpeg(), "report.pdf": pdf()}
+    with Foreign(portal.origin, cast.alice.token, cast.press.id) as alice:
+        assets = {name: alice.upload(name, content).asset_id for name, content in wanted.items()}
+        for asset_id in assets.values():
+            assert alice.wait(asset_id)["previews"] == "ready"
+    return Scene(cast, assets)
