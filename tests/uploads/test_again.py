@@ -1,0 +1,94 @@
+"""The same request twice: Idempotency-Key, and many files in one call."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+from tests.foreign import done, refused
+from tests.uploads.conftest import Scene
+
+
+def uploads_of(scene: Scene) -> int:
+    return int(scene.door.sql("SELECT count(*) FROM uploads WHERE workspace_id = %s", scene.cast.press.id)[0][0])
+
+
+def test_the_same_key_and_body_give_the_same_upload_freshly_signed(scene: Scene, text: bytes) -> None:
+    first = done(scene.alice.begin("a.txt", len(text), key="one"), 201)
+    again = done(scene.alice.begin("a.txt", len(text), key="one"), 201)
+    assert again["upload_id"] == first["upload_id"]
+    assert scene.alice.quota() == (0, len(text))
+    assert scene.alice.send(again, text).status_code in (200, 201, 204)
+    done(scene.alice.commit(first["upload_id"]))
+    after = done(scene.alice.begin("a.txt", len(text), key="one"), 201)
+    assert (after["upload_id"], after["state"], after["upload_url"]) == (first["upload_id"], "verifying", None)
+
+
+def test_the_same_key_for_another_file_is_a_conflict(scene: Scene) -> None:
+    done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    for other in ({"name": "b.txt", "size": 10}, {"name": "a.txt", "size": 11}):
+        refused(scene.alice.begin(**other, key="one"), 409, "conflict")
+    refused(scene.alice.begin("a.txt", 10, key="one", sha256="0" * 64), 409, "conflict")
+    assert uploads_of(scene) == 1
+
+
+def test_a_key_is_one_persons_and_without_a_key_each_is_another_upload(scene: Scene) -> None:
+    begun = [done(client.begin("a.txt", 10, key="one"), 201) for client in (scene.alice, scene.bob)]
+    begun += [done(scene.alice.begin("a.txt", 10), 201) for _ in range(2)]
+    assert len({each["upload_id"] for each in begun}) == 4
+
+
+def test_the_same_request_many_times_at_once_is_one_upload(scene: Scene) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: done(scene.alice.begin("a.txt", 10, key="race"), 201), range(8)))
+    assert len({answer["upload_id"] for answer in answers}) == 1
+    assert uploads_of(scene) == 1
+    assert scene.alice.quota() == (0, 10)
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_a_day_later_the_key_is_free_again(scene: Scene) -> None:
+    first = done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    yesterday = "UPDATE uploads SET created_at = now() - interval '25 hours' WHERE id = %s"
+    scene.door.sql(yesterday, UUID(first["upload_id"]))
+    assert done(scene.alice.begin("b.txt", 20, key="one"), 201)["upload_id"] != first["upload_id"]
+
+
+def test_a_key_that_is_too_long_is_refused(scene: Scene) -> None:
+    assert refused(scene.alice.begin("a.txt", 10, key="k" * 201), 422, "invalid")["field"] == "Idempotency-Key"
+
+
+def test_a_batch_answers_each_file_by_itself(scene: Scene, text: bytes) -> None:
+    good = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": len(text)}
+    bad = [
+        ({**good, "file_name": "a.exe"}, 415, "unsupported_type"),
+        ({**good, "size_bytes": 2**40}, 413, "file_too_large"),
+        ({**good, "size_bytes": "x"}, 422, "invalid"),
+        ("no object", 422, "invalid"),
+    ]
+    items = [good, *(item for item, _, _ in bad), *[good] * 95]
+    answers = done(scene.alice.call("POST", "uploads/batch", {"items": items}))["items"]
+    assert len(answers) == 100
+    for answer, (_, status, code) in zip(answers[1:5], bad, strict=True):
+        assert (answer["status"], answer["code"]) == (status, code)
+    opened = [answers[0], *answers[5:]]
+    assert len({each["upload_id"] for each in opened}) == 96
+    assert scene.alice.quota() == (0, 96 * len(text))
+    assert scene.alice.send(opened[-1], text).status_code in (200, 201, 204)
+    done(scene.alice.commit(opened[-1]["upload_id"]))
+
+
+def test_a_batch_takes_from_one_to_a_hundred(scene: Scene) -> None:
+    item = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 1}
+    for items in ([], [item] * 101, None, "text"):
+        refused(scene.alice.call("POST", "uploads/batch", {"items": items}), 422, "invalid")
+    refused(scene.vera.call("POST", "uploads/batch", {"items": [item]}), 403, "forbidden")
+    assert uploads_of(scene) == 0
+
+
+def test_a_batch_stops_at_the_quota_and_no_further(scene: Scene) -> None:
+    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = 25 WHERE workspace_id = %s", scene.cast.press.id)
+    item = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 10}
+    answers = done(scene.alice.call("POST", "uploads/batch", {"items": [item] * 4}))["items"]
+    assert [answer.get("code") for answer in answers] == [None, None, "quota_exceeded", "quota_exceeded"]
+    assert scene.alice.quota() == (0, 20)

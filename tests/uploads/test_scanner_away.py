@@ -1,0 +1,201 @@
+"""Without a scanner nothing is "clean": off is a mark, down is waited for, and what was not scanned is scanned later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from portal.assets.claims import MOST_ATTEMPTS
+from portal.assets.scanner import Scanner
+from portal.storage import keys
+from tests import pictures
+from tests.assets.clamds import Daemon
+from tests.engines import EICAR, SIGNATURE, TestEngines
+from tests.foreign import refused
+from tests.gate import Gate
+from tests.stack import own_settings
+from tests.uploads.conftest import Door, Scene, scene_at, served
+from tests.uploads.test_verdicts import infected_zip
+
+LONG = b"A line of a text that is longer than what a scanner is asked for its proof.\n" * 3000
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Daemon]:
+    """A clamd with a dated database."""
+    with Daemon(dated=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def undated() -> Iterator[Daemon]:
+    """A clamd that knows one signature of nobody knows when."""
+    with Daemon() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gate(daemon: Daemon) -> Iterator[Gate]:
+    """The way to it."""
+    with Gate(daemon.port) as gate:
+        yield gate
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines, gate: Gate) -> Iterator[Door]:
+    """A portal whose scanner stands behind the gate."""
+    scanner: dict[str, Any] = {"scanner_url": gate.url, "scanner_test_database": None}
+    yield from served(own_settings(engines, "scanned", queue=4, **scanner))
+
+
+@pytest.fixture
+def scene(door: Door, gate: Gate) -> Iterator[Scene]:
+    """New people; the gate is open in the end."""
+    yield from scene_at(door)
+    gate.open()
+    use(door, gate.url)
+    door.work()
+
+
+def use(door: Door, url: str) -> None:
+    """What the next deployment says about the scanner; the proof of the last one is forgotten."""
+    settings = replace(door.app.extensions["portal.settings"], scanner_url=url)
+    door.app.extensions["portal.settings"] = settings
+    Scanner.at(settings)._report = None
+
+
+def soon(door: Door) -> None:
+    """Let everything that waits be due, and the clock and the workers come by."""
+    door.sql("UPDATE assets SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL")
+    door.sweep()
+    door.work()
+
+
+def row(door: Door, asset_id: str, columns: str) -> tuple[Any, ...]:
+    return door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
+
+
+def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene, gate: Gate) -> None:
+    gate.shut()
+    use(scene.door, gate.url)
+    sent = scene.alice.upload("a.txt", LONG)
+    for _ in range(8):  # more often than a file that is itself at fault would be tried
+        scene.door.work()
+        soon(scene.door)
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["waiting_for"], asset["scan"]["verdict"]) == ("processing", "scanner", "pending")
+    assert row(scene.door, sent.asset_id, "attempts, claim_token") == (0, None)
+    assert scene.objects() == [scene.staging_key(sent.begun, "a.txt")]
+    refused(scene.alice.download(sent.asset_id), 409, "conflict")
+    assert scene.alice.quota() == (0, len(LONG))
+
+    gate.open()
+    soon(scene.door)
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["waiting_for"], asset["scan"]["verdict"]) == ("available", None, "clean")
+    assert scene.alice.quota() == (len(LONG), 0)
+
+
+def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene, gate: Gate) -> None:
+    gate.cut()
+    sent = scene.alice.upload("a.txt", LONG)
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
+    assert row(scene.door, sent.asset_id, "attempts, claim_token") == (1, None)
+    soon(scene.door)
+    assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
+    assert scene.alice.download(sent.asset_id).content == LONG
+    assert len(scene.objects()) == 1
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, gate: Gate) -> None:
+    gate.cut(MOST_ATTEMPTS + 1)
+    sent = scene.alice.upload("a.txt", LONG)
+    scene.door.work()
+    for _ in range(MOST_ATTEMPTS):
+        assert scene.alice.asset(sent.asset_id)["status"] == "processing"
+        soon(scene.door)
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["reason"]["code"]) == ("failed", "processing_failed")
+    assert scene.objects() == []
+    assert scene.alice.quota() == (0, 0)
+    gate.cut(0)
+
+
+@pytest.mark.parametrize("reason", ["off", "no signatures"])
+def test_what_nobody_scanned_is_marked_and_scanned_when_a_scanner_appears(
+    scene: Scene, gate: Gate, undated: Daemon, reason: str
+) -> None:
+    use(scene.door, "off" if reason == "off" else undated.tcp)
+    sent = scene.alice.upload("a.txt", LONG)
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["scan"]["verdict"]) == ("available", "not_scanned")
+    assert "Not scanned" in asset["scan"]["reason"]
+    soon(scene.door)
+    assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "not_scanned"
+
+    use(scene.door, gate.url)
+    soon(scene.door)
+    scan = scene.alice.asset(sent.asset_id)["scan"]
+    assert (scan["verdict"], scan["reason"]) == ("clean", None)
+    assert scan["database"]
+    soon(scene.door)
+    assert row(scene.door, sent.asset_id, "claim_token, attempts") == (None, 0)
+
+
+@pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
+def test_an_infection_that_is_found_later_is_held_then(scene: Scene, gate: Gate, name: str, content: bytes) -> None:
+    use(scene.door, "off")
+    sent = scene.alice.upload(name, content)
+    scene.door.work()
+    assert scene.alice.download(sent.asset_id).content == content
+
+    use(scene.door, gate.url)
+    soon(scene.door)
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
+    assert SIGNATURE in asset["scan"]["signature"]
+    held = keys.quarantine_prefix(scene.cast.press.id, UUID(sent.asset_id))
+    assert [key.startswith(held) for key in scene.objects()] == [True]
+    refused(scene.alice.download(sent.asset_id), 409, "held")
+    assert scene.alice.quota() == (len(content), 0)
+    assert row(scene.door, sent.asset_id, "claim_token, due_at") == (None, None)
+    actions = scene.door.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
+    assert ("asset.quarantined",) in actions
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(scene: Scene, gate: Gate) -> None:
+    """Killed after the row had switched, before the original and its previews were removed."""
+    sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
+    scene.door.work()
+    place, asset_id = scene.cast.press.id, UUID(sent.asset_id)
+    held = keys.quarantine(place, asset_id, "sea.jpg")
+    scene.door.put(held, sent.content)
+    moved = "state = 'quarantined', object_key = %s, claim_token = 'dead', claim_until = now() - interval '1 s'"
+    scene.door.sql(f"UPDATE assets SET {moved}, due_at = now() WHERE id = %s", held, asset_id)
+    assert len(scene.objects()) > 3
+    soon(scene.door)
+    assert scene.objects() == [held]
+    assert row(scene.door, sent.asset_id, "state, claim_token, due_at") == ("quarantined", None, None)
+    assert "rescan" not in scene.door.sweep()
+
+
+def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate: Gate) -> None:
+    use(scene.door, "off")
+    sent = scene.alice.upload("a.txt", LONG)
+    scene.door.work()
+    use(scene.door, gate.url)
+    scene.door.sql("UPDATE assets SET attempts = 5 WHERE id = %s", UUID(sent.asset_id))
+    soon(scene.door)
+    scan = scene.alice.asset(sent.asset_id)["scan"]
+    assert scan["verdict"] == "not_scanned"
+    assert "could not read" in scan["reason"]
+    assert "rescan" not in scene.door.sweep()
