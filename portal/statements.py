@@ -19,6 +19,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "pool_size": 5,
     "max_overflow": 15,
     "pool_timeout": 10,
+    "hide_parameters": True,  # errors are logged, and parameters may be secrets
     "connect_args": {"connect_timeout": 5},
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, StringField
+from wtforms import EmailField, IntegerField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from portal.identity.service import LONGEST_NAME, LONGEST_TOKEN_DAYS
@@ -21,6 +21,9 @@ ADDRESS = Rate("login-address", "60 per 5 minutes")
 
 class LoginForm(SecurityLoginForm):
     """Flask-Security's form; each attempt is counted before a password is looked at."""
+
+    # What is no address is simply nobody's.
+    email = EmailField(_("E-mail address"), validators=[DataRequired(_("Enter your e-mail address."))])
 
     def validate(self, **kwargs: Any) -> bool:
         """Raises 429 when there were too many attempts; a login that works clears its account's count."""

@@ -14,7 +14,7 @@ from flask import Flask, Response, g, render_template, request, url_for
 from flask_login import AnonymousUserMixin
 from jinja2 import Template
 from pydantic import ConfigDict
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -75,6 +75,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _answer_http)
     for lost in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(lost, _answer_lost)
+    app.register_error_handler(DataError, _answer_unstorable)
     app.register_error_handler(Exception, _answer_unexpected)
 
 
@@ -106,6 +107,11 @@ def _answer_http(error: HTTPException) -> Response:
 def _answer_lost(error: Exception) -> Response:
     log.error("the database does not answer: %s", type(error).__name__, exc_info=error)
     return answer_problem(Unavailable("The database does not answer. Try again in a moment.", retry_after=5))
+
+
+def _answer_unstorable(error: Exception) -> Response:
+    log.error("the database can't store what %s %s sent", request.method, request.path, exc_info=error)
+    return answer_problem(Invalid("Something in this request can't be stored: too long, too large, or no text."))
 
 
 def _answer_unexpected(error: Exception) -> Response:

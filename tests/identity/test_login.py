@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.app import create_app
 from portal.db import db, transaction
+from portal.identity import service
 from portal.identity.models import User
 from tests.cast import PASSWORD, Cast, Client
 from tests.engines import TestEngines
@@ -48,6 +50,21 @@ def test_a_wrong_password_and_a_wrong_address_look_the_same(cast: Cast) -> None:
     words = "The e-mail address or the password is wrong."
     assert wrong.status_code == unknown.status_code == 200
     assert words in wrong.text and words in unknown.text
+
+
+@pytest.mark.parametrize("domain", ["files.local", "localhost", "company.test", "münchen.example"])
+def test_people_of_a_private_network_have_logins_too(cast: Cast, domain: str) -> None:
+    email = f"Zoë-{cast.acme.slug}@{domain}"
+    with cast.app.app_context(), transaction():
+        service.create_user(email, PASSWORD)
+    assert log_in(cast.nobody, email).status_code == 302
+
+
+@pytest.mark.parametrize("email", ["", " ", "alice", "a@", "a\0@b.example", "x" * 10_000])
+def test_what_is_no_address_is_nobodys(cast: Cast, email: str) -> None:
+    answer = log_in(cast.nobody, email)
+    assert answer.status_code == 200
+    assert "invalid-feedback" in answer.text or "is wrong" in answer.text
 
 
 def test_a_next_address_elsewhere_is_not_followed(cast: Cast) -> None:
