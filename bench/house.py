@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench import peer
 from flask import Flask
+
+from bench import peer
 from portal import schema
 from portal.app import create_app
 from portal.db import db

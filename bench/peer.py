@@ -22,7 +22,9 @@ from portal.settings import Settings
 
 APPLICATION = "bench.peer:app"
 _TABLE = "CREATE TABLE peer_rows (id bigint PRIMARY KEY, name text, kind text, size bigint, made timestamptz)"
-_ROWS = "INSERT INTO peer_rows SELECT n, 'file-' || n || '.jpg', 'photo', n * 1000, now() FROM generate_series(1, 1000) n"
+_ROWS = (
+    "INSERT INTO peer_rows SELECT n, 'file-' || n || '.jpg', 'photo', n * 1000, now() FROM generate_series(1, 1000) n"
+)
 _TEMPLATES = {
     "line.html": "{{ row.name }}, {{ row.size }} bytes\n",
     "base.html": """<!doctype html>

@@ -1,7 +1,7 @@
 """A web application as the Procfile serves it: the portal itself, or a peer with the same server and options.
 
-    with served("portal.wsgi:app", environment, folder) as site:
-        site.address; site.usage()
+with served("portal.wsgi:app", environment, folder) as site:
+    site.address; site.usage()
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Running:
 
 
 @contextmanager
-def served(application: str, environment: Mapping[str, str], folder: Path, port: int | None = None) -> Iterator[Running]:
+def served(
+    application: str, environment: Mapping[str, str], folder: Path, port: int | None = None
+) -> Iterator[Running]:
     """Serve ``application`` (module:name) as the Procfile's line serves the portal; its output goes to ``folder``."""
     port = port or free_port()
     line = _line("web").replace(PORTAL, application)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, db
+from portal.db import Base, Identified, db, new_id, now
 
 
 class AuditEvent(Identified, Base):
@@ -26,6 +26,9 @@ class AuditEvent(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
+_INSERT = insert(AuditEvent)
+
+
 def record(
     tenant_id: UUID,
     actor_id: UUID | None,
@@ -36,13 +39,7 @@ def record(
     **facts: Any,
 ) -> None:
     """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
-    db.session.add(
-        AuditEvent(
-            tenant_id=tenant_id,
-            workspace_id=workspace_id,
-            actor_id=actor_id,
-            action=action,
-            target_id=target_id,
-            facts=facts,
-        )
-    )
+    place = {"id": new_id(), "created_at": now(), "tenant_id": tenant_id, "workspace_id": workspace_id}
+    act = {"actor_id": actor_id, "action": action, "target_id": target_id, "facts": facts}
+    # Past the session's unit of work, which costs three times as much; nobody reads an event in the same transaction.
+    db.session.connection().execute(_INSERT, place | act)

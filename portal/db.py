@@ -16,7 +16,7 @@ from uuid import UUID
 
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, text, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 from uuid6 import uuid7
 
@@ -123,7 +123,7 @@ def assert_no_transaction() -> None:
 def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> None:
     tenant_id = session.info.get("tenant_id")
     if tenant_id is not None:
-        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(tenant_id)})
+        connection.exec_driver_sql("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
 
 
 def choice(kind: type[StrEnum], name: str) -> Enum:

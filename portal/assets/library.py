@@ -6,8 +6,9 @@ import unicodedata
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
 from portal.assets.models import Folder, Library
@@ -90,6 +91,12 @@ def default_library(workspace_id: UUID) -> Library:
     if library is None:
         raise NotFound("This workspace has no library.")
     return library
+
+
+def first_of(workspace_id: InstrumentedAttribute[UUID]) -> ScalarSelect[UUID]:
+    """The id of the default library, as a part of another statement."""
+    oldest = select(Library.id).where(Library.workspace_id == workspace_id).order_by(Library.id).limit(1)
+    return oldest.scalar_subquery()
 
 
 def find_folder(workspace_id: UUID, folder_id: UUID) -> Folder:

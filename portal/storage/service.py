@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import db as database
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
 PROBE_EVERY = timedelta(days=7)
+
+# The active profile of a workspace. Made once: putting a statement together costs as much as running it.
+ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 
 
 def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
@@ -46,11 +49,15 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
 
 def active_profile(workspace_id: UUID) -> StorageProfile:
     """Where new uploads of a workspace go. Raises ``Unavailable`` when it has no active profile."""
-    statement = select(StorageProfile).where(StorageProfile.workspace_id == workspace_id, StorageProfile.active)
-    profile = db.session.scalar(statement)
+    profile = db.session.scalar(ACTIVE, {"workspace": workspace_id})
     if profile is None:
-        raise Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
+        raise no_storage()
     return profile
+
+
+def no_storage() -> Unavailable:
+    """The refusal where no profile is active."""
+    return Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
 
 
 def bucket_for(profile: StorageProfile) -> Bucket:

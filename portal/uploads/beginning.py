@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit
@@ -20,9 +20,10 @@ from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
+from portal.storage.models import StorageProfile
 from portal.storage.signing import SignedRequest
 from portal.tenancy.service import Member
-from portal.uploads.models import OPEN, Upload
+from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
 SHORTEST_LIFE = timedelta(hours=1)
@@ -30,6 +31,10 @@ LONGEST_LIFE = timedelta(days=1)
 SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
 SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at most 5 GB
 IDEMPOTENCY_LIFE = timedelta(hours=24)
+
+# Made once: putting a statement together costs as much as running it.
+_INSERT = insert(Upload)
+_DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id))
 
 
 @dataclass(frozen=True)
@@ -80,34 +85,37 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
     workspace_id = member.workspace
-    with transaction(member.tenant_id):
-        profile = storage.active_profile(workspace_id)
-        expires_at = database.now() + life_of(spec.size_bytes)
-        upload = Upload(
-            id=database.new_id(),
-            tenant_id=member.tenant_id,
-            workspace_id=workspace_id,
-            profile_id=profile.id,
-            library_id=_library_for(workspace_id, spec),
-            folder_id=spec.folder_id,
-            user_id=member.user_id,
-            file_name=spec.file_name,
-            kind=kind.name,
-            declared_type=spec.mime_type[:200],
-            signed_type=kinds.content_type_for(spec.file_name) or "application/octet-stream",
-            size_bytes=spec.size_bytes,
-            sha256=spec.sha256,
-            method=storage.upload_method(profile),
-            reserved_bytes=spec.size_bytes,
-            idempotency_key=idempotency_key,
-            request_hash=_hash_of(spec) if idempotency_key else None,
-            expires_at=expires_at,
-            form_expires_at=expires_at,
-        )
-        db.session.add(upload)
+    with transaction(member.tenant_id) as session:
+        profile, library_id = _destination(workspace_id, spec)
+        begun_at = database.now()
+        expires_at = begun_at + life_of(spec.size_bytes)
+        values = {
+            "id": database.new_id(),
+            "created_at": begun_at,
+            "tenant_id": member.tenant_id,
+            "workspace_id": workspace_id,
+            "profile_id": profile.id,
+            "library_id": library_id,
+            "folder_id": spec.folder_id,
+            "user_id": member.user_id,
+            "file_name": spec.file_name,
+            "kind": kind.name,
+            "declared_type": spec.mime_type[:200],
+            "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
+            "size_bytes": spec.size_bytes,
+            "sha256": spec.sha256,
+            "method": storage.upload_method(profile),
+            "reserved_bytes": spec.size_bytes,
+            "state": UploadState.CREATED,
+            "idempotency_key": idempotency_key,
+            "request_hash": _hash_of(spec) if idempotency_key else None,
+            "expires_at": expires_at,
+            "form_expires_at": expires_at,
+        }
+        upload = Upload(**values)
+        session.connection().execute(_INSERT, values)  # half the price of the session's unit of work
         facts = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
         audit.record(member.tenant_id, member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
-        db.session.flush()
         quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes)
     return Begun(upload, sign(upload, storage.bucket_for(profile)))
 
@@ -132,16 +140,23 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _library_for(workspace_id: UUID, spec: Spec) -> UUID:
-    """The library that the spec names, or the folder's, or the workspace's first. Raises ``NotFound``, ``Invalid``."""
+def _destination(workspace_id: UUID, spec: Spec) -> tuple[StorageProfile, UUID]:
+    """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
+
+    Raises ``NotFound``, ``Invalid``, ``Unavailable``.
+    """
+    found = db.session.execute(_DESTINATION, {"workspace": workspace_id}).one_or_none()
+    if found is None:
+        raise storage.no_storage()
+    profile, first_library = found
     if spec.folder_id is not None:
         home = library.find_folder(workspace_id, spec.folder_id).library_id
         if spec.library_id not in (None, home):
             raise Invalid("The folder belongs to another library.", field="folder_id")
-        return home
+        return profile, home
     if spec.library_id is not None:
-        return library.find_library(workspace_id, spec.library_id).id
-    return library.default_library(workspace_id).id
+        return profile, library.find_library(workspace_id, spec.library_id).id
+    return profile, first_library or library.default_library(workspace_id).id
 
 
 def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | None:
