@@ -13,6 +13,7 @@ from portal.db import db
 from portal.storage.service import prepare_managed_store
 from tests.cast import Cast, make_cast
 from tests.engines import TestEngines, start_engines
+from tests.live import Live, start_live
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +52,18 @@ def in_app(app: Flask) -> Iterator[Flask]:
 def cast(app: Flask) -> Cast:
     """Alice owns, bob edits, vera views, tina administers the tenant, mallory is from another tenant."""
     return make_cast(app)
+
+
+@pytest.fixture(scope="session")
+def live_portal(engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Web, workers and clock as processes of their own, on a database, a queue and a bucket of their own."""
+    with start_live(engines, tmp_path_factory.mktemp("live")) as running:
+        yield running
+
+
+@pytest.fixture
+def live(live_portal: Live) -> Iterator[Live]:
+    """The same, all well before and after."""
+    live_portal.all_well()
+    yield live_portal
+    live_portal.all_well()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -41,10 +41,8 @@ class Foreign:
         self.store = httpx.Client(timeout=30, trust_env=False)  # never sees the token
         self.workspace = f"/v1/workspaces/{workspace}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End its connections."""
         self.http.close()
         self.store.close()
 

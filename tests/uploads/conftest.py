@@ -22,7 +22,7 @@ from portal import queue
 from portal.lifecycle import doctor, sweep
 from portal.settings import Settings
 from portal.storage import keys
-from tests.cast import Actor, Cast, make_cast
+from tests.cast import Cast, make_cast
 from tests.engines import TestEngines
 from tests.foreign import Foreign
 from tests.stack import application, close, own_settings, owner_sql
@@ -117,10 +117,6 @@ class Scene:
         """Every object of the workspace."""
         return self.door.keys(keys.workspace_prefix(self.cast.press.id))
 
-    def client(self, actor: Actor) -> Foreign:
-        """One more of somebody's."""
-        return Foreign(self.door.settings.base_url, actor.token, self.cast.press.id)
-
 
 def served(settings: Settings) -> Iterator[Door]:
     """Serve an application of these settings in a thread."""
@@ -160,7 +156,7 @@ def scene_at(door: Door, **options: Any) -> Iterator[Scene]:
     }
     yield Scene(door, cast, **clients)
     for client in clients.values():
-        client.__exit__()
+        client.close()
 
 
 @pytest.fixture

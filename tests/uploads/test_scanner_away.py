@@ -1,4 +1,4 @@
-"""Without a scanner nothing is "clean": off is a mark, down is waited for, and what was not scanned is scanned later."""
+"""Without a scanner nothing is "clean": off is a mark, down is waited for, unscanned files are scanned later."""
 
 from __future__ import annotations
 

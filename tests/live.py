@@ -1,0 +1,140 @@
+"""All of Stowage as processes, its store and its scanner behind gates that can misbehave; for journeys and faults.
+
+One a run (``live`` in ``tests/conftest.py``). When it ends, nothing may be broken in any tenant that the tests made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from portal.db import db, transaction
+from portal.lifecycle import doctor, sweep
+from portal.storage import keys
+from portal.storage.service import managed_bucket
+from portal.tenancy.models import Tenant
+from tests.assets.clamds import Daemon
+from tests.cast import Actor, Cast, make_cast
+from tests.engines import TestEngines
+from tests.foreign import Foreign, Sent
+from tests.gate import Gate
+from tests.stack import Stack, own_settings
+from tests.stores.unruly import Unruly
+
+
+@dataclass
+class Live:
+    """What runs, and the hands of a test on it."""
+
+    stack: Stack
+    store: Unruly
+    gate: Gate
+    _clients: list[Foreign] = field(default_factory=list)
+
+    def cast(self) -> Cast:
+        """New people."""
+        return make_cast(self.stack.app)
+
+    def client(self, cast: Cast, actor: Actor) -> Foreign:
+        """Somebody's client at ``press``, until the test ends."""
+        self._clients.append(Foreign(self.stack.settings.base_url, actor.token, cast.press.id))
+        return self._clients[-1]
+
+    def sweep(self) -> dict[str, int]:
+        """One pass now, whatever the clock does."""
+        with self.stack.app.app_context():
+            return dict(sweep.run())
+
+    def lapse(self) -> None:
+        """Let a minute pass: the leases of dead workers end, and what waits is due."""
+        past = "now() - interval '1 second'"
+        self.stack.sql(f"UPDATE assets SET claim_until = {past} WHERE claim_until IS NOT NULL")
+        self.stack.sql(f"UPDATE assets SET due_at = {past} WHERE due_at IS NOT NULL")
+
+    def forms_run_out(self) -> None:
+        """Let every form expire, and the clock come by."""
+        past = "now() - interval '10 minutes'"
+        self.stack.sql(f"UPDATE uploads SET expires_at = {past}, form_expires_at = {past} WHERE cleared_at IS NULL")
+        self.sweep()
+
+    def objects(self, cast: Cast) -> set[str]:
+        """Every object of ``press``."""
+        with self.stack.app.app_context():
+            return {key for key, _, _ in managed_bucket().list(keys.workspace_prefix(cast.press.id))}
+
+    def expected_objects(self, cast: Cast) -> set[str]:
+        """Every object that a row of ``press`` names."""
+        originals = "SELECT object_key FROM assets WHERE workspace_id = %s AND object_key IS NOT NULL"
+        variants = "SELECT object_key FROM variants WHERE workspace_id = %s"
+        return {key for statement in (originals, variants) for (key,) in self.stack.sql(statement, cast.press.id)}
+
+    def row(self, asset_id: str, columns: str) -> tuple[Any, ...]:
+        """Columns of one asset's row."""
+        return self.stack.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
+
+    def broken(self, *tenants: UUID) -> list[str]:
+        """What the doctor finds broken, in all tenants when none is named."""
+        with self.stack.app.app_context():
+            with transaction():
+                everyone = list(db.session.scalars(select(Tenant.id)))
+            findings = [finding for tenant in tenants or everyone for finding in doctor.examine_tenant(tenant)]
+            return [finding.detail for finding in findings if finding.ok is False]
+
+    def one_worker(self) -> None:
+        """See to it that the first worker runs, alone."""
+        self.stack.workers[1].kill()
+        if not self.stack.workers[0].running:
+            self.stack.workers[0].start()
+
+    def all_well(self) -> None:
+        """Everything runs, nothing stands in the way, nobody's client is left."""
+        while self._clients:
+            self._clients.pop().close()
+        self.gate.release()
+        self.gate.open()
+        for worker in self.stack.workers:
+            worker.thaw()
+        for process in self.stack.processes:
+            if not process.running:
+                process.start()
+
+    def sound(self, cast: Cast, alice: Foreign, sent: Sent) -> None:
+        """A file came out well: it reads as it was sent, it is charged once, and nothing else is left in the store."""
+        assert alice.download(sent.asset_id).content == sent.content
+        assert alice.quota() == (len(sent.content), 0)
+        ledger = "SELECT entry FROM quota_ledger WHERE subject_id = %s ORDER BY id"
+        assert [entry for (entry,) in self.stack.sql(ledger, UUID(sent.upload_id))] == ["reserve", "settle"]
+        self.forms_run_out()
+        assert self.objects(cast) == self.expected_objects(cast)
+        assert self.broken(cast.acme.id) == []
+
+
+def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
+    """What ``check`` gives as soon as it is true of something."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def start_live(engines: TestEngines, folder: Path) -> Iterator[Live]:
+    """Everything, until the end of the block; then each invariant of each tenant is proved."""
+    with Unruly(engines.settings().s3_endpoint) as store, Daemon(dated=True) as daemon, Gate(daemon.port) as gate:
+        scanner: dict[str, Any] = {"scanner_url": gate.url, "scanner_test_database": None}
+        stack = Stack(own_settings(engines, "live", queue=5, s3_endpoint=store.url, **scanner), folder)
+        live = Live(stack, store, gate)
+        try:
+            stack.start()
+            yield live
+            assert live.broken() == []
+        finally:
+            stack.stop()
