@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import urllib.request
 from pathlib import Path
@@ -45,8 +46,16 @@ class Web(Process):
     """The process that answers browsers on ``port``."""
 
     def __init__(self, name: str, folder: DataFolder, line: str, variables: dict[str, str], port: int) -> None:
-        super().__init__(name, folder, line, {**variables, "PORT": str(port)})
+        self.metrics = folder.path / "metrics"
+        super().__init__(
+            name, folder, line, {**variables, "PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(self.metrics)}
+        )
         self.port = port
+
+    def prepare(self) -> None:
+        """The web server's workers add up their numbers in files, which begin anew with it."""
+        shutil.rmtree(self.metrics, ignore_errors=True)
+        self.metrics.mkdir()
 
     def ready(self) -> bool:
         """Whether it answers HTTP."""
