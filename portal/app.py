@@ -42,7 +42,14 @@ ROOMS_WITH_ROUTES = (
     "quarantine.api",
     "admin.views",
 )
-COMPRESSED = ["text/html", "text/css", "text/javascript", "application/json", "application/problem+json", "image/svg+xml"]
+COMPRESSED = [
+    "text/html",
+    "text/css",
+    "text/javascript",
+    "application/json",
+    "application/problem+json",
+    "image/svg+xml",
+]
 LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
 
 

@@ -34,6 +34,7 @@ def alembic_config(owner_url: str, application_role: str) -> Config:
 def upgrade(settings: Settings) -> None:
     """Run what is missing. Raises ``SettingsError`` without ``PORTAL_MIGRATION_DATABASE_URL``."""
     if settings.migration_database_url is None:
-        raise SettingsError(["PORTAL_MIGRATION_DATABASE_URL is missing (set it, or PORTAL_MIGRATION_DATABASE_URL_FILE)"])
+        name = "PORTAL_MIGRATION_DATABASE_URL"
+        raise SettingsError([f"{name} is missing (set it, or {name}_FILE)"])
     role = make_url(settings.database_url).username or ""
     command.upgrade(alembic_config(settings.migration_database_url, role), "head")

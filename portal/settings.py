@@ -63,7 +63,7 @@ class Settings:
             vault_keys=reader.keys("PORTAL_VAULT_KEYS"),
             migration_database_url=reader.optional("PORTAL_MIGRATION_DATABASE_URL"),
             scanner_test_database=Path(test_database) if test_database else None,
-            egress_allow=tuple(part.strip() for part in (reader.optional("PORTAL_EGRESS_ALLOW") or "").split(",") if part.strip()),
+            egress_allow=reader.parts(reader.optional("PORTAL_EGRESS_ALLOW")),
             mail_url=reader.optional("PORTAL_MAIL_URL"),
             log_format=reader.one_of("PORTAL_LOG_FORMAT", ("text", "json")),
         )
@@ -114,10 +114,13 @@ class _Reader:
 
     def keys(self, name: str) -> tuple[str, ...]:
         value = self.required(name)
-        keys = tuple(part.strip() for part in value.split(",") if part.strip())
+        keys = self.parts(value)
         if any(len(key) < 32 for key in keys):
-            self.problems.append(f"{name} must hold keys of at least 32 characters, the newest first, separated by commas")
+            self.problems.append(f"{name} must hold keys of at least 32 characters, newest first, separated by commas")
         return keys
+
+    def parts(self, value: str | None) -> tuple[str, ...]:
+        return tuple(part.strip() for part in (value or "").split(",") if part.strip())
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
         value = self.optional(name) or choices[0]

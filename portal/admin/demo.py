@@ -137,7 +137,7 @@ def _wait(client: Client, workspaces: list[UUID]) -> int:
     while True:
         pages = [client.call("GET", f"/v1/workspaces/{each}/assets?limit=200")["items"] for each in workspaces]
         items = [item for page in pages for item in page]
-        moving = [item for item in items if "processing" == item["status"] or "pending" == item["previews"]]
+        moving = [item for item in items if item["status"] == "processing" or item["previews"] == "pending"]
         if not moving or time.monotonic() > deadline:
             return len(moving)
         time.sleep(0.5)
@@ -156,5 +156,5 @@ def _press() -> list[tuple[str, bytes]]:
         sheet.paste(picture, (60 + place % 2 * 580, 60 + place // 2 * 560))
     out = io.BytesIO()
     sheet.save(out, "PDF", resolution=150)
-    credits = (PICTURES / "LICENSES.md").read_bytes()
-    return [("contact-sheet.pdf", out.getvalue()), ("picture-credits.txt", credits)]
+    notes = (PICTURES / "LICENSES.md").read_bytes()
+    return [("contact-sheet.pdf", out.getvalue()), ("picture-credits.txt", notes)]

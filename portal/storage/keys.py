@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-KEY_LIMIT = 1024  # bytes; S3's own limit for a whole key
-PREFIX_LIMIT = 512  # bytes for a profile's prefix: our longest key takes 318 (held by a test)
+# S3 takes keys of 1,024 bytes; ours need up to 318 of them (held by a test).
+PREFIX_LIMIT = 512  # bytes for a profile's prefix
 STEM_LIMIT = 200  # characters
 PROBE_PREFIX = ".stowage/probe/"
 

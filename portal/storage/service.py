@@ -47,21 +47,15 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     return profile
 
 
-def active_profile(workspace_id: UUID) -> StorageProfile:
-    """Where new uploads of a workspace go. Raises ``Unavailable`` when it has no active profile."""
-    profile = db.session.scalar(ACTIVE, {"workspace": workspace_id})
-    if profile is None:
-        raise no_storage()
-    return profile
-
-
 def no_storage() -> Unavailable:
     """The refusal where no profile is active."""
     return Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
 
 
 def bucket_for(profile: StorageProfile) -> Bucket:
-    """The bucket of a profile; local, no network."""
+    """The bucket of a profile; local, no network. Raises ``Unavailable`` for a kind that this release can't open."""
+    if profile.mode is not ProfileMode.MANAGED:
+        raise Unavailable("This release opens the managed store only.", code="storage_unavailable")
     return managed_bucket()
 
 
@@ -75,8 +69,8 @@ def check_managed_store() -> None:
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
-def upload_method(profile: StorageProfile) -> str:
-    """``POST`` where the store was seen to take form uploads, else ``PUT``, which every S3-compatible store takes."""
+def upload_method() -> str:
+    """How a browser writes to the managed store: ``POST`` where the store was seen to take form uploads, else ``PUT``, which every S3-compatible store takes."""
     return "POST" if _capabilities().get("post") else "PUT"
 
 
