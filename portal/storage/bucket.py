@@ -234,8 +234,8 @@ _clients: weakref.WeakSet[Any] = weakref.WeakSet()
 
 @lru_cache(maxsize=1)
 def _session() -> boto3.session.Session:
-    # One session for all clients (a session each costs 12 MB and 200 ms), deaf to AWS files and profiles of the machine.
-    nowhere = {name: (None, None, os.devnull, None) for name in ("config_file", "credentials_file")}
+    # One session for all clients (one each costs 12 MB and 200 ms), deaf to AWS files and profiles of the machine.
+    nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
     return boto3.session.Session(botocore_session=core)
 

@@ -67,7 +67,7 @@ class Location:
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What the store says of an object. ``etag`` is bare of quotes; ``sha256`` (hex) only where the store checked it."""
+    """What the store says of an object. ``etag`` has no quotes; ``sha256`` (hex) only where the store checked it."""
 
     size: int
     etag: str

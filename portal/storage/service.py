@@ -70,7 +70,7 @@ def check_managed_store() -> None:
 
 
 def upload_method() -> str:
-    """How a browser writes to the managed store: ``POST`` where the store was seen to take form uploads, else ``PUT``, which every S3-compatible store takes."""
+    """``POST`` where the managed store was seen to take forms, else ``PUT``, which every S3-compatible store takes."""
     return "POST" if _capabilities().get("post") else "PUT"
 
 

@@ -71,7 +71,7 @@ class Presigner:
         }
         conditions: list[Any] = [{"bucket": self.location.bucket}, ["content-length-range", size, size]]
         conditions += [{name: value} for name, value in fields.items()]
-        until = datetime.strptime(stamp, STAMP) + timedelta(seconds=expires_in)
+        until = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC) + timedelta(seconds=expires_in)
         document = {"expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ"), "conditions": conditions}
         policy = base64.b64encode(json.dumps(document).encode()).decode()
         fields |= {"policy": policy, "x-amz-signature": self._sign(stamp, policy)}

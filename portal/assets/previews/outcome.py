@@ -87,7 +87,7 @@ class Rendered:
     variants: list[RenderedVariant]
 
 
-class PreviewFailed(Exception):  # noqa: N818  named as the house names its refusals
+class PreviewFailed(Exception):
     """No previews of this file. `code` is one of WORDS, `detail` the reason in plain words, for people."""
 
     def __init__(self, code: str, detail: str = "") -> None:
