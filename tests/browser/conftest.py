@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -176,8 +177,7 @@ def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], Foreign]]:
 
     yield of
     for each in clients:
-        each.http.close()
-        each.store.close()
+        each.close()
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def scene(app: Flask, portal: Portal) -> Scene:
     """The photographs, checked and with their previews."""
     cast = make_cast(app)
     wanted = {f"{name}.jpg": photo(name) for name in PHOTOS} | {"paris.jpg": gps_jpeg(), "report.pdf": pdf()}
-    with Foreign(portal.origin, cast.alice.token, cast.press.id) as alice:
+    with closing(Foreign(portal.origin, cast.alice.token, cast.press.id)) as alice:
         assets = {name: alice.upload(name, content).asset_id for name, content in wanted.items()}
         for asset_id in assets.values():
             assert alice.wait(asset_id)["previews"] == "ready"
