@@ -1,0 +1,103 @@
+"""A store, a queue or a database that goes away in the middle: what has begun waits, says so, and goes on by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import pictures
+from tests.engines import TestEngines
+from tests.foreign import done, refused
+from tests.live import Live, eventually
+from tests.stores.unruly import Breakdown, Wanted, anything, copies, derived, looks, reads
+
+
+@pytest.mark.parametrize("how", [500, 503, "reset"])
+def test_a_store_that_is_away_at_commit_leaves_the_upload_open(live: Live, how: Breakdown) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    begun = alice.sent("a.txt", b"some words")
+    with live.store.failing(how, looks):
+        problem = refused(alice.commit(begun["upload_id"]), 503, "storage_unavailable")
+        assert "amazon" not in problem["detail"].lower()
+        assert alice.upload_state(begun["upload_id"])["state"] == "created"
+        done(alice.begin("b.txt", 10), 201)  # signing needs no network
+    committed = done(alice.commit(begun["upload_id"]))
+    assert alice.wait(committed["asset_id"])["status"] == "available"
+
+
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [(500, copies), (503, reads), ("reset", copies), ("reset", reads), ("truncated", reads), (503, anything)],
+    ids=["500 to copies", "503 to reads", "resets copies", "resets reads", "truncates reads", "503 to everything"],
+)
+def test_a_store_that_breaks_under_the_worker_is_waited_for(live: Live, how: Breakdown, where: Wanted) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    begun = alice.sent("sea.jpg", pictures.exif_orientation(5))
+    looked = "SELECT count(*) FROM assets WHERE waiting_for = 'storage_unavailable' AND upload_id = %s"
+
+    def but_looks(method: str, path: str, headers: object) -> bool:
+        return where(method, path, headers) and not looks(method, path, headers)  # type: ignore[arg-type]
+
+    with live.store.failing(how, but_looks):
+        asset_id = done(alice.commit(begun["upload_id"]))["asset_id"]
+        asset = eventually(lambda: (found := alice.asset(asset_id))["waiting_for"] and found)
+        assert (asset["status"], asset["waiting_for"]) == ("processing", "storage")
+        assert live.row(asset_id, "attempts, claim_token") == (0, None)
+        assert live.stack.sql(looked, begun["upload_id"])[0][0] == 1
+    live.lapse()
+    live.sweep()
+    asset = alice.wait(asset_id)
+    assert (asset["status"], asset["waiting_for"], asset["previews"]) == ("available", None, "ready")
+    live.forms_run_out()
+    assert live.objects(cast) == live.expected_objects(cast)
+    assert live.broken(cast.acme.id) == []
+
+
+def test_a_store_that_breaks_while_previews_are_stored_delays_them(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    with live.store.failing(503, derived):
+        sent = alice.upload("sea.jpg", pictures.exif_orientation(5))
+        eventually(lambda: live.row(sent.asset_id, "state, waiting_for") == ("available", "storage_unavailable"))
+        assert alice.asset(sent.asset_id)["previews"] == "pending"
+        assert alice.download(sent.asset_id).content == sent.content
+    live.lapse()
+    live.sweep()
+    assert alice.wait(sent.asset_id)["previews"] == "ready"
+    live.sound(cast, alice, sent)
+
+
+def test_the_clock_survives_a_store_that_is_away(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    begun = alice.sent("a.txt", b"some words")
+    with live.store.failing("reset"):
+        live.forms_run_out()
+        state = alice.upload_state(begun["upload_id"])
+        assert state["state"] == "expired"
+        assert alice.quota() == (0, 0)
+    live.sweep()
+    assert live.objects(cast) == set()
+
+
+def test_without_a_doorbell_every_upload_still_finishes(live: Live, engines: TestEngines) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    begun = alice.sent("a.txt", b"some words")
+    engines.valkey.kill()
+    try:
+        committed = done(alice.commit(begun["upload_id"]))
+        assert committed["status"] == "processing"
+        assert alice.asset(committed["asset_id"])["status"] == "processing"
+        live.lapse()
+        live.sweep()
+    finally:
+        engines.valkey.restart()
+    for worker in live.stack.workers:  # as the supervisor does with those that died of it
+        if not worker.running:
+            worker.start()
+    live.lapse()
+    live.sweep()
+    assert alice.wait(committed["asset_id"])["status"] == "available"
+    assert live.broken(cast.acme.id) == []

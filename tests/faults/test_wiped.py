@@ -1,0 +1,60 @@
+"""The promise of the house: wipe the queue, kill every worker, and each upload still finishes by itself."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import redis
+
+from tests import pictures
+from tests.foreign import done
+from tests.live import Live
+
+UPLOADS = 50
+DEADLINE = 180.0  # seconds: the promise
+
+
+def test_fifty_uploads_survive_a_wiped_queue_and_the_death_of_every_worker(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    kinds = [("jpg", pictures.exif_orientation(6)), ("png", pictures.png_alpha()), ("txt", b"words " * 5000)]
+    files = [(f"{number:02}.{kinds[number % 3][0]}", kinds[number % 3][1]) for number in range(UPLOADS)]
+    with ThreadPoolExecutor(8) as pool:
+        begun = list(pool.map(lambda file: alice.sent(*file), files))
+        committed = list(pool.map(lambda each: done(alice.commit(each["upload_id"])), begun[:40]))
+    wait_for_some_to_be_done(live, alice.workspace.rpartition("/")[2])
+
+    redis.Redis.from_url(live.stack.settings.redis_url).flushall()
+    for worker in live.stack.workers:
+        worker.kill()
+    began = time.monotonic()
+    for worker in live.stack.workers:  # as the supervisor does
+        worker.start()
+    committed += [done(alice.commit(each["upload_id"])) for each in begun[40:]]
+
+    assets = [alice.wait(each["asset_id"], seconds=DEADLINE - (time.monotonic() - began)) for each in committed]
+    assert time.monotonic() - began < DEADLINE
+    assert len({asset["asset_id"] for asset in assets}) == UPLOADS
+    assert {asset["status"] for asset in assets} == {"available"}, [asset["reason"] for asset in assets]
+    assert {asset["previews"] for asset in assets} == {"ready", "none"}
+    assert alice.quota() == (sum(len(content) for _, content in files), 0)
+    for asset, (_, content) in zip(assets, files, strict=True):
+        assert alice.download(asset["asset_id"]).content == content
+    live.forms_run_out()
+    assert live.objects(cast) == live.expected_objects(cast)
+    assert live.broken(cast.acme.id) == []
+
+
+def wait_for_some_to_be_done(live: Live, workspace_id: str) -> None:
+    """Until the workers are in the middle of it."""
+    finished_and_claimed = (
+        "SELECT count(*) FILTER (WHERE state <> 'processing'), count(claim_token) FROM assets WHERE workspace_id = %s"
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        finished, claimed = live.stack.sql(finished_and_claimed, workspace_id)[0]
+        if finished >= 3 and claimed:
+            assert finished < 40
+            return
+        assert time.monotonic() < deadline
