@@ -118,10 +118,15 @@ class DataFolder:
 
 def write_private(path: Path, content: Any) -> None:
     """Write JSON that only the owner can read, whole or not at all."""
+    write_private_text(path, json.dumps(content, indent=1))
+
+
+def write_private_text(path: Path, content: str) -> None:
+    """Write a file that only the owner can read, whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
+        file.write(content)
     partial.replace(path)
 
 

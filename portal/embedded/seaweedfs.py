@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import secrets
 import sys
 from pathlib import Path
 
 from portal.embedded.faults import StackError
-from portal.embedded.folder import DataFolder, write_private
+from portal.embedded.folder import DataFolder, write_private, write_private_text
 from portal.embedded.ports import HOST, Ports
 from portal.embedded.secret import Secrets
 from portal.embedded.service import Service
@@ -25,6 +26,9 @@ _PORTS = (
     "admin",
     "admin.grpc",
 )
+# Without keys, filer and volumes serve, take and remove every object without a login, whatever page of whatever site a
+# browser on this machine asks from: they allow every origin. With keys only the parts that share them are let in.
+_GUARDED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 
 
 class SeaweedFS(Service):
@@ -46,8 +50,10 @@ class SeaweedFS(Service):
         return f"http://{HOST}:{self.ports['s3']}"
 
     def prepare(self) -> None:
-        """Write the one identity; drop the options it remembers from the last start."""
+        """Write the one identity and new keys for its parts; drop the options it remembers from the last start."""
         self.data.mkdir(exist_ok=True)
+        self._keys.parent.mkdir(exist_ok=True)
+        write_private_text(self._keys, "".join(f'[{part}]\nkey = "{secrets.token_hex(32)}"\n' for part in _GUARDED))
         (self.data / "mini.options").unlink(missing_ok=True)
         credentials = {"accessKey": self.secrets.s3_access_key_id, "secretKey": self.secrets.s3_secret_access_key}
         actions = ["Admin", "Read", "List", "Tagging", "Write"]
@@ -55,7 +61,7 @@ class SeaweedFS(Service):
         write_private(self._identities, {"identities": [identity]})
 
     def command(self) -> list[str]:
-        """Loopback everywhere: the filer's port serves every object without a login."""
+        """Loopback everywhere: the ports beside S3's are for its own parts."""
         flags: dict[str, object] = {
             "dir": self.data,
             "ip": HOST,
@@ -111,6 +117,11 @@ class SeaweedFS(Service):
             return False
         finally:
             connection.close()
+
+    @property
+    def _keys(self) -> Path:
+        """Where it looks for them, below its home folder."""
+        return self.home / ".seaweedfs" / "security.toml"
 
     @property
     def _identities(self) -> Path:
