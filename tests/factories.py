@@ -1,4 +1,4 @@
-"""Rows made directly, for tests of what comes after an upload: assets in any state, charged as the road charges them."""
+"""Rows made directly, for tests of what comes after an upload: assets in any state, charged as on the road."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from portal.db import db, enter, new_id, now, transaction
 from portal.quotas import service as quotas
 from portal.storage import keys
 from portal.storage import service as storage
+from portal.storage.models import StorageProfile
 from portal.tenancy.models import Workspace
 from tests.cast import Cast
 
@@ -21,20 +22,19 @@ SIZES = {"thumb": 150, "small": 300, "medium": 600, "large": 1200, "web": 1920}
 
 
 def make_asset(cast: Cast, file_name: str = "sea.jpg", *, workspace: Workspace | None = None, **values: Any) -> UUID:
-    """An asset of alice's in ``press`` (or ``workspace``): available, scanned, with previews, unless ``values`` differ."""
+    """An asset of alice's in ``press``: available, scanned, with previews, unless ``values`` differ."""
     place = workspace or cast.press
     asset_id = values.pop("id", None) or new_id()
-    with cast.app.app_context():
-        with transaction(place.tenant_id) as session:
-            session.add(Asset(**_values(cast, place, asset_id, file_name) | values))
+    with cast.app.app_context(), transaction(place.tenant_id) as session:
+        session.add(Asset(**_values(cast, place, asset_id, file_name) | values))
+        session.flush()
+        if values.get("previews", PreviewState.READY) is PreviewState.READY:
+            session.add_all(_variants(place, asset_id))
+        size = values.get("size_bytes", len(PIXEL))
+        if values.get("charged_bytes", size):
             session.flush()
-            if values.get("previews", PreviewState.READY) is PreviewState.READY:
-                session.add_all(_variants(place, asset_id))
-            size = values.get("size_bytes", len(PIXEL))
-            if values.get("charged_bytes", size):
-                session.flush()
-                quotas.reserve(place.tenant_id, place.id, asset_id, size)
-                quotas.settle(place.tenant_id, place.id, asset_id, size)
+            quotas.reserve(place.tenant_id, place.id, asset_id, size)
+            quotas.settle(place.tenant_id, place.id, asset_id, size)
     return asset_id
 
 
@@ -96,7 +96,7 @@ def _values(cast: Cast, place: Workspace, asset_id: UUID, file_name: str) -> dic
         "tenant_id": place.tenant_id,
         "workspace_id": place.id,
         "library_id": library.default_library(place.id).id,
-        "profile_id": storage.active_profile(place.id).id,
+        "profile_id": db.session.scalars(select(StorageProfile.id).filter_by(workspace_id=place.id)).one(),
         "upload_id": new_id(),
         "created_by": cast.alice.id,
         "created_at": now(),

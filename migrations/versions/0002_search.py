@@ -27,17 +27,17 @@ SIGNATURE = (
 # Without three letters or digits in a row there is no trigram to look up, and a rare sign would be looked for in every
 # name; so a shorter pattern is looked for in the newest 10,000 names (from ``before`` on).
 BODY = r"""
-    RETURNS SETOF uuid LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    RETURNS SETOF uuid ROWS 50 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     BEGIN
         RETURN QUERY EXECUTE
-            'SELECT id FROM (SELECT id, file_name FROM assets WHERE workspace_id = $1'
+            'SELECT id FROM (SELECT id, workspace_id, file_name FROM assets WHERE workspace_id = ANY (ARRAY[$1])'
             || ' AND tenant_id = NULLIF(current_setting(''app.tenant_id'', true), '''')::uuid'
             || CASE WHEN wanted_state IS NULL THEN ' AND state <> ''deleted''' ELSE ' AND state = $4' END
             || CASE WHEN wanted_state = 'deleted' THEN ' AND state = ''deleted''' ELSE '' END
             || ' AND ($3 IS NULL OR kind = $3) AND ($5 IS NULL OR library_id = $5) AND ($6 IS NULL OR folder_id = $6)'
             || ' AND ($7 IS NULL OR id < $7)'
-            || CASE WHEN pattern ~ '[[:alnum:]]{3}' THEN '' ELSE ' ORDER BY id DESC LIMIT 10000' END
-            || ') AS listed WHERE file_name ILIKE $2 ORDER BY id DESC LIMIT $8'
+            || CASE WHEN pattern ~ '[[:alnum:]]{3}' THEN '' ELSE ' ORDER BY workspace_id DESC, id DESC LIMIT 10000' END
+            || ') AS listed WHERE file_name ILIKE $2 ORDER BY workspace_id DESC, id DESC LIMIT $8'
         USING workspace, pattern, wanted_kind, wanted_state, wanted_library, wanted_folder, before, batch;
     END
     $$"""

@@ -6,14 +6,16 @@ Each part is asked of its room when the template comes to it, so that a fragment
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from flask import Flask, url_for
 from flask_login import current_user
+from sqlalchemy import Row
 
 from portal.assets import kinds, library
-from portal.assets.models import Library
 from portal.identity.access import person
 from portal.identity.service import Person
 from portal.quarantine import service as quarantine
@@ -69,8 +71,8 @@ class Frame:
         return self.place, elsewhere, libraries, self.quota, self.quarantine_count
 
     @cached_property
-    def libraries(self) -> Sequence[Library]:
-        """Of the workspace."""
+    def libraries(self) -> Sequence[Row[UUID, str, datetime]]:
+        """Of the workspace: id and name."""
         return library.list_libraries(self.workspace.id) if self.workspace else ()
 
     @cached_property

@@ -10,38 +10,49 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy import Enum, Select, Text, Uuid, bindparam, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.assets import presenters, variants
-from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
+from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import Buckets
 from portal.assets.service import Filters, page_of
-from portal.db import db
 from portal.errors import NotFound
 from portal.identity.models import User
+from portal.statements import directly
 from portal.web.paging import Paging, cut
+
+
+def _plain(column: Any) -> Any:
+    """A column as the driver gives it: ids and states as text."""
+    if isinstance(column.type, Uuid):
+        return cast(column, Text)
+    return type_coerce(column, Text) if isinstance(column.type, Enum) else column
+
 
 SHOWN = ("thumb", "small", "medium", "web")
 
 
 class CardRow(NamedTuple):
-    """One asset; ``derived`` is JSON text: [[name, width, height, object key], …] from small to large."""
+    """One asset, in plain values: they are compared and hashed for every card of every page.
 
-    id: UUID
-    workspace_id: UUID
-    profile_id: UUID
+    ``derived`` is JSON: [[name, width, height, object key], …] from small to large.
+    """
+
+    id: str
+    workspace_id: str
+    profile_id: str
     file_name: str
     kind: str
     size_bytes: int
-    state: AssetState
+    state: str
     reason_code: str | None
     reason_detail: str | None
     waiting_for: str | None
-    scan_result: ScanResult
+    scan_result: str
     scan_signature: str | None
     scan_reason: str | None
-    previews: PreviewState
+    previews: str
     placeholder: str | None
     width: int | None
     height: int | None
@@ -53,55 +64,52 @@ class CardRow(NamedTuple):
     derived: str | None
 
 
+_A, _V, _U = Asset.__table__.c, Variant.__table__.c, User.__table__.c
+_COLUMNS = [_plain(_A[name]) for name in CardRow._fields[:-3]]
 _DERIVED = (
     select(
         cast(
             func.json_agg(
                 aggregate_order_by(
-                    func.json_build_array(Variant.name, Variant.width, Variant.height, Variant.object_key),
-                    Variant.width,
-                    Variant.size_bytes,
+                    func.json_build_array(_V.name, _V.width, _V.height, _V.object_key), _V.width, _V.size_bytes
                 )
             ),
             Text,
         )
     )
-    .where(Variant.asset_id == Asset.id, Variant.name.in_(SHOWN))
+    .where(_V.asset_id == _A.id, literal_column(f"variants.name IN {SHOWN}"))
     .scalar_subquery()
 )
-_COLUMNS = [getattr(Asset, name) for name in CardRow._fields[:-3]]
-
-
-def _cards() -> Select[Any]:
-    people = select(*_COLUMNS, User.name, User.email, _DERIVED)
-    return people.select_from(Asset).outerjoin(User, User.id == Asset.created_by)
+_CARDS = select(*_COLUMNS, _U.name, _U.email, _DERIVED).outerjoin_from(
+    Asset.__table__, User.__table__, _U.id == _A.created_by
+)
+_CARD = _CARDS.where(_A.workspace_id == bindparam("workspace_id"), _A.id == bindparam("asset_id"))
+_IN_TRASH = _CARDS.where(_A.purge_after > func.now())
 
 
 def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[list[CardRow], str | None]:
     """One page of the gallery, newest first, and the cursor of the next."""
-    return _page(_cards(), workspace_id, filters, paging)
+    return _page(_CARDS, workspace_id, filters, paging)
 
 
 def list_trash(workspace_id: UUID, paging: Paging) -> tuple[list[CardRow], str | None]:
     """One page of what can be restored, newest first, and the cursor of the next."""
-    staying = _cards().where(Asset.purge_after > func.now())
-    return _page(staying, workspace_id, Filters(status=AssetState.DELETED), paging)
+    return _page(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
 
 
 def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
     """One asset, in whatever state. Raises ``NotFound``."""
-    statement = _cards().where(Asset.workspace_id == workspace_id, Asset.id == asset_id)
-    row = db.session.execute(statement).one_or_none()
-    if row is None:
+    found = directly(_CARD, workspace_id=workspace_id, asset_id=asset_id)
+    if not found:
         raise NotFound("There is no such file in this workspace.")
-    return CardRow._make(row)
+    return CardRow._make(found[0])
 
 
 def _page(
     statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging
 ) -> tuple[list[CardRow], str | None]:
-    found = db.session.execute(page_of(statement, workspace_id, filters, paging)).all()
-    rows, cursor = cut([CardRow._make(row) for row in found], paging, key=lambda row: row.id)
+    listed, values = page_of(statement, workspace_id, filters, paging)
+    rows, cursor = cut([CardRow._make(row) for row in directly(listed, **values)], paging, key=lambda row: row.id)
     return list(rows), cursor
 
 
@@ -114,11 +122,11 @@ def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
         "file_name": row.file_name,
         "kind": row.kind,
         "size_bytes": row.size_bytes,
-        "status": row.state.value,
+        "status": row.state,
         "reason": presenters.reason_view(row.reason_code, row.reason_detail),
         "waiting": presenters.waiting_for(row.waiting_for),
-        "scan": {"verdict": row.scan_result.value, "signature": row.scan_signature, "reason": scan_reason},
-        "previews": row.previews.value,
+        "scan": {"verdict": row.scan_result, "signature": row.scan_signature, "reason": scan_reason},
+        "previews": row.previews,
         "placeholder": row.placeholder,
         "metadata": {"width": row.width, "height": row.height},
         "created_at": row.created_at,
@@ -130,15 +138,8 @@ def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
                 "name": name,
                 "width": width,
                 "height": height,
-                "url": variants.url(buckets.of(row.profile_id), key, row.file_name, name),
+                "url": variants.url(buckets.of(UUID(row.profile_id)), key, row.file_name, name),
             }
             for name, width, height, key in json.loads(row.derived or "[]")
         ],
     }
-
-
-def is_final(row: CardRow) -> bool:
-    """Whether it will stay as it is, so that its page need not ask again."""
-    checking = row.state is AssetState.PROCESSING
-    drawing = row.state is AssetState.AVAILABLE and row.previews is PreviewState.PENDING
-    return not (checking or drawing)

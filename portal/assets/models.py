@@ -100,6 +100,8 @@ class Asset(Identified, Base):
         Index("ix_assets_listing", "workspace_id", "id", postgresql_where=text("state <> 'deleted'")),
         Index("ix_assets_trash", "workspace_id", "id", postgresql_where=text("state = 'deleted'")),
         Index("ix_assets_kind", "workspace_id", "kind", "id", postgresql_where=text("state <> 'deleted'")),
+        Index("ix_assets_library", "library_id", "id", postgresql_where=text("state <> 'deleted'")),
+        Index("ix_assets_folder", "folder_id", "id", postgresql_where=text("state <> 'deleted'")),
         Index("ix_assets_state", "workspace_id", "state", "id"),
         Index("ix_assets_sha256", "workspace_id", "sha256"),
         Index(

@@ -9,10 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from portal import audit
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
@@ -26,6 +39,8 @@ from portal.web.paging import Paging, cut
 TRASH_DAYS = 30
 COUNTED = 10_000  # files that a summary counts at most: what it costs does not grow with the trash
 RUNG_AT_ONCE = 100  # purges asked for directly when the trash is emptied; the sweep rings for the rest
+_A = Asset.__table__.c
+_ALL = select(Asset)
 OPENED_AGAIN = timedelta(minutes=1)  # a page that is reloaded within this was opened once
 
 
@@ -52,36 +67,77 @@ class TrashSummary:
 
 def list_assets(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Asset], str | None]:
     """One page, newest first, and the cursor of the next. It costs the same at any depth and size of the workspace."""
-    rows = db.session.scalars(page_of(select(Asset), workspace_id, filters, paging)).all()
-    return cut(rows, paging, key=lambda asset: asset.id)
+    statement, values = page_of(_ALL, workspace_id, filters, paging)
+    return cut(db.session.scalars(statement, values).all(), paging, key=lambda asset: asset.id)
 
 
-def page_of(statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging) -> Select[Any]:
-    """``statement`` (over assets) for one page and one row more. The ids are UUIDv7, so the newest is the largest.
-
-    States are written into the statement, because a plan with a parameter in their place can't use a partial index.
-    """
-    before = paging.after_id()
+def page_of(
+    statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging
+) -> tuple[Select[Any], dict[str, Any]]:
+    """``statement`` (a constant, over assets) for one page and one row more, newest first; with its parameters."""
     if filters.q:
-        named = func.assets_named(workspace_id, _pattern(filters.q), *_plain(filters), before, paging.limit + 1)
-        statement = statement.where(Asset.id.in_(select(named.column_valued("id"))))
-    else:
-        statement = statement.where(*_conditions(filters))
-        if before is not None:
-            statement = statement.where(Asset.id < before)
-    statement = statement.where(Asset.workspace_id == workspace_id)
-    return statement.order_by(Asset.id.desc()).limit(literal_column(str(paging.limit + 1)))
+        return _by_id(statement), {"workspace_id": workspace_id, "ids": _named(workspace_id, filters, paging)}
+    places = {"workspace_id": workspace_id, "library_id": filters.library_id, "folder_id": filters.folder_id}
+    values = {name: value for name, value in places.items() if value is not None}
+    before = paging.after_id()
+    shape = {"state": filters.status, "kind": filters.kind, "goes_on": before is not None, "limit": paging.limit + 1}
+    listed = _listed(statement, tuple(values), **shape)
+    return listed, values if before is None else {**values, "before": before}
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted = {Asset.kind: filters.kind, Asset.library_id: filters.library_id, Asset.folder_id: filters.folder_id}
-    conditions = [column == value for column, value in wanted.items() if value is not None]
-    state = f"assets.state = '{filters.status}'" if filters.status else f"assets.state <> '{AssetState.DELETED}'"
-    return [*conditions, literal_column(state)]
+@lru_cache(maxsize=16)
+def _by_id(statement: Select[Any]) -> Select[Any]:
+    ids = bindparam("ids", type_=ARRAY(Uuid()))
+    place = _A.workspace_id == bindparam("workspace_id")
+    return statement.where(place, _A.id == any_(ids)).order_by(_A.id.desc())
 
 
-def _plain(filters: Filters) -> tuple[Any, ...]:
-    return filters.kind, filters.status and filters.status.value, filters.library_id, filters.folder_id
+@lru_cache(maxsize=512)
+def _listed(
+    statement: Select[Any],
+    places: tuple[str, ...],
+    *,
+    state: AssetState | None,
+    kind: str | None,
+    goes_on: bool,
+    limit: int,
+) -> Select[Any]:
+    """The statement for one combination of filters, with the parameters ``places`` and ``before``.
+
+    Ids are UUIDv7, so the newest is the largest. The narrowest place is asked for as ``= ANY (ARRAY[…])`` and heads the
+    order: with a plain ``=`` the planner may walk the ids of all workspaces instead, hoping to meet enough of this
+    one's soon, and read a million of others' rows. State and kind stand as literals, because a plan with a parameter
+    in their place can't use an index that is made for them.
+    """
+    *wider, narrowest = (_A[name] for name in places)
+    conditions = [column == bindparam(column.name) for column in wider]
+    conditions += [narrowest == any_(array([bindparam(narrowest.name, type_=Uuid())])), _in_state(state)]
+    if kind:
+        conditions.append(_A.kind == _literal(kind))
+    if goes_on:
+        conditions.append(_A.id < bindparam("before"))
+    newest_first = statement.where(*conditions).order_by(narrowest.desc(), _A.id.desc())
+    return newest_first.limit(literal_column(str(int(limit)), Integer))
+
+
+def _literal(word: str) -> ColumnElement[str]:
+    """A word of ours as it stands in a statement. Raises ValueError for what could be more than a word."""
+    if not word.isidentifier():
+        raise ValueError(f"not a word: {word!r}")
+    return literal_column(f"'{word}'")
+
+
+def _in_state(state: AssetState | None) -> ColumnElement[bool]:
+    """Without a state: everything but the trash."""
+    return literal_column(f"assets.state = '{state}'" if state else f"assets.state <> '{AssetState.DELETED}'")
+
+
+def _named(workspace_id: UUID, filters: Filters, paging: Paging) -> list[UUID]:
+    """The ids of one page of a search, found by the function that may use the index of names."""
+    plain = (filters.kind, filters.status and filters.status.value, filters.library_id, filters.folder_id)
+    pattern = _pattern(filters.q or "")
+    named = func.assets_named(workspace_id, pattern, *plain, paging.after_id(), paging.limit + 1).column_valued("id")
+    return list(db.session.scalars(select(named)))
 
 
 def _pattern(words: str) -> str:
@@ -172,8 +228,8 @@ def empty_trash(member: Member) -> TrashSummary:
         leaving = update(Asset).where(Asset.workspace_id == member.workspace, _IN_TRASH, Asset.purge_after > func.now())
         gone = leaving.values(purge_after=func.now(), due_at=None).returning(Asset.id, Asset.size_bytes).cte("gone")
         newest = select(gone.c.id).order_by(gone.c.id.desc()).limit(RUNG_AT_ONCE).scalar_subquery()
-        totals = select(func.count(), func.coalesce(func.sum(gone.c.size_bytes), 0), func.array(newest)).select_from(gone)
-        count, size, ids = session.execute(totals).one()
+        totals = select(func.count(), func.coalesce(func.sum(gone.c.size_bytes), 0), func.array(newest))
+        count, size, ids = session.execute(totals.select_from(gone)).one()
         if count:
             _record(member, "trash.emptied", None, count=count, bytes=int(size))
         for asset_id in ids:

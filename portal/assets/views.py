@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale, gettext
-from flask_wtf.csrf import generate_csrf
+from flask_babel import gettext
 from markupsafe import Markup
 
 from portal.assets import cards, library, service, variants
@@ -22,6 +20,7 @@ from portal.assets.presenters import Buckets, page_view
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.web import drawn
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
@@ -29,8 +28,6 @@ from portal.web.paging import read_paging
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
 VIEWS = ("grid", "list")
 VIEW_COOKIE, A_YEAR = "stowage_view", 365 * 86400
-DRAWN = 2048  # cards that a process keeps, of about 4 KB each
-FORM_TOKEN = "\0token\0"  # stands in drawn cards where each person's CSRF token goes; no file name can contain it
 
 blueprint = Blueprint("library", __name__)
 
@@ -42,17 +39,16 @@ def index(member: Member) -> ResponseReturnValue:
     query, paging = read_query(GalleryQuery), read_paging()
     view = query.view or _view_of_cookie()
     rows, cursor = cards.list_cards(member.workspace, query.filters(), paging)
-    context: dict[str, Any] = {
-        "cards": draw(rows, view, member),
-        "next_url": url_for(".index", workspace_id=member.workspace, cursor=cursor, **query.address()) if cursor else None,
-    }
+    more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **query.address()) if cursor else None
+    context: dict[str, Any] = {"cards": draw(rows, view, member), "next_url": more}
     if paging.after and is_fragment_wanted():
         return render_template(f"library/_{view}_items.html", **context)
     context["library"] = library.find_library(member.workspace, query.library) if query.library else None
     page = render_template("library/index.html", view=view, query=query.address(), **context, **place(member))
     response = make_response(page)
     if query.view:
-        response.set_cookie(VIEW_COOKIE, query.view, max_age=A_YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+        kept: dict[str, Any] = {"max_age": A_YEAR, "httponly": True, "samesite": "Lax", "secure": request.is_secure}
+        response.set_cookie(VIEW_COOKIE, query.view, **kept)
     return response
 
 
@@ -76,7 +72,7 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """One card of the gallery, which asks for itself until it is final; nothing for what is in the trash by now."""
     view = request.args.get("view", "")
     row = cards.find_card(member.workspace, asset_id)
-    if row.state is AssetState.DELETED:
+    if row.state == AssetState.DELETED:
         return ""
     return draw([row], view if view in VIEWS else VIEWS[0], member, poll=_polls())[0]
 
@@ -107,28 +103,16 @@ def back(member: Member, words: str) -> ResponseReturnValue:
 
 def draw(rows: list[CardRow], view: str, member: Member, poll: int = 0) -> list[Markup]:
     """The HTML of each card. One that was drawn before is not drawn again while its row and its addresses hold."""
-    where, buckets = (member.tenant_slug, member.workspace_slug), Buckets(member.workspace)
-    may_edit, language, now = member.may(Permission.EDIT), str(get_locale()), variants.window()
-    drawn = [_drawn(row, view, where, buckets, may_edit, language, now, poll) for row in rows]
-    token = generate_csrf()  # base64: nothing to escape
-    return [Markup(html.replace(FORM_TOKEN, token)) for html in drawn]
-
-
-@lru_cache(maxsize=DRAWN)
-def _drawn(
-    row: CardRow,
-    view: str,
-    _where: tuple[str, str],
-    buckets: Buckets,
-    may_edit: bool,
-    _language: str,
-    _window: int,
-    poll: int,
-) -> str:
-    """A card depends on nothing but these arguments, on those with an underscore by way of what it calls."""
     template = "library/_card.html" if view == "grid" else "library/_row.html"
-    may = {"download": True, "edit": may_edit}
-    return render_template(template, asset=cards.shown(row, buckets), may=may, poll=poll, form_token=FORM_TOKEN)
+    buckets, may = Buckets(member.workspace), {"download": True, "edit": member.may(Permission.EDIT)}
+    all_alike = (member.tenant_slug, member.workspace_slug, may["edit"], variants.window(), poll)
+
+    def card_of(row: CardRow) -> Markup:
+        return drawn.part(
+            template, (row, *all_alike), lambda: {"asset": cards.shown(row, buckets), "may": may, "poll": poll}
+        )
+
+    return [card_of(row) for row in rows]
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:

@@ -35,12 +35,21 @@ def install(app: Flask) -> None:
 
 def part(template: str, depends_on: tuple[Any, ...], context: Callable[[], dict[str, Any]]) -> Markup:
     """``template`` with ``context()``, which is called only when this part was not drawn before."""
-    key = (template, str(get_locale()), depends_on)
+    language, token = _of_this_request()
+    key = (template, language, depends_on)
     html = _recall(key)
     if html is None:
         html = _draw(template, context())
         _remember(key, html)
-    return Markup(html.replace(MARK, generate_csrf()) if MARK in html else html)
+    return Markup(html.replace(MARK, token))  # noqa: S704  a template's own output, and a token of plain letters
+
+
+def _of_this_request() -> tuple[str, str]:
+    """The language, and the person's form token."""
+    if "drawn_for" not in g:
+        g.drawn_for = (str(get_locale()), generate_csrf())
+    known: tuple[str, str] = g.drawn_for
+    return known
 
 
 @pass_context
