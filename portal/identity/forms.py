@@ -10,7 +10,8 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, IntegerField, StringField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
-from portal.identity.service import LONGEST_NAME, LONGEST_TOKEN_DAYS
+from portal.errors import Invalid
+from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, normal_email
 from portal.web.rates import Rate, address, rates
 
 # Guessing one account's password, from one place and from many; guessing many accounts' from one place.
@@ -27,7 +28,9 @@ class LoginForm(SecurityLoginForm):
 
     def validate(self, **kwargs: Any) -> bool:
         """Raises 429 when there were too many attempts; a login that works clears its account's count."""
-        account, place = (self.email.data or "").strip().lower()[:254], address()
+        account, place = _account(self.email.data or ""), address()
+        # One sign more than any password has: the hash refuses what is far longer with an error of its own.
+        self.password.data = (self.password.data or "")[: LONGEST_PASSWORD + 1]
         rates().count(ADDRESS, place)
         rates().count(ACCOUNT, account)
         rates().count(ACCOUNT_FROM_ADDRESS, account, place)
@@ -36,6 +39,14 @@ class LoginForm(SecurityLoginForm):
         rates().forget(ACCOUNT, account)
         rates().forget(ACCOUNT_FROM_ADDRESS, account, place)
         return True
+
+
+def _account(email: str) -> str:
+    """One name for every spelling that leads to one account: Unicode can write a domain in many ways."""
+    try:
+        return normal_email(email)
+    except Invalid:
+        return email.strip().lower()[:254]
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]

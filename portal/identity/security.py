@@ -15,6 +15,7 @@ from portal.identity import service
 from portal.identity.forms import LoginForm
 from portal.identity.models import User
 from portal.identity.service import Person
+from portal.identity.views import log_in
 from portal.web.access import public
 
 CONFIG: dict[str, Any] = {
@@ -57,7 +58,7 @@ class Roleless(RoleMixin):
 
 
 blueprint = Blueprint("security", __name__)  # the library's own would bring addresses that we don't use
-blueprint.add_url_rule("/login", "login", public(views.login), methods=["GET", "POST"])
+blueprint.add_url_rule("/login", "login", public(log_in), methods=["GET", "POST"])
 blueprint.add_url_rule("/logout", "logout", public(views.logout), methods=["POST"])
 
 

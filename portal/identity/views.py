@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_security import views as security_views
 
 from portal.db import now, transaction
+from portal.errors import Invalid
 from portal.identity import service
 from portal.identity.access import signed_in
 from portal.identity.forms import TokenForm
 from portal.identity.service import Person
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
+
+
+def log_in() -> ResponseReturnValue:
+    """Flask-Security's login, for forms: it would read JSON of any shape, too."""
+    if request.is_json:
+        raise Invalid("Send the form of the login page.", code="unsupported_type")
+    answer: ResponseReturnValue = security_views.login()
+    return answer
 
 
 @blueprint.get("")
