@@ -29,6 +29,10 @@ JSON = "application/json"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
+LONGEST_FIELD = 200  # characters of a field's name that are said back
+MOST_ERRORS = 20  # told of one body: one of a megabyte can hold a hundred thousand
+
+
 class Malformed(Invalid):
     """What was sent can't be read at all: 400 instead of 422."""
 
@@ -111,13 +115,13 @@ def _refusal(error: ValidationError) -> Invalid:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return Malformed(f"This is not JSON: {found[0]['msg'].partition(': ')[2]}.", field="body")
-    problems = [{"field": _field(item["loc"]), "detail": _words(dict(item))} for item in found]
+    problems = [{"field": _field(item["loc"]), "detail": _words(dict(item))} for item in found[:MOST_ERRORS]]
     first = problems[0]
     return Invalid(f"{first['field']}: {first['detail']}", field=first["field"], errors=problems)
 
 
 def _field(place: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in place) or "body"
+    return ".".join(str(part) for part in place)[:LONGEST_FIELD] or "body"
 
 
 _WORDS = {
