@@ -7,7 +7,8 @@ runs in child processes of its own. A worker that is killed loses nothing: lease
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from flask import Flask
 from rq import Queue, SimpleWorker
@@ -27,9 +28,39 @@ log = logging.getLogger(__name__)
 WORKER_TTL = 30
 
 
+class CatalogueJob(Job):
+    """RQ asks a job for functions in more places than one, the clearing up after dead workers among them.
+
+    Here it gets none but those of the catalogue, and no address to call.
+    """
+
+    @property
+    def func(self) -> Any:
+        """The function of the catalogue. Raises ``LookupError`` for any other."""
+        if not is_ours(self):
+            raise LookupError("a job that is not in the catalogue")
+        return super().func
+
+    @property
+    def success_callback(self) -> None:
+        """None, whatever Valkey says."""
+
+    @property
+    def failure_callback(self) -> None:
+        """None, whatever Valkey says."""
+
+    @property
+    def stopped_callback(self) -> None:
+        """None, whatever Valkey says."""
+
+    def send_webhooks(self, status: Any, *, exc_string: str | None = None) -> None:
+        """To nobody."""
+
+
 class StowageWorker(SimpleWorker):
     """RQ's worker with a gate: RQ would import and call any dotted path that it finds in Valkey."""
 
+    job_class = CatalogueJob
     app: Flask
 
     def perform_job(self, job: Job, *arguments: Any, **options: Any) -> bool:
@@ -49,8 +80,10 @@ def is_ours(job: Job) -> bool:
         name, arguments, options = job.func_name, job.args, job.kwargs
     except DeserializationError:
         return False
-    three_ids = len(arguments) == 3 and all(isinstance(argument, str) for argument in arguments)
-    return name in queue.PATHS and three_ids and not options and not any(extras)
+    listed = list(arguments) if isinstance(arguments, (list, tuple)) else []
+    three_ids = len(listed) == 3 and all(isinstance(argument, str) for argument in listed)
+    known = isinstance(name, str) and name in queue.PATHS and not job.instance
+    return known and three_ids and not options and not any(extras)
 
 
 def main() -> None:
@@ -59,9 +92,10 @@ def main() -> None:
     logs.configure(settings.log_format)
     app = create_app(settings)
     connection = queue.connect_waiting(settings.redis_url)
-    queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in queue.QUEUES]
+    make: Any = partial(Queue, connection=connection, serializer=JSONSerializer, job_class=CatalogueJob)
+    queues = [make(name) for name in queue.QUEUES]
     worker = StowageWorker(
-        cast("list[Any]", queues), connection=connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL
+        queues, connection=connection, serializer=JSONSerializer, job_class=CatalogueJob, worker_ttl=WORKER_TTL
     )
     worker.app = app
     with app.app_context():

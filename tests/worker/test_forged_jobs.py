@@ -1,0 +1,159 @@
+"""Whoever can write to Valkey can't make a worker run anything: it refuses, says so, and goes on with its work."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from rq import Callback, Queue
+from rq.job import Job, JobStatus
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer, PickleSerializer
+from rq.webhook import Webhook
+
+from portal.worker import CatalogueJob, is_ours
+from tests.live import Live, eventually
+
+OURS = "portal.uploads.jobs.take_in"
+INTRUDE = "tests.worker.test_forged_jobs.intrude"
+IDS = [str(uuid4()) for _ in range(3)]
+
+
+@pytest.fixture
+def valkey(live: Live) -> Iterator[redis.Redis]:
+    """Valkey, as an intruder reaches it."""
+    with redis.Redis.from_url(live.stack.settings.redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """A file that exists once something of the intruder's was run."""
+    return tmp_path / "owned"
+
+
+called: list[object] = []
+
+
+def intrude(*arguments: object) -> None:
+    """What nobody should call."""
+    called.append(arguments)
+
+
+class Poison:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> Any:
+        return os.system, (self.command,)
+
+
+def forged(valkey: redis.Redis, marker: Path) -> dict[str, Job]:
+    """What an intruder would try."""
+    touch = f"touch {marker}"
+
+    def job(func: str, args: Any, **options: Any) -> Job:
+        return Job.create(func, args, connection=valkey, **{"serializer": JSONSerializer, **options})
+
+    callback = Callback(INTRUDE)
+    strange = job(OURS, IDS)
+    strange.data = b'["' + OURS.encode() + b'", {"a": 1}, 7, 9]'
+    garbage = job(OURS, IDS)
+    garbage.data = b"\x00\xff no json"
+    return {
+        "a command": job("os.system", [touch]),
+        "a command with three words": job("subprocess.check_call", ["touch", str(marker), "x"]),
+        "our module, another function": job("portal.uploads.jobs.staging", IDS),
+        "a pickle": job("os.system", [Poison(touch)], serializer=PickleSerializer),
+        "a pickle of ours": job(OURS, [Poison(touch), "b", "c"], serializer=PickleSerializer),
+        "a callback after success": job(OURS, IDS, on_success=callback),
+        "a callback after failure": job(OURS, IDS, on_failure=callback),
+        "a callback after a stop": job(OURS, IDS, on_stopped=callback),
+        "a webhook": job(OURS, IDS, webhooks=[Webhook("http://127.0.0.1:9/", job_status="finished")]),
+        "two ids": job(OURS, IDS[:2]),
+        "four ids": job(OURS, [*IDS, "4"]),
+        "numbers": job(OURS, [1, 2, 3]),
+        "options": job(OURS, IDS, kwargs={"force": True}),
+        "a strange shape": strange,
+        "garbage": garbage,
+    }
+
+
+NAMES = list(forged(redis.Redis(), Path("x")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gate_refuses(valkey: redis.Redis, name: str, marker: Path) -> None:
+    job = forged(valkey, marker)[name]
+    job.save()
+    read = CatalogueJob.fetch(job.id, connection=valkey, serializer=JSONSerializer)
+    assert not is_ours(read)
+    assert (read.success_callback, read.failure_callback, read.stopped_callback) == (None, None, None)
+    with pytest.raises(LookupError):
+        _ = read.func
+
+
+def test_the_gate_lets_the_catalogue_through() -> None:
+    job = CatalogueJob.create(OURS, IDS, connection=redis.Redis(), serializer=JSONSerializer)
+    assert is_ours(job)
+    assert job.func.__name__ == "take_in"
+
+
+def test_a_worker_refuses_them_all_and_goes_on(live: Live, valkey: redis.Redis, marker: Path) -> None:
+    live.one_worker()
+    pid = live.stack.workers[0].pid
+    intake = Queue("intake", connection=valkey, serializer=JSONSerializer)
+    jobs = forged(valkey, marker)
+    for job in jobs.values():
+        job.save()
+        job.connection.rpush(intake.key, job.id)
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    sent = alice.upload("a.txt", b"what the worker is here for")
+    assert alice.wait(sent.asset_id)["status"] == "available"
+    eventually(lambda: intake.count == 0)
+    assert live.stack.workers[0].running
+    assert live.stack.workers[0].pid == pid
+    assert not marker.exists()
+    words = live.stack.workers[0].words()
+    for name, job in jobs.items():
+        assert f"not in the catalogue: {job.id}" in words, name
+
+
+def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    sent = alice.upload("a.txt", b"somebody's file")
+    alice.wait(sent.asset_id)
+    before = live.row(sent.asset_id, "state, object_key, due_at, attempts")
+    queues = {"intake": OURS, "upkeep": "portal.assets.jobs.purge", "previews": "portal.assets.jobs.render_previews"}
+    strangers = [IDS, ["a", "b", "c"], [str(cast.evil.id), str(cast.lair.id), sent.asset_id]]
+    strangers.append([str(cast.acme.id), str(cast.lair.id), sent.asset_id])
+    for name, path in queues.items():
+        for ids in strangers:
+            Queue(name, connection=valkey, serializer=JSONSerializer).enqueue(path, *ids)
+    for name in queues:
+        eventually(lambda name=name: Queue(name, connection=valkey, serializer=JSONSerializer).count == 0)
+    alice.wait(alice.upload("b.txt", b"the next one").asset_id)
+    assert live.row(sent.asset_id, "state, object_key, due_at, attempts") == before
+    assert alice.download(sent.asset_id).content == sent.content
+
+
+def test_clearing_up_after_a_dead_worker_calls_nobody(valkey: redis.Redis) -> None:
+    """RQ itself would call the failure callback of a job that stands in its list of started ones."""
+    job = Job.create(OURS, IDS, connection=valkey, serializer=JSONSerializer, on_failure=Callback(INTRUDE))
+    job.set_status(JobStatus.STARTED)
+    job.save()
+    registry = StartedJobRegistry("elsewhere", connection=valkey, job_class=CatalogueJob, serializer=JSONSerializer)
+    valkey.zadd(registry.key, {f"{job.id}:1": time.time() - 60})
+    registry.cleanup()
+    assert called == []
+    assert registry.get_job_ids(cleanup=False) == []
