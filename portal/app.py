@@ -117,11 +117,15 @@ def _add_routes(app: Flask) -> None:
 def _checks(app: Flask, settings: Settings) -> list[Check]:
     """What ``/readyz`` asks, and what of it the portal can't do without."""
     return [
-        Check("database", lambda: at_once(text("SELECT 1")).close(), vital=True),
+        Check("database", _ask_database, vital=True),
         Check("redis", app.extensions["portal.redis"].ping, vital=False),
         Check("store", _ask_store, vital=True),
         Check("scanner", lambda: _ask_scanner(settings), vital=False),
     ]
+
+
+def _ask_database() -> None:
+    at_once(text("SELECT 1"))
 
 
 def _ask_store() -> None:

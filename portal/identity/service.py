@@ -146,9 +146,10 @@ _TOUCH_AFTER = timedelta(minutes=1)
 
 def authenticate(plain: str) -> Person | None:
     """Whom a token acts for, or None when it is unknown, expired or revoked, or its owner is not active."""
-    row = at_once(_BY_TOKEN, hash=hash_token(plain)).one_or_none()
-    if row is None:
+    rows = at_once(_BY_TOKEN, hash=hash_token(plain))
+    if not rows:
         return None
+    (row,) = rows
     touch(row.token_id, row.last_used_at)
     return Person(row.id, row.email, row.name, row.is_operator)
 

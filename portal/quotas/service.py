@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, DateTime, Row, String, Uuid, bindparam, select, text, update
+from sqlalchemy import BigInteger, DateTime, String, Uuid, bindparam, select, text, update
 
 from portal import audit
 from portal.db import db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
+from portal.statements import directly
 
 Level = Literal["ok", "medium", "high", "critical", "exceeded"]
 LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (90, "high"), (80, "medium"))  # percent
@@ -196,9 +197,10 @@ def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, s
     growth = used + reserved
     values = {"entry": entry.value, "subject": subject_id, "growth": growth, "used": used, "reserved": reserved}
     place = {"tenant": tenant_id, "workspace": workspace_id}
-    row = db.session.execute(_MOVE, {"id": new_id(), "at": now(), **place, **values}).one_or_none()
-    if row is None:
+    rows = directly(_MOVE, id=new_id(), at=now(), **place, **values)
+    if not rows:
         raise LookupError(f"no counters for workspace {workspace_id} in tenant {tenant_id}")
+    (row,) = rows
     if not row.fits:
         own, tenants = _of_workspace(row), _of_tenant(row)
         raise _exceeded(own if _shortage(own, growth) > 0 else tenants, growth)
@@ -227,17 +229,18 @@ def _shortage(counter: _Counter, size: int) -> int:
 
 
 def _counters(tenant_id: UUID, workspace_id: UUID | None) -> tuple[_Counter, _Counter]:
-    row = db.session.execute(_STANDING, {"tenant": tenant_id, "workspace": workspace_id}).one_or_none()
+    rows = directly(_STANDING, tenant=tenant_id, workspace=workspace_id)
+    row = rows[0] if rows else None
     if row is None or (workspace_id is not None and row.workspace_used is None):
         raise NotFound("There is no such workspace." if workspace_id else "There is no such tenant.")
     return _of_workspace(row), _of_tenant(row)
 
 
-def _of_workspace(row: Row[tuple[int, ...]]) -> _Counter:
+def _of_workspace(row: Any) -> _Counter:
     return _Counter("workspace", row.workspace_limit, row.workspace_used, row.workspace_reserved)
 
 
-def _of_tenant(row: Row[tuple[int, ...]]) -> _Counter:
+def _of_tenant(row: Any) -> _Counter:
     return _Counter("tenant", row.tenant_limit, row.tenant_used, row.tenant_reserved)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
@@ -45,6 +46,12 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     if profile is None:
         raise NotFound("There is no such storage profile.")
     return profile
+
+
+def profile_of(row: Any) -> StorageProfile:
+    """A profile from a row with its columns, outside of the session: to be read, not changed."""
+    place = {"tenant_id": row.tenant_id, "workspace_id": row.workspace_id}
+    return StorageProfile(id=row.id, created_at=row.created_at, mode=ProfileMode(row.mode), active=row.active, **place)
 
 
 def no_storage() -> Unavailable:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
 from portal.db import db, entered, new_id, now
 from portal.errors import Conflict, Invalid
 from portal.identity.service import Person, hash_token, touch
-from portal.statements import at_once
+from portal.statements import at_once, directly
 from portal.tenancy.models import (
     SLUG,
     Plan,
@@ -116,12 +116,12 @@ _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
 
 def places_of(person_id: UUID) -> list[TenantPlace]:
     """Every tenant and workspace that a person belongs to, by name. One statement."""
-    return _places(at_once(_PLACES, person=person_id).all())
+    return _places(at_once(_PLACES, person=person_id))
 
 
 def person_and_places(uniquifier: str) -> tuple[Person, list[TenantPlace]] | None:
     """Whom a session cookie names, and where they belong: one statement. None when they are gone or not active."""
-    rows = at_once(_PERSON_AND_PLACES, uniquifier=uniquifier).all()
+    rows = at_once(_PERSON_AND_PLACES, uniquifier=uniquifier)
     if not rows:
         return None
     first = rows[0]
@@ -129,7 +129,7 @@ def person_and_places(uniquifier: str) -> tuple[Person, list[TenantPlace]] | Non
     return person, _places([row for row in rows if row.tenant_id is not None])
 
 
-def _places(rows: Sequence[Row[Any]]) -> list[TenantPlace]:
+def _places(rows: Sequence[Any]) -> list[TenantPlace]:
     tenants: dict[UUID, TenantPlace] = {}
     for row in rows:
         tenant = tenants.setdefault(
@@ -145,10 +145,10 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
 
     The session has entered the tenant, when there is one.
     """
-    values = {"hash": hash_token(plain_token), "workspace": workspace_id}
-    row = db.session.execute(_RESOLVE, values).one_or_none()
-    if row is None:
+    rows = directly(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id)
+    if not rows:
         return None
+    (row,) = rows
     touch(row.token_id, row.token_used_at)
     person = Person(row.user_id, row.email, row.name, row.is_operator)
     if row.tenant_id is None:
@@ -160,7 +160,7 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
 
 def tenant_of(workspace_id: UUID) -> UUID | None:
     """The tenant that a workspace belongs to."""
-    found: UUID | None = at_once(_TENANT_OF, workspace=workspace_id).scalar_one()
+    found: UUID | None = at_once(_TENANT_OF, workspace=workspace_id)[0].tenant_of_workspace
     return found
 
 

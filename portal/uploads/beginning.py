@@ -18,6 +18,7 @@ from portal.assets import kinds, library
 from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
+from portal.statements import directly
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
@@ -34,7 +35,8 @@ IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
 _INSERT = insert(Upload)
-_DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id))
+_EMPTY = dict.fromkeys(Upload.__table__.columns.keys())
+_DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id).label("first_library"))
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
     workspace_id = member.workspace
-    with transaction(member.tenant_id) as session:
+    with transaction(member.tenant_id):
         profile, library_id = _destination(workspace_id, spec)
         begun_at = database.now()
         expires_at = begun_at + life_of(spec.size_bytes)
@@ -113,7 +115,7 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
             "form_expires_at": expires_at,
         }
         upload = Upload(**values)
-        session.connection().execute(_INSERT, values)  # half the price of the session's unit of work
+        directly(_INSERT, **_EMPTY | values)
         facts = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
         audit.record(member.tenant_id, member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
         quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes)
@@ -145,10 +147,10 @@ def _destination(workspace_id: UUID, spec: Spec) -> tuple[StorageProfile, UUID]:
 
     Raises ``NotFound``, ``Invalid``, ``Unavailable``.
     """
-    found = db.session.execute(_DESTINATION, {"workspace": workspace_id}).one_or_none()
-    if found is None:
+    found = directly(_DESTINATION, workspace=workspace_id)
+    if not found:
         raise storage.no_storage()
-    profile, first_library = found
+    profile, first_library = storage.profile_of(found[0]), found[0].first_library
     if spec.folder_id is not None:
         home = library.find_folder(workspace_id, spec.folder_id).library_id
         if spec.library_id not in (None, home):
