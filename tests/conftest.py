@@ -12,8 +12,11 @@ from portal.app import create_app
 from portal.db import db
 from portal.storage.service import prepare_managed_store
 from tests.cast import Cast, make_cast
+from tests.doors import either, form_door, put_door, scene, text
 from tests.engines import TestEngines, start_engines
 from tests.live import Live, start_live
+
+__all__ = ["either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
 
 @pytest.fixture(scope="session")

@@ -139,6 +139,13 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
             f"Upload {upload.id} is {upload.state} with {upload.size_bytes} bytes "
             f"and holds a reservation of {upload.reserved_bytes}."
         )
+    unanswered = (
+        select(Upload.id)
+        .outerjoin(Asset, (Asset.upload_id == Upload.id) & (Asset.state == AssetState.PROCESSING))
+        .where(Upload.tenant_id == tenant_id, Upload.state == UploadState.VERIFYING, Asset.id.is_(None))
+    )
+    for upload_id in db.session.scalars(unanswered):
+        yield f"Upload {upload_id} is being verified, but no file of it is."
     standing = select(Asset.id).where(
         Asset.tenant_id == tenant_id,
         Asset.state == AssetState.PROCESSING,

@@ -77,6 +77,7 @@ def compare(tenant_id: UUID, workspace_id: UUID) -> Iterator[str]:
             if _is_so(difference, profile, bucket):
                 yield str(difference)
         yield from _held(profile, bucket)
+        yield from _left_behind(profile, bucket)
 
 
 def merge(rows: Iterator[Expected], listing: Iterator[Found], young: datetime) -> Iterator[Difference]:
@@ -172,3 +173,20 @@ def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
             yield f"Asset {asset.id} is held, but its bytes do not lie in the quarantine."
         elif bucket.head(asset.object_key) is None:
             yield f"Asset {asset.id} is held, and nothing lies at {asset.object_key}."
+
+
+def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
+    """What lies at a staging key although its upload is unknown, or was cleared away after its form had expired."""
+    listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}uploads/")
+    old = (entry for entry in listing if entry[2] < database.now() - YOUNG)
+    for upload_id, group in groupby(old, key=lambda entry: entry[0].split("/")[3]):
+        if not _is_expected(upload_id, profile.workspace_id):
+            yield from (f"The object {key} was left behind by an upload that is over." for key, _, _ in group)
+
+
+def _is_expected(upload_id: str, workspace_id: UUID) -> bool:
+    try:
+        wanted = Upload.workspace_id == workspace_id, Upload.id == UUID(upload_id), Upload.cleared_at.is_(None)
+    except ValueError:
+        return False
+    return db.session.scalar(select(Upload.id).where(*wanted)) is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+from tests.doors import Scene
 from tests.foreign import done, refused
-from tests.uploads.conftest import Scene
 
 
 def uploads_of(scene: Scene) -> int:

@@ -15,7 +15,7 @@ from portal.db import compare_and_set, transaction
 from portal.errors import Unavailable
 from portal.uploads import verifying
 from tests import pictures
-from tests.uploads.conftest import Scene
+from tests.doors import Scene
 
 
 def row(scene: Scene, asset_id: str, columns: str) -> tuple[Any, ...]:

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from portal.storage import keys
+from tests.doors import Scene
 from tests.foreign import done
-from tests.uploads.conftest import Scene
 
 
 def is_cleared(scene: Scene, upload_id: str) -> bool:

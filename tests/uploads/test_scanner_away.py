@@ -14,11 +14,11 @@ from portal.assets.scanner import Scanner
 from portal.storage import keys
 from tests import pictures
 from tests.assets.clamds import Daemon
+from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, SIGNATURE, TestEngines
 from tests.foreign import refused
 from tests.gate import Gate
 from tests.stack import own_settings
-from tests.uploads.conftest import Door, Scene, scene_at, served
 from tests.uploads.test_verdicts import infected_zip
 
 LONG = b"A line of a text that is longer than what a scanner is asked for its proof.\n" * 3000

@@ -12,9 +12,9 @@ import pytest
 from portal.storage import keys
 from tests import pictures
 from tests.assets import specimens
+from tests.doors import Scene
 from tests.engines import EICAR, SIGNATURE
 from tests.foreign import done, refused
-from tests.uploads.conftest import Scene
 
 
 def infected_zip() -> bytes:

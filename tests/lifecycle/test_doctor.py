@@ -1,0 +1,186 @@
+"""The doctor is silent about a healthy tenant and names each invariant that somebody broke behind the portal's back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from portal.lifecycle import objects
+from portal.lifecycle.objects import Difference, Expected, Found, merge
+from portal.storage import keys
+from tests import pictures
+from tests.doors import Scene
+from tests.engines import EICAR
+from tests.foreign import Sent, done
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+OLD = NOW - timedelta(days=1)
+A, B, C = (str(UUID(int=number)) for number in (1, 2, 3))
+
+
+@pytest.fixture
+def sent(scene: Scene) -> Sent:
+    """A picture that was taken in long ago."""
+    sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
+    scene.door.work()
+    scene.door.over(sent.upload_id)
+    scene.door.sweep()
+    return sent
+
+
+@pytest.fixture
+def nothing_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects of this very moment count as old: a store does not let anybody date them back."""
+    monkeypatch.setattr(objects, "YOUNG", timedelta(seconds=-60))
+
+
+def only(scene: Scene, words: str, *more: str) -> None:
+    """The doctor says this, and nothing else."""
+    found = scene.door.broken(scene.cast)
+    assert len(found) == 1 + len(more), found
+    for line, expected in zip(found, (words, *more), strict=True):
+        assert expected in line, found
+
+
+@pytest.mark.usefixtures("nothing_is_young")
+def test_a_healthy_tenant_has_nothing_to_be_said_about(scene: Scene, sent: Sent, text: bytes) -> None:
+    held = scene.alice.upload("eicar.txt", EICAR)
+    failed = scene.alice.upload("no.pdf", text)
+    waste = scene.alice.upload("waste.txt", text)
+    scene.door.work()
+    assert scene.alice.call("DELETE", f"assets/{waste.asset_id}").status_code == 204
+    scene.alice.sent("open.txt", text)
+    done(scene.alice.begin("empty.txt", 10), 201)
+    states = [scene.alice.asset(each.asset_id)["status"] for each in (sent, held, failed, waste)]
+    assert states == ["available", "quarantined", "failed", "deleted"]
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_a_missing_original_is_found(scene: Scene, sent: Sent) -> None:
+    key = next(key for key in scene.objects() if "/original/" in key)
+    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    only(scene, f"lie at {key}, and nothing is there")
+
+
+def test_a_missing_preview_is_found(scene: Scene, sent: Sent) -> None:
+    key = next(key for key in scene.objects() if "/derived/thumb/" in key)
+    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    only(scene, key)
+
+
+def test_an_original_of_another_size_is_found(scene: Scene, sent: Sent) -> None:
+    key = next(key for key in scene.objects() if "/original/" in key)
+    scene.door.put(key, b"shorter")
+    only(scene, f"{key} has 7 bytes")
+
+
+def test_a_missing_held_file_is_found(scene: Scene) -> None:
+    sent = scene.alice.upload("eicar.txt", EICAR)
+    scene.door.work()
+    key = keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "eicar.txt")
+    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    only(scene, f"is held, and nothing lies at {key}")
+    elsewhere = keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "eicar.txt")
+    scene.door.sql("UPDATE assets SET object_key = %s WHERE id = %s", elsewhere, UUID(sent.asset_id))
+    assert any("do not lie in the quarantine" in line for line in scene.door.broken(scene.cast))
+
+
+@pytest.mark.usefixtures("nothing_is_young")
+def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> None:
+    place = scene.cast.press.id
+    strays = [
+        keys.original(place, uuid4(), "token", "a.jpg"),
+        keys.original(place, UUID(sent.asset_id), "token", "a.jpg"),
+        f"workspaces/{place}/assets/no-id-of-ours/x",
+    ]
+    for key in strays:
+        scene.door.put(key, b"stray")
+    left = [keys.staging(place, UUID(sent.upload_id), "sea.jpg"), keys.staging(place, uuid4(), "sea.jpg")]
+    for key in left:
+        scene.door.put(key, b"left")
+    found = scene.door.broken(scene.cast)
+    assert {line.split()[2] for line in found if "belongs to no asset" in line} == set(strays)
+    assert {line.split()[2] for line in found if "left behind" in line} == set(left)
+    assert len(found) == 5
+
+
+def test_young_objects_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
+    scene.door.put(keys.original(scene.cast.press.id, uuid4(), "token", "a.jpg"), b"just now")
+    assert scene.door.broken(scene.cast) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE workspace_quotas SET used_bytes = used_bytes + 1 WHERE workspace_id = %(workspace)s", "used_bytes"),
+        ("UPDATE tenant_quotas SET reserved_bytes = reserved_bytes + 1 WHERE tenant_id = %(tenant)s", "reserved_bytes"),
+        ("UPDATE assets SET charged_bytes = charged_bytes - 1 WHERE id = %(asset)s", "its assets"),
+        ("UPDATE uploads SET reserved_bytes = 5 WHERE id = %(upload)s", "holds a reservation of 5"),
+        ("DELETE FROM quota_ledger WHERE subject_id = %(upload)s", "the ledger"),
+        ("UPDATE uploads SET state = 'verifying' WHERE id = %(upload)s", "no file of it is"),
+        (
+            "UPDATE assets SET state = 'processing', created_at = now() - interval '25 hours' WHERE id = %(asset)s",
+            "processing for more than a day",
+        ),
+    ],
+)
+def test_books_that_somebody_wrote_in_are_found(scene: Scene, sent: Sent, statement: str, words: str) -> None:
+    ids = {"workspace": scene.cast.press.id, "tenant": scene.cast.acme.id}
+    ids |= {"asset": UUID(sent.asset_id), "upload": UUID(sent.upload_id)}
+    assert scene.door.broken(scene.cast) == []
+    for name, value in ids.items():
+        statement = statement.replace(f"%({name})s", f"'{value}'")
+    scene.door.sql(statement)
+    found = scene.door.broken(scene.cast)
+    assert any(words in line for line in found), found
+
+
+def test_a_reservation_that_is_stuck_is_found(scene: Scene) -> None:
+    begun = done(scene.alice.begin("a.txt", 10), 201)
+    past = "UPDATE uploads SET expires_at = now() - interval '%s minutes' WHERE id = '%s'"
+    scene.door.sql(past % (59, begun["upload_id"]))
+    assert scene.door.broken(scene.cast) == []
+    scene.door.sql(past % (61, begun["upload_id"]))
+    only(scene, "more than an hour after its expiry")
+    scene.door.sweep()
+    assert scene.door.broken(scene.cast) == []
+
+
+Rows = list[Expected]
+Listing = list[Found]
+
+
+def differences(rows: Rows, listing: Listing) -> list[Difference]:
+    return list(merge(iter(rows), iter(listing), NOW))
+
+
+def found(asset_id: str, **sizes: int) -> Found:
+    return Found(asset_id, {key: (size, OLD) for key, size in sizes.items()})
+
+
+@pytest.mark.parametrize(
+    ("rows", "listing", "expected"),
+    [
+        ([], [], []),
+        ([Expected(A, {"a": 1})], [found(A, a=1)], []),
+        ([Expected(A)], [], []),
+        ([Expected(A, {"a": 1})], [], [Difference(A, "a", 1, None)]),
+        ([Expected(A, {"a": 1})], [found(A, a=2)], [Difference(A, "a", 1, 2)]),
+        ([], [found(A, a=1)], [Difference(A, "a", None, 1)]),
+        ([Expected(A, {"a": 1}), Expected(C, {"c": 1})], [found(B, b=1)], "A missing, B stray, C missing"),
+        ([Expected(B, {"b": 1})], [found(A, a=1), found(C, c=1)], "A stray, B missing, C stray"),
+        ([Expected(A, {"a": 1})], [found(A, a=1, x=9)], [Difference(A, "x", None, 9)]),
+        ([Expected(A, {"a": 1}, settled=False)], [found(A, a=1, x=9)], []),
+        ([Expected(A)], [Found(A, {"young": (1, NOW)})], []),
+    ],
+)
+def test_two_streams_are_merged(rows: Rows, listing: Listing, expected: list[Difference] | str) -> None:
+    told = differences(rows, listing)
+    if isinstance(expected, str):
+        names = {A: "A", B: "B", C: "C"}
+        words = [f"{names[each.asset_id]} {'stray' if each.expected is None else 'missing'}" for each in told]
+        assert ", ".join(words) == expected
+    else:
+        assert told == expected
