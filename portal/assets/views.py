@@ -44,7 +44,9 @@ def index(member: Member) -> ResponseReturnValue:
     if paging.after and is_fragment_wanted():
         return render_template(f"library/_{view}_items.html", **context)
     context["library"] = library.find_library(member.workspace, query.library) if query.library else None
-    page = render_template("library/index.html", view=view, query=query.address(), **context, **place(member))
+    address = query.address()
+    context |= {"view": view, "query": address, "given": tuple(address.items())}
+    page = render_template("library/index.html", **context, **place(member))
     response = make_response(page)
     if query.view:
         kept: dict[str, Any] = {"max_age": A_YEAR, "httponly": True, "samesite": "Lax", "secure": request.is_secure}
