@@ -3,6 +3,9 @@
 ``python scripts/vendor.py`` fetches the exact versions named below with ``npm pack`` (npm's own configuration decides
 where from), copies the files that are served, builds the icon sprite and writes ``manifest.json``. It refuses a file
 whose bytes changed although its version did not. ``--check`` needs no network: it compares disk and manifest.
+
+Pages load ``static/css/tabler.css``: what they use of Tabler, an eighth of it. Run ``--trim`` (no network) after a
+template has begun to use another of its classes; ``--check`` tells.
 """
 
 from __future__ import annotations
@@ -18,9 +21,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from trim_css import trim
+
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
 MANIFEST = VENDOR / "manifest.json"
+TABLER, TRIMMED = VENDOR / "tabler" / "tabler.min.css", ROOT / "static" / "css" / "tabler.css"
+# Classes that templates put together from parts.
+COMPOSED = "alert-success alert-info alert-warning alert-danger"
 
 ICONS = re.findall(
     r"\S+",
@@ -166,7 +174,24 @@ def refresh() -> int:
         for name, data in files.items():
             (VENDOR / folder / name).write_bytes(data)
     MANIFEST.write_text(json.dumps(manifest, indent=2) + "\n")
+    write_trimmed()
     say(f"{sum(map(len, content.values()))} files of {len(PACKAGES)} packages written to {VENDOR.relative_to(ROOT)}")
+    return 0
+
+
+def trimmed() -> str:
+    """What our pages use of Tabler."""
+    pages = [
+        *(ROOT / "templates").rglob("*.html"),
+        *(ROOT / "static" / "js").glob("*.js"),
+        TRIMMED.with_name("stowage.css"),
+    ]
+    return trim(TABLER.read_text("utf-8"), [COMPOSED, *(path.read_text("utf-8") for path in sorted(pages))])
+
+
+def write_trimmed() -> int:
+    """Write it where pages load it from; returns the exit code."""
+    TRIMMED.write_text(trimmed(), "utf-8")
     return 0
 
 
@@ -184,6 +209,9 @@ def check() -> int:
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     for name in wrong:
         say(f"static/vendor/{name} differs from the manifest")
+    if TRIMMED.read_text("utf-8") != trimmed():
+        wrong.append(TRIMMED.name)
+        say("static/css/tabler.css is not what the templates use: run python scripts/vendor.py --trim")
     return 1 if wrong else 0
 
 
@@ -191,7 +219,9 @@ def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only compare the files with the manifest")
-    return check() if parser.parse_args().check else refresh()
+    parser.add_argument("--trim", action="store_true", help="only write anew what pages use of Tabler")
+    chosen = parser.parse_args()
+    return check() if chosen.check else write_trimmed() if chosen.trim else refresh()
 
 
 if __name__ == "__main__":

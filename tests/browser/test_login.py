@@ -15,11 +15,11 @@ from tests.cast import PASSWORD, Cast
 def test_a_person_logs_in_where_they_wanted_to_go_and_out_again(visit: Visits, cast: Cast) -> None:
     page = visit(path=cast.page("files"))
     expect(page).to_have_title("Log in · Stowage")
-    page.get_by_label("Email").fill(cast.alice.email)
+    page.get_by_label("mail address").fill(cast.alice.email)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    expect(page.get_by_label("Email")).to_have_value(cast.alice.email)
+    expect(page.get_by_label("mail address")).to_have_value(cast.alice.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="All files")).to_be_visible()

@@ -1,0 +1,100 @@
+"""Everything by keyboard, with the focus where one can see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Scene, Visits
+from tests.browser.test_upload import tile
+from tests.cast import Cast
+
+
+def tab_to(page: Page, words: str, limit: int = 60) -> None:
+    """Press Tab until the focus is on what is called so."""
+    for _ in range(limit):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            "() => document.activeElement.matches('a, button, summary, input') &&"
+            " (document.activeElement.getAttribute('aria-label') || document.activeElement.innerText)"
+        )
+        if words in (name or ""):
+            return
+    raise AssertionError(f"Tab never came to '{words}'")
+
+
+def test_the_first_tab_skips_to_the_content(visit: Visits, scene: Scene) -> None:
+    page = visit(scene.cast.vera, scene.cast.page("files"))
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_the_focus_is_visible_wherever_it_goes(visit: Visits, scene: Scene) -> None:
+    page = visit(scene.cast.alice, scene.cast.page("files"))
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+                const element = document.activeElement, style = getComputedStyle(element);
+                const box = element.getBoundingClientRect();
+                const marked = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || style.boxShadow !== "none";
+                return { marked, inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight, what: element.outerHTML.slice(0, 120) };
+            }"""
+        )
+        assert seen["marked"], seen
+        assert seen["inside"], seen
+
+
+def test_an_upload_and_the_way_to_the_trash_and_back_by_keyboard(visit: Visits, cast: Cast, files: Path) -> None:
+    page = visit(cast.bob, cast.page("files"))
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("u")
+    chooser.value.set_files(files / "cat.jpg")
+    expect(page.locator("#tray-words")).to_have_text("1 uploaded")
+    expect(tile(page, "cat.jpg")).to_contain_text("Ready")
+    tab_to(page, "Hide the uploads")
+    page.keyboard.press("Enter")
+    expect(page.locator("#tray")).to_be_hidden()
+    expect(page.locator("#tray-button")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(tile(page, "cat.jpg").locator(".tile-link")).to_be_focused()
+    page.keyboard.press("Delete")
+    expect(tile(page, "cat.jpg")).to_have_count(0)
+    tab_to(page, "Undo")
+    page.keyboard.press("Enter")
+    expect(tile(page, "cat.jpg")).to_contain_text("Ready")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="cat.jpg")).to_be_visible()
+    tab_to(page, "Move to trash")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Restore")).to_be_visible()
+    tab_to(page, "Delete for good")
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirm")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#confirm")).to_be_hidden()
+    tab_to(page, "Restore")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Download").first).to_be_visible()
+
+
+def test_the_keys_are_listed_and_menus_open_and_close(visit: Visits, scene: Scene) -> None:
+    page = visit(scene.cast.alice, scene.cast.page("files"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keyboard")).to_be_hidden()
+    tab_to(page, "Your account")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="My tokens")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="My tokens")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="My tokens")).to_be_hidden()
+    expect(page.locator(".topbar-person summary")).to_be_focused()

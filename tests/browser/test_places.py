@@ -1,0 +1,107 @@
+"""The other pages: tokens, the tenant's overview, what is held, how full it is, and pages that are none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Portal, Scene, Visits
+from tests.cast import Actor, Cast
+from tests.engines import EICAR, SIGNATURE
+from tests.foreign import Foreign
+from tests.pictures import photo
+
+Client = Callable[[Actor], Foreign]
+
+
+def test_a_token_is_shown_once_works_and_is_revoked(visit: Visits, cast: Cast, portal: Portal) -> None:
+    page = visit(cast.bob, "/account/tokens")
+    page.get_by_label("Name").fill("Nightly export")
+    page.get_by_label("Days").fill("30")
+    page.get_by_role("button", name="Create token").click()
+    token = page.get_by_role("textbox", name="Token", exact=True).input_value()
+    with httpx.Client(base_url=portal.origin, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as api:
+        assert api.get("/v1/me").json()["user"]["email"] == cast.bob.email
+        page.goto("/account/tokens")
+        expect(page.get_by_role("cell", name="Nightly export", exact=True)).to_be_visible()
+        assert token not in page.content()
+        page.get_by_role("button", name="Revoke Nightly export").click()
+        expect(page.locator("#confirm")).to_contain_text("Programs that use “Nightly export” are refused from now on.")
+        page.locator("#confirm").get_by_role("button", name="Revoke").click()
+        expect(page.get_by_role("cell", name="Nightly export", exact=True)).to_have_count(0)
+        assert api.get("/v1/me").status_code == 401
+
+
+def test_a_token_without_a_name_is_refused_beside_the_field(visit: Visits, cast: Cast) -> None:
+    page = visit(cast.bob, "/account/tokens")
+    page.get_by_label("Name").fill("   ")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".invalid-feedback")).to_be_visible()
+
+
+def test_an_admin_sees_the_tenant_and_what_is_held(visit: Visits, cast: Cast, client: Client) -> None:
+    alice = client(cast.alice)
+    alice.wait(alice.upload("eicar.txt", EICAR).asset_id, "quarantined")
+    page = visit(cast.tina, "/")
+    page.get_by_role("link", name="Overview").first.click()
+    expect(page.get_by_role("heading", name="Acme", exact=True).first).to_be_visible()
+    for person in ("Alice", "Bob", "Vera", "Tina"):
+        expect(page.locator("#main")).to_contain_text(person)
+    desk = page.locator("#sidebar").get_by_role("link", name="Quarantine")
+    expect(desk).to_contain_text("1")
+    desk.click()
+    line = page.locator("#held tr")
+    for words in ("eicar.txt", "Press", SIGNATURE, "Alice"):
+        expect(line).to_contain_text(words)
+    assert page.locator("#held a").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("percent", "words"), [(50, None), (82, "Filling up"), (92, "Nearly full"), (97, "Almost no space left")]
+)
+def test_the_bar_warns_a_member_at_three_levels(
+    visit: Visits, cast: Cast, client: Client, percent: int, words: str | None
+) -> None:
+    size, alice = len(photo("cat")), client(cast.alice)
+    alice.wait(alice.upload("cat.jpg", photo("cat")).asset_id)
+    limit = size * 100 // percent
+    assert client(cast.tina).call("PUT", "quota", {"limit_bytes": limit}).status_code == 200
+    bar = visit(cast.vera, cast.page("files")).locator("#sidebar .quota")
+    expect(bar).to_contain_text(f"{size / 1024:.0f} KB of {limit / 1024:.0f} KB")
+    expect(bar.locator("progress")).to_have_js_property("position", size / limit)
+    if words:
+        expect(bar.locator(".quota-level")).to_have_text(words)
+    else:
+        expect(bar.locator(".quota-level")).to_have_count(0)
+
+
+def test_without_a_limit_of_its_own_a_workspace_shows_the_tenants(visit: Visits, cast: Cast, client: Client) -> None:
+    bar = visit(cast.vera, cast.page("files")).locator("#sidebar .quota")
+    expect(bar).to_contain_text("0 bytes used, 100.0 GB left")
+    expect(bar.locator("progress")).to_have_js_property("position", 0)
+
+
+def test_pages_that_are_none_say_so_and_lead_back(visit: Visits, scene: Scene) -> None:
+    for address in ("/nowhere", "/t/acme/w/nowhere/files", scene.cast.page("files/01a209ee-6c61-7cb8-a178-73c927ec17b1")):
+        page = visit(scene.cast.vera, address)
+        expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+        expect(page.locator(".error-code")).to_contain_text(re.compile("Code to quote: .{6,}"))
+        page.get_by_role("link", name="Go to your workspaces").click()
+        expect(page).to_have_title(re.compile("Workspaces|All files"))
+
+
+def test_an_error_in_a_part_of_a_page_becomes_a_message(visit: Visits, cast: Cast, client: Client) -> None:
+    alice = client(cast.alice)
+    asset_id = alice.wait(alice.upload("cat.jpg", photo("cat")).asset_id)["asset_id"]
+    page = visit(cast.bob, cast.page("files"))
+    page.route("**/discard", lambda route: route.abort())
+    page.locator(".tile summary").click()
+    page.get_by_role("button", name="Move to trash").click()
+    expect(page.locator(".snack")).to_contain_text("The portal does not answer.")
+    expect(page.locator(f"#asset-{asset_id}")).to_be_visible()
+    visit.complaints = [each for each in visit.complaints if "htmx:sendError" not in each and "afterRequest" not in each]
