@@ -17,8 +17,8 @@ from portal.db import db, on_driver
 
 # A dead server is noticed by ``_check``; ``pool_pre_ping`` would cost a round trip a request.
 ENGINE_OPTIONS: dict[str, Any] = {
-    "pool_size": 5,
-    "max_overflow": 15,
+    "pool_size": 8,  # one for each thread of a web process: what overflows is opened and closed for every request
+    "max_overflow": 12,
     "pool_timeout": 10,
     "hide_parameters": True,  # errors are logged, and parameters may be secrets
     "connect_args": {"connect_timeout": 5},
