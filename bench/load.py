@@ -46,6 +46,8 @@ def fire(port: int, requests: list[bytes], seconds: float, expect: int = 200) ->
     others = {status: count for status, count in answer["statuses"].items() if status != str(expect)}
     if others:
         raise RuntimeError(f"answers of another status than {expect}: {others}; the last began: {answer['sample']}")
+    if not answer["statuses"]:
+        raise RuntimeError(f"no answer within {seconds} s")
     return float(answer["statuses"][str(expect)]) / float(answer["seconds"])
 
 
