@@ -184,7 +184,7 @@ class Stack:
             process.start()
         self.wait_for_web()
 
-    def wait_for_web(self, seconds: float = 30) -> None:
+    def wait_for_web(self, seconds: float = 120) -> None:
         """Until it answers."""
         deadline = time.monotonic() + seconds
         while True:
