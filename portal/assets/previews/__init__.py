@@ -1,7 +1,8 @@
 """Previews: small WebP pictures, facts and a placeholder colour, made from one untrusted file.
 
 `renderer.render` is the only door. It starts `child` as a process of its own, without secrets and with limits of
-memory, time and size, because decoders are where a hostile file does its harm. The child counts (`caps`), decodes once
+memory, time, size and reach (`landlock`), because decoders are where a hostile file does its harm. The child counts
+(`caps`), decodes once
 (`raster` for pictures, `pdf` for the first page of a document), reads facts (`metadata`), brings the colours to sRGB
 (`colour`) and writes every variant from that one decode (`variants`). `outcome` names what both sides speak of.
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portal.assets.previews import landlock
 from portal.assets.previews.outcome import MB, Limits, PreviewFailed
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ def main() -> None:
     """
     request = json.load(sys.stdin)
     limits = Limits(**request["limits"])
+    source, out_dir = Path(request["source"]), Path(request["out_dir"])
     _confine(limits)
+    landlock.confine(source, out_dir)
     read = _reader(request["mime_type"], limits)
     from portal.assets.previews import variants  # as late as the decoders: under the limits
 
     try:
-        picture, size, facts = read(Path(request["source"]))
-        written = variants.write(picture, size, Path(request["out_dir"]), limits.web_bytes)
+        picture, size, facts = read(source)
+        written = variants.write(picture, size, out_dir, limits.web_bytes)
         answer = {"metadata": facts, **written}
     except PreviewFailed as failure:
         answer = _refusal(failure)
