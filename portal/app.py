@@ -16,7 +16,7 @@ from portal.assets.scanner import Scanner
 from portal.db import db
 from portal.identity import security
 from portal.settings import Settings
-from portal.statements import ENGINE_OPTIONS, at_once, watch
+from portal.statements import ENGINE_OPTIONS, at_once, keep_prepared, watch
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
 from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rates
@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
     app.extensions["portal.checks"] = _checks(app, settings)
     db.init_app(app)
+    keep_prepared(app)
     with app.app_context():
         watch(db.engine)
     Babel(app)

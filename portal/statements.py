@@ -7,11 +7,13 @@ the driver as it is: SQLAlchemy's own way is for everything else, and costs 70 t
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from portal.db import db, on_driver
 
@@ -50,11 +52,28 @@ def _run(connection: Connection, statement: ClauseElement, values: dict[str, Any
     return on_driver(connection, sql, constants | values)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, Any]]:
     """The statement as the driver takes it, with ``%(name)s`` for each value, and the values that it brings itself."""
     compiled = statement.compile(dialect=dialect)
     return str(compiled), dict(compiled.params)
+
+
+def keep_prepared(app: Flask) -> None:
+    """End what a request has read with COMMIT. Comes after ``db.init_app``, so that it runs before its clean-up.
+
+    At a ROLLBACK the driver forgets every statement that it has prepared, and the next request has each of them planned
+    anew: 1.8 ms of the database's time for a page instead of 0.5.
+    """
+
+    @app.teardown_appcontext
+    def commit_reads(error: BaseException | None) -> None:
+        if error is not None or not db.session.registry.has():
+            return
+        session = db.session()
+        if session.in_transaction() and not (session.new or session.dirty or session.deleted):
+            with suppress(SQLAlchemyError):  # the clean-up that follows closes what is left
+                session.commit()
 
 
 def watch(engine: Engine) -> None:
