@@ -1,0 +1,172 @@
+"""1 GB in files of 64 MB: sent by the browser to the store directly, against the same bytes through a Flask form.
+
+Counted: user and system time of the portal's web processes with all their children, and by how much their memory
+(peaks of all processes, added up) grew beyond what they held before. The peer is the few lines that take a form and
+pass the file on to the same store, on the same server. Worker and clock, which check every file whatever way it came,
+are shown beside it: the peer has nobody who does that.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench import peer
+from bench.house import House, house
+from bench.served import PORTAL, Running, Usage, served, started
+
+MB = 1024 * 1024
+FILE, FILES = 64 * MB, 16
+CHUNK = MB
+WARM = 12  # small uploads first, each on a connection of its own: every web process has then met the store
+# The head of an MP4: random bytes behind it are what a film looks like, to a scanner and to a store.
+HEAD = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom\x7f\xff\xff\xffmdat"
+WORK = "1 GB in files of 64 MB"
+
+
+def run() -> list[dict[str, Any]]:
+    """Rows for the table."""
+    with house() as here:
+        film = _film(here, FILE)
+        ours, behind = _ours(here, film)
+        theirs = _theirs(here, film)
+    return [
+        _row("CPU of the web processes, s; peer: a Flask form", ours.cpu, theirs.cpu, 3, "≤ 1/50"),
+        _row("their memory, growth in MB; peer: a Flask form", ours.memory / MB, theirs.memory / MB, 1, "ours ≤ 5 MB"),
+        {
+            "work": WORK,
+            "measure": "CPU of worker and clock (fetch, hash, scan, previews), s",
+            "ours": round(behind, 2),
+            "peer": "has none",
+            "ratio": None,
+            "target": None,
+        },
+    ]
+
+
+def _ours(here: House, film: Path) -> tuple[Usage, float]:
+    """What the web processes used, and the CPU of worker and clock until every file was available."""
+    with (
+        served(PORTAL, here.environment, here.folder, here.port) as portal,
+        started("worker", here.environment, here.folder) as worker,
+        started("clock", here.environment, here.folder) as clock,
+    ):
+        small = _film(here, MB)
+        _await_all(here, [_Client(here).upload(small) for _ in range(WARM)])
+        client = _Client(here)
+        others = worker.usage().cpu + clock.usage().cpu
+        spent, assets = _spent(portal, lambda: [client.upload(film) for _ in range(FILES)])
+        _await_all(here, assets)
+        return spent, worker.usage().cpu + clock.usage().cpu - others
+
+
+def _theirs(here: House, film: Path) -> Usage:
+    with served(peer.APPLICATION, here.environment, here.folder) as bare:
+        address = f"http://127.0.0.1:{bare.port}/form"
+
+        def send(film: Path) -> None:
+            status, words = _post_form(address, {}, film)
+            assert status == 200, words
+
+        small = _film(here, MB)
+        for _ in range(WARM):
+            send(small)
+        spent, _ = _spent(bare, lambda: [send(film) for _ in range(FILES)])
+    return spent
+
+
+def _film(here: House, size: int) -> Path:
+    path = here.folder / f"film-{size}.mp4"
+    path.write_bytes(HEAD + os.urandom(size - len(HEAD)))
+    return path
+
+
+def _spent(site: Running, work: Any) -> tuple[Usage, Any]:
+    site.forget_peaks()
+    before = site.usage()
+    result = work()
+    after = site.usage()
+    return Usage(after.cpu - before.cpu, after.memory - before.memory), result
+
+
+class _Client:
+    """What our page does for each file: begin, the form to the store, commit."""
+
+    def __init__(self, here: House) -> None:
+        self.here = here
+        self.portal = http.client.HTTPConnection("127.0.0.1", here.port, timeout=60)
+        self.headers = {"Authorization": f"Bearer {here.cast.alice.token}", "Host": here.host}
+
+    def upload(self, film: Path) -> str:
+        """Send one file; the id of its asset."""
+        promise = {"file_name": film.name, "mime_type": "video/mp4", "size_bytes": film.stat().st_size}
+        begun = self.call(self.here.cast.url("uploads"), promise)
+        status, words = _post_form(begun["upload_url"], begun["fields"], film)
+        assert status == 201, words
+        return str(self.call(f"{self.here.cast.url('uploads')}/{begun['upload_id']}/commit", {})["asset_id"])
+
+    def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One POST to the API."""
+        self.portal.request("POST", path, json.dumps(body), {**self.headers, "Content-Type": "application/json"})
+        answer = self.portal.getresponse()
+        words = answer.read()
+        assert answer.status < 300, words
+        found: dict[str, Any] = json.loads(words)
+        return found
+
+
+def _post_form(address: str, fields: dict[str, str], film: Path) -> tuple[int, bytes]:
+    """Send a form with a file, read from the disk as it goes; status and answer."""
+    mark = "stowage-bench-" + os.urandom(8).hex()
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()
+    ]
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n'
+    start = ("".join(parts) + head + "Content-Type: video/mp4\r\n\r\n").encode()
+    end = f"\r\n--{mark}--\r\n".encode()
+    length = len(start) + film.stat().st_size + len(end)
+    headers = {"Content-Type": f"multipart/form-data; boundary={mark}", "Content-Length": str(length)}
+    url = urlsplit(address)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=120)
+    connection.request("POST", url.path, _bytes(start, film, end), headers)
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+def _bytes(start: bytes, film: Path, end: bytes) -> Iterator[bytes]:
+    yield start
+    with film.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+    yield end
+
+
+def _await_all(here: House, assets: list[str], patience: float = 180) -> None:
+    """Wait until every one is available: by then everything is done that an upload causes."""
+    client, until = here.cast.alice.api, time.monotonic() + patience
+    for asset_id in assets:
+        while (asset := client.get(here.cast.url(f"assets/{asset_id}")).json or {})["status"] == "processing":
+            if time.monotonic() > until:
+                raise RuntimeError(f"still being checked after {patience:.0f} s: {asset}")
+            time.sleep(0.2)
+        if asset["status"] != "available":
+            raise RuntimeError(f"this file should be fine: {asset}")
+
+
+def _row(measure: str, ours: float, theirs: float, digits: int, target: str) -> dict[str, Any]:
+    return {
+        "work": WORK,
+        "measure": measure,
+        "ours": round(ours, digits),
+        "peer": round(theirs, digits),
+        "ratio": round(ours / theirs, 4) if theirs else None,
+        "target": target,
+    }
