@@ -37,6 +37,10 @@ export async function start(tray) {
     doneButtonHandler: null,
   });
   uppy.use(AwsS3, { id: "store", limit: 4, shouldUseMultipart: false, getUploadParameters: open, uploadPartBytes: sendBytes });
+  // With a single file, Uppy's list does not say that it is one.
+  const body = document.getElementById("tray-body");
+  const name = () => body.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
+  new MutationObserver(name).observe(body, { childList: true, subtree: true });
   uppy.addPostProcessor((ids) => Promise.all(ids.map((id) => sessions.get(id)?.outcome)));
   listen();
   return { add };
