@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+_TLS = httpx.create_ssl_context()  # made once: it takes longer than a request
 PATIENCE = 60.0  # seconds until a file has to be final; the wiped queue has a longer one of its own
 
 
@@ -37,8 +38,8 @@ class Foreign:
 
     def __init__(self, address: str, token: str, workspace: UUID | str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(base_url=address, headers=headers, timeout=30, trust_env=False)
-        self.store = httpx.Client(timeout=30, trust_env=False)  # never sees the token
+        self.http = httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False, verify=_TLS)
+        self.store = httpx.Client(timeout=60, trust_env=False, verify=_TLS)  # never sees the token
         self.workspace = f"/v1/workspaces/{workspace}"
 
     def close(self) -> None:

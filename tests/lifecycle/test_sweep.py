@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -10,8 +11,22 @@ import pytest
 from portal import schedule
 from portal.lifecycle import sweep
 from portal.uploads import service
-from tests.doors import Scene
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import TestEngines
 from tests.foreign import done
+from tests.stack import own_settings
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines) -> Iterator[Door]:
+    """A portal of its own: the clock sees every tenant, and here only those of these tests."""
+    yield from served(own_settings(engines, "swept", queue=6))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """New people behind that door."""
+    yield from scene_at(door)
 
 
 def everything_is_due(scene: Scene) -> None:
