@@ -35,6 +35,7 @@ class Setup(Errand):
     """``portal setup``: loads its code while the engines start, and begins when told."""
 
     stdin = subprocess.PIPE
+    withheld = ()
 
     def __init__(self, folder: DataFolder, variables: dict[str, str]) -> None:
         super().__init__("setup", folder, ["setup", "--wait"], variables)

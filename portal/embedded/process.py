@@ -18,10 +18,15 @@ from portal.embedded.state import ROOT
 COPIES = {"worker": 2}  # processes of one line; two workers let a small picture pass a large film
 
 
+# The owner of the tables is above row-level security: its password is for the set-up, which makes them, alone.
+OWNERS = ("PORTAL_MIGRATION_DATABASE_URL", "PORTAL_MIGRATION_DATABASE_URL_FILE")
+
+
 class Process(Service):
     """One line of the Procfile."""
 
     stop_seconds = 15.0
+    withheld: tuple[str, ...] = OWNERS
 
     def __init__(self, name: str, folder: DataFolder, line: str, variables: dict[str, str]) -> None:
         super().__init__(name, folder)
@@ -35,7 +40,8 @@ class Process(Service):
     def environment(self) -> dict[str, str]:
         """The caller's environment with our variables; programs of this installation come first."""
         path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **self.variables, "PATH": path}
+        whole = {**os.environ, "PYTHONUNBUFFERED": "1", **self.variables, "PATH": path}
+        return {name: value for name, value in whole.items() if name not in self.withheld}
 
     def working_folder(self) -> Path:
         """The checkout, where the Procfile lies."""

@@ -53,6 +53,14 @@ def test_what_dies_is_started_again(running: Up) -> None:
     assert remembers(running)
 
 
+def test_only_the_set_up_holds_the_key_of_the_tables_owner(running: Up) -> None:
+    secret = running.environment()["PORTAL_MIGRATION_DATABASE_URL"]
+    for name in ("web", "worker.1", "worker.2", "clock"):
+        environ = psutil.Process(running.pid(name)).environ()
+        assert environ["PORTAL_DATABASE_URL"]
+        assert secret not in environ.values(), name
+
+
 def test_everything_listens_on_loopback_alone(running: Up) -> None:
     sockets = [socket for process in running.family() for socket in process.net_connections("inet")]
     assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
