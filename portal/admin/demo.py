@@ -92,7 +92,8 @@ def play(say: Callable[[str], object]) -> None:
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable(f"The demo can't reach {settings.base_url}: {type(error).__name__}.") from None
     finally:
-        identity.revoke_token(user.id, token.id)
+        with transaction():
+            identity.revoke_token(user.id, token.id)
     say(f"Demo: {sent} files went through the pipeline." if sent else "Demo: every file is there already.")
     if waiting:
         say(f"{waiting} of them are still being checked.")
