@@ -69,9 +69,7 @@ def test_every_page_can_be_used_by_everybody(visit: Visits, scene: Scene, cast: 
     assert examination.found == {}
 
 
-def test_an_upload_and_what_is_over_the_page_can_be_used_by_everybody(
-    visit: Visits, cast: Cast, files: Path
-) -> None:
+def test_an_upload_and_what_is_over_the_page_can_be_used_by_everybody(visit: Visits, cast: Cast, files: Path) -> None:
     examination = Examination()
     page = visit(cast.bob, cast.page("files"), **EXAMINED)
     examination.look_at(page, "empty")

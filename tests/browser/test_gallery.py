@@ -80,9 +80,7 @@ def test_more_files_come_when_one_scrolls_there(visit: Visits, cast: Cast) -> No
     assert names == [f"file-{number:03}.jpg" for number in reversed(range(120))]
 
 
-def test_pictures_come_from_the_browsers_cache_on_the_second_visit(
-    visit: Visits, scene: Scene, portal: Portal
-) -> None:
+def test_pictures_come_from_the_browsers_cache_on_the_second_visit(visit: Visits, scene: Scene, portal: Portal) -> None:
     page = visit(scene.cast.vera, scene.cast.page("files"), put=True)
     drawn(page)
     fetched = [path for method, path in portal.asked if method == "GET" and str(scene.cast.press.id) in path]

@@ -87,7 +87,11 @@ def test_without_a_limit_of_its_own_a_workspace_shows_the_tenants(visit: Visits,
 
 
 def test_pages_that_are_none_say_so_and_lead_back(visit: Visits, scene: Scene) -> None:
-    for address in ("/nowhere", "/t/acme/w/nowhere/files", scene.cast.page("files/01a209ee-6c61-7cb8-a178-73c927ec17b1")):
+    for address in (
+        "/nowhere",
+        "/t/acme/w/nowhere/files",
+        scene.cast.page("files/01a209ee-6c61-7cb8-a178-73c927ec17b1"),
+    ):
         page = visit(scene.cast.vera, address)
         expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
         expect(page.locator(".error-code")).to_contain_text(re.compile("Code to quote: .{6,}"))
@@ -104,4 +108,6 @@ def test_an_error_in_a_part_of_a_page_becomes_a_message(visit: Visits, cast: Cas
     page.get_by_role("button", name="Move to trash").click()
     expect(page.locator(".snack")).to_contain_text("The portal does not answer.")
     expect(page.locator(f"#asset-{asset_id}")).to_be_visible()
-    visit.complaints = [each for each in visit.complaints if "htmx:sendError" not in each and "afterRequest" not in each]
+    visit.complaints = [
+        each for each in visit.complaints if "htmx:sendError" not in each and "afterRequest" not in each
+    ]

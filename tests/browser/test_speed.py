@@ -32,9 +32,7 @@ def weigh(page: Page, address: str, origin: str) -> dict[str, float]:
     return weights
 
 
-def test_a_first_visit_weighs_less_than_120_kb_before_its_pictures(
-    visit: Visits, scene: Scene, portal: Portal
-) -> None:
+def test_a_first_visit_weighs_less_than_120_kb_before_its_pictures(visit: Visits, scene: Scene, portal: Portal) -> None:
     page = visit(scene.cast.alice, "about:blank")
     weights = weigh(page, f"{portal.origin}{scene.cast.page('files')}", portal.origin)
     drawn(page)

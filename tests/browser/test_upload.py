@@ -136,9 +136,7 @@ def test_a_folder_is_chosen_with_all_that_is_in_it(visit: Visits, cast: Cast, fi
     expect(page.locator(".tile .state-good")).to_have_count(3)
 
 
-def test_progress_is_told_per_file_and_in_total_and_ends_at_checking(
-    visit: Visits, cast: Cast, files: Path
-) -> None:
+def test_progress_is_told_per_file_and_in_total_and_ends_at_checking(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("files"))
     network = Network(page)
     words, seen = page.locator("#tray-words"), set[str]()
@@ -196,9 +194,7 @@ def test_closing_the_tab_warns_while_files_are_on_their_way(visit: Visits, cast:
     expect(tile(page, "large.txt")).to_contain_text("Ready")
 
 
-def test_a_cancelled_upload_frees_what_it_had_reserved(
-    visit: Visits, cast: Cast, files: Path, client: Client
-) -> None:
+def test_a_cancelled_upload_frees_what_it_had_reserved(visit: Visits, cast: Cast, files: Path, client: Client) -> None:
     page, behind = visit(cast.bob, cast.page("files")), client(cast.bob)
     Network(page)
     page.locator("#pick-files").set_input_files(files / "large.txt")
