@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
 PROBE_EVERY = timedelta(days=7)
 
-# The active profile of a workspace. Made once: putting a statement together costs as much as running it.
+# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile.
+_FIND = select(StorageProfile).where(
+    StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
+)
 ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 
 
@@ -39,10 +42,7 @@ def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
 
 def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     """The profile that an object remembers. Raises ``NotFound``."""
-    statement = select(StorageProfile).where(
-        StorageProfile.workspace_id == workspace_id, StorageProfile.id == profile_id
-    )
-    profile = db.session.scalar(statement)
+    profile = db.session.scalar(_FIND, {"workspace": workspace_id, "profile": profile_id})
     if profile is None:
         raise NotFound("There is no such storage profile.")
     return profile

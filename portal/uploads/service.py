@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from portal import audit, queue
 from portal import db as database
@@ -19,13 +19,22 @@ from portal.tenancy.service import Member
 from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
+# Made once: putting a statement together costs as much as running it.
+_FIND = (
+    select(Upload)
+    .where(
+        Upload.workspace_id == bindparam("workspace"),
+        Upload.id == bindparam("upload"),
+        Upload.user_id == bindparam("user"),
+    )
+    .execution_options(populate_existing=True)
+)
+
 
 def find(member: Member, upload_id: UUID) -> Upload:
     """One of this person's own sessions in this workspace. Raises ``NotFound``."""
-    statement = select(Upload).where(
-        Upload.workspace_id == member.workspace, Upload.id == upload_id, Upload.user_id == member.user_id
-    )
-    upload: Upload | None = db.session.scalar(statement.execution_options(populate_existing=True))
+    place = {"workspace": member.workspace, "upload": upload_id, "user": member.user_id}
+    upload: Upload | None = db.session.scalar(_FIND, place)
     if upload is None:
         raise NotFound("There is no such upload.")
     return upload
