@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from portal.assets import claims
+from portal.assets.inspection import Decision
 from portal.assets.models import Asset, AssetState
-from portal.db import compare_and_set, transaction
+from portal.db import compare_and_set, db, transaction
 from portal.errors import Unavailable
 from portal.uploads import verifying
+from portal.uploads.models import Upload
 from tests import pictures
 from tests.doors import Scene
 
@@ -141,3 +144,20 @@ def test_a_worker_that_lost_its_lease_writes_nothing(scene: Scene, text: bytes) 
             assert not compare_and_set(Asset, lease.mine, AssetState.FAILED)
         assert not lease.renew()
     assert row(scene, sent.asset_id, "state, object_key, attempts") == won
+
+
+def test_a_verdict_of_who_lost_the_lease_does_not_count(scene: Scene, text: bytes) -> None:
+    """It wakes while another one is still at work: the verdict is the other one's to give."""
+    sent = scene.alice.upload("a.txt", text)
+    tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
+    with scene.door.app.app_context(), claims.hold(tenant, asset_id) as first:
+        assert first is not None
+        scene.door.sql("UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s", asset_id)
+        with claims.hold(tenant, asset_id) as second:
+            assert second is not None
+            asset = db.session.scalars(select(Asset).where(*second.mine)).one()
+            upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
+            late = Decision("failed", "text/plain", "text/plain", "content_mismatch", "A late verdict.")
+            assert not verifying._finish(first, asset, upload, late)
+    assert scene.alice.asset(sent.asset_id)["status"] == "processing"
+    assert scene.alice.quota() == (0, len(text))
