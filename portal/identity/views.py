@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_login import current_user
 from flask_security import views as security_views
 
 from portal.db import now, transaction
@@ -21,10 +22,15 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 
 
 def log_in() -> ResponseReturnValue:
-    """Flask-Security's login, for forms: it would read JSON of any shape, too."""
+    """Flask-Security's login, for forms: it would read JSON of any shape, too.
+
+    The token that forms carry changes with it: somebody else may have put the session's cookie into this browser.
+    """
     if request.is_json:
         raise Invalid("Send the form of the login page.", code="unsupported_type")
     answer: ResponseReturnValue = security_views.login()
+    if request.method == "POST" and current_user.is_authenticated:
+        session.pop("csrf_token", None)
     return answer
 
 

@@ -36,6 +36,27 @@ def test_an_endless_password_is_a_wrong_one(cast: Cast, email: str) -> None:
     assert "The e-mail address or the password is wrong." in answer.text
 
 
+def test_a_token_from_before_the_login_serves_no_form_after_it(cast: Cast) -> None:
+    client = cast.nobody
+    before = form_token(client.get("/login"))
+    login = {"email": cast.vera.email, "password": PASSWORD, "csrf_token": before}
+    assert client.post("/login", data=login).status_code == 302
+    form = {"name": "planted", "days": "1"}
+    assert client.post("/account/tokens", data=form | {"csrf_token": before}).status_code == 400
+    own = form_token(client.get("/account/tokens"))
+    assert client.post("/account/tokens", data=form | {"csrf_token": own}).status_code == 201
+
+
+def test_a_cookie_from_before_the_login_opens_nothing_after_it(cast: Cast) -> None:
+    client, thief = cast.nobody, cast.nobody
+    client.get("/login")
+    planted = client.get_cookie("stowage_session")
+    assert planted
+    assert log_in(client, cast.vera.email).status_code == 302
+    thief.set_cookie("stowage_session", planted.value)
+    assert thief.get("/account/tokens").status_code == 302
+
+
 def _post_json(client: FlaskClient, body: str) -> TestResponse:
     token = form_token(client.get("/login"))
     return client.post("/login", data=body, content_type="application/json", headers={"X-CSRFToken": token})
