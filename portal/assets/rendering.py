@@ -29,7 +29,7 @@ FOREVER = "private, max-age=31536000, immutable"
 def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Make the derived files of one asset. A failed preview leaves an available asset with the reason."""
     wanted = (Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.PENDING)
-    with claims.hold(tenant_id, asset_id, *wanted) as lease:
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *wanted) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()

@@ -34,7 +34,8 @@ from portal.uploads.staging import staging_key
 
 def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Give one processing asset its verdict. Safe to run twice, at once, and after a crash at any point."""
-    with claims.hold(tenant_id, asset_id, Asset.state == AssetState.PROCESSING) as lease:
+    unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
+    with claims.hold(tenant_id, asset_id, *unchecked) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()

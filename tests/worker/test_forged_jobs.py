@@ -19,6 +19,7 @@ from rq.webhook import Webhook
 
 from portal.worker import CatalogueJob, is_ours
 from tests.live import Live, eventually
+from tests.stores.unruly import copies
 
 OURS = "portal.uploads.jobs.take_in"
 INTRUDE = "tests.worker.test_forged_jobs.intrude"
@@ -145,6 +146,22 @@ def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -
     alice.wait(alice.upload("b.txt", b"the next one").asset_id)
     assert live.row(sent.asset_id, "state, object_key, due_at, attempts") == before
     assert alice.download(sent.asset_id).content == sent.content
+
+
+def test_a_right_id_in_a_wrong_place_costs_no_attempt(live: Live, valkey: redis.Redis) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    with live.store.hold(copies) as held:
+        sent = alice.upload("a.txt", b"somebody's file")
+        held.wait()
+        past = "UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s"
+        live.stack.sql(past, sent.asset_id)
+        intake = Queue("intake", connection=valkey, serializer=JSONSerializer)
+        for place in (cast.lair.id, uuid4()):
+            intake.enqueue(OURS, str(cast.acme.id), str(place), sent.asset_id)
+        eventually(lambda: intake.count == 0)
+        assert live.row(sent.asset_id, "attempts, state") == (1, "processing")
+    assert alice.wait(sent.asset_id)["status"] == "available"
 
 
 def test_clearing_up_after_a_dead_worker_calls_nobody(valkey: redis.Redis) -> None:
