@@ -9,6 +9,7 @@ from flask import Flask
 from flask_babel import Babel
 from flask_compress import Compress
 from sqlalchemy import text
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import queue, schema
 from portal.admin import frame
@@ -62,6 +63,9 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
     app.extensions["portal.checks"] = _checks(app, settings)
+    if settings.trusted_proxies:
+        # Each of them appends what it saw; only so many of the last entries are theirs, the rest is the client's word.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
     db.init_app(app)
     keep_prepared(app)
     with app.app_context():

@@ -41,6 +41,7 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     mail_url: str | None = field(default=None, repr=False)
     log_format: str = "text"
+    trusted_proxies: int = 0
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -66,6 +67,7 @@ class Settings:
             egress_allow=reader.parts(reader.optional("PORTAL_EGRESS_ALLOW")),
             mail_url=reader.optional("PORTAL_MAIL_URL"),
             log_format=reader.one_of("PORTAL_LOG_FORMAT", ("text", "json")),
+            trusted_proxies=reader.count("PORTAL_TRUSTED_PROXIES"),
         )
         if reader.problems:
             raise SettingsError(reader.problems)
@@ -121,6 +123,15 @@ class _Reader:
 
     def parts(self, value: str | None) -> tuple[str, ...]:
         return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+    def count(self, name: str) -> int:
+        value = self.optional(name) or "0"
+        if not value.isdecimal() or int(value) > 10:
+            self.problems.append(
+                f"{name} must be a number from 0 to 10: how many proxies of yours stand before the portal"
+            )
+            return 0
+        return int(value)
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
         value = self.optional(name) or choices[0]

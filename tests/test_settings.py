@@ -1,0 +1,82 @@
+"""The environment becomes settings, or one refusal that names everything that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import request
+
+from portal.app import create_app
+from portal.settings import Settings, SettingsError
+from tests.engines import TestEngines
+
+COMPLETE = {
+    "PORTAL_DATABASE_URL": "postgresql+psycopg://app:x@db/stowage",
+    "PORTAL_REDIS_URL": "redis://queue/0",
+    "PORTAL_S3_ENDPOINT": "https://s3.example.com/",
+    "PORTAL_S3_BUCKET": "files",
+    "PORTAL_S3_ACCESS_KEY_ID": "key",
+    "PORTAL_S3_SECRET_ACCESS_KEY": "canary-secret",
+    "PORTAL_SCANNER_URL": "tcp://clamd:3310",
+    "PORTAL_BASE_URL": "https://files.example.com",
+    "PORTAL_SECRET_KEYS": "n" * 32 + "," + "o" * 32,
+    "PORTAL_VAULT_KEYS": "v" * 32,
+}
+
+
+def test_a_complete_environment_is_read_with_its_defaults() -> None:
+    settings = Settings.from_environ(COMPLETE)
+    assert settings.s3_endpoint == settings.s3_public_endpoint == "https://s3.example.com"
+    assert settings.secret_keys == ("n" * 32, "o" * 32)
+    assert (settings.s3_region, settings.log_format, settings.trusted_proxies) == ("us-east-1", "text", 0)
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ({})
+    for name in COMPLETE:
+        assert name in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_BASE_URL", "files.example.com"),
+        ("PORTAL_SCANNER_URL", "http://clamd"),
+        ("PORTAL_SECRET_KEYS", "short"),
+        ("PORTAL_LOG_FORMAT", "xml"),
+        ("PORTAL_TRUSTED_PROXIES", "-1"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_environ(COMPLETE | {name: value})
+
+
+def test_any_value_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from-a-file\n")
+    environ = {name: value for name, value in COMPLETE.items() if name != "PORTAL_S3_SECRET_ACCESS_KEY"}
+    settings = Settings.from_environ(environ | {"PORTAL_S3_SECRET_ACCESS_KEY_FILE": str(secret)})
+    assert settings.s3_secret_access_key == "from-a-file"
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="PORTAL_REDIS_URL_FILE names a file that can't be read"):
+        Settings.from_environ({**COMPLETE, "PORTAL_REDIS_URL": "", "PORTAL_REDIS_URL_FILE": str(tmp_path / "none")})
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(Settings.from_environ(COMPLETE))
+    assert "canary-secret" not in shown
+    assert "n" * 32 not in shown
+
+
+@pytest.mark.parametrize(("proxies", "seen"), [(0, "127.0.0.1"), (1, "203.0.113.9")])
+def test_only_our_own_proxies_are_believed_about_the_client(engines: TestEngines, proxies: int, seen: str) -> None:
+    app = create_app(engines.settings(trusted_proxies=proxies))
+    addresses: list[str | None] = []
+    app.before_request_funcs.setdefault(None, []).append(lambda: addresses.append(request.remote_addr))
+    app.test_client().get("/healthz", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"})
+    assert addresses == [seen]
