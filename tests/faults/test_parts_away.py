@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+
+import httpx
 import pytest
 
+from portal.app import create_app
+from portal.lifecycle import doctor, sweep
 from tests import pictures
 from tests.engines import TestEngines
-from tests.foreign import done, refused
+from tests.foreign import Foreign, Sent, done, refused
 from tests.live import Live, eventually
-from tests.stores.unruly import Breakdown, Wanted, anything, copies, derived, looks, reads
+from tests.stack import close, own_settings, owner_sql
+from tests.stores.unruly import Breakdown, Unruly, Wanted, anything, copies, derived, looks, reads
 
 
 @pytest.mark.parametrize("how", [500, 503, "reset"])
@@ -101,3 +107,68 @@ def test_without_a_doorbell_every_upload_still_finishes(live: Live, engines: Tes
     live.sweep()
     assert alice.wait(committed["asset_id"])["status"] == "available"
     assert live.broken(cast.acme.id) == []
+
+
+def test_a_database_that_crashes_under_everybody_is_found_again(live: Live, engines: TestEngines) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    with live.store.hold(reads) as held:
+        sent = [alice.upload(f"{number}.txt", b"some words" * number) for number in (1, 2, 3)]
+        held.wait()
+        engines.postgres.kill()
+        try:
+            assert alice.call("GET", "assets").status_code == 503
+            assert alice.commit(sent[0].upload_id).status_code == 503
+        finally:
+            engines.postgres.restart()
+    assert all(process.running for process in live.stack.processes)
+    live.lapse()
+    live.sweep()
+    for each in sent:
+        assert alice.wait(each.asset_id)["status"] == "available"
+        assert alice.download(each.asset_id).content == each.content
+    live.forms_run_out()
+    assert live.objects(cast) == live.expected_objects(cast)
+    assert live.broken(cast.acme.id) == []
+
+
+def test_the_web_process_dies_in_the_middle_of_a_commit(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    begun = alice.sent("a.txt", b"some words")
+    with live.store.hold(looks) as held:
+        caller = threading.Thread(target=commit_and_lose_the_line, args=(alice, begun["upload_id"]))
+        caller.start()
+        held.wait()
+        live.stack.web.kill()
+        caller.join()
+    live.stack.web.start()
+    live.stack.wait_for_web()
+    assert alice.upload_state(begun["upload_id"])["state"] == "created"
+    sent = Sent(begun, done(alice.commit(begun["upload_id"])), b"some words")
+    assert alice.wait(sent.asset_id)["status"] == "available"
+    live.sound(cast, alice, sent)
+
+
+def commit_and_lose_the_line(client: Foreign, upload_id: str) -> None:
+    with pytest.raises(httpx.TransportError):
+        client.commit(upload_id)
+
+
+def test_a_store_that_is_away_at_the_start_is_prepared_when_it_comes(engines: TestEngines) -> None:
+    with Unruly(engines.settings().s3_endpoint) as store:
+        settings = own_settings(engines, "late", queue=7, s3_endpoint=store.url, s3_public_endpoint=store.url)
+        app = create_app(settings)
+        known = "SELECT capabilities ->> 'post', reason IS NULL FROM managed_stores"
+        with app.app_context():
+            with store.failing("reset"):
+                sweep.run()
+                assert owner_sql(settings, known) == [(None, False)]
+                assert doctor.examine()[2].ok is False
+            sweep.run()
+            assert owner_sql(settings, known) == [("true", True)]
+            assert doctor.examine()[2].ok
+            with store.failing("reset"):
+                sweep.run()  # it was seen to work: nobody asks again for a week
+            assert owner_sql(settings, known) == [("true", True)]
+        close(app)

@@ -13,7 +13,7 @@ from portal.assets.claims import MOST_ATTEMPTS
 from portal.assets.scanner import Scanner
 from portal.storage import keys
 from tests import pictures
-from tests.assets.clamds import Daemon
+from tests.assets.clamds import LIMIT_BYTES, Daemon
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, SIGNATURE, TestEngines
 from tests.foreign import refused
@@ -199,3 +199,15 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate
     assert scan["verdict"] == "not_scanned"
     assert "could not read" in scan["reason"]
     assert "rescan" not in scene.door.sweep()
+
+
+def test_what_the_scanner_can_not_look_into_is_held(scene: Scene) -> None:
+    sent = scene.alice.upload("large.txt", b"A very long text. " * (LIMIT_BYTES // 16))
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "too_large")
+    assert asset["scan"]["verdict"] == "not_scanned"
+    refused(scene.alice.download(sent.asset_id), 409, "held")
+    held = keys.quarantine_prefix(scene.cast.press.id, UUID(sent.asset_id))
+    assert [key.startswith(held) for key in scene.objects()] == [True]
+    assert scene.alice.quota() == (len(sent.content), 0)
