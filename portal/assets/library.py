@@ -136,19 +136,6 @@ def list_folders(
     return list(db.session.scalars(statement.order_by(Folder.id).limit(limit)))
 
 
-def path_of(folder: Folder) -> list[Folder]:
-    """The folders from the library's top down to this one, itself included: one statement whatever the depth."""
-    up = select(Folder.id, Folder.parent_id).where(Folder.id == folder.id).cte("up", recursive=True)
-    up = up.union_all(select(Folder.id, Folder.parent_id).join(up, Folder.id == up.c.parent_id))
-    rows = {row.id: row for row in db.session.scalars(select(Folder).where(Folder.id.in_(select(up.c.id))))}
-    path: list[Folder] = []
-    here: UUID | None = folder.id
-    while here is not None:
-        path.insert(0, rows[here])
-        here = rows[here].parent_id
-    return path
-
-
 def _record(member: Member, action: str, made: Library | Folder) -> None:
     audit.record(member.tenant_id, member.user_id, action, made.id, workspace_id=member.workspace, name=made.name)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import func, select
 
 from portal.assets.models import AssetState, PreviewState, ScanResult
+from portal.db import db, enter
 from tests.cast import Cast
 from tests.factories import make_asset, make_assets
 
@@ -134,6 +136,17 @@ def test_nobody_finds_files_of_another_tenant(cast: Cast) -> None:
     through_their_own = cast.mallory.api.get(cast.url(f"assets/{asset_id}", cast.lair))
     missing = cast.mallory.api.get(cast.url(f"assets/{uuid4()}", cast.lair))
     assert (through_their_own.status_code, through_their_own.json) == (404, missing.json)
+
+
+def test_the_function_that_searches_past_row_security_keeps_to_the_entered_tenant(cast: Cast) -> None:
+    make_asset(cast, "secret.jpg")
+    named = func.assets_named(cast.press.id, "%secret%", None, None, None, None, None, 10)
+    found = {}
+    for tenant in (cast.acme, cast.evil, None):
+        with cast.app.app_context():
+            enter(tenant.id if tenant else None)
+            found[tenant] = len(db.session.scalars(select(named)).all())
+    assert found == {cast.acme: 1, cast.evil: 0, None: 0}
 
 
 @pytest.mark.parametrize("query", ["?status=lost", "?kind=song", "?library_id=7", "?limit=0", "?cursor=abc"])
