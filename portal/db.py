@@ -17,6 +17,8 @@ from uuid import UUID
 import psycopg
 from flask import has_app_context
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, update
 from sqlalchemy.exc import DBAPIError
@@ -124,9 +126,19 @@ def assert_no_transaction() -> None:
 
 @event.listens_for(Session, "after_begin")
 def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> None:
-    tenant_id = session.info.get("tenant_id")
-    if tenant_id is not None:
-        on_driver(connection, "SELECT set_config('app.tenant_id', %(tenant)s, true)", {"tenant": str(tenant_id)})
+    tenant_id: UUID | None = session.info.get("tenant_id")
+    if tenant_id is None:
+        return
+    sql = f"SELECT set_config('app.tenant_id', '{tenant_id}', true)"
+    driver: Any = connection.connection.driver_connection
+    if driver.pgconn.transaction_status != TransactionStatus.IDLE:  # a savepoint
+        on_driver(connection, sql, {})
+        return
+    # One round trip for both: the driver would send BEGIN by itself, before its first statement.
+    answer = driver.pgconn.exec_(f"BEGIN; {sql}".encode())
+    if answer.status != ExecStatus.TUPLES_OK:
+        lost = psycopg.OperationalError("the connection is lost")
+        raise _translated(connection, sql, lost if driver.closed else error_from_result(answer))
 
 
 def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
@@ -140,11 +152,16 @@ def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> li
         cursor.execute(sql, values)
         return cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:
-        if driver.closed:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=driver.closed
-        ) from error
+        raise _translated(connection, sql, error) from error
+
+
+def _translated(connection: Connection, sql: str, error: psycopg.Error) -> BaseException:
+    """The driver's error as SQLAlchemy raises it; a connection that is lost leaves the pool."""
+    driver: Any = connection.connection.driver_connection
+    lost = bool(driver.closed)
+    if lost:
+        connection.invalidate(error)
+    return DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost)
 
 
 def choice(kind: type[StrEnum], name: str) -> Enum:
