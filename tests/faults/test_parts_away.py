@@ -16,6 +16,11 @@ from tests.live import Live, eventually
 from tests.stack import close, own_settings, owner_sql
 from tests.stores.unruly import Breakdown, Unruly, Wanted, anything, copies, derived, looks, reads
 
+# The engines of the tests answer a commit before it is written out; this waits until all before it are, too.
+WRITTEN_OUT = """
+    WITH waiting AS (SELECT set_config('synchronous_commit', 'on', true) AS mode)
+    UPDATE plans SET code = code FROM waiting WHERE mode = 'on'"""
+
 
 @pytest.mark.parametrize("how", [500, 503, "reset"])
 def test_a_store_that_is_away_at_commit_leaves_the_upload_open(live: Live, how: Breakdown) -> None:
@@ -115,6 +120,7 @@ def test_a_database_that_crashes_under_everybody_is_found_again(live: Live, engi
     with live.store.hold(reads) as held:
         sent = [alice.upload(f"{number}.txt", b"some words" * number) for number in (1, 2, 3)]
         held.wait()
+        live.stack.sql(WRITTEN_OUT)
         engines.postgres.kill()
         try:
             assert alice.call("GET", "assets").status_code == 503
