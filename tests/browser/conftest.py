@@ -1,14 +1,16 @@
-"""A real browser on the whole portal: engines of its own, web, workers and clock as processes, Chromium before them.
+"""A real browser on the whole portal.
 
-The engines are not those of the other tests: workers would take the jobs that those want to see.
+Web, workers and clock are processes, with a database, a queue and a bucket of their own, so that no other test's jobs
+are taken; Chromium is before them.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -17,24 +19,26 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from portal import schema
-from portal.app import create_app
-from portal.db import db
 from portal.embedded.ports import choose
-from portal.storage.service import managed_bucket, prepare_managed_store
+from portal.storage.service import managed_bucket
 from tests.browser.files import write_files
-from tests.browser.processes import Processes
 from tests.cast import Actor, Cast, make_cast
-from tests.engines import TestEngines, start_engines
+from tests.engines import TestEngines
 from tests.foreign import Foreign
 from tests.pictures import PHOTOS, gps_jpeg, pdf, photo
+from tests.stack import Stack, own_settings
 from tests.stores.no_post_proxy import Proxy
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM = shutil.which("chromium") or "chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE = 20_000  # milliseconds until a page has to say what is expected of it
 # The browser itself reports refused requests; what they were is each test's own affair.
 HARMLESS = re.compile(r"Failed to load resource|Could not read the Location header")
@@ -44,40 +48,20 @@ expect.set_options(timeout=PATIENCE)
 
 @dataclass
 class Portal:
-    """The running portal. ``put_origin`` is the same behind a store that refuses forms, ``asked`` what that one was asked."""
+    """The running portal; ``put_origin`` is the same before a store that refuses forms.
+
+    ``asked`` lists what that store was asked.
+    """
 
     origin: str
     put_origin: str
     app: Flask
     engines: TestEngines
-    processes: Processes
     asked: list[tuple[str, str]]
 
 
 @pytest.fixture(scope="package")
-def engines() -> Iterator[TestEngines]:
-    """Engines for the browser's portal alone."""
-    running = start_engines()
-    try:
-        schema.upgrade(running.settings())
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture(scope="package")
-def app(engines: TestEngines) -> Iterator[Flask]:
-    """The application in this process, to set the scene with."""
-    application = create_app(engines.settings())
-    yield application
-    with application.app_context():
-        db.engine.dispose()
-    application.extensions["portal.redis"].close()
-    application.extensions["portal.rates"].close()
-
-
-@pytest.fixture(scope="package")
-def portal(app: Flask, engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+def portal(engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """Web twice (before a store with and one without form uploads), two workers, the clock."""
     asked: list[tuple[str, str]] = []
 
@@ -85,24 +69,30 @@ def portal(app: Flask, engines: TestEngines, tmp_path_factory: pytest.TempPathFa
         asked.append((method, path))
         return False
 
-    processes = Processes(tmp_path_factory.mktemp("portal"), engines.environment())
-    with Proxy(engines.environment()["PORTAL_S3_ENDPOINT"], before=note) as proxy:
-        put_port = choose({engines.web_port})
-        put_origin = f"http://localhost:{put_port}"
-        store = {"PORTAL_S3_ENDPOINT": proxy.url, "PORTAL_S3_PUBLIC_ENDPOINT": proxy.url, "PORTAL_BASE_URL": put_origin}
-        with app.app_context():
-            prepare_managed_store(engines.settings())
-            prepare_managed_store(engines.settings(s3_endpoint=proxy.url, s3_public_endpoint=proxy.url))
-            managed_bucket().ensure([engines.origin, put_origin])
+    # The store lets forms in from this origin alone: browsers ask it before they send one.
+    settings = replace(own_settings(engines, "browser", queue=14), base_url=engines.origin)
+    folder = tmp_path_factory.mktemp("portal")
+    with Proxy(settings.s3_endpoint, before=note) as proxy:
+        put_origin = f"http://localhost:{choose({engines.web_port})}"
+        changes = {"s3_endpoint": proxy.url, "s3_public_endpoint": proxy.url, "base_url": put_origin}
+        stack = Stack(settings, folder / "post")
+        put = Stack(replace(settings, **changes), folder / "put", workers=0)
         try:
-            processes.start("worker-1", "portal.worker")
-            processes.start("worker-2", "portal.worker")
-            processes.start("clock", "portal.schedule")
-            processes.web(put_port, **store)
-            processes.web(engines.web_port)
-            yield Portal(engines.origin, put_origin, app, engines, processes, asked)
+            with stack.app.app_context():
+                managed_bucket().ensure([engines.origin, put_origin])
+            stack.start()
+            put.web.start()
+            put.wait_for_web()
+            yield Portal(engines.origin, put_origin, stack.app, engines, asked)
         finally:
-            processes.stop()
+            put.stop()
+            stack.stop()
+
+
+@pytest.fixture(scope="package")
+def app(portal: Portal) -> Flask:
+    """The application in this process, to set the scene with."""
+    return portal.app
 
 
 @pytest.fixture(scope="package")

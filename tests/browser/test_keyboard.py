@@ -41,9 +41,10 @@ def test_the_focus_is_visible_wherever_it_goes(visit: Visits, scene: Scene) -> N
         seen = page.evaluate(
             """() => {
                 const element = document.activeElement, style = getComputedStyle(element);
-                const box = element.getBoundingClientRect();
-                const marked = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || style.boxShadow !== "none";
-                return { marked, inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight, what: element.outerHTML.slice(0, 120) };
+                const box = element.getBoundingClientRect(), what = element.outerHTML.slice(0, 120);
+                const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+                const inside = box.width > 0 && box.bottom > 0 && box.top < innerHeight;
+                return { marked: outlined || style.boxShadow !== "none", inside, what };
             }"""
         )
         assert seen["marked"], seen

@@ -114,6 +114,19 @@ def test_a_drop_on_another_page_of_the_workspace_works_as_well(visit: Visits, ca
     expect(tile(page, "coffee.jpg")).to_contain_text("Ready")
 
 
+def test_a_new_row_of_the_list_keeps_itself_up_to_date(visit: Visits, cast: Cast, files: Path, client: Client) -> None:
+    api = client(cast.bob)
+    api.wait(api.upload("rocket.jpg", photo("rocket")).asset_id)
+    page = visit(cast.bob, cast.page("files?view=list"))
+    page.locator("#pick-files").set_input_files(files / "cat.jpg")
+    rows = page.locator("#assets tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("cat")
+    expect(rows.first.locator(".state")).to_have_text("Ready")
+    expect(rows.first.locator("img")).to_be_visible()
+    expect(page.locator("#assets tr[hx-get]")).to_have_count(0)
+
+
 def test_a_picture_is_pasted(visit: Visits, cast: Cast) -> None:
     page = visit(cast.bob, cast.page("files"), permissions=["clipboard-read", "clipboard-write"])
     page.evaluate(
