@@ -53,7 +53,7 @@ class CatalogueJob(Job):
     def stopped_callback(self) -> None:
         """None, whatever Valkey says."""
 
-    def send_webhooks(self, status: Any, *, exc_string: str | None = None) -> None:
+    def send_webhooks(self, status: Any, **_unused: Any) -> None:
         """To nobody."""
 
 
