@@ -22,6 +22,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "pool_size": 8,  # one for each thread of a web process: what overflows is opened and closed for every request
     "max_overflow": 12,
     "pool_timeout": 10,
+    "pool_use_lifo": True,  # the connection that was used last knows the statements, and is in the processor's cache
     "hide_parameters": True,  # errors are logged, and parameters may be secrets
     "connect_args": {"connect_timeout": 5},
 }
