@@ -85,3 +85,18 @@ def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
     confirm(page, "Empty the trash")
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
     assert alice.quota() == (0, 0)
+
+
+def test_on_a_phone_a_button_without_words_still_has_its_name(visit: Visits, cast: Cast, alice: Foreign) -> None:
+    asset_id = alice.call("GET", "assets?q=cat").json()["items"][0]["asset_id"]
+    assert alice.call("DELETE", f"assets/{asset_id}").status_code == 204
+    page = visit(cast.alice, cast.page("trash"), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="Restore cat.jpg").tap()
+    expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    page.get_by_role("navigation", name="Actions").get_by_role("link", name="Files").tap()
+    expect(tile(page, "cat.jpg")).to_contain_text("Ready")
+    page.get_by_role("button", name="More").tap()
+    expect(page.locator("#sidebar")).to_be_in_viewport()
+    page.locator("#sidebar").get_by_role("link", name="Trash").tap()
+    expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    expect(page.locator("#sidebar")).not_to_be_in_viewport()
