@@ -29,8 +29,8 @@ LEAVING = Asset.state.in_((AssetState.DELETED, AssetState.QUARANTINED))
 def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Remove what is due to be removed; anything else, and a second call, changes nothing.
 
-    A crash in between leaves a row that still knows its keys, and the sweep rings again. Raises ``Unavailable`` when
-    the store is away.
+    A crash in between leaves a row that still knows its keys, and the sweep rings again; so it does while the store is
+    away.
     """
     due = (Asset.workspace_id == workspace_id, LEAVING, Asset.purge_after <= func.now())
     with claims.hold(tenant_id, asset_id, *due) as lease:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -76,7 +77,7 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     row = cards.find_card(member.workspace, asset_id)
     if row.state == AssetState.DELETED:
         return ""
-    return draw([row], view if view in VIEWS else VIEWS[0], member, poll=_polls())[0]
+    return draw([row], view if view in VIEWS else VIEWS[0], member, poll=_polls())
 
 
 @blueprint.post(f"{HERE}/files/<uuid:asset_id>/discard")
@@ -103,18 +104,16 @@ def back(member: Member, words: str) -> ResponseReturnValue:
     return redirect(home, 303)
 
 
-def draw(rows: list[CardRow], view: str, member: Member, poll: int = 0) -> list[Markup]:
-    """The HTML of each card. One that was drawn before is not drawn again while its row and its addresses hold."""
+def draw(rows: list[CardRow], view: str, member: Member, poll: int = 0) -> Markup:
+    """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold."""
     template = "library/_card.html" if view == "grid" else "library/_row.html"
     buckets, may = Buckets(member.workspace), {"download": True, "edit": member.may(Permission.EDIT)}
     all_alike = (member.tenant_slug, member.workspace_slug, may["edit"], variants.window(), poll)
 
-    def card_of(row: CardRow) -> Markup:
-        return drawn.part(
-            template, (row, *all_alike), lambda: {"asset": cards.shown(row, buckets), "may": may, "poll": poll}
-        )
+    def context_of(row: CardRow) -> Callable[[], dict[str, Any]]:
+        return lambda: {"asset": cards.shown(row, buckets), "may": may, "poll": poll}
 
-    return [card_of(row) for row in rows]
+    return drawn.parts(template, [((row, all_alike), context_of(row)) for row in rows])
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:

@@ -12,7 +12,7 @@ The part also sees the page's ``frame``; whatever it reads of that must be among
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -33,29 +33,36 @@ def install(app: Flask) -> None:
     app.jinja_env.globals.update(kept=_kept, csrf_token=_csrf_token, static_url=_static_url)
 
 
-def part(template: str, depends_on: tuple[Any, ...], context: Callable[[], dict[str, Any]]) -> Markup:
-    """``template`` with ``context()``, which is called only when this part was not drawn before."""
-    language, token = _of_this_request()
-    key = (template, language, depends_on)
-    html = _recall(key)
-    if html is None:
-        html = _draw(template, context())
-        _remember(key, html)
-    return Markup(html.replace(MARK, token))  # noqa: S704  a template's own output, and a token of plain letters
+Wanted = tuple[tuple[Any, ...], Callable[[], dict[str, Any]]]
+"""What a part depends on, and what its template sees; the latter is asked for only when it was not drawn before."""
 
 
-def _of_this_request() -> tuple[str, str]:
-    """The language, and the person's form token."""
-    if "drawn_for" not in g:
-        g.drawn_for = (str(get_locale()), generate_csrf())
-    known: tuple[str, str] = g.drawn_for
-    return known
+def parts(template: str, wanted: Iterable[Wanted]) -> Markup:
+    """``template`` drawn once for each of ``wanted``, one after the other."""
+    language = g.get("language") or _language()
+    html = []
+    for depends_on, context in wanted:
+        key = (template, language, depends_on)
+        known = _recall(key)
+        if known is None:
+            known = _draw(template, context())
+            _remember(key, known)
+        html.append(known)
+    whole = "".join(html)
+    return Markup(whole.replace(MARK, generate_csrf()) if MARK in whole else whole)  # noqa: S704  our own templates
+
+
+def _language() -> str:
+    """Of this request: asked for by every part of a page."""
+    language = str(get_locale())
+    g.language = language
+    return language
 
 
 @pass_context
 def _kept(page: Context, template: str, *depends_on: Any, **given: Any) -> Markup:
     values = (depends_on, tuple(sorted(given.items())))
-    return part(template, values, lambda: {"frame": page.get("frame"), **given})
+    return parts(template, [(values, lambda: {"frame": page.get("frame"), **given})])
 
 
 def _draw(template: str, context: dict[str, Any]) -> str:
@@ -73,9 +80,10 @@ _lock = Lock()
 
 def _recall(key: tuple[Any, ...]) -> str | None:
     with _lock:
-        if key in _drawn:
+        html = _drawn.get(key)
+        if html is not None:
             _drawn.move_to_end(key)
-        return _drawn.get(key)
+        return html
 
 
 def _remember(key: tuple[Any, ...], html: str) -> None:
