@@ -88,9 +88,7 @@ def user() -> None:
 @click.option("--name", default="", help="What others see; without it the address.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input: its first line.")
 @as_json
-def user_create(  # noqa: PLR0917  # click passes by keyword
-    email: str, tenant_slug: str, role: str, name: str, password_stdin: bool, as_json: bool
-) -> None:
+def user_create(email: str, tenant_slug: str, role: str, name: str, password_stdin: bool, as_json: bool) -> None:
     """Add somebody to a tenant. Who exists already keeps their password."""
     from portal.admin import service
 

@@ -426,7 +426,7 @@ def everything(bucket: Bucket) -> list[object]:
         lambda: bucket.delete_prefix("workspaces/x/"),
         lambda: list(bucket.list("workspaces/x/")),
         lambda: bucket.promote("workspaces/x/a", "workspaces/x/b", if_etag="0"),
-        lambda: bucket.accepts_post(),
+        bucket.accepts_post,
     ]
 
 
