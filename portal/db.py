@@ -181,4 +181,4 @@ def compare_and_set(model: Any, conditions: list[ColumnElement[bool]], to: StrEn
     allowed = [state for state, targets in model.TRANSITIONS.items() if to in targets]
     statement = update(model).where(model.state.in_(allowed), *conditions).values(state=to, **values)
     result = db.session.execute(statement.execution_options(synchronize_session=False))
-    return bool(cast("CursorResult[Any]", result).rowcount)
+    return bool(cast(CursorResult[Any], result).rowcount)

@@ -49,7 +49,7 @@ class Lease:
         with self._engine.begin() as connection:
             connection.execute(text("SELECT set_config('app.tenant_id', :t, true)"), {"t": str(self.tenant_id)})
             result = connection.execute(update(Asset).where(*self.mine).values(claim_until=func.now() + LEASE))
-        return bool(cast("CursorResult[Any]", result).rowcount)
+        return bool(cast(CursorResult[Any], result).rowcount)
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _claim(lease: Lease, conditions: tuple[ColumnElement[bool], ...]) -> bool:
         statement = update(Asset).where(Asset.id == lease.asset_id, free, *conditions)
         values = {"claim_token": lease.token, "claim_until": func.now() + LEASE, "attempts": Asset.attempts + 1}
         result = db.session.execute(statement.values(values).execution_options(synchronize_session=False))
-    return bool(cast("CursorResult[Any]", result).rowcount)
+    return bool(cast(CursorResult[Any], result).rowcount)
 
 
 def _put_back(lease: Lease, delay: timedelta, **values: Any) -> None:

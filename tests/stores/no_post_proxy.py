@@ -10,6 +10,7 @@ the proxy's address hold at the store behind it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import threading
 from collections.abc import Callable
@@ -158,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
         """Say nothing."""
 
 
@@ -169,10 +170,8 @@ def _main() -> None:
     arguments = parser.parse_args()
     proxy = Proxy(arguments.upstream, arguments.port)
     print(proxy.url, flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         proxy.serve()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":
