@@ -37,15 +37,19 @@ TENANT_TABLES = (
 # Rows of these tell what happened; the application may add, never change.
 APPEND_ONLY = ("audit_events", "quota_ledger")
 
-# Row-level security sees one tenant; these see all, and answer ids and roles only.
+# Row-level security sees one tenant; these see all, and answer ids and roles only. ``pg_temp`` stands last in their
+# search path: where a path does not name it, it comes first, and a role that may make temporary tables could put one of
+# its own in a table's place and have it read with the owner's rights.
+# ``due_at`` of a held file is set while its original and what was derived from it may still lie in the store; a file
+# waits for a scanner under the reasons that a verdict gives: "off", "no_signatures".
 FUNCTIONS = {
     "tenant_of_workspace(wanted uuid)": """
-        RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT tenant_id FROM workspaces WHERE id = wanted
         $$""",
     "memberships_of(person uuid)": """
         RETURNS TABLE (tenant_id uuid, tenant_role text, workspace_id uuid, workspace_role text)
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT tenant_id, role::text, NULL::uuid, NULL::text FROM tenant_memberships WHERE user_id = person
             UNION ALL
             SELECT w.tenant_id, t.role::text, w.workspace_id, w.role::text
@@ -55,7 +59,7 @@ FUNCTIONS = {
         $$""",
     "due_work(batch integer)": """
         RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
-        LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             (SELECT 'expire', u.tenant_id, u.workspace_id, u.id FROM uploads u
              WHERE u.state IN ('created', 'uploading') AND u.expires_at < now()
              ORDER BY u.expires_at LIMIT batch)
@@ -74,21 +78,25 @@ FUNCTIONS = {
                AND (a.claim_until IS NULL OR a.claim_until < now())
              ORDER BY a.due_at LIMIT batch)
             UNION ALL
+            (SELECT 'rescan', a.tenant_id, a.workspace_id, a.id FROM assets a
+             WHERE a.state = 'quarantined' AND a.due_at < now() AND (a.claim_until IS NULL OR a.claim_until < now())
+             ORDER BY a.due_at LIMIT batch)
+            UNION ALL
             (SELECT 'purge', a.tenant_id, a.workspace_id, a.id FROM assets a
              WHERE a.purge_after < now() AND (a.due_at IS NULL OR a.due_at < now())
              ORDER BY a.purge_after LIMIT batch)
         $$""",
     "due_rescans(batch integer)": """
         RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
-        LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT 'rescan', a.tenant_id, a.workspace_id, a.id FROM assets a
             WHERE a.state = 'available' AND a.scan_result = 'not_scanned'
-              AND a.scan_reason IN ('scanner_off', 'no_signatures')
+              AND a.scan_reason IN ('off', 'no_signatures')
               AND (a.due_at IS NULL OR a.due_at < now()) AND (a.claim_until IS NULL OR a.claim_until < now())
             ORDER BY a.due_at NULLS FIRST LIMIT batch
         $$""",
     "forget_issued_links(before timestamptz, batch integer)": """
-        RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             WITH gone AS (
                 DELETE FROM issued_links WHERE id IN (
                     SELECT id FROM issued_links WHERE expires_at < before LIMIT batch FOR UPDATE SKIP LOCKED)
@@ -520,6 +528,15 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assets")),
         sa.UniqueConstraint("upload_id", name=op.f("uq_assets_upload_id")),
         sa.UniqueConstraint("workspace_id", "id", name=op.f("uq_assets_workspace_id_id")),
+    )
+    listed = sa.text("state <> 'deleted'")
+    op.create_index("ix_assets_library", "assets", ["library_id", "id"], postgresql_where=listed)
+    op.create_index("ix_assets_folder", "assets", ["folder_id", "id"], postgresql_where=listed)
+    op.create_index(
+        "ix_assets_half_moved",
+        "assets",
+        ["due_at"],
+        postgresql_where=sa.text("state = 'quarantined' AND due_at IS NOT NULL"),
     )
     op.create_index(
         "ix_assets_due",

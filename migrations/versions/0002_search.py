@@ -27,7 +27,7 @@ SIGNATURE = (
 # Without three letters or digits in a row there is no trigram to look up, and a rare sign would be looked for in every
 # name; so a shorter pattern is looked for in the newest 10,000 names (from ``before`` on).
 BODY = r"""
-    RETURNS SETOF uuid ROWS 50 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    RETURNS SETOF uuid ROWS 50 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     BEGIN
         RETURN QUERY EXECUTE
             'SELECT id FROM (SELECT id, workspace_id, file_name FROM assets WHERE workspace_id = ANY (ARRAY[$1])'

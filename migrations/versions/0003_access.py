@@ -23,7 +23,7 @@ FUNCTIONS = {
             token_id uuid, token_used_at timestamptz, user_id uuid, email text, name text, is_operator boolean,
             tenant_id uuid, tenant_slug text, tenant_name text, tenant_role text,
             workspace_id uuid, workspace_slug text, workspace_name text, workspace_role text)
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT k.id, k.last_used_at, u.id, u.email, u.name, u.is_operator,
                    t.id, t.slug, t.name, m.role, w.id, w.slug, w.name, wm.role
             FROM api_tokens k
@@ -39,7 +39,7 @@ FUNCTIONS = {
         RETURNS TABLE (
             tenant_id uuid, tenant_slug text, tenant_name text, tenant_role text,
             workspace_id uuid, workspace_slug text, workspace_name text, workspace_role text)
-        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT t.id, t.slug, t.name, m.role, w.id, w.slug, w.name, w.role
             FROM tenant_memberships m
             JOIN tenants t ON t.id = m.tenant_id
