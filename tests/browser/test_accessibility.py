@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.conftest import Scene, Visits
+from tests.browser.test_upload import tile
 from tests.cast import Cast
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -50,6 +51,10 @@ EXAMINED: dict[str, Any] = {"bypass_csp": True, "reduced_motion": "reduce"}
 def test_every_page_can_be_used_by_everybody(visit: Visits, scene: Scene, cast: Cast) -> None:
     examination = Examination()
     page = visit(None, "/login", **EXAMINED)
+    page.get_by_label("mail address").fill("nobody@stowage.example")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
     examination.look_at(page, "login")
     page = visit(scene.cast.alice, **EXAMINED)
     addresses = ["/workspaces", "/account/tokens", "/help/quota", "/nowhere", scene.cast.page("trash")]
@@ -83,6 +88,14 @@ def test_an_upload_and_what_is_over_the_page_can_be_used_by_everybody(visit: Vis
     page.get_by_role("button", name="Hide the uploads; they go on").click()
     page.locator(".tile summary").first.click()
     examination.look_at(page, "menu")
+    tile(page, "cat.jpg").locator(".tile-link").click()
+    page.get_by_role("button", name="Move to trash").click()
+    page.get_by_role("button", name="Delete for good").click()
+    examination.look_at(page, "question")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_role("status").filter(has_text="Restored.")).to_be_visible()
+    examination.look_at(page, "message")
     assert examination.found == {}
 
 
