@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import make_url
 
 from portal.settings import Settings, SettingsError
+
+if TYPE_CHECKING:  # imported where it is used: web and workers load this module for the tables alone
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 ROOMS_WITH_TABLES = ("identity", "tenancy", "storage", "quotas", "assets", "uploads", "delivery")
@@ -24,6 +26,8 @@ def import_models() -> None:
 
 def alembic_config(owner_url: str, application_role: str) -> Config:
     """Alembic's configuration, built rather than read: addresses hold passwords and stay out of files."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = owner_url
@@ -33,6 +37,8 @@ def alembic_config(owner_url: str, application_role: str) -> Config:
 
 def upgrade(settings: Settings) -> None:
     """Run what is missing. Raises ``SettingsError`` without ``PORTAL_MIGRATION_DATABASE_URL``."""
+    from alembic import command
+
     if settings.migration_database_url is None:
         name = "PORTAL_MIGRATION_DATABASE_URL"
         raise SettingsError([f"{name} is missing (set it, or {name}_FILE)"])
