@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from clamd import scan_response
-
 Result = Literal["clean", "infected", "not_scanned"]
 Reason = Literal["off", "no_signatures", "too_large", "encrypted", "unscannable"]
 State = Literal["off", "ready", "no_signatures", "down"]
@@ -80,6 +78,8 @@ def report_on(engine: str, database: str | None, *, finds_eicar: bool, speaks_of
 
 def read(answer: str) -> tuple[str, str]:
     """Status and what it is about. An answer of another shape is an error of its own."""
+    from clamd import scan_response  # here, because the package takes 0.1 s to import
+
     match = scan_response.match(answer)
     if match is None:
         return "ERROR", answer
