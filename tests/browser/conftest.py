@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -168,6 +169,14 @@ def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], Foreign]]:
     yield of
     for each in clients:
         each.close()
+
+
+def holds(client: Foreign, used: int, reserved: int = 0) -> None:
+    """Wait until the workspace holds exactly so many bytes: space is freed a moment after the page has answered."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while client.quota() != (used, reserved):
+        assert time.monotonic() < deadline, client.quota()
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

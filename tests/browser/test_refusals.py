@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
 from tests.cast import Actor, Cast
 from tests.foreign import Foreign
@@ -72,7 +72,7 @@ def test_content_that_contradicts_its_name_is_refused_with_the_reason(
     expect(problem(page, "zip-as.jpg")).to_contain_text(re.compile("zip", re.IGNORECASE))
     tile(page, "zip-as.jpg").locator(".tile-link").click()
     expect(page.locator("#asset")).to_contain_text("Its bytes were removed and use no space.")
-    assert client(cast.bob).quota() == (0, 0)
+    holds(client(cast.bob), 0)
 
 
 def test_a_viewer_is_told_that_they_may_not_upload(visit: Visits, cast: Cast) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
 from tests.cast import Actor, Cast
 from tests.foreign import Foreign
@@ -67,7 +67,7 @@ def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cas
     page.locator("#sidebar").get_by_role("link", name="All files").click()
     expect(tile(page, "cat.jpg")).to_contain_text("Ready")
     expect(page.locator(".tile")).to_have_count(1)
-    assert alice.quota() == (len(photo("cat")), 0)
+    holds(alice, len(photo("cat")))
 
 
 def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
@@ -84,7 +84,7 @@ def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
     page.get_by_role("button", name="Empty the trash").click()
     confirm(page, "Empty the trash")
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
-    assert alice.quota() == (0, 0)
+    holds(alice, 0)
 
 
 def test_on_a_phone_a_button_without_words_still_has_its_name(visit: Visits, cast: Cast, alice: Foreign) -> None:

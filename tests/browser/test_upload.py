@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.conftest import Portal, Visits
+from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.files import good
 from tests.cast import Actor, Cast
 from tests.foreign import Foreign
@@ -212,11 +212,11 @@ def test_a_cancelled_upload_frees_what_it_had_reserved(visit: Visits, cast: Cast
     Network(page)
     page.locator("#pick-files").set_input_files(files / "large.txt")
     expect(page.locator("#tray-words")).to_have_text(re.compile(r"Uploading 0 of 1, [1-9]"))
-    assert behind.quota() == (0, (files / "large.txt").stat().st_size)
+    holds(behind, 0, reserved=(files / "large.txt").stat().st_size)
     with page.expect_response(lambda answer: answer.request.method == "DELETE") as given_up:
         page.locator("#tray .uppy-Dashboard-Item").get_by_role("button", name=re.compile("Remove|Cancel")).click()
     assert given_up.value.status == 204
-    assert behind.quota() == (0, 0)
+    holds(behind, 0)
     expect(page.locator("#tray-words")).to_have_text("")
     expect(page.locator("[data-gallery-empty]")).to_be_visible()
 
@@ -253,7 +253,7 @@ def test_what_the_store_refused_can_be_tried_again_by_hand(
     expect(page.locator("#tray-words")).to_have_text("1 uploaded")
     expect(page.locator("#tray-problems")).to_be_hidden()
     expect(tile(page, "cat.jpg")).to_contain_text("Ready")
-    assert client(cast.bob).quota() == (len(photo("cat")), 0)
+    holds(client(cast.bob), len(photo("cat")))
 
 
 def test_the_card_says_that_it_waits_for_the_scanner_and_goes_on_when_that_is_back(
