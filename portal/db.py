@@ -150,7 +150,7 @@ def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> li
     try:
         cursor = driver.cursor(row_factory=namedtuple_row)
         cursor.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.pgresult.nfields else []  # ``description`` would be made for this alone
     except psycopg.Error as error:
         raise _translated(connection, sql, error) from error
 
