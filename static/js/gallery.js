@@ -1,5 +1,6 @@
 // The gallery learns of new uploads: a card is put at its head, and from then on asks for itself.
 import { localTimes } from "./frame.js";
+import { isLeaving } from "./requests.js";
 
 const NONE = "00000000-0000-0000-0000-000000000000";
 
@@ -27,6 +28,7 @@ let reloading = 0;
 function reload() {
   clearTimeout(reloading);
   reloading = setTimeout(() => {
+    if (isLeaving() || !document.querySelector("[data-gallery-empty]")) return;
     window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
   }, 400);
 }

@@ -12,6 +12,37 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 
+// The last step that somebody takes is where they go: one still under way is given up, and an answer that comes late
+// (a form's, which is never given up) is not shown over it.
+let lastStep = null;
+let underWay = false;
+
+/** Is the page about to change? */
+export const isLeaving = () => underWay;
+
+function giveUp() {
+  if (underWay && lastStep.verb === "get") lastStep.xhr.abort();
+  underWay = false;
+}
+
+const leadsAway = ({ target }) => target?.id === "main";
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (!leadsAway(detail)) return;
+  giveUp();
+  lastStep = { xhr: detail.xhr, verb: detail.requestConfig.verb };
+  underWay = true;
+});
+document.addEventListener("htmx:historyCacheMiss", () => {
+  giveUp();
+  lastStep = null;
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (leadsAway(event.detail) && event.detail.xhr !== lastStep?.xhr) event.preventDefault();
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.xhr === lastStep?.xhr) underWay = false;
+});
+
 /** The words of a problem+json answer, or null. */
 function problemWords(xhr) {
   if (!(xhr.getResponseHeader("Content-Type") || "").includes("json")) return null;
@@ -22,12 +53,55 @@ function problemWords(xhr) {
   }
 }
 
+// Cards, rows and a file's panel ask for themselves until they are final. What somebody is doing there is not disturbed:
+// an open menu puts the change off, and the focus stays on what it was on.
+const asksForItself = (element) => Boolean(element?.matches("[data-asset][hx-get]"));
+const PASSING = (status) => status === 429 || status >= 500;
+
+function askAgain(element, delay = 10000) {
+  setTimeout(() => {
+    if (!element.isConnected) return;
+    const how = { source: element, target: element, swap: "outerHTML" };
+    window.htmx.ajax("GET", element.getAttribute("hx-get"), how).catch(() => {}); // told by htmx:sendError
+  }, delay);
+}
+
+const nameOf = (element) =>
+  [element.tagName, element.className, element.ariaLabel, element.getAttribute("href"), element.textContent.trim()].join(" ");
+
+function keepFocus(target) {
+  const focused = document.activeElement;
+  if (!target.contains(focused)) return;
+  const { id } = target;
+  const name = nameOf(focused);
+  queueMicrotask(() => {
+    const all = document.getElementById(id)?.querySelectorAll("a, button, summary") || [];
+    [...all].find((element) => nameOf(element) === name)?.focus({ preventScroll: true });
+  });
+}
+
+function renew(event) {
+  const { target } = event.detail;
+  if (target.querySelector("details[open]")) {
+    event.preventDefault();
+    askAgain(target, 2000);
+  } else {
+    keepFocus(target);
+  }
+}
+
 // An error page that answers a navigation is shown as the page; one that answers a part becomes a toast.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const { xhr, target } = event.detail;
-  if (xhr.status < 400) return;
+  const { xhr, target, requestConfig } = event.detail;
+  const byItself = requestConfig.verb === "get" && asksForItself(requestConfig.elt);
+  if (xhr.status < 400) {
+    if (byItself) renew(event);
+    return;
+  }
   const isPage = (xhr.getResponseHeader("Content-Type") || "").includes("html") && xhr.responseText.includes('id="main"');
-  if (xhr.status === 401) {
+  if (byItself && PASSING(xhr.status)) {
+    askAgain(requestConfig.elt);
+  } else if (xhr.status === 401) {
     toast({ text: t("error_login"), tone: "bad" });
   } else if (target.id === "main" && isPage) {
     event.detail.shouldSwap = true;
@@ -40,14 +114,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-document.addEventListener("htmx:sendError", (event) => {
-  if (event.detail.elt.matches("[data-asset]")) askAgain(event.detail.elt);
+// A card that could not ask (portal restarting, laptop asleep) asks again instead of standing still.
+document.addEventListener("htmx:sendError", ({ detail }) => {
+  const { elt, verb } = detail.requestConfig;
+  if (verb === "get" && asksForItself(elt)) askAgain(elt);
   else toast({ text: t("error_offline"), tone: "bad" });
 });
-
-// A card that could not ask (portal restarting, laptop asleep) asks again instead of standing still.
-function askAgain(element) {
-  setTimeout(() => {
-    if (element.isConnected) window.htmx.trigger(element, "load");
-  }, 10000);
-}

@@ -42,7 +42,9 @@ FLAGS = [
 ]
 PATIENCE = 20_000  # milliseconds until a page has to say what is expected of it
 # The browser itself reports refused requests; what they were is each test's own affair.
-HARMLESS = re.compile(r"Failed to load resource|Could not read the Location header")
+HARMLESS = re.compile(
+    r"Failed to load resource|Could not read the Location header|htmx:(afterRequest|send)|Response Status Error"
+)
 
 expect.set_options(timeout=PATIENCE)
 

@@ -7,12 +7,13 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from portal.assets.models import PreviewState
 from tests.browser.conftest import Portal, Scene, Visits
 from tests.browser.test_upload import tile
 from tests.cast import Cast
-from tests.factories import make_assets
+from tests.factories import change_asset, make_asset, make_assets
 from tests.pictures import photo
 
 # Adds up what moved after it was first painted, in the unit of Cumulative Layout Shift.
@@ -174,3 +175,27 @@ def test_a_link_to_a_file_opens_it_for_a_colleague(visit: Visits, scene: Scene) 
     expect(stranger.get_by_role("heading", name="There is nothing here")).to_be_visible()
     page.get_by_role("link", name="All files").first.click()
     expect(page.locator(".tile")).to_have_count(10)
+
+
+def test_a_card_that_renews_itself_disturbs_nobody_and_outlives_a_fault(
+    visit: Visits, cast: Cast, portal: Portal
+) -> None:
+    asset_id = make_asset(cast, "sea.jpg", previews=PreviewState.PENDING)
+    page, asked = visit(cast.bob, cast.page("files"), reduced_motion="reduce"), list[int]()
+
+    def fail_first(route: Route) -> None:
+        asked.append(1)
+        route.fulfill(status=503, body="") if len(asked) == 1 else route.continue_()
+
+    page.route("**/card?*", fail_first)
+    card = tile(page, "sea.jpg")
+    card.locator("summary").click()
+    with page.expect_response(lambda answer: "/card?" in answer.url and answer.ok):
+        pass
+    expect(card.get_by_role("link", name="Open", exact=True)).to_be_visible()  # the menu is still there
+    assert page.locator(".snack").count() == 0
+    page.keyboard.press("Escape")
+    expect(card.locator("summary")).to_be_focused()
+    change_asset(cast, asset_id, previews=PreviewState.FAILED, previews_code="x", previews_detail="x")
+    expect(page.locator(".tile[hx-get]")).to_have_count(0)
+    expect(card.locator("summary")).to_be_focused()

@@ -52,10 +52,10 @@ def test_the_focus_is_visible_wherever_it_goes(visit: Visits, scene: Scene) -> N
 
 
 def test_an_upload_and_the_way_to_the_trash_and_back_by_keyboard(visit: Visits, cast: Cast, files: Path) -> None:
-    page = visit(cast.bob, cast.page("files"))
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("u")
-    chooser.value.set_files(files / "cat.jpg")
+    page = visit(cast.bob)
+    page.on("filechooser", lambda chooser: chooser.set_files(files / "cat.jpg"))
+    page.goto(cast.page("files"))
+    page.keyboard.press("u")
     expect(page.locator("#tray-words")).to_have_text("1 uploaded")
     expect(tile(page, "cat.jpg")).to_contain_text("Ready")
     tab_to(page, "Hide the uploads")

@@ -65,3 +65,18 @@ def test_the_address_follows_every_step_and_back_returns(visit: Visits, cast: Ca
     expect(page.get_by_role("heading", name="Trash", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Trash", exact=True)).to_be_visible()
+
+
+def test_whoever_changes_their_mind_lands_where_they_clicked_last(visit: Visits, cast: Cast) -> None:
+    page = visit(cast.alice, cast.page("files"))
+    page.route("**/trash", lambda _route: None)  # the answer never comes
+    page.locator("#sidebar").get_by_role("link", name="Trash").click()
+    with page.expect_event("requestfailed") as given_up:
+        page.locator("#search").fill("palace")
+    assert given_up.value.url.endswith("/trash")
+    expect(page.get_by_role("heading", name="Results for “palace”")).to_be_visible()
+    page.unroute("**/trash")
+    page.locator("#sidebar").get_by_role("link", name="Trash").click()
+    expect(page.get_by_role("heading", name="Trash", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile("/trash$"))
+    expect(page.locator(".snack")).to_have_count(0)

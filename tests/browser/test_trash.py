@@ -53,6 +53,7 @@ def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cas
         page.get_by_role("button", name="Move to trash").click()
         expect(page.get_by_role("button", name="Restore")).to_be_visible()
         page.locator("#sidebar").get_by_role("link", name="All files").click()
+        expect(page.get_by_role("heading", name="All files")).to_be_visible()
         expect(tile(page, name)).to_have_count(0)
     page.locator("#sidebar").get_by_role("link", name="Trash").click()
     expect(page.locator(".page-sub")).to_contain_text("2 files, 151 KB.")
