@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 from flask import Flask
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, event
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
@@ -74,8 +75,10 @@ def _commit_reads(error: BaseException | None) -> None:
         return
     session = db.session()
     if session.in_transaction() and not (session.new or session.dirty or session.deleted):
-        with suppress(SQLAlchemyError):  # the clean-up that follows closes what is left
-            session.commit()
+        # The driver alone: the clean-up that follows closes session and connection, and finds nothing to roll back.
+        with suppress(SQLAlchemyError, psycopg.Error):
+            driver: Any = session.connection().connection.driver_connection
+            driver.commit()
 
 
 def watch(engine: Engine) -> None:

@@ -6,14 +6,12 @@ Each part is asked of its room when the template comes to it, so that a fragment
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from datetime import datetime
 from functools import cached_property
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
 from flask import Flask, url_for
 from flask_login import current_user
-from sqlalchemy import Row
+from sqlalchemy import Uuid, bindparam, text
 
 from portal.assets import kinds, library
 from portal.identity.access import person
@@ -21,10 +19,22 @@ from portal.identity.service import Person
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.service import Standing
+from portal.statements import directly
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import TenantPlace, WorkspacePlace
 from portal.web.problems import speaks_json
+
+# One round trip for everything that a page shows around its content.
+_BOTH = f"SELECT s.*, ({library.NAMES}) AS libraries FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
+_SURROUNDINGS = text(_BOTH).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
+
+
+class Place(NamedTuple):
+    """A library of the workspace."""
+
+    id: str
+    name: str
 
 
 class Frame:
@@ -71,14 +81,22 @@ class Frame:
         return self.place, elsewhere, libraries, self.quota, self.quarantine_count
 
     @cached_property
-    def libraries(self) -> Sequence[Row[UUID, str, datetime]]:
-        """Of the workspace: id and name."""
-        return library.list_libraries(self.workspace.id) if self.workspace else ()
+    def _surroundings(self) -> Any:
+        """What the database says of the workspace: one row."""
+        if self.tenant is None or self.workspace is None:
+            return None
+        return next(iter(directly(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
+
+    @cached_property
+    def libraries(self) -> Sequence[Place]:
+        """Of the workspace, the oldest first."""
+        found = self._surroundings.libraries if self._surroundings else None
+        return [Place(*each) for each in found or ()]
 
     @cached_property
     def quota(self) -> Standing | None:
         """How full the workspace is."""
-        return quotas.standing(self.tenant.id, self.workspace.id) if self.tenant and self.workspace else None
+        return quotas.standing_from(self._surroundings) if self._surroundings else None
 
     @cached_property
     def quarantine_count(self) -> int:

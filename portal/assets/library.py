@@ -25,7 +25,12 @@ LONGEST_FOLDER_NAME = 255
 Made = TypeVar("Made", Library, Folder)
 NIL = UUID(int=0)
 _L = Library.__table__.c
-# Every page lists the libraries: a statement that is made once, without the cost of objects.
+# What a page lists beside others, as a part of its one statement: [[id, name], …] as JSON.
+NAMES = (
+    "SELECT json_agg(json_build_array(l.id, l.name)) "
+    "FROM (SELECT id, name FROM libraries WHERE workspace_id = :workspace ORDER BY id LIMIT 100) l"
+)
+# A statement that is made once, without the cost of objects.
 _LISTED = (
     select(_L.id, _L.name, _L.created_at)
     .where(_L.workspace_id == bindparam("workspace"), _L.id > bindparam("after"))

@@ -57,13 +57,14 @@ _MOVE = text("""
     bindparam("at", type_=DateTime(timezone=True)),
     bindparam("entry", type_=String()),
 )
-_STANDING = text("""
+STANDING = """
     SELECT w.limit_bytes AS workspace_limit, w.used_bytes AS workspace_used, w.reserved_bytes AS workspace_reserved,
            CASE WHEN t.override_until > now() THEN t.override_bytes ELSE t.limit_bytes END AS tenant_limit,
            t.used_bytes AS tenant_used, t.reserved_bytes AS tenant_reserved
     FROM tenant_quotas t LEFT JOIN workspace_quotas w ON w.tenant_id = t.tenant_id AND w.workspace_id = :workspace
     WHERE t.tenant_id = :tenant
-""").bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
+"""
+_STANDING = text(STANDING).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,24 @@ def free(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> No
 
 def standing(tenant_id: UUID, workspace_id: UUID) -> Standing:
     """How a workspace stands inside its tenant. Raises ``NotFound``."""
-    own, tenants = _counters(tenant_id, workspace_id)
+    rows = directly(_STANDING, tenant=tenant_id, workspace=workspace_id)
+    if not rows or rows[0].workspace_used is None:
+        raise NotFound("There is no such workspace.")
+    return standing_from(rows[0])
+
+
+def standing_from(row: Any) -> Standing:
+    """How a workspace stands, from a row of ``STANDING`` (with ``:workspace`` and ``:tenant``) that was found."""
+    own, tenants = _of_workspace(row), _of_tenant(row)
     return _standing(own, max(own, tenants, key=_tightness))
 
 
 def tenant_standing(tenant_id: UUID) -> Standing:
     """How a tenant stands in all its workspaces together. Raises ``NotFound``."""
-    _, tenants = _counters(tenant_id, None)
+    rows = directly(_STANDING, tenant=tenant_id, workspace=None)
+    if not rows:
+        raise NotFound("There is no such tenant.")
+    tenants = _of_tenant(rows[0])
     return _standing(tenants, tenants)
 
 
@@ -226,14 +238,6 @@ def _exceeded(full: _Counter, size: int) -> Invalid:
 
 def _shortage(counter: _Counter, size: int) -> int:
     return 0 if counter.limit_bytes is None else counter.held_bytes + size - counter.limit_bytes
-
-
-def _counters(tenant_id: UUID, workspace_id: UUID | None) -> tuple[_Counter, _Counter]:
-    rows = directly(_STANDING, tenant=tenant_id, workspace=workspace_id)
-    row = rows[0] if rows else None
-    if row is None or (workspace_id is not None and row.workspace_used is None):
-        raise NotFound("There is no such workspace." if workspace_id else "There is no such tenant.")
-    return _of_workspace(row), _of_tenant(row)
 
 
 def _of_workspace(row: Any) -> _Counter:
