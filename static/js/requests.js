@@ -58,7 +58,7 @@ function problemWords(xhr) {
 const asksForItself = (element) => Boolean(element?.matches("[data-asset][hx-get]"));
 const PASSING = (status) => status === 429 || status >= 500;
 
-function askAgain(element, delay = 10000) {
+function askAgain(element, delay = 5000) {
   setTimeout(() => {
     if (!element.isConnected) return;
     const how = { source: element, target: element, swap: "outerHTML" };
