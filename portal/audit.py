@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ForeignKey, Index, String, insert
+from sqlalchemy import ForeignKey, Index, Insert, String, bindparam, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,7 +28,10 @@ class AuditEvent(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
-_INSERT = insert(AuditEvent)
+# Each value has a name of its own, so that the statement can be a part of another one.
+_INSERT = insert(AuditEvent).values(
+    {column.name: bindparam(f"event_{column.name}", type_=column.type) for column in AuditEvent.__table__.columns}
+)
 
 
 def record(
@@ -41,6 +44,24 @@ def record(
     **facts: Any,
 ) -> None:
     """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
-    place = {"id": new_id(), "created_at": now(), "tenant_id": tenant_id, "workspace_id": workspace_id}
-    act = {"actor_id": actor_id, "action": action, "target_id": target_id, "facts": Jsonb(facts)}
-    directly(_INSERT, **place, **act)
+    directly(_INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
+
+
+def along_with(statement: Insert) -> Insert:
+    """``statement`` and an event in one round trip; run it with its own values and those of ``values_of``."""
+    return statement.add_cte(_INSERT.cte("event"))
+
+
+def values_of(
+    tenant_id: UUID,
+    actor_id: UUID | None,
+    action: str,
+    target_id: UUID | None,
+    *,
+    workspace_id: UUID | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
+    """What ``along_with`` writes, from what ``record`` takes."""
+    place = {"event_id": new_id(), "event_created_at": now(), "event_tenant_id": tenant_id}
+    act = {"event_actor_id": actor_id, "event_action": action, "event_target_id": target_id}
+    return {**place, **act, "event_workspace_id": workspace_id, "event_facts": Jsonb(facts)}
