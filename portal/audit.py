@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ForeignKey, Index, Insert, String, bindparam, insert
+from sqlalchemy import ForeignKey, Index, String, bindparam, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,7 +29,7 @@ class AuditEvent(Identified, Base):
 
 
 # Each value has a name of its own, so that the statement can be a part of another one.
-_INSERT = insert(AuditEvent).values(
+INSERT = insert(AuditEvent).values(
     {column.name: bindparam(f"event_{column.name}", type_=column.type) for column in AuditEvent.__table__.columns}
 )
 
@@ -44,12 +44,7 @@ def record(
     **facts: Any,
 ) -> None:
     """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
-    directly(_INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
-
-
-def along_with(statement: Insert) -> Insert:
-    """``statement`` and an event in one round trip; run it with its own values and those of ``values_of``."""
-    return statement.add_cte(_INSERT.cte("event"))
+    directly(INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
 
 
 def values_of(
@@ -61,7 +56,7 @@ def values_of(
     workspace_id: UUID | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
-    """What ``along_with`` writes, from what ``record`` takes."""
+    """What ``INSERT`` writes, from what ``record`` takes: for a command that writes it with other rows."""
     place = {"event_id": new_id(), "event_created_at": now(), "event_tenant_id": tenant_id}
     act = {"event_actor_id": actor_id, "event_action": action, "event_target_id": target_id}
     return {**place, **act, "event_workspace_id": workspace_id, "event_facts": Jsonb(facts)}

@@ -37,6 +37,13 @@ def directly(statement: ClauseElement, **values: Any) -> list[Any]:
     return _run(db.session.connection(), statement, values)
 
 
+def together(firsts: tuple[ClauseElement, ...], last: ClauseElement, **values: Any) -> list[Any]:
+    """Statements of a command in one round trip, the rows of the ``last``: none sees what the others change."""
+    connection = db.session.connection()
+    sql, constants = _joined(firsts, last, connection.dialect)
+    return on_driver(connection, sql, constants | values)
+
+
 def at_once(statement: ClauseElement, **values: Any) -> list[Any]:
     """The same outside any transaction of the session, committed by itself."""
     with db.engine.connect() as connection:
@@ -59,6 +66,20 @@ def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str
     """The statement as the driver takes it, with ``%(name)s`` for each value, and the values that it brings itself."""
     compiled = statement.compile(dialect=dialect)
     return str(compiled), dict(compiled.params)
+
+
+@lru_cache(maxsize=16)
+def _joined(firsts: tuple[ClauseElement, ...], last: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+    """One statement that does all; ``last`` begins with WITH, and answers."""
+    sql, constants = _compiled(last, dialect)
+    head, begins, rest = sql.partition("WITH ")
+    if head.strip() or not begins:
+        raise ValueError("the last statement must begin with WITH")
+    made = [_compiled(each, dialect) for each in firsts]
+    parts = ", ".join(f"step_{number} AS ({text})" for number, (text, _) in enumerate(made))
+    for _, others in made:
+        constants = others | constants
+    return f"WITH {parts}, {rest}", constants
 
 
 def keep_prepared(app: Flask) -> None:

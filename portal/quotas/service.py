@@ -7,13 +7,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, DateTime, String, Uuid, bindparam, select, text, update
+from sqlalchemy import BigInteger, ClauseElement, DateTime, String, Uuid, bindparam, select, text, update
 
 from portal import audit
 from portal.db import db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
-from portal.statements import directly
+from portal.statements import directly, together
 
 Level = Literal["ok", "medium", "high", "critical", "exceeded"]
 LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (90, "high"), (80, "medium"))  # percent
@@ -48,11 +48,11 @@ _MOVE = text("""
     ), entered AS (
         INSERT INTO quota_ledger
             (id, created_at, tenant_id, workspace_id, entry, subject_id, used_delta, reserved_delta)
-        SELECT :id, :at, :tenant, :workspace, :entry, :subject, :used, :reserved FROM fits
+        SELECT :entry_id, :at, :tenant, :workspace, :entry, :subject, :used, :reserved FROM fits
     )
     SELECT both_levels.*, EXISTS (SELECT FROM fits) AS fits FROM both_levels
 """).bindparams(
-    *(bindparam(name, type_=Uuid()) for name in ("id", "workspace", "tenant", "subject")),
+    *(bindparam(name, type_=Uuid()) for name in ("entry_id", "workspace", "tenant", "subject")),
     *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved")),
     bindparam("at", type_=DateTime(timezone=True)),
     bindparam("entry", type_=String()),
@@ -118,12 +118,18 @@ def open_workspace(tenant_id: UUID, workspace_id: UUID, limit_bytes: int | None)
     db.session.add(WorkspaceQuota(tenant_id=tenant_id, workspace_id=workspace_id, limit_bytes=limit))
 
 
-def reserve(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
-    """Promise room for ``size`` bytes to an upload.
+def reserve(
+    tenant_id: UUID,
+    workspace_id: UUID,
+    subject_id: UUID,
+    size: int,
+    along_with: tuple[tuple[ClauseElement, ...], dict[str, Any]] | None = None,
+) -> None:
+    """Promise room for ``size`` bytes to an upload. ``along_with``: statements for the same round trip, their values.
 
     Raises ``Invalid`` with code ``quota_exceeded`` and the exact figures of the level that has no room.
     """
-    _move(Entry.RESERVE, tenant_id, workspace_id, subject_id, size)
+    _move(Entry.RESERVE, tenant_id, workspace_id, subject_id, size, along_with)
 
 
 def settle(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
@@ -199,7 +205,14 @@ def checked_limit(limit_bytes: int | None) -> int | None:
     return limit_bytes
 
 
-def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
+def _move(
+    entry: Entry,
+    tenant_id: UUID,
+    workspace_id: UUID,
+    subject_id: UUID,
+    size: int,
+    along_with: tuple[tuple[ClauseElement, ...], dict[str, Any]] | None = None,
+) -> None:
     """Move both counters and write the ledger, or raise ``quota_exceeded`` and move nothing."""
     if size < 0:
         raise ValueError(f"a size is no less than nothing: {size}")
@@ -207,9 +220,16 @@ def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, s
         return  # an asset may be charged nothing
     used, reserved = (sign * size for sign in SIGNS[entry])
     growth = used + reserved
-    values = {"entry": entry.value, "subject": subject_id, "growth": growth, "used": used, "reserved": reserved}
+    values: dict[str, Any] = {
+        "entry": entry.value,
+        "subject": subject_id,
+        "growth": growth,
+        "used": used,
+        "reserved": reserved,
+    }
     place = {"tenant": tenant_id, "workspace": workspace_id}
-    rows = directly(_MOVE, id=new_id(), at=now(), **place, **values)
+    values |= {"entry_id": new_id(), "at": now(), **place}
+    rows = together(along_with[0], _MOVE, **values, **along_with[1]) if along_with else directly(_MOVE, **values)
     if not rows:
         raise LookupError(f"no counters for workspace {workspace_id} in tenant {tenant_id}")
     (row,) = rows

@@ -34,7 +34,7 @@ SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at m
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
-_INSERT = audit.along_with(insert(Upload))
+_INSERT = insert(Upload)
 _EMPTY = dict.fromkeys(Upload.__table__.columns.keys())
 _DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id).label("first_library"))
 
@@ -118,8 +118,8 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
         facts: dict[str, Any] = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
         act = (member.tenant_id, member.user_id, "upload.begin", upload.id)
         told = audit.values_of(*act, workspace_id=workspace_id, **facts)
-        directly(_INSERT, **_EMPTY | values | told)
-        quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes)
+        rows = ((_INSERT, audit.INSERT), _EMPTY | values | told)
+        quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes, along_with=rows)
     return Begun(upload, sign(upload, storage.bucket_for(profile)))
 
 
