@@ -70,9 +70,10 @@ def _theirs(here: House, film: Path) -> Usage:
     with served(peer.APPLICATION, here.environment, here.folder) as bare:
         address = f"http://127.0.0.1:{bare.port}/form"
 
-        def send(film: Path) -> None:
+        def send(film: Path) -> int:
             status, words = _post_form(address, {}, film)
             assert status == 200, words
+            return status
 
         small = _film(here, MB)
         for _ in range(WARM):
