@@ -1,4 +1,7 @@
-"""Beginning an upload (who, may they, is there room, a row, a signature) against a bare Flask page with one query."""
+"""Beginning an upload (who, may they, is there room, a row, a signature) against a bare Flask page with one query.
+
+Twelve clients at once, half of them in a workspace of one tenant, half in one of another.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,11 @@ def run() -> list[dict[str, Any]]:
 
 def _take_turns(here: House) -> tuple[float, float]:
     """Medians of both, who take turns on the same processors."""
-    token = f"Bearer {here.cast.alice.token}"
-    begin = [post(here.cast.url("uploads"), here.host, BODY, Authorization=token)]
+    cast = here.cast
+    begin = [
+        post(cast.url("uploads", place), here.host, BODY, Authorization=f"Bearer {person.token}")
+        for person, place in ((cast.alice, cast.press), (cast.mallory, cast.lair))
+    ]
     line = [get("/line", here.host)]
     with (
         served(PORTAL, here.environment, here.folder, here.port) as portal,
