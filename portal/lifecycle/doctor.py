@@ -46,8 +46,9 @@ def examine(verify: bool = False) -> list[Finding]:
     findings = [_database()]
     if not findings[0].ok:
         return findings
-    findings += [_queue(), _store(), _scanner(verify)]
-    if verify and all(finding.ok is not False for finding in findings):
+    store = _store()
+    findings += [_queue(), store, _scanner(verify)]
+    if verify and store.ok:
         findings += [finding for tenant_id in _tenants() for finding in examine_tenant(tenant_id)]
     return findings
 
@@ -92,17 +93,22 @@ def _scanner(verify: bool) -> Finding:
     ok = {"ready": True, "down": False}.get(report.state)
     if report.state == "ready" and not report.speaks_of_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
-    largest = kinds.largest_limit_bytes()
-    if verify and report.state == "ready" and not _takes(scanner, largest):
-        words = f"Uploads may have {kinds.in_words(largest)}, which the scanner refuses. Raise its StreamMaxLength,"
-        return Finding("scanner", None, f"{words} MaxFileSize and MaxScanSize, or such files will be held unscanned.")
-    return Finding("scanner", ok, report.detail)
+    disagreement = _limit_of(scanner) if verify and report.state == "ready" else None
+    return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
 
 
 @functools.cache
-def _takes(scanner: Scanner, size_bytes: int) -> bool:
-    """Asked once a process: the scanner reads so many bytes, which takes seconds."""
-    return scanner.takes(size_bytes)
+def _limit_of(scanner: Scanner) -> str | None:
+    """Where policy and scanner disagree, in words. Asked once a process: reading so many bytes takes seconds."""
+    largest = kinds.largest_limit_bytes()
+    size = kinds.in_words(largest)
+    try:
+        if scanner.takes(largest):
+            return None
+    except Unavailable:
+        return f"The scanner broke off when it was asked whether it takes {size}, the most that an upload may have."
+    advice = "Raise its StreamMaxLength, MaxFileSize and MaxScanSize, or such files will be held unscanned."
+    return f"Uploads may have {size}, which the scanner refuses. {advice}"
 
 
 def _tenants() -> list[UUID]:
