@@ -4,24 +4,42 @@ import { isLeaving } from "./requests.js";
 
 const NONE = "00000000-0000-0000-0000-000000000000";
 
-document.addEventListener("stowage:committed", async (event) => {
+// A page that was drawn before a commit may arrive after it, and take the place of a gallery that had the card. So what
+// was committed lately is looked for in every new gallery; what was deleted meanwhile answers 404 and stays away.
+const LATELY_MS = 60_000;
+const lately = new Map();
+let known = null;
+
+document.addEventListener("stowage:committed", (event) => {
+  lately.set(event.detail.assetId, Date.now());
+  if (document.querySelector("[data-gallery-empty]")) reload();
+  else place(event.detail.assetId);
+});
+
+document.addEventListener("htmx:afterSettle", () => {
   const gallery = document.querySelector("[data-gallery]");
-  if (!gallery) {
-    if (document.querySelector("[data-gallery-empty]")) reload();
-    return;
+  if (gallery === known) return;
+  known = gallery;
+  for (const [assetId, committed] of lately) {
+    if (Date.now() - committed > LATELY_MS) lately.delete(assetId);
+    else place(assetId);
   }
-  if ("filtered" in gallery.dataset) return;
+});
+
+async function place(assetId) {
+  const gallery = document.querySelector("[data-gallery]");
+  if (!gallery || "filtered" in gallery.dataset || document.getElementById(`asset-${assetId}`)) return;
   // Not htmx.ajax: it drops all but the last of several requests that one element makes at once.
-  const answer = await fetch(gallery.dataset.cardUrl.replace(NONE, event.detail.assetId), { headers: { "HX-Request": "true" } });
-  if (!answer.ok || !gallery.isConnected || document.getElementById(`asset-${event.detail.assetId}`)) return;
+  const answer = await fetch(gallery.dataset.cardUrl.replace(NONE, assetId), { headers: { "HX-Request": "true" } });
+  if (!answer.ok || !gallery.isConnected || document.getElementById(`asset-${assetId}`)) return;
   const box = document.createElement("template");
   box.innerHTML = await answer.text();
   const card = box.content.firstElementChild;
-  if (document.getElementById(card.id)) return;
+  if (!gallery.isConnected || document.getElementById(card.id)) return;
   gallery.prepend(card);
   window.htmx.process(card);
   localTimes(card);
-});
+}
 
 // The first files of an empty workspace: the page itself changes, once for a whole batch.
 let reloading = 0;
