@@ -14,7 +14,19 @@ if TYPE_CHECKING:  # imported where it is used: web and workers load this module
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-ROOMS_WITH_TABLES = ("identity", "tenancy", "storage", "quotas", "assets", "uploads", "delivery")
+ROOMS_WITH_TABLES = (
+    "events",
+    "identity",
+    "tenancy",
+    "storage",
+    "quotas",
+    "assets",
+    "uploads",
+    "delivery",
+    "quarantine",
+    "moving",
+    "lifecycle",
+)
 
 
 def import_models() -> None:

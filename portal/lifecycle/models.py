@@ -1,0 +1,1 @@
+"""Tables of lifecycle: what the clock did."""
