@@ -17,6 +17,7 @@ ELSEWHERE: dict[str, str] = {
     "workspace": "portal.commands:workspace",
     "token": "portal.commands:token",
     "sweep": "portal.upkeep:sweep",
+    "chore": "portal.upkeep:chore",
     "doctor": "portal.upkeep:examine",
     "demo": "portal.upkeep:demo",
 }

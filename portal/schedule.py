@@ -1,19 +1,24 @@
-"""The clock: a plain loop under a Postgres advisory lock that sweeps in its own process. It needs no Valkey."""
+"""The clock: a plain loop under a Postgres advisory lock that sweeps in its own process. It needs no Valkey.
+
+A second thread does the chores, which may take their time, under locks of their own.
+"""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import create_app
-from portal.db import db
-from portal.lifecycle import sweep
+from portal.db import db, now
+from portal.lifecycle import chores, sweep
 from portal.settings import Settings
 from portal.web import logs
 
@@ -35,14 +40,44 @@ def main() -> None:
         while not stop.is_set():
             try:
                 with _only_clock() as alone:
-                    while alone and not stop.is_set():
-                        sweep.run()
-                        db.session.remove()
-                        stop.wait(TICK_SECONDS)
+                    if alone:
+                        _tick(app, stop)
             except SQLAlchemyError as error:
                 log.warning("the clock lost the database: %s", type(error).__name__)
                 db.session.remove()
             stop.wait(TICK_SECONDS)
+
+
+def _tick(app: Flask, stop: threading.Event) -> None:
+    """Sweep and do chores until told to stop; the chores end with the clock, done or not: they are safe to repeat."""
+    over = threading.Event()
+    threading.Thread(target=_do_chores, args=(app, over), name="chores", daemon=True).start()
+    try:
+        while not stop.is_set():
+            began = now()
+            done = sweep.run()
+            chores.ticked(began, _in_words(done))
+            db.session.remove()
+            stop.wait(TICK_SECONDS)
+    finally:
+        over.set()
+
+
+def _do_chores(app: Flask, over: threading.Event) -> None:
+    with app.app_context():
+        while not over.is_set():
+            try:
+                chores.run_due(over.is_set)
+            except SQLAlchemyError as error:
+                log.warning("the chores lost the database: %s", type(error).__name__)
+            except Exception:
+                log.exception("the chores stumbled")
+            db.session.remove()
+            over.wait(TICK_SECONDS)
+
+
+def _in_words(done: Counter[str]) -> str:
+    return ", ".join(f"{job} {count}" for job, count in sorted(done.items())) or "Nothing was due."
 
 
 @contextmanager

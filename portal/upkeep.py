@@ -1,4 +1,4 @@
-"""``portal sweep``, ``portal doctor`` and ``portal demo``."""
+"""``portal sweep``, ``portal chore``, ``portal doctor`` and ``portal demo``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from portal.commands import application, as_json
+from portal.commands import application, as_json, tell
 
 MARKS = {True: "ok", None: "warning", False: "BROKEN"}
 
@@ -28,6 +28,34 @@ def sweep(as_json: bool) -> None:
         click.echo(f"{job}: {count}")
     if not done:
         click.echo("Nothing was due.")
+
+
+@click.command("chore")
+@click.argument("name", required=False)
+@as_json
+def chore(name: str | None, as_json: bool) -> None:
+    """Do one of the daily chores now, or list them all."""
+    from portal.lifecycle import chores
+
+    with application():
+        if name is None:
+            _list_chores(as_json)
+            return
+        outcome = chores.run(name)
+    tell(as_json, outcome.said, **asdict(outcome))
+    if not outcome.ok:
+        sys.exit(1)
+
+
+def _list_chores(as_json: bool) -> None:
+    from portal.lifecycle import chores
+
+    lines = chores.standing()
+    if as_json:
+        click.echo(json.dumps([asdict(line) for line in lines], default=str))
+        return
+    for line in lines:
+        click.echo(f"{line.state:8} {line.name}: {line.said}")
 
 
 @click.command("doctor")

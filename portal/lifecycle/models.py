@@ -1,1 +1,28 @@
 """Tables of lifecycle: what the clock did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base
+
+
+class ChoreRun(Base):
+    """The last run of one chore, of the whole installation: no tenant's. The clock's own pass is here as ``sweep``.
+
+    ``finished_at`` before ``started_at``: it runs now, or was killed and runs again. ``ok`` and ``said`` are those of
+    the last run that ended; ``failures`` counts those in a row.
+    """
+
+    __tablename__ = "chore_runs"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    ok: Mapped[bool | None]
+    said: Mapped[str] = mapped_column(Text, default="")
+    failures: Mapped[int] = mapped_column(default=0)
+    next_due_at: Mapped[datetime]

@@ -1,0 +1,185 @@
+"""Daily and weekly work. ``CHORES`` is the whole list: a line for each, how often, and what does it.
+
+The clock runs what is due, one after another, in a thread of its own, so that a long one delays no sweep. A chore holds
+no transaction while it runs, only a lock of the database that ends with its process: one that was killed is due still,
+and runs again from its beginning. So every chore must be safe to run twice. One that fails is tried again in an hour.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from portal import db as database
+from portal.db import db, transaction
+from portal.errors import Conflict, NotFound, Problem
+from portal.lifecycle.models import ChoreRun
+
+log = logging.getLogger(__name__)
+
+RETRY = timedelta(hours=1)
+LONGEST_WORDS = 2000
+# pg_try_advisory_lock takes two integers of our choice, too: this one for all chores, the second from the name.
+CHORE_LOCKS = 730_301_421
+SWEEP = "sweep"  # the clock's own pass, kept beside the chores
+
+
+@dataclass(frozen=True)
+class Chore:
+    """``run`` does it and says in one line what it did; a ``Problem`` says why it could not, any other error is logged.
+
+    It is called inside the application, in no tenant, and opens its own transactions.
+    """
+
+    every: timedelta
+    run: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run went."""
+
+    name: str
+    ok: bool
+    said: str
+
+
+def examine() -> str:
+    """Look at every part as ``portal doctor`` does. Raises ``Problem`` when one is broken."""
+    from portal.lifecycle import doctor
+
+    findings = doctor.examine()
+    broken = [f"{finding.name}: {finding.detail}" for finding in findings if finding.ok is False]
+    if broken:
+        raise Problem(" ".join(broken))
+    warnings = [f" {finding.name}: {finding.detail}" for finding in findings if finding.ok is None]
+    return f"{len(findings)} parts answer.{''.join(warnings)}"
+
+
+CHORES: dict[str, Chore] = {
+    "doctor": Chore(timedelta(hours=6), examine),
+}
+
+
+def run_due(stop: Callable[[], bool] = lambda: False) -> list[Outcome]:
+    """Run what is due, one after another, until ``stop`` says so."""
+    done = []
+    for name in _due():
+        if stop():
+            break
+        try:
+            done.append(run(name))
+        except Conflict:
+            log.info("the chore %s is run by hand", name)
+    return done
+
+
+def run(name: str) -> Outcome:
+    """Run one now, due or not. Raises ``NotFound`` for a name that is none, ``Conflict`` while it runs elsewhere."""
+    chore = CHORES.get(name)
+    if chore is None:
+        raise NotFound(f"There is no chore {name!r}. These are: {', '.join(sorted(CHORES))}.")
+    with _alone(name) as alone:
+        if not alone:
+            raise Conflict(f"The chore {name} runs already.")
+        started = database.now()
+        _begin(name, started)
+        outcome = _attempt(name, chore)
+        _finish(outcome, started, chore.every if outcome.ok else min(RETRY, chore.every))
+        return outcome
+
+
+def ticked(started: datetime, said: str) -> None:
+    """Keep that the clock has made its pass."""
+    _finish(Outcome(SWEEP, ok=True, said=said), started, timedelta())
+
+
+@dataclass(frozen=True)
+class Line:
+    """One chore as it stands: ``state`` is ``ok``, ``failed``, ``running`` or ``waiting`` (it never ran)."""
+
+    name: str
+    state: str
+    said: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    next_due_at: datetime | None = None
+    failures: int = 0
+
+
+def standing(*names: str) -> list[Line]:
+    """Every chore, or those of these names, as the table has it."""
+    runs = {each.name: each for each in db.session.scalars(select(ChoreRun))}
+    return [_line(name, runs.get(name)) for name in names or sorted(CHORES)]
+
+
+def _line(name: str, run: ChoreRun | None) -> Line:
+    if run is None:
+        return Line(name, "waiting", "It has not run yet.")
+    running = run.finished_at is None or run.finished_at < run.started_at
+    state = "running" if running else "ok" if run.ok else "failed"
+    return Line(name, state, run.said, run.started_at, run.finished_at, run.next_due_at, run.failures)
+
+
+def _due() -> list[str]:
+    with transaction():
+        later = set(db.session.scalars(select(ChoreRun.name).where(ChoreRun.next_due_at > database.now())))
+    return [name for name in CHORES if name not in later]
+
+
+def _attempt(name: str, chore: Chore) -> Outcome:
+    db.session.remove()
+    try:
+        return Outcome(name, ok=True, said=chore.run())
+    except Problem as problem:
+        log.warning("the chore %s could not be done: %s", name, problem.detail)
+        return Outcome(name, ok=False, said=problem.detail)
+    except (InterfaceError, OperationalError):
+        raise  # the database is away: nothing can be written down, and it is due still
+    except Exception:
+        log.exception("the chore %s failed", name)
+        return Outcome(name, ok=False, said="It failed for a reason that nobody foresaw: the log says more.")
+    finally:
+        db.session.remove()
+
+
+def _begin(name: str, started: datetime) -> None:
+    values = {"started_at": started, "said": "", "failures": 0, "next_due_at": started}
+    statement = insert(ChoreRun).values(name=name, **values)
+    with transaction():
+        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"started_at": started}))
+
+
+def _finish(outcome: Outcome, started: datetime, until_next: timedelta) -> None:
+    values = {
+        "started_at": started,
+        "finished_at": database.now(),
+        "ok": outcome.ok,
+        "said": outcome.said[:LONGEST_WORDS],
+        "failures": 0 if outcome.ok else 1,
+        "next_due_at": started + until_next,
+    }
+    changed = values | {"failures": 0 if outcome.ok else ChoreRun.failures + 1}
+    statement = insert(ChoreRun).values(name=outcome.name, **values)
+    with transaction():
+        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[bool]:
+    """Hold the chore's lock on a connection of its own, outside any transaction; it ends with the process."""
+    key = CHORE_LOCKS, func.hashtext(name)
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        alone = bool(connection.scalar(select(func.pg_try_advisory_lock(*key))))
+        try:
+            yield alone
+        finally:
+            if alone:
+                connection.execute(select(func.pg_advisory_unlock(*key)))

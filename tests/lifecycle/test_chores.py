@@ -1,0 +1,165 @@
+"""Chores run when they are due, alone, and again after whatever went wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from portal import schedule
+from portal.errors import Conflict, NotFound, Unavailable
+from portal.lifecycle import chores
+from portal.lifecycle.chores import Chore
+from tests.doors import Door, served
+from tests.engines import TestEngines
+from tests.live import eventually
+from tests.stack import own_settings
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines) -> Iterator[Door]:
+    """A portal of its own: chores belong to the whole installation."""
+    yield from served(own_settings(engines, "chores", queue=7))
+
+
+@pytest.fixture(autouse=True)
+def in_house(door: Door) -> Iterator[None]:
+    """Inside the application, nothing done yet."""
+    door.sql("DELETE FROM chore_runs")
+    with door.app.app_context():
+        yield
+
+
+@pytest.fixture
+def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two chores, and what they did."""
+    done: list[str] = []
+
+    def write(words: str) -> str:
+        done.append(words)
+        return words
+
+    house = {
+        "sweep the floor": Chore(timedelta(days=1), lambda: write("swept")),
+        "wash up": Chore(HOUR, lambda: write("washed")),
+    }
+    monkeypatch.setattr(chores, "CHORES", house)
+    return done
+
+
+def let_pass(door: Door, span: str) -> None:
+    door.sql(f"UPDATE chore_runs SET next_due_at = next_due_at - interval '{span}'")
+
+
+def test_each_runs_at_once_and_then_as_often_as_its_line_says(door: Door, diary: list[str]) -> None:
+    assert [outcome.ok for outcome in chores.run_due()] == [True, True]
+    assert chores.run_due() == []
+    let_pass(door, "61 minutes")
+    assert [outcome.name for outcome in chores.run_due()] == ["wash up"]
+    let_pass(door, "1 day")
+    assert len(chores.run_due()) == 2
+    assert diary == ["swept", "washed", "washed", "swept", "washed"]
+
+
+def test_one_that_fails_is_shown_and_tried_again_in_an_hour(
+    door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise Unavailable("The broom is away.")
+
+    def stumble() -> str:
+        raise ZeroDivisionError("secret")
+
+    day = timedelta(days=1)
+    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(day, fail))
+    monkeypatch.setitem(chores.CHORES, "stumble", Chore(day, stumble))
+    assert [(outcome.name, outcome.ok) for outcome in chores.run_due()] == [
+        ("sweep the floor", False),
+        ("wash up", True),  # nobody waits for another one
+        ("stumble", False),
+    ]
+    lines = {line.name: line for line in chores.standing()}
+    assert (lines["sweep the floor"].state, lines["sweep the floor"].said) == ("failed", "The broom is away.")
+    assert "secret" not in lines["stumble"].said
+    let_pass(door, "61 minutes")
+    chores.run_due()
+    line = next(line for line in chores.standing() if line.name == "sweep the floor")
+    assert line.failures == 2
+    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(day, lambda: "swept after all"))
+    let_pass(door, "61 minutes")
+    chores.run_due()
+    line = next(line for line in chores.standing() if line.name == "sweep the floor")
+    assert (line.state, line.failures, line.said) == ("ok", 0, "swept after all")
+
+
+def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str]) -> None:
+    door.sql(
+        "INSERT INTO chore_runs (name, started_at, said, failures, next_due_at) "
+        "VALUES ('wash up', now() - interval '1 minute', '', 0, now() - interval '1 minute')"
+    )
+    assert {line.name: line.state for line in chores.standing()}["wash up"] == "running"
+    chores.run_due()
+    assert "washed" in diary
+
+
+def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def wait() -> str:
+        started.set()
+        assert go_on.wait(30)
+        return "waited"
+
+    monkeypatch.setitem(chores.CHORES, "wash up", Chore(HOUR, wait))
+
+    def by_the_clock() -> None:
+        with door.app.app_context():
+            chores.run("wash up")
+
+    clock = threading.Thread(target=by_the_clock)
+    clock.start()
+    assert started.wait(30)
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'chores' AND xact_start IS NOT NULL AND pid <> %s"
+    assert door.sql(held, 0) == [(1,)]  # the one that asks
+    with pytest.raises(Conflict):
+        chores.run("wash up")
+    assert [outcome.name for outcome in chores.run_due()] == ["sweep the floor"]
+    go_on.set()
+    clock.join()
+    assert chores.run("sweep the floor").ok
+
+
+def test_a_name_that_is_none_is_told(diary: list[str]) -> None:
+    with pytest.raises(NotFound, match="wash up"):
+        chores.run("was up")
+
+
+def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(HOUR, lambda: str(never.wait(30))))
+    monkeypatch.setattr(schedule, "TICK_SECONDS", 0.05)
+    stop = threading.Event()
+    before = set(threading.enumerate())
+
+    def clock() -> None:
+        with door.app.app_context():
+            schedule._tick(door.app, stop)
+
+    thread = threading.Thread(target=clock)
+    thread.start()
+    first = eventually(lambda: door.sql("SELECT finished_at FROM chore_runs WHERE name = 'sweep'"))
+    eventually(lambda: door.sql("SELECT finished_at FROM chore_runs WHERE name = 'sweep'") != first)
+    never.set()
+    eventually(lambda: diary == ["washed"])
+    stop.set()
+    thread.join()
+    for each in set(threading.enumerate()) - before:
+        each.join(30)
+
+
+def test_the_doctor_comes_by_itself(door: Door) -> None:
+    assert "parts answer." in chores.run("doctor").said
