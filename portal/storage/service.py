@@ -19,12 +19,13 @@ from portal.settings import Settings
 from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
-from portal.storage.models import ManagedStore, ProfileMode, StorageProfile
+from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
 
 log = logging.getLogger(__name__)
 
 REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
 PROBE_EVERY = timedelta(days=7)
+MANAGED_NAME = "Managed storage"
 
 # Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile.
 _FIND = select(StorageProfile).where(
@@ -32,10 +33,14 @@ _FIND = select(StorageProfile).where(
 )
 ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 
+_COLUMNS = tuple(StorageProfile.__table__.columns.keys())
+_KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
+
 
 def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
     """The first profile of a new workspace, active. Inside the caller's transaction."""
-    profile = StorageProfile(tenant_id=tenant_id, workspace_id=workspace_id, mode=ProfileMode.MANAGED, active=True)
+    place = {"tenant_id": tenant_id, "workspace_id": workspace_id}
+    profile = StorageProfile(**place, mode=ProfileMode.MANAGED, name=MANAGED_NAME, active=True)
     db.session.add(profile)
     return profile
 
@@ -50,8 +55,8 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
 
 def profile_of(row: Any) -> StorageProfile:
     """A profile from a row with its columns, outside of the session: to be read, not changed."""
-    place = {"tenant_id": row.tenant_id, "workspace_id": row.workspace_id}
-    return StorageProfile(id=row.id, created_at=row.created_at, mode=ProfileMode(row.mode), active=row.active, **place)
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    return StorageProfile(**values | {name: kind(values[name]) for name, kind in _KINDS.items()})
 
 
 def no_storage() -> Unavailable:

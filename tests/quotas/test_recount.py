@@ -24,7 +24,9 @@ def place() -> Place:
     with transaction(place.tenant) as session:
         own = {"tenant_id": place.tenant, "workspace_id": place.workspace}
         library, profile = Library(id=new_id(), name="Files", **own), new_id()
-        session.add_all([library, StorageProfile(id=profile, mode=ProfileMode.MANAGED, active=True, **own)])
+        session.add_all(
+            [library, StorageProfile(id=profile, mode=ProfileMode.MANAGED, name="Managed", active=True, **own)]
+        )
         session.flush()
         where = {**own, "library_id": library.id, "profile_id": profile, "file_name": "a.txt", "kind": "document"}
         session.add_all([_asset(where, 300), _upload(where, 300, 0), _upload(where, 50, 50)])
