@@ -1,7 +1,7 @@
 """The one pass over a file: size, SHA-256, what the bytes are, and the scanner's verdict.
 
 The bytes are spooled to a local file on the way. A local clamd is then handed that file's descriptor, a remote one gets
-the bytes while they pass. Memory is one chunk and the head, whatever the size of the file.
+the bytes while they pass. Memory is two chunks and the head, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, Self, cast
 
 from portal.assets import content
 from portal.assets.inspection import Found
@@ -51,15 +52,16 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
     written; and whatever the stream raises.
     """
     with _spool_in(spool_dir or Path(tempfile.gettempdir())) as spool, scanner.alongside(spool) as scan:
-        digest, head = hashlib.sha256(), bytearray()
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            head += chunk[: content.HEAD - len(head)]
+        with _Digest() as digest:
+            head = bytearray()
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+                head += chunk[: content.HEAD - len(head)]
+                with _disk_in_words():
+                    spool.write(chunk)
+                scan.feed(chunk)
             with _disk_in_words():
-                spool.write(chunk)
-            scan.feed(chunk)
-        with _disk_in_words():
-            spool.flush()
+                spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
         media_type = content.detect(beginning, spool)
@@ -71,6 +73,31 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
             verdict=_unless_locked(verdict, media_type),
             spool=Path(spool.name),
         )
+
+
+class _Digest:
+    """SHA-256 in a thread of its own: a chunk is hashed while the next one is fetched and spooled."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] = self._thread.submit(self._sha256.update, b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next chunk. Waits for the one before, so that never more than two are in memory."""
+        self._last.result()
+        self._last = self._thread.submit(self._sha256.update, chunk)
+
+    def hexdigest(self) -> str:
+        """Of all that was given."""
+        self._last.result()
+        return self._sha256.hexdigest()
 
 
 def _unless_locked(verdict: Verdict, media_type: str) -> Verdict:
