@@ -34,6 +34,7 @@ CATALOGUE: dict[str, Job] = {
     "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
+    "send_letter": Job("portal.events.jobs.send_letter", "upkeep", 600),
 }
 PATHS = frozenset(job.path for job in CATALOGUE.values())
 

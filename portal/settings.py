@@ -5,11 +5,16 @@ Any value may come from a file instead: ``PORTAL_X_FILE`` names it (the conventi
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
+MAIL_OPTIONS = ("", "starttls", "starttls=1", "starttls=true")
 
 
 class SettingsError(Exception):
@@ -18,6 +23,21 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("The configuration is incomplete:\n" + "\n".join(f"  - {line}" for line in problems))
         self.problems = problems
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mail is handed in. ``security``: "tls" from the first byte, "starttls" or none.
+
+    ``sender`` is an address, with or without a name; None: ``stowage@`` the portal's own host.
+    """
+
+    host: str
+    port: int
+    security: str | None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    sender: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,7 @@ class Settings:
     migration_database_url: str | None = field(default=None, repr=False)
     scanner_test_database: Path | None = None
     egress_allow: tuple[str, ...] = ()
-    mail_url: str | None = field(default=None, repr=False)
+    mail: MailServer | None = None
     log_format: str = "text"
     trusted_proxies: int = 0
 
@@ -65,7 +85,7 @@ class Settings:
             migration_database_url=reader.optional("PORTAL_MIGRATION_DATABASE_URL"),
             scanner_test_database=Path(test_database) if test_database else None,
             egress_allow=reader.parts(reader.optional("PORTAL_EGRESS_ALLOW")),
-            mail_url=reader.optional("PORTAL_MAIL_URL"),
+            mail=reader.mail("PORTAL_MAIL_URL", "PORTAL_MAIL_FROM"),
             log_format=reader.one_of("PORTAL_LOG_FORMAT", ("text", "json")),
             trusted_proxies=reader.count("PORTAL_TRUSTED_PROXIES"),
         )
@@ -121,6 +141,37 @@ class _Reader:
             self.problems.append(f"{name} must hold keys of at least 32 characters, newest first, separated by commas")
         return keys
 
+    def mail(self, url_name: str, sender_name: str) -> MailServer | None:
+        """smtp://[user:password@]host[:port][?starttls] or smtps://…; without it no mail leaves the house."""
+        url, sender = self.optional(url_name), self.optional(sender_name)
+        if sender is not None and not _is_address(sender):
+            self.problems.append(f"{sender_name} must be an address: files@example.com or Stowage <files@example.com>")
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if (
+            host is None
+            or parts.scheme not in ("smtp", "smtps")
+            or parts.path.strip("/")
+            or parts.query not in MAIL_OPTIONS
+        ):
+            self.problems.append(
+                f"{url_name} must be smtp://user:password@host:587?starttls or smtps://user:password@host:465"
+                " (percent-encode what is special in user and password)"
+            )
+            return None
+        tls = parts.scheme == "smtps"
+        security = "tls" if tls else "starttls" if parts.query else None
+        if parts.password and security is None and not _is_this_machine(host):
+            self.problems.append(f"{url_name} would send a password unencrypted: add ?starttls, or use smtps://")
+        usual = MAIL_PORTS["submission" if security == "starttls" else parts.scheme]
+        user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
+        return MailServer(host, port or usual, security, user, password, sender)
+
     def parts(self, value: str | None) -> tuple[str, ...]:
         return tuple(part.strip() for part in (value or "").split(",") if part.strip())
 
@@ -138,3 +189,17 @@ class _Reader:
         if value not in choices:
             self.problems.append(f"{name} must be one of: {', '.join(choices)}")
         return value
+
+
+def _is_address(words: str) -> bool:
+    """``files@example.com`` or ``Stowage <files@example.com>``, on one line."""
+    address = parseaddr(words)[1]
+    local, _, host = address.rpartition("@")
+    return bool(local and host) and words.isprintable() and " " not in address
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -16,6 +16,8 @@ from portal.assets import claims
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState
 from portal.db import db, transaction
+from portal.events import service as events
+from portal.events.models import EventType
 from portal.quotas import service as quotas
 from portal.storage import keys
 from portal.storage import service as storage
@@ -70,6 +72,8 @@ def _remove_row(lease: Lease, asset: Asset) -> None:
             freed_bytes=charged,
             **facts,
         )
+        names = {"asset_id": str(asset.id), "file_name": asset.file_name}
+        events.record(EventType.ASSET_PURGED, asset.tenant_id, asset.workspace_id, **names, freed_bytes=charged)
         session.flush()
         if charged:
             quotas.free(asset.tenant_id, asset.workspace_id, asset.id, charged)

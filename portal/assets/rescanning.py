@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
@@ -16,6 +17,8 @@ from portal.assets.purging import HELD_FOR
 from portal.assets.scanner import Scanner, Verdict
 from portal.db import compare_and_set, db, transaction
 from portal.errors import NotFound
+from portal.events import service as events
+from portal.events.models import EventType
 from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
@@ -85,6 +88,13 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
         audit.record(
             lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts_for_audit
         )
+        told: dict[str, Any] = {
+            "file_name": asset.file_name,
+            "reason_code": "infected",
+            "scan_signature": verdict.signature,
+        }
+        place = asset.tenant_id, asset.workspace_id
+        events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **told)
     _remove_rest(lease, asset, bucket)
 
 

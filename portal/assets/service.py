@@ -31,6 +31,8 @@ from portal import audit
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
 from portal.db import after_commit, compare_and_set, db, now, transaction
 from portal.errors import Conflict, NotFound
+from portal.events import service as events
+from portal.events.models import EventType
 from portal.identity.models import User
 from portal.queue import ring
 from portal.tenancy.service import Member
@@ -208,6 +210,7 @@ def restore(member: Member, asset_id: UUID) -> None:
         if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back, due_at=due_at):
             raise Conflict("This file is being deleted for good and can't be restored any more.")
         _record(member, "asset.restored", asset_id)
+        _tell(EventType.ASSET_RESTORED, member, asset_id)
         if pending:
             _ring_later("render_previews", member, asset_id)
 
@@ -255,6 +258,7 @@ def _discard(member: Member, asset_id: UUID, keep: timedelta) -> None:
     values = {"deleted_at": at, "deleted_by": member.user_id, "purge_after": at + keep, "due_at": None}
     if compare_and_set(Asset, _this(member, asset_id), AssetState.DELETED, state_before=Asset.state, **values):
         _record(member, "asset.deleted", asset_id)
+        _tell(EventType.ASSET_DELETED, member, asset_id)
         return
     state = db.session.scalar(select(Asset.state).where(*_this(member, asset_id)))
     if state is None:
@@ -283,6 +287,10 @@ def _missing() -> NotFound:
 
 def _record(member: Member, action: str, asset_id: UUID | None, **facts: Any) -> None:
     audit.record(member.tenant_id, member.user_id, action, asset_id, workspace_id=member.workspace, **facts)
+
+
+def _tell(what: EventType, member: Member, asset_id: UUID) -> None:
+    events.record(what, member.tenant_id, member.workspace, asset_id=str(asset_id), actor_id=str(member.user_id))
 
 
 def _ring_later(job: Literal["purge", "render_previews"], member: Member, asset_id: UUID) -> None:

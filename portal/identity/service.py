@@ -18,6 +18,7 @@ from sqlalchemy import func, select, text
 
 from portal.db import db, now
 from portal.errors import Conflict, Invalid, NotFound
+from portal.events.mail import Addressee
 from portal.identity.models import ApiToken, User
 from portal.statements import at_once
 
@@ -95,6 +96,12 @@ def make_operator(user: User) -> None:
         raise Conflict(f"{user.email} is an operator already.")
     user.is_operator = True
     log.warning("%s is an operator now", user.id)
+
+
+def operators() -> list[Addressee]:
+    """Whom mail about the installation goes to: its operators who can sign in."""
+    people = select(User.name, User.email).where(User.is_operator, User.active).order_by(User.email)
+    return [Addressee(name, email) for name, email in db.session.execute(people).tuples()]
 
 
 def hash_token(plain: str) -> str:

@@ -20,6 +20,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from portal import db as database
 from portal.db import db, transaction
 from portal.errors import Conflict, NotFound, Problem
+from portal.events import mail
+from portal.events import service as events
 from portal.lifecycle.models import ChoreRun
 
 log = logging.getLogger(__name__)
@@ -63,8 +65,14 @@ def examine() -> str:
     return f"{len(findings)} parts answer.{''.join(warnings)}"
 
 
+def forget_events() -> str:
+    """Remove events and letters that were kept for 90 days."""
+    return f"{events.forget()} events and {mail.forget()} letters, older than 90 days, were removed."
+
+
 CHORES: dict[str, Chore] = {
     "doctor": Chore(timedelta(hours=6), examine),
+    "forget_events": Chore(timedelta(days=1), forget_events),
 }
 
 

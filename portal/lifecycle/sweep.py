@@ -18,6 +18,7 @@ from portal.assets import claims
 from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
+from portal.events import mail
 from portal.storage import service as storage
 from portal.uploads import service as uploads
 from portal.uploads import staging
@@ -46,7 +47,7 @@ def run() -> Counter[str]:
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done: Counter[str] = Counter()
     away: set[str] = set()
-    for due in (*_due("due_work"), *_due_rescans()):
+    for due in (*_due("due_work"), *_due_rescans(), *_due("due_letters")):
         if due.job in away:
             continue
         try:
@@ -68,10 +69,17 @@ def _do(due: Due) -> None:
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "clear_staging":
         staging.clear(due.tenant_id, due.workspace_id, due.id)
+    elif due.job == "send_letter":
+        mail.postpone(due.id)
+        _ring(due)
     else:
         claims.postpone(due.tenant_id, due.id, RING_AGAIN)
-        if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
-            raise Unavailable("The queue is away.")
+        _ring(due)
+
+
+def _ring(due: Due) -> None:
+    if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
+        raise Unavailable("The queue is away.")
 
 
 def _due_rescans() -> list[Due]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from portal.db import db
+from portal.events.mail import Addressee
 from portal.identity.models import User
 from portal.tenancy.models import TenantMembership, TenantRole, Workspace, WorkspaceMembership, WorkspaceRole
 
@@ -52,3 +53,27 @@ def list_people(tenant_id: UUID) -> list[PersonHere]:
     for user_id, workspace_id, name, role in db.session.execute(roles):
         people[user_id].workspaces.append(Role(workspace_id, name, role))
     return list(people.values())
+
+
+def owners_of(workspace_id: UUID) -> list[Addressee]:
+    """Whom mail about a workspace of the entered tenant goes to: its owners who can sign in."""
+    membership = WorkspaceMembership
+    return _addressees(
+        select(User.name, User.email)
+        .join(membership, membership.user_id == User.id)
+        .where(membership.workspace_id == workspace_id, membership.role == WorkspaceRole.OWNER)
+    )
+
+
+def admins_of(tenant_id: UUID) -> list[Addressee]:
+    """Whom mail about the entered tenant goes to: its admins who can sign in."""
+    membership = TenantMembership
+    return _addressees(
+        select(User.name, User.email)
+        .join(membership, membership.user_id == User.id)
+        .where(membership.tenant_id == tenant_id, membership.role == TenantRole.ADMIN)
+    )
+
+
+def _addressees(people: Select[str, str]) -> list[Addressee]:
+    return [Addressee(*row) for row in db.session.execute(people.where(User.active).order_by(User.email))]

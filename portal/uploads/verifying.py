@@ -23,6 +23,8 @@ from portal.assets.purging import HELD_FOR
 from portal.assets.scanner import Scanner
 from portal.db import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable
+from portal.events import service as events
+from portal.events.models import EventType
 from portal.quotas import service as quotas
 from portal.storage import keys
 from portal.storage import service as storage
@@ -130,12 +132,25 @@ def _finish(
         _close_upload(upload, decision, failed)
         action = f"asset.{outcome.value}"
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
+        _tell(asset, upload, outcome, values)
         db.session.flush()
         account = quotas.release if failed else quotas.settle
         account(lease.tenant_id, asset.workspace_id, upload.id, upload.size_bytes)
         if values.get("previews") is PreviewState.PENDING:
             after_commit(lambda: _ring_previews(asset))
     return True
+
+
+def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any]) -> None:
+    """The events of a verdict, and of an upload that has become a file with it."""
+    tenant_id, workspace_id = asset.tenant_id, asset.workspace_id
+    data: dict[str, Any] = {"asset_id": str(asset.id), "upload_id": str(upload.id), "file_name": asset.file_name}
+    if outcome is not AssetState.FAILED:
+        events.record(EventType.UPLOAD_COMMITTED, tenant_id, workspace_id, **data, size_bytes=asset.size_bytes)
+    for name in ("mime_type", "sha256", "scan_signature", "reason_code"):
+        if values.get(name):
+            data[name] = values[name]
+    events.record(EventType(f"asset.{outcome.value}"), tenant_id, workspace_id, **data)
 
 
 def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:

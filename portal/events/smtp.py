@@ -1,0 +1,160 @@
+"""One letter to one mail server, in steps that tell what became of it.
+
+The only outcome that leaves room for doubt is a connection lost after the last byte: ``PerhapsSent``. Everything else
+is known: taken, refused for good, or not sent. The server's own words reach nobody, its three digits do.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parseaddr
+from urllib.parse import urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+from portal.db import assert_no_transaction
+from portal.events.models import Letter
+from portal.events.rendering import one_line
+from portal.settings import MailServer, Settings
+
+STEP_SECONDS = 30  # for the connection and each command
+ANSWER_SECONDS = 120  # for the answer to the whole letter: servers look for viruses and spam before they take it
+DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+class NotSent(Exception):
+    """The server surely did not take it; trying again later may help."""
+
+
+class Refused(Exception):
+    """The server surely did not take it and never will."""
+
+
+class PerhapsSent(Exception):
+    """The server had every byte and did not answer."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """A letter as it goes over the wire. ``sender`` and ``recipient`` are the envelope's, ``utf8``: needs SMTPUTF8."""
+
+    sender: str
+    recipient: str
+    content: bytes
+    helo: str
+    utf8: bool
+
+    @classmethod
+    def of(cls, letter: Letter, settings: Settings) -> Post:
+        """Raises ``Refused`` for an address that no mail can be sent to."""
+        helo = urlsplit(settings.base_url).hostname or "localhost"
+        name, sender = parseaddr((settings.mail and settings.mail.sender) or f"Stowage <stowage@{helo}>")
+        recipient, utf8 = _envelope(letter.recipient)
+        message = EmailMessage(SMTPUTF8 if utf8 else SMTP)
+        message["From"] = Address(one_line(name), addr_spec=sender)
+        message["To"] = Address(one_line(letter.recipient_name), addr_spec=recipient)
+        message["Subject"] = one_line(letter.subject)
+        message["Date"] = format_datetime(letter.created_at)
+        message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(letter.text, cte="quoted-printable")
+        message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+        return cls(sender, recipient, message.as_bytes(), helo, utf8)
+
+
+def deliver(server: MailServer, post: Post, hand_over: Callable[[], None]) -> None:
+    """Hand ``post`` in; it is taken when this returns. ``hand_over`` is called before its bytes go out.
+
+    Raises ``NotSent``, ``Refused``, ``PerhapsSent``, and what ``hand_over`` raises.
+    """
+    assert_no_transaction()
+    with _telling("can't be reached"):
+        client = _connect(server, post.helo)
+    try:
+        _introduce(client, server)
+        _address(client, post)
+        with _telling("broke off"):
+            _expect(client.docmd("DATA"), 354, "the letter")
+            hand_over()
+            client.send(DOT.sub(b"..", post.content) + b".\r\n")
+        _hear(client)
+    finally:
+        client.close()  # QUIT would wait for an answer that changes nothing
+
+
+def _connect(server: MailServer, helo: str) -> smtplib.SMTP:
+    if server.security == "tls":
+        context = ssl.create_default_context()
+        return smtplib.SMTP_SSL(server.host, server.port, helo, timeout=STEP_SECONDS, context=context)
+    return smtplib.SMTP(server.host, server.port, helo, timeout=STEP_SECONDS)
+
+
+def _introduce(client: smtplib.SMTP, server: MailServer) -> None:
+    with _telling("broke off"):
+        client.ehlo_or_helo_if_needed()
+        if server.security == "starttls":
+            client.starttls(context=ssl.create_default_context())
+            client.ehlo()
+        if server.user:
+            client.login(server.user, server.password or "")
+
+
+def _address(client: smtplib.SMTP, post: Post) -> None:
+    if post.utf8 and not client.has_extn("smtputf8"):
+        raise Refused("The mail server takes no addresses with letters beyond ASCII.")
+    with _telling("broke off"):
+        _expect(client.mail(post.sender, ["SMTPUTF8"] if post.utf8 else []), 250, "our sender's address")
+        _expect(client.rcpt(post.recipient), 250, "this address")
+
+
+def _hear(client: smtplib.SMTP) -> None:
+    try:
+        if client.sock is not None:
+            client.sock.settimeout(ANSWER_SECONDS)
+        answer = client.getreply()
+    except (OSError, smtplib.SMTPException):
+        raise PerhapsSent from None
+    _expect(answer, 250, "the letter")
+
+
+def _expect(answer: tuple[int, bytes], wanted: int, what: str) -> None:
+    """4xx and answers that make no sense: later, perhaps; 5xx: never."""
+    code = answer[0]
+    if code in (wanted, 251):
+        return
+    words = f"The mail server refused {what} ({code})."
+    raise Refused(words) if 500 <= code < 600 else NotSent(words)
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """What goes wrong on the way, in our words."""
+    try:
+        yield
+    except smtplib.SMTPAuthenticationError:
+        raise NotSent("The mail server does not accept our name and password.") from None
+    except smtplib.SMTPNotSupportedError:
+        raise NotSent("The mail server does not offer the encryption or the login that is asked of it.") from None
+    except ssl.SSLError:
+        raise NotSent("The mail server's certificate is not valid, or it speaks no TLS here.") from None
+    except smtplib.SMTPResponseException as error:
+        raise NotSent(f"The mail server is not ready ({error.smtp_code}).") from None
+    except (OSError, smtplib.SMTPException):
+        raise NotSent(f"The mail server {what}.") from None
+
+
+def _envelope(email: str) -> tuple[str, bool]:
+    """The address as SMTP takes it, and whether that needs SMTPUTF8: foreign hosts have a name in ASCII, people not."""
+    try:
+        checked = validate_email(email, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise Refused("This is not an address that mail can be sent to.") from None
+    return checked.ascii_email or checked.normalized, checked.ascii_email is None
