@@ -18,7 +18,7 @@ from portal.identity.access import person
 from portal.identity.service import Person
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
-from portal.quotas.service import Standing
+from portal.quotas.standing import Standing
 from portal.statements import directly
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission

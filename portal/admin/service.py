@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 
 from portal.assets import library
 from portal.db import enter, new_id, transaction
 from portal.errors import NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
+from portal.quotas import limits
 from portal.quotas import service as quotas
+from portal.quotas.limits import TenantLimit
 from portal.storage import service as storage
 from portal.tenancy import service as tenancy
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
@@ -95,6 +98,28 @@ def create_token(email: str, name: str, days: int | None) -> str:
     with transaction():
         _row, plain = identity.create_token(user.id, name, days=days)
     return plain
+
+
+def override_quota(slug: str, limit_bytes: int | None, last_day: date) -> datetime:
+    """Another limit for a tenant, ``last_day`` (UTC) included; gives the moment when the plan's holds again.
+
+    Raises ``NotFound``, ``Invalid``.
+    """
+    until = datetime.combine(last_day + timedelta(days=1), time(), UTC)
+    quotas.override(require_tenant(slug).id, limit_bytes, until, None)
+    return until
+
+
+def end_override(slug: str) -> None:
+    """Let the plan's limit hold again. Raises ``NotFound``."""
+    quotas.end_override(require_tenant(slug).id, None)
+
+
+def tenant_limit(slug: str) -> TenantLimit:
+    """Which limit holds for a tenant. Raises ``NotFound``."""
+    tenant = require_tenant(slug)
+    enter(tenant.id)
+    return limits.of_tenant(tenant.id)
 
 
 def require_user(email: str) -> User:

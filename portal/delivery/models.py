@@ -21,6 +21,7 @@ class IssuedLink(Identified, Base):
         ForeignKeyConstraint(["user_id"], ["users.id"]),
         Index("ix_issued_links_asset_id", "asset_id"),
         Index("ix_issued_links_expires_at", "expires_at"),
+        Index("ix_issued_links_workspace_id_id", "workspace_id", "id"),
     )
 
     tenant_id: Mapped[UUID]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from flask import Blueprint
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from portal.quotas import service
+from portal.quotas import amounts, limits, service
+from portal.quotas.standing import Level
 from portal.tenancy.access import member, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -15,6 +16,11 @@ from portal.web.body import Answer, Body
 from portal.web.openapi import operation
 
 blueprint = Blueprint("quotas_api", __name__)
+
+Amount = Annotated[
+    int | None,
+    BeforeValidator(amounts.from_json, json_schema_input_type=int | str | None),
+]
 
 
 class QuotaView(Answer):
@@ -25,13 +31,16 @@ class QuotaView(Answer):
     reserved_bytes: int
     remaining_bytes: int | None = Field(description="the smaller of workspace and tenant; null: unlimited")
     percent: float = Field(description="held and reserved, of the limit of the level with less room")
-    level: service.Level
+    level: Level
 
 
 class SetQuota(Body):
     """A workspace's limit."""
 
-    limit_bytes: Annotated[int, Field(ge=0, le=service.LARGEST)] | None = Field(description="null: no limit of its own")
+    limit_bytes: Amount = Field(description='bytes, a text with a unit ("10 GB", binary), or null: no limit of its own')
+    seen_limit_bytes: Amount = Field(
+        default=None, description="the limit that you saw; 409 where another one holds by now. Left out: not compared"
+    )
 
 
 @blueprint.get("/v1/workspaces/<uuid:w>/quota")
@@ -50,5 +59,6 @@ def set_limit(member: Member, body: SetQuota) -> QuotaView:
 
     A limit below what is held takes nothing away; nothing more fits until it does.
     """
-    service.set_limit(member.tenant_id, member.workspace, member.user_id, body.limit_bytes)
+    seen = body.seen_limit_bytes if "seen_limit_bytes" in body.model_fields_set else limits.UNSEEN
+    service.set_limit(member.tenant_id, member.workspace, member.user_id, body.limit_bytes, seen)
     return QuotaView.model_validate(service.standing(member.tenant_id, member.workspace))

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, ClauseElement, DateTime, String, Uuid, bindparam, select, text, update
+from sqlalchemy import BigInteger, ClauseElement, DateTime, String, Uuid, bindparam, select, text
 
-from portal import audit
 from portal.db import db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
+from portal.quotas import limits
+from portal.quotas.amounts import in_words
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
+from portal.quotas.standing import Counter, Standing, of_tenant, of_workspace, tightness
 from portal.statements import directly, together
 
-Level = Literal["ok", "medium", "high", "critical", "exceeded"]
-LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (90, "high"), (80, "medium"))  # percent
-SIGNS = {Entry.RESERVE: (0, 1), Entry.SETTLE: (1, -1), Entry.RELEASE: (0, -1), Entry.FREE: (-1, 0)}  # used, reserved
+# used, reserved, files
+SIGNS = {Entry.RESERVE: (0, 1, 0), Entry.SETTLE: (1, -1, 1), Entry.RELEASE: (0, -1, 0), Entry.FREE: (-1, 0, -1)}
 HELP_PATH = "/help/quota"
-LARGEST = 2**63 - 1  # bytes: what a bigint holds
 
 # One statement, one round trip (0.2 ms; three statements take 0.4). ``held`` locks the workspace's row; ``both`` reads
 # from it and so can't lock the tenant's row earlier. What these two return is the rows' newest state, however long the
@@ -40,10 +40,12 @@ _MOVE = text("""
             coalesce(workspace_used + workspace_reserved + :growth <= workspace_limit, true)
             AND coalesce(tenant_used + tenant_reserved + :growth <= tenant_limit, true))
     ), workspace_moved AS (
-        UPDATE workspace_quotas SET used_bytes = used_bytes + :used, reserved_bytes = reserved_bytes + :reserved
+        UPDATE workspace_quotas SET used_bytes = used_bytes + :used, reserved_bytes = reserved_bytes + :reserved,
+            used_files = used_files + :files, moved_at = :at
         FROM fits WHERE workspace_id = :workspace AND tenant_id = :tenant
     ), tenant_moved AS (
-        UPDATE tenant_quotas SET used_bytes = used_bytes + :used, reserved_bytes = reserved_bytes + :reserved
+        UPDATE tenant_quotas SET used_bytes = used_bytes + :used, reserved_bytes = reserved_bytes + :reserved,
+            used_files = used_files + :files
         FROM fits WHERE tenant_id = :tenant
     ), entered AS (
         INSERT INTO quota_ledger
@@ -53,7 +55,7 @@ _MOVE = text("""
     SELECT both_levels.*, EXISTS (SELECT FROM fits) AS fits FROM both_levels
 """).bindparams(
     *(bindparam(name, type_=Uuid()) for name in ("entry_id", "workspace", "tenant", "subject")),
-    *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved")),
+    *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved", "files")),
     bindparam("at", type_=DateTime(timezone=True)),
     bindparam("entry", type_=String()),
 )
@@ -67,54 +69,14 @@ STANDING = """
 _STANDING = text(STANDING).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How a workspace, or a tenant, stands; sizes in bytes, ``limit_bytes`` None: no limit of its own.
-
-    ``remaining_bytes`` (None: unlimited), ``percent`` and ``level`` are those of the level with less room, named by
-    ``scope``: they say whether an upload will be taken. ``percent`` counts what is reserved as held, as the limit does,
-    in steps of 0.1, rounded down; it passes 100 when a limit was set below what is held. ``exceeded``: 100 or more.
-    """
-
-    limit_bytes: int | None
-    used_bytes: int
-    reserved_bytes: int
-    remaining_bytes: int | None
-    percent: float
-    level: Level
-    scope: Literal["workspace", "tenant"]
-
-
-@dataclass(frozen=True)
-class _Counter:
-    scope: Literal["workspace", "tenant"]
-    limit_bytes: int | None
-    used_bytes: int
-    reserved_bytes: int
-
-    @property
-    def held_bytes(self) -> int:
-        return self.used_bytes + self.reserved_bytes
-
-    @property
-    def remaining_bytes(self) -> int | None:
-        return None if self.limit_bytes is None else max(0, self.limit_bytes - self.held_bytes)
-
-    @property
-    def permille(self) -> int:
-        if self.limit_bytes is None:
-            return 0
-        return self.held_bytes * 1000 // self.limit_bytes if self.limit_bytes else 1000
-
-
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new tenant; ``limit_bytes`` is its plan's. Inside the caller's transaction."""
-    db.session.add(TenantQuota(tenant_id=tenant_id, limit_bytes=checked_limit(limit_bytes)))
+    db.session.add(TenantQuota(tenant_id=tenant_id, limit_bytes=limits.checked(limit_bytes)))
 
 
 def open_workspace(tenant_id: UUID, workspace_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new workspace, after its tenant's. Inside the caller's transaction."""
-    limit = checked_limit(limit_bytes)
+    limit = limits.checked(limit_bytes)
     db.session.add(WorkspaceQuota(tenant_id=tenant_id, workspace_id=workspace_id, limit_bytes=limit))
 
 
@@ -157,8 +119,8 @@ def standing(tenant_id: UUID, workspace_id: UUID) -> Standing:
 
 def standing_from(row: Any) -> Standing:
     """How a workspace stands, from a row of ``STANDING`` (with ``:workspace`` and ``:tenant``) that was found."""
-    own, tenants = _of_workspace(row), _of_tenant(row)
-    return _standing(own, max(own, tenants, key=_tightness))
+    own, tenants = of_workspace(row), of_tenant(row)
+    return own.standing(max(own, tenants, key=tightness))
 
 
 def tenant_standing(tenant_id: UUID) -> Standing:
@@ -166,43 +128,46 @@ def tenant_standing(tenant_id: UUID) -> Standing:
     rows = directly(_STANDING, tenant=tenant_id, workspace=None)
     if not rows:
         raise NotFound("There is no such tenant.")
-    tenants = _of_tenant(rows[0])
-    return _standing(tenants, tenants)
+    return of_tenant(rows[0]).standing()
 
 
 def workspace_standings(tenant_id: UUID) -> dict[UUID, Standing]:
     """How each workspace of a tenant stands by its own limit, the tenant's left aside; one statement."""
     columns = WorkspaceQuota.workspace_id, WorkspaceQuota.limit_bytes, WorkspaceQuota.used_bytes
     query = select(*columns, WorkspaceQuota.reserved_bytes).where(WorkspaceQuota.tenant_id == tenant_id)
-    counters = {row[0]: _Counter("workspace", *row[1:]) for row in db.session.execute(query)}
-    return {workspace_id: _standing(counter, counter) for workspace_id, counter in counters.items()}
+    counters = {row[0]: Counter("workspace", *row[1:]) for row in db.session.execute(query)}
+    return {workspace_id: counter.standing() for workspace_id, counter in counters.items()}
 
 
-def set_limit(tenant_id: UUID, workspace_id: UUID, actor_id: UUID | None, limit_bytes: int | None) -> None:
+def set_limit(
+    tenant_id: UUID,
+    workspace_id: UUID,
+    actor_id: UUID | None,
+    limit_bytes: int | None,
+    seen: int | None = limits.UNSEEN,
+) -> None:
     """Limit a workspace, or lift its limit (None), in a transaction of its own.
 
-    A limit below what is held takes nothing away. Raises ``NotFound``, ``Invalid``.
+    A limit below what is held takes nothing away. ``seen``: the limit that the person saw; where another one holds by
+    now, ``Conflict`` and nothing is changed. Raises ``NotFound``, ``Invalid``.
     """
-    limit = checked_limit(limit_bytes)
-    place = (WorkspaceQuota.tenant_id == tenant_id, WorkspaceQuota.workspace_id == workspace_id)
-    with transaction(tenant_id) as session:
-        query = select(WorkspaceQuota.limit_bytes).where(*place).with_for_update(key_share=True)
-        row = session.execute(query).one_or_none()
-        if row is None:
-            raise NotFound("There is no such workspace.")
-        facts = {"limit_bytes": limit, "before_bytes": row.limit_bytes}
-        audit.record(tenant_id, actor_id, "quota.limit_set", workspace_id, workspace_id=workspace_id, **facts)
-        session.execute(update(WorkspaceQuota).where(*place).values(limit_bytes=limit))
+    with transaction(tenant_id):
+        limits.write(tenant_id, workspace_id, actor_id, limit_bytes, seen)
 
 
-def checked_limit(limit_bytes: int | None) -> int | None:
-    """A limit as it can be stored. Raises ``Invalid``."""
-    if limit_bytes is None:
-        return None
-    if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int) or not 0 <= limit_bytes <= LARGEST:
-        words = f"A limit is a whole number of bytes from 0 to {LARGEST}, or null for none."
-        raise Invalid(words, field="limit_bytes")
-    return limit_bytes
+def override(tenant_id: UUID, limit_bytes: int | None, until: datetime, actor_id: UUID | None) -> None:
+    """Let another limit hold for a tenant until a moment (None: none at all); from then on the plan's holds at once.
+
+    Raises ``Invalid`` for an end that is over, ``NotFound``.
+    """
+    with transaction(tenant_id):
+        limits.write_override(tenant_id, limit_bytes, until, actor_id)
+
+
+def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
+    """Let the plan's limit hold again. Raises ``NotFound``."""
+    with transaction(tenant_id):
+        limits.write_no_override(tenant_id, actor_id)
 
 
 def _move(
@@ -218,7 +183,8 @@ def _move(
         raise ValueError(f"a size is no less than nothing: {size}")
     if size == 0:
         return  # an asset may be charged nothing
-    used, reserved = (sign * size for sign in SIGNS[entry])
+    used, reserved, files = SIGNS[entry]
+    used, reserved = used * size, reserved * size
     growth = used + reserved
     values: dict[str, Any] = {
         "entry": entry.value,
@@ -226,6 +192,7 @@ def _move(
         "growth": growth,
         "used": used,
         "reserved": reserved,
+        "files": files,
     }
     place = {"tenant": tenant_id, "workspace": workspace_id}
     values |= {"entry_id": new_id(), "at": now(), **place}
@@ -234,66 +201,23 @@ def _move(
         raise LookupError(f"no counters for workspace {workspace_id} in tenant {tenant_id}")
     (row,) = rows
     if not row.fits:
-        own, tenants = _of_workspace(row), _of_tenant(row)
-        raise _exceeded(own if _shortage(own, growth) > 0 else tenants, growth)
+        own, tenants = of_workspace(row), of_tenant(row)
+        raise _exceeded(own if own.shortage(growth) > 0 else tenants, growth)
 
 
-def _exceeded(full: _Counter, size: int) -> Invalid:
+def _exceeded(full: Counter, size: int) -> Invalid:
     whose = "This workspace has" if full.scope == "workspace" else "All workspaces of this tenant together have"
     left = full.remaining_bytes or 0
-    room = f"{whose} {_in_words(left)} left" if left else f"{whose} no space left"
+    room = f"{whose} {in_words(left)} left" if left else f"{whose} no space left"
     return Invalid(
-        f"{room}, and this needs {_in_words(size)}. Empty the trash or ask a tenant admin for more space.",
+        f"{room}, and this needs {in_words(size)}. Empty the trash or ask a tenant admin for more space.",
         code="quota_exceeded",
         scope=full.scope,
         used_bytes=full.used_bytes,
         reserved_bytes=full.reserved_bytes,
         limit_bytes=full.limit_bytes,
         required_bytes=size,
-        shortage_bytes=_shortage(full, size),
+        shortage_bytes=full.shortage(size),
         percent=full.permille / 10,
         help_url=f"{current_app.extensions['portal.settings'].base_url}{HELP_PATH}",
     )
-
-
-def _shortage(counter: _Counter, size: int) -> int:
-    return 0 if counter.limit_bytes is None else counter.held_bytes + size - counter.limit_bytes
-
-
-def _of_workspace(row: Any) -> _Counter:
-    return _Counter("workspace", row.workspace_limit, row.workspace_used, row.workspace_reserved)
-
-
-def _of_tenant(row: Any) -> _Counter:
-    return _Counter("tenant", row.tenant_limit, row.tenant_used, row.tenant_reserved)
-
-
-def _tightness(counter: _Counter) -> tuple[float, int]:
-    left = counter.remaining_bytes
-    return (float("-inf") if left is None else -left, counter.permille)
-
-
-def _standing(own: _Counter, tighter: _Counter) -> Standing:
-    return Standing(
-        limit_bytes=own.limit_bytes,
-        used_bytes=own.used_bytes,
-        reserved_bytes=own.reserved_bytes,
-        remaining_bytes=tighter.remaining_bytes,
-        percent=tighter.permille / 10,
-        level=_level(tighter),
-        scope=tighter.scope,
-    )
-
-
-def _level(counter: _Counter) -> Level:
-    for percent, level in LEVELS:
-        if counter.permille >= percent * 10:
-            return level
-    return "ok"
-
-
-def _in_words(size: int) -> str:
-    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
-        if size >= unit:
-            return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
-    return f"{size} bytes" if size != 1 else "1 byte"

@@ -61,6 +61,32 @@ def test_a_limit_that_is_none_is_refused_with_its_field(cast: Cast, body: dict[s
     assert (answer.get_json()["code"], answer.get_json()["field"].split(".")[0]) == ("invalid", "limit_bytes")
 
 
+def test_a_limit_may_be_written_with_its_unit(cast: Cast) -> None:
+    answer = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": "10 GB"})
+    assert (answer.status_code, answer.get_json()["limit_bytes"]) == (200, 10 << 30)
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(-1, "less than nothing"), (1e99, "more than"), ("-1 GB", "less than nothing"), ("10 apples", "a unit")],
+)
+def test_a_bad_limit_is_refused_in_clear_words(cast: Cast, limit: Any, words: str) -> None:
+    answer = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": limit})
+    assert (answer.status_code, answer.get_json()["field"]) == (422, "limit_bytes")
+    assert words in answer.get_json()["detail"]
+
+
+def test_of_two_admins_who_edit_one_limit_the_second_is_told(cast: Cast) -> None:
+    first = {"limit_bytes": 1000, "seen_limit_bytes": None}
+    assert cast.tina.api.put(cast.url("quota"), json=first).status_code == 200
+    answer = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": 2000, "seen_limit_bytes": None})
+    assert (answer.status_code, answer.get_json()["code"], answer.get_json()["limit_bytes"]) == (409, "conflict", 1000)
+    assert "Tina set the limit to 1000 bytes" in answer.get_json()["detail"]
+    assert cast.tina.api.get(cast.url("quota")).get_json()["limit_bytes"] == 1000
+    again = {"limit_bytes": 2000, "seen_limit_bytes": 1000}
+    assert cast.tina.api.put(cast.url("quota"), json=again).status_code == 200
+
+
 def test_members_may_not_set_it_and_mallory_sees_nothing(cast: Cast) -> None:
     for actor in (cast.alice, cast.bob, cast.vera):
         assert actor.api.put(cast.url("quota"), json={"limit_bytes": None}).status_code == 403

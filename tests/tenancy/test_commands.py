@@ -168,3 +168,16 @@ def test_a_half_written_environment_is_told_all_at_once(engines: TestEngines) ->
     assert done.returncode == 1 and "Traceback" not in done.stderr
     for name in ("PORTAL_REDIS_URL", "PORTAL_S3_ENDPOINT", "PORTAL_SECRET_KEYS", "PORTAL_BASE_URL"):
         assert name in done.stderr
+
+
+def test_a_tenants_limit_is_raised_until_a_day_and_lowered_again(portal: Portal, cast: Cast) -> None:
+    slug = cast.acme.slug
+    done = portal("tenant", "quota", slug, "--bytes", "200GB", "--until", "2999-01-31", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["limit_bytes"], found["plan_bytes"]) == (200 << 30, 100 << 30)
+    assert found["override_until"].startswith("2999-02-01 00:00:00")
+    assert "of 200 GB until 2999-02-01 00:00 UTC" in portal("tenant", "quota", slug).stdout
+    over = portal("tenant", "quota", slug, "--bytes", "200GB", "--until", "2020-01-31")
+    assert (over.returncode, "must end in the future" in over.stderr) == (1, True)
+    assert "of 100 GB, as its plan says" in portal("tenant", "quota", slug, "--plan").stdout

@@ -1,0 +1,92 @@
+"""How a workspace or a tenant stands by its counters: pure, from rows to words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Level = Literal["ok", "medium", "high", "critical", "exceeded"]
+LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (90, "high"), (80, "medium"))  # percent
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a workspace, or a tenant, stands; sizes in bytes, ``limit_bytes`` None: no limit of its own.
+
+    ``remaining_bytes`` (None: unlimited), ``percent`` and ``level`` are those of the level with less room, named by
+    ``scope``: they say whether an upload will be taken. ``percent`` counts what is reserved as held, as the limit does,
+    in steps of 0.1, rounded down; it passes 100 when a limit was set below what is held. ``exceeded``: 100 or more.
+    """
+
+    limit_bytes: int | None
+    used_bytes: int
+    reserved_bytes: int
+    remaining_bytes: int | None
+    percent: float
+    level: Level
+    scope: Literal["workspace", "tenant"]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """The counters of one level."""
+
+    scope: Literal["workspace", "tenant"]
+    limit_bytes: int | None
+    used_bytes: int
+    reserved_bytes: int
+
+    @property
+    def held_bytes(self) -> int:
+        """What counts against the limit."""
+        return self.used_bytes + self.reserved_bytes
+
+    @property
+    def remaining_bytes(self) -> int | None:
+        """None: unlimited."""
+        return None if self.limit_bytes is None else max(0, self.limit_bytes - self.held_bytes)
+
+    @property
+    def permille(self) -> int:
+        """What is held, of the limit, rounded down."""
+        if self.limit_bytes is None:
+            return 0
+        return self.held_bytes * 1000 // self.limit_bytes if self.limit_bytes else 1000
+
+    @property
+    def level(self) -> Level:
+        """The highest level that was reached."""
+        return next((level for percent, level in LEVELS if self.permille >= percent * 10), "ok")
+
+    def shortage(self, size: int) -> int:
+        """How many bytes are missing for ``size`` more; 0 or less: they fit."""
+        return 0 if self.limit_bytes is None else self.held_bytes + size - self.limit_bytes
+
+    def standing(self, tighter: Counter | None = None) -> Standing:
+        """These counters; what remains is told by the ``tighter`` ones."""
+        tighter = tighter or self
+        return Standing(
+            limit_bytes=self.limit_bytes,
+            used_bytes=self.used_bytes,
+            reserved_bytes=self.reserved_bytes,
+            remaining_bytes=tighter.remaining_bytes,
+            percent=tighter.permille / 10,
+            level=tighter.level,
+            scope=tighter.scope,
+        )
+
+
+def of_workspace(row: Any) -> Counter:
+    """From a row with ``workspace_limit``, ``workspace_used``, ``workspace_reserved``."""
+    return Counter("workspace", row.workspace_limit, row.workspace_used, row.workspace_reserved)
+
+
+def of_tenant(row: Any) -> Counter:
+    """From a row with ``tenant_limit``, ``tenant_used``, ``tenant_reserved``."""
+    return Counter("tenant", row.tenant_limit, row.tenant_used, row.tenant_reserved)
+
+
+def tightness(counter: Counter) -> tuple[float, int]:
+    """The larger, the less room there is."""
+    left = counter.remaining_bytes
+    return (float("-inf") if left is None else -left, counter.permille)
