@@ -7,32 +7,23 @@ key included; in our words, with the store's code and status in the log.
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import threading
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
-
 from portal.db import assert_no_transaction
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.storage import keys
+from portal.storage.clients import connect, our_words, unless_missing
 from portal.storage.copying import copy
 from portal.storage.cors import with_ours
-from portal.storage.location import Location, ObjectFacts, amazon
+from portal.storage.location import Location, ObjectFacts
 from portal.storage.posting import accepts_post
-from portal.storage.refusals import NO_BUCKET, changed, problem_for, unavailable
+from portal.storage.refusals import NO_BUCKET, changed, unavailable
 from portal.storage.signing import Presigner, SignedRequest
 
 if TYPE_CHECKING:
@@ -40,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "Location", "ObjectFacts", "ObjectStream", "SignedRequest", "bucket_at"]
 
-log = logging.getLogger(__name__)
-
-CONNECT_TIMEOUT = 3  # seconds
 READ_TIMEOUT = 60  # seconds without a byte
 COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
@@ -56,7 +44,7 @@ class ObjectStream:
 
     def read(self, size: int = -1) -> bytes:
         """At most ``size`` bytes (all that is left, when negative); empty at the end."""
-        with _our_words("GetObject"):
+        with our_words("GetObject"):
             return bytes(self._body.read(None if size < 0 else size))
 
 
@@ -68,11 +56,11 @@ class Bucket(Presigner):
 
     def head(self, key: str) -> ObjectFacts | None:
         """What the store says of one object, or None when there is none."""
-        with _our_words("HeadObject"):
+        with our_words("HeadObject"):
             # Ceph answers 403 for a missing key under a policy for one prefix: that can't be told from a refused key.
-            answer = _unless_missing(self._client.head_object, **self._at(key), ChecksumMode="ENABLED")
+            answer = unless_missing(self._client.head_object, **self._at(key), ChecksumMode="ENABLED")
             # A 404 without a body can't say which of both is missing.
-            if answer is None and _unless_missing(self._client.head_bucket, Bucket=self._name) is None:
+            if answer is None and unless_missing(self._client.head_bucket, Bucket=self._name) is None:
                 raise unavailable(NO_BUCKET)
         return None if answer is None else ObjectFacts.of(answer)
 
@@ -91,9 +79,10 @@ class Bucket(Presigner):
         Raises ``NotFound`` when the source is missing, ``Conflict("changed")`` when it is, or may be, another by now.
         """
         before = self._unchanged(source_key, if_etag)
-        with _our_words("CopyObject"):
+        with our_words("CopyObject"):
             source, target = self._at(source_key), self._at(target_key)
-            copy(self._patient_client, source, target, facts=before, content_type=content_type, part_size=part_size)
+            given: Any = {"content_type": content_type, "part_size": part_size, "extra": self.location.sealing}
+            copy(self._patient_client, source, target, facts=before, **given)
         after = self.head(target_key)
         if after is not None and (after.size, after.etag) == (before.size, before.etag):
             return after
@@ -110,7 +99,7 @@ class Bucket(Presigner):
     @contextmanager
     def open(self, key: str) -> Iterator[ObjectStream]:
         """The bytes of one object as a stream. Raises ``NotFound``; ``Unavailable`` also in the middle of reading."""
-        with _our_words("GetObject"):
+        with our_words("GetObject"):
             answer = self._client.get_object(**self._at(key))
         try:
             yield ObjectStream(answer["Body"], answer["ContentLength"])
@@ -128,13 +117,13 @@ class Bucket(Presigner):
     ) -> None:
         """Store ``body``, at most 5 GB; a file is streamed from where it stands, and must be seekable."""
         given = {"CacheControl": cache_control, "ContentLength": size}
-        options: Any = {name: value for name, value in given.items() if value is not None}
-        with _our_words("PutObject"):
+        options: Any = {name: value for name, value in given.items() if value is not None} | self.location.sealing
+        with our_words("PutObject"):
             self._client.put_object(**self._at(key), Body=body, ContentType=content_type, **options)
 
     def delete(self, key: str) -> None:
         """Remove one object; a missing one is a success."""
-        with suppress(NotFound), _our_words("DeleteObject"):
+        with suppress(NotFound), our_words("DeleteObject"):
             self._client.delete_object(**self._at(key))
 
     def delete_prefix(self, prefix: str) -> int:
@@ -157,11 +146,11 @@ class Bucket(Presigner):
         """Create the bucket when it is missing, and let pages of ``origins`` upload to it; other CORS rules stay."""
         region = self.location.region
         elsewhere: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region != "us-east-1" else {}
-        with _our_words("CreateBucket"):
-            if _unless_missing(self._client.head_bucket, Bucket=self._name) is None:
+        with our_words("CreateBucket"):
+            if unless_missing(self._client.head_bucket, Bucket=self._name) is None:
                 self._client.create_bucket(Bucket=self._name, **elsewhere)
-        with _our_words("PutBucketCors"):
-            present = _unless_missing(self._client.get_bucket_cors, Bucket=self._name) or {"CORSRules": []}
+        with our_words("PutBucketCors"):
+            present = unless_missing(self._client.get_bucket_cors, Bucket=self._name) or {"CORSRules": []}
             rules: Any = with_ours(present["CORSRules"], origins)
             if rules is not None:
                 self._client.put_bucket_cors(Bucket=self._name, CORSConfiguration={"CORSRules": rules})
@@ -184,11 +173,11 @@ class Bucket(Presigner):
 
     @cached_property
     def _client(self) -> S3Client:
-        return _connect(self.location, READ_TIMEOUT)
+        return connect(self.location, READ_TIMEOUT)
 
     @cached_property
     def _patient_client(self) -> S3Client:
-        return _connect(self.location, COPY_TIMEOUT)
+        return connect(self.location, COPY_TIMEOUT)
 
     def _at(self, key: str) -> Any:
         return {"Bucket": self._name, "Key": self.location.full_key(key)}
@@ -205,7 +194,7 @@ class Bucket(Presigner):
         paginator = self._client.get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self._name, Prefix=self.location.full_key(prefix)))
         while True:
-            with _our_words("ListObjectsV2"):
+            with our_words("ListObjectsV2"):
                 page = next(pages, None)
             if page is None:
                 return
@@ -215,7 +204,7 @@ class Bucket(Presigner):
     def _delete_all(self, full_keys: Sequence[str]) -> None:
         left = full_keys
         batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-        with suppress(Unavailable), _our_words("DeleteObjects"):
+        with suppress(Unavailable), our_words("DeleteObjects"):
             answer = self._client.delete_objects(Bucket=self._name, Delete=batch)
             left = [error["Key"] for error in answer.get("Errors", [])]
         for key in left:  # where the store refuses batches, or some of this one: one by one, with its own reason
@@ -226,75 +215,3 @@ class Bucket(Presigner):
 def bucket_at(location: Location) -> Bucket:
     """The one ``Bucket`` of this process for a location; its clients are made when they are first needed."""
     return Bucket(location)
-
-
-_lock = threading.Lock()
-_clients: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-@lru_cache(maxsize=1)
-def _session() -> boto3.session.Session:
-    # One session for all clients (one each costs 12 MB and 200 ms), deaf to AWS files and profiles of the machine.
-    nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
-    return boto3.session.Session(botocore_session=core)
-
-
-def _connect(location: Location, read_timeout: int) -> S3Client:
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "virtual" if location.style == "virtual" else "path"},
-        request_checksum_calculation="when_required",  # the default ones break several stores
-        response_checksum_validation="when_required",
-        proxies={},  # a proxy from the environment would hide the address that is dialled
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=read_timeout,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        max_pool_connections=32,
-    )
-    with _lock:  # clients are safe to share, making them is not
-        client: S3Client = _session().client(
-            "s3",
-            endpoint_url=location.endpoint or amazon(location.region),  # explicit: the environment could name another
-            region_name=location.region,
-            aws_access_key_id=location.access_key_id,
-            aws_secret_access_key=location.secret_access_key,
-            config=config,
-        )
-        _clients.add(client)
-    return client
-
-
-def _forget_connections() -> None:
-    for client in list(_clients):
-        client.close()
-
-
-os.register_at_fork(after_in_child=_forget_connections)  # a child must not talk on its parent's sockets
-
-
-@contextmanager
-def _our_words(operation: str) -> Iterator[None]:
-    assert_no_transaction()
-    try:
-        yield
-    except ClientError as error:
-        code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
-        log.info("object store: %s answered %s %s", operation, status, code)
-        raise problem_for(code, status) from None
-    except (BotoCoreError, HTTPError, OSError) as error:
-        log.warning("object store: %s failed: %s", operation, type(error).__name__)
-        raise unavailable() from None
-
-
-def _unless_missing(ask: Callable[..., Any], **what: Any) -> Any:
-    try:
-        return ask(**what)
-    except ClientError as error:
-        if _status(error) != 404:
-            raise
-        return None
-
-
-def _status(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

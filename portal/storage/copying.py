@@ -24,19 +24,22 @@ def copy(
     facts: ObjectFacts,
     content_type: str | None,
     part_size: int | None,
+    extra: dict[str, str],
 ) -> None:
     """Copy ``source`` to ``target`` (Bucket and Key) while it still has the ETag of ``facts``, which were just seen.
 
-    ``content_type`` replaces the type; with ``part_size`` everything larger goes in such parts. Raises the client's
-    own errors and leaves no unfinished upload behind.
+    ``content_type`` replaces the type; with ``part_size`` everything larger goes in such parts; ``extra`` says how the
+    store encrypts the copy. Raises the client's own errors and leaves no unfinished upload behind.
     """
     origin: Any = {"CopySource": source, "CopySourceIfMatch": f'"{facts.etag}"'}
     where: Any = target
+    made: Any = extra
     if facts.size <= (part_size or ONE_REQUEST):
         retype: Any = {"MetadataDirective": "REPLACE", "ContentType": content_type} if content_type else {}
-        client.copy_object(**where, **origin, **retype)
+        client.copy_object(**where, **origin, **retype, **made)
         return
-    with _parts_upload(client, where, content_type or facts.content_type or "application/octet-stream") as upload:
+    made = {"ContentType": content_type or facts.content_type or "application/octet-stream", **made}
+    with _parts_upload(client, where, made) as upload:
         parts: list[CompletedPartTypeDef] = []
         for number, span in enumerate(_spans(facts.size, part_size or PART), start=1):
             answer = client.upload_part_copy(
@@ -52,8 +55,8 @@ def _spans(size: int, part_size: int) -> Iterator[str]:
 
 
 @contextmanager
-def _parts_upload(client: S3Client, where: Any, content_type: str) -> Iterator[str]:
-    upload = client.create_multipart_upload(**where, ContentType=content_type)["UploadId"]
+def _parts_upload(client: S3Client, where: Any, made: Any) -> Iterator[str]:
+    upload = client.create_multipart_upload(**where, **made)["UploadId"]
     try:
         yield upload
     except BaseException:

@@ -12,8 +12,13 @@ from urllib.parse import urlsplit
 
 from portal.errors import Invalid
 from portal.storage import keys
+from portal.storage.egress import Egress
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_SEALING_HEADERS = {
+    "ServerSideEncryption": "x-amz-server-side-encryption",
+    "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
+}
 _HOST_LABEL = re.compile(r"[a-z0-9-]+")  # a bucket whose name fits in front of a host and its certificate
 
 
@@ -21,7 +26,9 @@ _HOST_LABEL = re.compile(r"[a-z0-9-]+")  # a bucket whose name fits in front of 
 class Location:
     """One bucket, as servers reach it (``endpoint``; None: AWS) and as browsers do (``public_endpoint``; None: same).
 
-    ``addressing_style`` is ``path``, ``virtual`` or ``auto`` (virtual on AWS, else path).
+    ``addressing_style`` is ``path``, ``virtual`` or ``auto`` (virtual on AWS, else path); ``encryption`` is ``none``,
+    ``sse_s3`` or ``sse_kms`` (without ``kms_key_id``: the store's own default key). ``egress`` guards every connection
+    to a customer's store; None is for the deployment's own.
     """
 
     endpoint: str | None
@@ -32,6 +39,9 @@ class Location:
     secret_access_key: str = field(repr=False)
     key_prefix: str = ""
     addressing_style: str = "path"
+    encryption: str = "none"
+    kms_key_id: str | None = None
+    egress: Egress | None = None
 
     def __post_init__(self) -> None:
         if len(self.key_prefix.encode()) > keys.PREFIX_LIMIT:
@@ -43,6 +53,20 @@ class Location:
         if self.addressing_style != "auto":
             return self.addressing_style
         return "virtual" if self.endpoint is None and _HOST_LABEL.fullmatch(self.bucket) else "path"
+
+    @property
+    def sealing(self) -> dict[str, str]:
+        """How the store is asked to encrypt what is written, as parameters of the S3 API."""
+        algorithm = {"sse_s3": "AES256", "sse_kms": "aws:kms"}.get(self.encryption)
+        if algorithm is None:
+            return {}
+        key = {"SSEKMSKeyId": self.kms_key_id} if algorithm == "aws:kms" and self.kms_key_id else {}
+        return {"ServerSideEncryption": algorithm, **key}
+
+    @property
+    def sealing_headers(self) -> dict[str, str]:
+        """The same as headers of a signed request and fields of a signed form."""
+        return {_SEALING_HEADERS[name]: value for name, value in self.sealing.items()}
 
     def full_key(self, key: str) -> str:
         """``key`` as it stands in the bucket, behind the profile's prefix."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
+from portal.storage.egress import EgressRefused, guarded_pools
 from portal.storage.location import Location
-from portal.storage.refusals import unavailable
+from portal.storage.refusals import NOT_PUBLIC, unavailable
 from portal.storage.signing import Presigner, SignedRequest
 
 CONTENT = b"stowage"
@@ -25,7 +26,7 @@ def accepts_post(location: Location, key: str, exists: Callable[[str], bool]) ->
         form = Presigner(location, public=public).presign_post(
             key, content_type="text/plain", size=len(CONTENT), expires_in=300
         )
-        status = _status_of(form)
+        status = _status_of(form, location)
         if status in PASSING:
             raise unavailable()
         if status is not None:
@@ -33,13 +34,17 @@ def accepts_post(location: Location, key: str, exists: Callable[[str], bool]) ->
     raise unavailable()
 
 
-def _status_of(form: SignedRequest) -> int | None:
+def _status_of(form: SignedRequest, location: Location) -> int | None:
     # What is neither success nor S3's own error document is no store's answer: seen from a server, the browsers'
     # "localhost" can be another program.
     fields: dict[str, str | tuple[str, bytes, str]] = {**form.fields, "file": ("probe.txt", CONTENT, "text/plain")}
     try:
         with PoolManager(timeout=TIMEOUT, retries=False) as http:
-            answer = http.request("POST", form.url, fields=fields)
+            if location.egress is not None:
+                http.pool_classes_by_scheme = guarded_pools(location.egress)
+            answer = http.request("POST", form.url, fields=fields, redirect=False)
+    except EgressRefused:
+        raise unavailable(NOT_PUBLIC) from None
     except HTTPError:
         return None
     return answer.status if answer.status < 300 or b"<Error>" in answer.data else None

@@ -8,6 +8,10 @@ AWAY = "The file store can't be reached right now. Nothing is lost; try again in
 _REFUSED = "The file store refused our key. An administrator should check the access key, its secret and its rights."
 NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
 _ELSEWHERE = "The bucket lives in another region. An administrator should correct the region or the endpoint."
+_REDIRECTS = (
+    "The endpoint sends us elsewhere, which Stowage does not follow. An administrator should correct the endpoint."
+)
+NOT_PUBLIC = "The endpoint leads to an address that is not public. Nothing was sent there. An operator can allow it."
 _CLOCK = "The clocks of this server and of the file store differ too much. An administrator should set the clock."
 _BUSY = "The file store is busy right now. Nothing is lost; try again in a moment."
 _FULL = "The file store is full. An administrator should make room."
@@ -32,6 +36,9 @@ _WORDS = {
 _WORDS_BY_STATUS = {
     301: _ELSEWHERE,
     307: _ELSEWHERE,
+    302: _REDIRECTS,
+    303: _REDIRECTS,
+    308: _REDIRECTS,
     401: _REFUSED,
     403: _REFUSED,
     501: _CANNOT,

@@ -65,6 +65,7 @@ class Presigner:
             "Content-Type": content_type,
             "success_action_status": "201",
             **({"x-amz-checksum-algorithm": "SHA256"} | _checksum(sha256) if sha256 else {}),
+            **self.location.sealing_headers,
             "x-amz-algorithm": ALGORITHM,
             "x-amz-credential": f"{self.location.access_key_id}/{self._scope(stamp)}",
             "x-amz-date": stamp,
@@ -85,7 +86,11 @@ class Presigner:
 
         The length is signed, too; it is not among ``headers`` because browsers set it and let no script do so.
         """
-        headers = {"Content-Type": content_type} | (_checksum(sha256) if sha256 else {})
+        headers = {
+            "Content-Type": content_type,
+            **(_checksum(sha256) if sha256 else {}),
+            **self.location.sealing_headers,
+        }
         signed = {name.lower(): value for name, value in headers.items()} | {"content-length": str(size)}
         url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(None, expires_in))
         return SignedRequest("PUT", url, {}, headers)

@@ -1,0 +1,134 @@
+"""S3 clients of boto3, and its errors in our words: for ``bucket`` and what it is made of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from portal.db import assert_no_transaction
+from portal.storage.egress import Egress, EgressRefused, guarded_pools
+from portal.storage.location import Location, amazon
+from portal.storage.refusals import NOT_PUBLIC, problem_for, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 3  # seconds
+
+_lock = threading.Lock()
+_clients: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def connect(location: Location, read_timeout: int) -> S3Client:
+    """A client with the location's credentials and no others; nothing is dialled yet. Safe to share between threads."""
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual" if location.style == "virtual" else "path"},
+        request_checksum_calculation="when_required",  # the default ones break several stores
+        response_checksum_validation="when_required",
+        use_dualstack_endpoint=False,  # what is said here is not looked up in AWS_… variables
+        use_fips_endpoint=False,
+        proxies={},  # a proxy from the environment would hide the address that is dialled
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        max_pool_connections=32,
+    )
+    if not location.access_key_id or not location.secret_access_key:
+        raise ValueError("a client needs credentials of its own: without, boto3 would look for some on the machine")
+    with _lock:  # clients are safe to share, making them is not
+        client: S3Client = _session().client(
+            "s3",
+            endpoint_url=location.endpoint or amazon(location.region),  # explicit: the environment could name another
+            region_name=location.region,
+            verify=None if location.egress is None else True,
+            aws_access_key_id=location.access_key_id,
+            aws_secret_access_key=location.secret_access_key,
+            config=config,
+        )
+        _clients.add(client)
+    client.meta.events.register_last("before-parameter-build.s3", _stay_there)
+    if location.egress is not None:
+        _guard(client, location.egress)
+    return client
+
+
+def _stay_there(context: dict[str, Any], **_: Any) -> None:
+    """Mark a request as redirected already, which botocore does once: to the address that a store's answer leads to."""
+    context["s3_redirect"] = {**context.get("s3_redirect", {}), "redirected": True}
+
+
+def _guard(client: Any, rules: Egress) -> None:
+    """Let its connections, TLS and all else being botocore's own, dial what the rules allow."""
+    manager = client._endpoint.http_session._manager
+    manager.pool_classes_by_scheme = guarded_pools(rules, AWSHTTPConnectionPool, AWSHTTPSConnectionPool)
+
+
+@lru_cache(maxsize=1)
+def _session() -> boto3.session.Session:
+    # One session for all clients (one each costs 12 MB and 200 ms), deaf to AWS files and profiles of the machine.
+    nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
+    return boto3.session.Session(botocore_session=core)
+
+
+def _forget_connections() -> None:
+    for client in list(_clients):
+        client.close()
+
+
+os.register_at_fork(after_in_child=_forget_connections)  # a child must not talk on its parent's sockets
+
+
+@contextmanager
+def our_words(operation: str) -> Iterator[None]:
+    """What goes wrong becomes ``NotFound``, ``Conflict("changed")`` or ``Unavailable``; code and status go to the log.
+
+    What reading began in the database is ended first.
+    """
+    assert_no_transaction()
+    try:
+        yield
+    except ClientError as error:
+        code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
+        log.info("object store: %s answered %s %s", operation, status, code)
+        raise problem_for(code, status) from None
+    except (BotoCoreError, HTTPError, OSError) as error:
+        refused = _refused(error)
+        log.warning("object store: %s failed: %s", operation, refused or type(error).__name__)
+        raise (unavailable(NOT_PUBLIC) if refused else unavailable()) from None
+
+
+def unless_missing(ask: Callable[..., Any], **what: Any) -> Any:
+    """The answer, or None for a 404."""
+    try:
+        return ask(**what)
+    except ClientError as error:
+        if _status(error) != 404:
+            raise
+        return None
+
+
+def _refused(error: BaseException) -> EgressRefused | None:
+    """Our own refusal, which botocore wraps in an error of its own."""
+    inner = error if isinstance(error, EgressRefused) else getattr(error, "kwargs", {}).get("error")
+    return inner if isinstance(inner, EgressRefused) else None
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

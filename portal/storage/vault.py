@@ -1,0 +1,115 @@
+"""Sealing of credentials that customers hand us. Pure: no database, no network.
+
+Each secret is encrypted with AES-256-GCM (NIST SP 800-38D) under a data key of its own, and the data key, the same way,
+under a vault key. Vault keys come from PORTAL_VAULT_KEYS: 32 bytes each, derived by HKDF-SHA256 (RFC 5869) from the
+configured text, which has to be random already, because HKDF does not make a guessable text any better. Both layers are
+bound to tenant, workspace and profile as additional data: what was copied into another row does not open there.
+
+The newest vault key (the first) seals; all of them open. To replace one, only data keys are wrapped anew (``rewrap``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from portal.errors import Unavailable
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # random: each key encrypts few messages, far from the 2^32 that SP 800-38D allows
+ID_BYTES = 8
+
+_WRAPPING, _NAMING = b"stowage vault key", b"stowage vault key id"
+_SECRET, _DATA_KEY = b"secret", b"data key"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose credentials these are."""
+
+    tenant_id: UUID
+    workspace_id: UUID
+    profile_id: UUID
+
+    def bound(self, what: bytes) -> bytes:
+        """The additional data that ties a ciphertext to its row, and to what it is there."""
+        return b"stowage/1/%b/%b%b%b" % (what, self.tenant_id.bytes, self.workspace_id.bytes, self.profile_id.bytes)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What a row keeps. ``key_id`` names the vault key without telling anything of it."""
+
+    secret: bytes = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+    key_id: str
+
+
+class Vault:
+    """Seals and opens with the keys of a deployment, newest first."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._keys = {_derive(key, _NAMING, ID_BYTES).hex(): _derive(key, _WRAPPING, KEY_BYTES) for key in keys}
+        self.newest = next(iter(self._keys))
+
+    def seal(self, secret: str, owner: Owner) -> Sealed:
+        """Encrypt a secret under a new data key."""
+        data_key = AESGCM.generate_key(KEY_BYTES * 8)
+        sealed = _encrypt(data_key, secret.encode(), owner.bound(_SECRET))
+        return Sealed(sealed, self._wrap(data_key, owner), self.newest)
+
+    def open(self, sealed: Sealed, owner: Owner) -> str:
+        """The secret. Raises ``Unavailable`` when no key here opens it, or it was sealed for another row."""
+        try:
+            return _decrypt(self._unwrap(sealed, owner), sealed.secret, owner.bound(_SECRET)).decode()
+        except InvalidTag:
+            raise _closed() from None
+
+    def rewrap(self, sealed: Sealed, owner: Owner) -> Sealed:
+        """The same secret under the newest vault key. Raises ``Unavailable`` as ``open`` does."""
+        data_key = self._unwrap(sealed, owner)
+        return Sealed(sealed.secret, self._wrap(data_key, owner), self.newest)
+
+    def _wrap(self, data_key: bytes, owner: Owner) -> bytes:
+        return _encrypt(self._keys[self.newest], data_key, owner.bound(_DATA_KEY))
+
+    def _unwrap(self, sealed: Sealed, owner: Owner) -> bytes:
+        if sealed.key_id not in self._keys:
+            raise _closed()
+        try:
+            return _decrypt(self._keys[sealed.key_id], sealed.wrapped_key, owner.bound(_DATA_KEY))
+        except InvalidTag:
+            raise _closed() from None
+
+
+@lru_cache(maxsize=4)
+def vault_of(keys: tuple[str, ...]) -> Vault:
+    """The vault of these configured keys; deriving them takes longer than using them."""
+    return Vault(keys)
+
+
+def _derive(configured: str, purpose: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(configured.encode())
+
+
+def _encrypt(key: bytes, plain: bytes, bound: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, bound)
+
+
+def _decrypt(key: bytes, sealed: bytes, bound: bytes) -> bytes:
+    return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
+
+
+def _closed() -> Unavailable:
+    return Unavailable(
+        "The stored access key can't be opened. Enter it again, or ask an operator to look at the vault keys.",
+        code="storage_unavailable",
+    )
