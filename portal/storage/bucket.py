@@ -23,7 +23,7 @@ from portal.storage.copying import copy
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.posting import accepts_post
-from portal.storage.refusals import NO_BUCKET, changed, unavailable
+from portal.storage.refusals import changed
 from portal.storage.signing import Presigner, SignedRequest
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ class Bucket(Presigner):
     def head(self, key: str) -> ObjectFacts | None:
         """What the store says of one object, or None when there is none."""
         with our_words("HeadObject"):
-            # Ceph answers 403 for a missing key under a policy for one prefix: that can't be told from a refused key.
-            answer = unless_missing(self._client.head_object, **self._at(key), ChecksumMode="ENABLED")
-            # A 404 without a body can't say which of both is missing.
-            if answer is None and unless_missing(self._client.head_bucket, Bucket=self._name) is None:
-                raise unavailable(NO_BUCKET)
+            what = self._at(key) | {"ChecksumMode": "ENABLED"}
+            answer = unless_missing(self._client.head_object, hidden=True, **what)
+            if answer is None and self._lists(key):
+                answer = self._client.head_object(**what)
         return None if answer is None else ObjectFacts.of(answer)
 
     def promote(
@@ -181,6 +180,15 @@ class Bucket(Presigner):
 
     def _at(self, key: str) -> Any:
         return {"Bucket": self._name, "Key": self.location.full_key(key)}
+
+    def _lists(self, key: str) -> bool:
+        """Whether a listing shows the key. Raises where that is refused, or there is no bucket.
+
+        HEAD says too little: 404 for a missing bucket, too, and 403 for a missing key where a policy names a prefix.
+        """
+        full_key = self.location.full_key(key)
+        page = self._client.list_objects_v2(Bucket=self._name, Prefix=full_key, MaxKeys=1)
+        return any(entry["Key"] == full_key for entry in page.get("Contents", []))
 
     def _unchanged(self, key: str, etag: str) -> ObjectFacts:
         facts = self.head(key)

@@ -114,12 +114,12 @@ def our_words(operation: str) -> Iterator[None]:
         raise (unavailable(NOT_PUBLIC) if refused else unavailable()) from None
 
 
-def unless_missing(ask: Callable[..., Any], **what: Any) -> Any:
-    """The answer, or None for a 404."""
+def unless_missing(ask: Callable[..., Any], *, hidden: bool = False, **what: Any) -> Any:
+    """The answer, or None for a 404; with ``hidden`` also for a 403, behind which nothing may be."""
     try:
         return ask(**what)
     except ClientError as error:
-        if _status(error) != 404:
+        if _status(error) not in ((403, 404) if hidden else (404,)):
             raise
         return None
 

@@ -17,15 +17,19 @@ def with_ours(rules: Sequence[Rule], origins: Sequence[str]) -> list[Rule] | Non
     """The rules to store so that pages of ``origins`` can upload, other people's kept; None when nothing is missing."""
     if any(_allows(rule, origins) for rule in rules):
         return None
-    ours = {
-        "ID": OURS,
+    return [rule_for(origins), *(rule for rule in rules if rule.get("ID") != OURS)]
+
+
+def rule_for(origins: Sequence[str], *, name: str = OURS) -> Rule:
+    """The rule for pages of ``origins``; one of the same ``name`` is replaced by it."""
+    return {
+        "ID": name,
         "AllowedOrigins": list(origins),
         "AllowedMethods": METHODS,
         "AllowedHeaders": ["*"],
         "ExposeHeaders": EXPOSED,
         "MaxAgeSeconds": MAX_AGE,
     }
-    return [ours, *(rule for rule in rules if rule.get("ID") != OURS)]
 
 
 def _allows(rule: Rule, origins: Sequence[str]) -> bool:

@@ -52,14 +52,21 @@ class Presigner:
         self._stable_url = lru_cache(STABLE_URLS)(self._url)
 
     def presign_post(
-        self, key: str, *, content_type: str, size: int, sha256: str | None = None, expires_in: int
+        self,
+        key: str,
+        *,
+        content_type: str,
+        size: int,
+        sha256: str | None = None,
+        expires_in: int,
+        now: datetime | None = None,
     ) -> SignedRequest:
         """A form that can store exactly ``size`` bytes of exactly this type at exactly this key.
 
         With ``sha256`` (hex) the store refuses other content. The file goes last, in a field named ``file``. The form
         can be sent again until it expires.
         """
-        stamp = _stamp(None, expires_in)
+        stamp = _stamp(now, expires_in)
         fields = {
             "key": self.location.full_key(key),
             "Content-Type": content_type,
@@ -80,7 +87,14 @@ class Presigner:
         return SignedRequest("POST", url, fields, {})
 
     def presign_put(
-        self, key: str, *, content_type: str, size: int, sha256: str | None = None, expires_in: int
+        self,
+        key: str,
+        *,
+        content_type: str,
+        size: int,
+        sha256: str | None = None,
+        expires_in: int,
+        now: datetime | None = None,
     ) -> SignedRequest:
         """The same promise as a PUT, for stores that refuse forms; ``headers`` must be sent exactly so.
 
@@ -92,7 +106,7 @@ class Presigner:
             **self.location.sealing_headers,
         }
         signed = {name.lower(): value for name, value in headers.items()} | {"content-length": str(size)}
-        url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(None, expires_in))
+        url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(now, expires_in))
         return SignedRequest("PUT", url, {}, headers)
 
     def presign_get(

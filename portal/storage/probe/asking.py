@@ -1,0 +1,97 @@
+"""Questions to a store through the portal's own S3 client, answered with status and code instead of exceptions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from urllib3.exceptions import HTTPError
+
+from portal.storage.clients import connect
+from portal.storage.location import Location
+
+log = logging.getLogger(__name__)
+
+READ_TIMEOUT = 15  # seconds without a byte
+MOST = 12 * 1024**2  # bytes of an answer that are read: more than any object of the probe
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. ``status`` 0: nothing did. ``code``: S3's error code, or ``timeout`` or ``broken`` of ours."""
+
+    status: int
+    code: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the store did what was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def missing(self) -> bool:
+        """Whether the store says that there is no such thing."""
+        return self.status == 404 and self.code != "NoSuchBucket"
+
+    @property
+    def etag(self) -> str:
+        """Without quotes; empty when the store gave none."""
+        return str(self.data.get("ETag", "")).strip('"')
+
+
+class Asker:
+    """One bucket's client. ``Bucket`` is added to every question; keys are full keys."""
+
+    def __init__(self, location: Location) -> None:
+        self._client: Any = connect(location, READ_TIMEOUT)
+        self._bucket = location.bucket
+
+    def ask(self, operation: str, **what: Any) -> Answer:
+        """Ask by boto3's name of an operation. Never raises for what a store or a network does."""
+        try:
+            data = getattr(self._client, operation)(Bucket=self._bucket, **what)
+            if "Body" in data:
+                data["Body"] = _read(data["Body"])
+            return _answer(200, "", data)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))[:60]
+            answer = _answer(0, code, error.response)
+            log.info("probe: %s answered %s %s", operation, answer.status, code)
+            return answer
+        except (ConnectTimeoutError, ReadTimeoutError, TimeoutError) as error:
+            return _nothing(operation, "timeout", error)
+        except (BotoCoreError, HTTPError, OSError) as error:
+            return _nothing(operation, "broken", error)
+
+    def names(self) -> list[str] | None:
+        """Every bucket that the key can see; None when it may not ask."""
+        try:
+            return [entry["Name"] for entry in self._client.list_buckets().get("Buckets", [])]
+        except (ClientError, BotoCoreError, HTTPError, OSError):
+            return None
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._client.close()
+
+
+def _read(body: Any) -> bytes:
+    try:
+        return bytes(body.read(MOST))
+    finally:
+        body.close()
+
+
+def _answer(status: int, code: str, data: Mapping[str, Any]) -> Answer:
+    meta = data.get("ResponseMetadata", {})
+    return Answer(meta.get("HTTPStatusCode", status), code, data, meta.get("HTTPHeaders", {}))
+
+
+def _nothing(operation: str, code: str, error: Exception) -> Answer:
+    log.info("probe: %s: %s", operation, type(error).__name__)
+    return Answer(0, code)

@@ -1,0 +1,92 @@
+"""Requests as a browser sends them: without our client, without our key unless the URL carries a signature."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from portal.storage.egress import Egress, EgressRefused, guarded_pools
+from portal.storage.signing import SignedRequest
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = urllib3.Timeout(connect=5, read=15)  # seconds
+MOST = 64 * 1024  # bytes of an answer that are read
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. ``status`` 0: nothing, and ``trouble`` says at what it failed: name, tls, refused, …"""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    trouble: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return 200 <= self.status < 300
+
+
+class Browser:
+    """Follows no redirect, repeats nothing, keeps no cookie."""
+
+    def __init__(self, rules: Egress | None) -> None:
+        """``rules`` guard what is dialled; None is for the deployment's own store."""
+        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+        if rules is not None:
+            self._http.pool_classes_by_scheme = guarded_pools(rules)
+
+    def send(self, method: str, url: str, **options: Any) -> Reply:
+        """One request. Never raises for what a network does."""
+        try:
+            answer = self._http.request(
+                method, url, preload_content=False, decode_content=False, redirect=False, **options
+            )
+            try:
+                return Reply(answer.status, answer.headers, answer.read(MOST))
+            finally:
+                answer.close()
+        except HTTPError as error:
+            log.info("probe: %s as a browser: %s", method, type(error).__name__)
+            return Reply(0, trouble=trouble_of(error))
+
+    def upload(self, request: SignedRequest, content: bytes) -> Reply:
+        """Send a signed request with this content."""
+        if request.method == "PUT":
+            return self.send("PUT", request.url, body=content, headers=request.headers)
+        return self.send("POST", request.url, fields={**request.fields, "file": ("probe", content, "text/plain")})
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.clear()
+
+
+def trouble_of(error: BaseException) -> str:
+    """At what a request failed, in one word of ours."""
+    cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+    kinds = (
+        (EgressRefused, "forbidden"),
+        (NameResolutionError, "name"),
+        (SSLError, "tls"),
+        (ConnectTimeoutError, "timeout"),
+        (ReadTimeoutError, "timeout"),
+        (NewConnectionError, "refused"),
+    )
+    if isinstance(cause, SSLError) and "CERTIFICATE_VERIFY_FAILED" not in str(cause):
+        return "no_tls"
+    return next((word for kind, word in kinds if isinstance(cause, kind)), "broken")

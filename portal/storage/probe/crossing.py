@@ -1,0 +1,92 @@
+"""May this portal's pages talk to the bucket? Asked as a browser asks; the rule is added where that is allowed."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from portal.storage import cors
+from portal.storage.probe.results import Finding, passed, warned
+from portal.storage.probe.trial import CONTENT, TEXT, Trial
+
+PATIENCE = (0.0, 1.0, 2.0, 4.0)  # seconds before each look: a new rule takes a moment to hold everywhere
+ASKED_HEADERS = "content-type,x-amz-checksum-sha256"
+NEEDED = "etag"  # what a page must be let read of an answer
+OBJECT = "crossing.txt"
+_SIGNED: dict[str, Any] = {"content_type": TEXT, "size": len(CONTENT), "expires_in": 300}
+
+
+def allow_origin(trial: Trial) -> Finding:
+    """A real preflight from this portal's origin; when it fails, our rule beside those that are there, and again."""
+    origin = trial.subject.origin
+    if _allowed(trial):
+        return _told(trial, f"Pages of {origin} may upload to this bucket.")
+    mended = _add_rule(trial)
+    for seconds in PATIENCE if mended else ():
+        time.sleep(seconds)
+        if _allowed(trial):
+            return _told(trial, f"A CORS rule for {origin} was added, beside those that were there.")
+    return warned(
+        f"Browsers on pages of {origin} are not let through to this bucket: uploads by browser will fail.",
+        "Paste these CORS rules at the provider, beside those that are there, and test again.",
+        json.dumps([_rule(trial)], indent=2),
+    )
+
+
+def _told(trial: Trial, detail: str) -> Finding:
+    trial.can["cors"] = True
+    if trial.can.get("post") and not _passes(trial, "POST", _form(trial)):
+        trial.can["post"] = False
+        return passed(f"{detail} Form uploads are not let through, so uploads go by signed PUT.")
+    return passed(detail)
+
+
+def _allowed(trial: Trial) -> bool:
+    """Both a page's questions: may I PUT here, and may I read the ETag of the answer?"""
+    url = trial.signer.presign_put(trial.key(OBJECT), **_SIGNED).url
+    return _passes(trial, "PUT", url) and _exposes(trial)
+
+
+def _passes(trial: Trial, method: str, url: str) -> bool:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": ASKED_HEADERS}
+    reply = trial.browser.send("OPTIONS", url, headers={"Origin": trial.subject.origin, **asked})
+    headers = reply.headers
+    methods = _words(headers.get("Access-Control-Allow-Methods", ""))
+    allowed = _words(headers.get("Access-Control-Allow-Headers", ""))
+    return (
+        reply.ok
+        and headers.get("Access-Control-Allow-Origin") in ("*", trial.subject.origin)
+        and bool({"*", method.lower()} & methods)
+        and ("*" in allowed or set(ASKED_HEADERS.split(",")) <= allowed)
+    )
+
+
+def _exposes(trial: Trial) -> bool:
+    trial.put(OBJECT)
+    url = trial.signer.presign_get(trial.key(OBJECT), disposition="inline", expires_in=300)
+    reply = trial.browser.send("GET", url, headers={"Origin": trial.subject.origin})
+    exposed = _words(reply.headers.get("Access-Control-Expose-Headers", ""))
+    return reply.ok and bool({"*", NEEDED} & exposed)
+
+
+def _add_rule(trial: Trial) -> bool:
+    """Our rule in front of the others; whether the store took it. Nobody's rule is replaced but our own of before."""
+    present = trial.store.ask("get_bucket_cors")
+    if not present.ok and not present.missing:
+        return False  # what can't be read must not be written over
+    rule = _rule(trial)
+    others = [each for each in present.data.get("CORSRules", []) if each.get("ID") != rule["ID"]]
+    return trial.store.ask("put_bucket_cors", CORSConfiguration={"CORSRules": [rule, *others]}).ok
+
+
+def _rule(trial: Trial) -> dict[str, Any]:
+    return cors.rule_for([trial.subject.origin], name=f"{cors.OURS}-{trial.subject.owner.workspace_id}")
+
+
+def _form(trial: Trial) -> str:
+    return trial.signer.presign_post(trial.key(OBJECT), **_SIGNED).url
+
+
+def _words(header: str) -> set[str]:
+    return {word.strip().lower() for word in header.split(",") if word.strip()}

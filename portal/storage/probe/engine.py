@@ -1,0 +1,148 @@
+"""The steps in their order, each with a time limit, and what their results mean for a profile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portal.storage.probe import clearing, crossing, exposure, keeping, objects, parts, reaching, uploading
+from portal.storage.probe.results import Finding, Result, StepResult, failed, skipped, warned
+from portal.storage.probe.trial import Subject, Trial
+
+log = logging.getLogger(__name__)
+
+LIMIT = 40.0  # seconds for a step: four answers at the edge of what is waited for
+FIX = "Test again in a moment. If it stays so, ask the provider."
+
+
+@dataclass(frozen=True)
+class Step:
+    """``needs`` names the steps without which this one makes no sense; ``core``: health hangs on it."""
+
+    name: str
+    run: Callable[[Trial], Finding]
+    needs: tuple[str, ...] = ()
+    core: bool = False
+
+
+_STORING = ("write", "delete")  # nothing more is stored where it could not be removed
+STEPS = (
+    Step("reach", reaching.reach, core=True),
+    Step("credentials", reaching.credentials, ("reach",), core=True),
+    Step("owner", reaching.owner, ("credentials",), core=True),
+    Step("write", objects.write, ("owner",), core=True),
+    Step("read", objects.read, ("write",), core=True),
+    Step("delete", objects.delete, ("write",), core=True),
+    Step("list", objects.list_below, _STORING),
+    Step("post", uploading.post, _STORING),
+    Step("put", uploading.put, _STORING),
+    Step("sha256", uploading.sha256, _STORING),
+    Step("multipart", parts.multipart, _STORING),
+    Step("copy", objects.copy, _STORING),
+    Step("conditional_copy", objects.conditional_copy, ("copy",)),
+    Step("range", objects.ranges, _STORING),
+    Step("disposition", objects.disposition, _STORING),
+    Step("cors", crossing.allow_origin, _STORING),
+    Step("encryption", keeping.encryption, _STORING),
+    Step("lifecycle", keeping.lifecycle, ("credentials",)),
+    Step("versioning", keeping.versioning, ("credentials",)),
+    Step("private", exposure.private, _STORING),
+    Step("privileges", exposure.privileges, ("credentials",)),
+    Step("marker", objects.take, ("write", "read", "delete")),
+    Step("clean", clearing.clean, ("write",)),
+)
+HEALTH = ("reach", "credentials", "write", "read", "delete")
+WAYS = ("post", "put")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a finished probe means. ``reason`` is empty when healthy."""
+
+    healthy: bool
+    reason: str
+    capabilities: dict[str, Any] = field(default_factory=dict)
+
+
+class Probe:
+    """One run over a subject. Iterate to go through the steps; ``verdict`` afterwards."""
+
+    def __init__(self, subject: Subject, steps: Sequence[Step] = STEPS, limit: float = LIMIT) -> None:
+        self._subject, self._steps, self._limit = subject, steps, limit
+        self.results: dict[str, StepResult] = {}
+        self.capabilities: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[StepResult]:
+        """Each step's result as it is known. Whoever stops in between leaves nothing behind, either."""
+        trial = Trial(self._subject)
+        cleared = False
+        try:
+            for step in self._steps:
+                result = self._go(step, trial)
+                self.results[step.name] = result
+                cleared = cleared or step.name == "clean"
+                yield result
+        finally:
+            if not cleared and "write" in self.results:
+                _within(self._limit, lambda: clearing.clear(trial))
+            self.capabilities = dict(trial.can)
+            trial.close()
+
+    def verdict(self) -> Verdict:
+        """Healthy when the contract's steps and one way of uploading passed; else the first reason in plain words."""
+        for name in HEALTH:
+            result = self.results.get(name)
+            if result is None or result.result is not Result.PASS:
+                return Verdict(False, self._first_failure(), self.capabilities)
+        if not any(self.capabilities.get(way) for way in WAYS):
+            return Verdict(
+                False, "Neither form uploads nor signed PUTs can be used with this store.", self.capabilities
+            )
+        if self.results["marker"].result is Result.FAIL:
+            return Verdict(False, self.results["marker"].detail, self.capabilities)
+        return Verdict(True, "", self.capabilities)
+
+    def _first_failure(self) -> str:
+        wrong = (each for each in self.results.values() if each.result is Result.FAIL)
+        found = next(wrong, None)
+        return found.detail if found else "The test of this storage was not finished."
+
+    def _go(self, step: Step, trial: Trial) -> StepResult:
+        missing = [name for name in step.needs if not self._stands(name)]
+        began = time.monotonic()
+        because = f"Not asked, because “{missing[0]}” did not succeed." if missing else ""
+        finding = skipped(because) if missing else self._ask(step, trial)
+        ms = round((time.monotonic() - began) * 1000)
+        return StepResult(step.name, finding.result, ms, finding.detail, finding.fix, finding.paste)
+
+    def _stands(self, name: str) -> bool:
+        result = self.results.get(name)
+        return result is not None and result.result in (Result.PASS, Result.WARN)
+
+    def _ask(self, step: Step, trial: Trial) -> Finding:
+        """In a thread of its own: a store that trickles its answers would hold us for ever."""
+        outcome: list[Finding] = []
+
+        def work() -> None:
+            try:
+                if step.name == "write":
+                    clearing.clear(trial)  # what a killed probe left
+                outcome.append(step.run(trial))
+            except Exception:
+                log.exception("probe: the step %s broke", step.name)
+
+        _within(self._limit, work)
+        if outcome:
+            return outcome[0]
+        worded = failed if step.core else warned
+        return worded("This could not be found out: the store took too long, or answered in a way nobody expects.", FIX)
+
+
+def _within(seconds: float, work: Callable[[], object]) -> None:
+    thread = threading.Thread(target=work, name="probe-step", daemon=True)
+    thread.start()
+    thread.join(seconds)

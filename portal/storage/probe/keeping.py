@@ -1,0 +1,133 @@
+"""What becomes of objects by the bucket's own rules: encryption, lifecycle, versions. Read, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from portal.storage.probe import words
+from portal.storage.probe.results import Finding, passed, skipped, warned
+from portal.storage.probe.trial import Trial
+
+ABORT_DAYS = 7
+
+Rule = dict[str, Any]
+
+
+def encryption(trial: Trial) -> Finding:
+    """Is what was asked for really applied? A store's "yes" counts for nothing, what HEAD shows does."""
+    wanted = trial.location.encryption
+    proved = _applied(trial, "sse-s3.txt", ServerSideEncryption="AES256") == "AES256"
+    if proved:
+        trial.can["encryption"].append("sse_s3")
+    if wanted == "sse_kms":
+        return _kms(trial)
+    if wanted == "none":
+        offer = " It can: choose SSE-S3 for this storage." if proved else ""
+        return passed(f"Encryption by the store is not asked for.{offer}")
+    if proved:
+        return passed("Objects are encrypted by the store (SSE-S3), as HEAD shows.")
+    return warned(
+        "Encryption (SSE-S3) was asked for, and objects are not encrypted.",
+        "Choose no encryption for this storage, or let the store's operator set up a key for it.",
+    )
+
+
+def _kms(trial: Trial) -> Finding:
+    proved = _applied(trial, "sse-kms.txt", **trial.location.sealing) == "aws:kms"
+    if proved:
+        trial.can["encryption"].append("sse_kms")
+        return passed(
+            "Objects are encrypted with the key of the key service (SSE-KMS), as HEAD shows, and can be read."
+        )
+    return warned(
+        "Encryption with a key of the key service (SSE-KMS) was asked for, and it does not work.",
+        "Check the key's id and region, and allow kms:GenerateDataKey and kms:Decrypt on it, as in the policy.",
+    )
+
+
+def _applied(trial: Trial, name: str, **asked: Any) -> str:
+    """How an object is encrypted that was stored so; empty when it is not, or can't be read afterwards."""
+    if not trial.put(name, **asked).ok or not trial.get(name).ok:
+        return ""
+    return str(trial.head(name).data.get("ServerSideEncryption", ""))
+
+
+def lifecycle(trial: Trial) -> Finding:
+    """Rules that would remove files are told; the one that ends unfinished uploads is proposed, not written."""
+    answer = trial.store.ask("get_bucket_lifecycle_configuration")
+    if not answer.ok and not answer.missing:
+        detail, _ = words.why(answer, "read the bucket's lifecycle rules")
+        return skipped(
+            f"{detail} What its rules would remove is not known; the right s3:GetLifecycleConfiguration shows it."
+        )
+    rules: list[Rule] = answer.data.get("Rules", [])
+    prefix = trial.location.full_key("")
+    if removing := [str(rule.get("ID", "without a name"))[:60] for rule in rules if removes(rule, prefix)]:
+        return warned(
+            f"A lifecycle rule of this bucket removes files of Stowage ({', '.join(removing)}).",
+            f"Limit the rule to other prefixes than {trial.place}. Stowage removes what is due by itself.",
+        )
+    trial.can["abort_rule"] = any(ends_uploads(rule, prefix) for rule in rules)
+    if trial.can["abort_rule"]:
+        return passed("No rule removes files, and one ends uploads that were never finished.")
+    return warned(
+        "No rule removes files. None ends uploads in parts that were never finished, either: their space is paid for.",
+        "Add this rule to those that the bucket has. Stowage never writes them: that would replace them all.",
+        json.dumps({"Rules": [abort_rule(prefix)]}, indent=2),
+    )
+
+
+def abort_rule(prefix: str) -> Rule:
+    """The one rule that is worth having, limited to our prefix."""
+    return {
+        "ID": "stowage-unfinished-uploads",
+        "Status": "Enabled",
+        "Filter": {"Prefix": prefix},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_DAYS},
+    }
+
+
+def ends_uploads(rule: Rule, prefix: str) -> bool:
+    """Whether a rule ends unfinished uploads everywhere below ``prefix``."""
+    where = _prefix_of(rule)
+    return rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule and prefix.startswith(where)
+
+
+def removes(rule: Rule, prefix: str) -> bool:
+    """Whether a rule may remove objects below ``prefix`` (what only clears up after deletions does not count)."""
+    where, expiration = _prefix_of(rule), rule.get("Expiration", {})
+    touches = prefix.startswith(where) or where.startswith(prefix)
+    return rule.get("Status") == "Enabled" and touches and bool({"Days", "Date"} & set(expiration))
+
+
+def _prefix_of(rule: Rule) -> str:
+    condition = rule.get("Filter", {})
+    return str(rule.get("Prefix") or condition.get("Prefix") or condition.get("And", {}).get("Prefix") or "")
+
+
+def versioning(trial: Trial) -> Finding:
+    """Does a purge free the space, or do old versions stay?"""
+    answer = trial.store.ask("get_bucket_versioning")
+    if not answer.ok:
+        detail, _ = words.why(answer, "read whether the bucket keeps versions")
+        return skipped(f"{detail} If it does, what is purged stays there as an old version.")
+    trial.can["versioning"] = answer.data.get("Status") == "Enabled"
+    if not trial.can["versioning"]:
+        return passed("The bucket keeps no old versions: what is purged is gone.")
+    if _can_remove_versions(trial):
+        trial.can["delete_versions"] = True
+        return passed("The bucket keeps old versions, and the key may remove them: what is purged is gone.")
+    return warned(
+        "The bucket keeps old versions, and the key may not remove them: what is purged stays there, and is paid for.",
+        "Allow s3:ListBucketVersions and s3:DeleteObjectVersion, or let a lifecycle rule remove noncurrent versions.",
+    )
+
+
+def _can_remove_versions(trial: Trial) -> bool:
+    stored = trial.put("version.txt")
+    version: Sequence[str] = stored.data.get("VersionId", "")
+    name = trial.full("version.txt")
+    listed = trial.store.ask("list_object_versions", Prefix=name)
+    return bool(version) and listed.ok and trial.store.ask("delete_object", Key=name, VersionId=version).ok
