@@ -28,10 +28,22 @@ class AuditEvent(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
+class OperatorAct(Identified, Base):
+    """What an operator did to the installation, or to a tenant from above. Of no tenant; nothing changes or ends it."""
+
+    __tablename__ = "operator_acts"
+
+    actor_id: Mapped[UUID | None]
+    action: Mapped[str] = mapped_column(String(60))
+    target_id: Mapped[UUID | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+
+
 # Each value has a name of its own, so that the statement can be a part of another one.
 INSERT = insert(AuditEvent).values(
     {column.name: bindparam(f"event_{column.name}", type_=column.type) for column in AuditEvent.__table__.columns}
 )
+_ACT = insert(OperatorAct)
 
 
 def record(
@@ -45,6 +57,12 @@ def record(
 ) -> None:
     """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
     directly(INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
+
+
+def record_act(actor_id: UUID | None, action: str, target_id: UUID | None, **facts: Any) -> None:
+    """Write what an operator did with the open transaction; facts are JSON, never secrets."""
+    values = {"id": new_id(), "created_at": now(), "actor_id": actor_id, "action": action, "target_id": target_id}
+    directly(_ACT, **values, facts=Jsonb(facts))
 
 
 def values_of(

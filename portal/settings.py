@@ -62,6 +62,7 @@ class Settings:
     mail: MailServer | None = None
     log_format: str = "text"
     trusted_proxies: int = 0
+    store_folder: Path | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -69,6 +70,7 @@ class Settings:
         reader = _Reader(environ)
         s3_endpoint = reader.url("PORTAL_S3_ENDPOINT")
         test_database = reader.optional("PORTAL_SCANNER_TEST_DATABASE")
+        store_folder = reader.optional("PORTAL_STORE_FOLDER")
         settings = cls(
             database_url=reader.required("PORTAL_DATABASE_URL"),
             redis_url=reader.required("PORTAL_REDIS_URL"),
@@ -88,6 +90,7 @@ class Settings:
             mail=reader.mail("PORTAL_MAIL_URL", "PORTAL_MAIL_FROM"),
             log_format=reader.one_of("PORTAL_LOG_FORMAT", ("text", "json")),
             trusted_proxies=reader.count("PORTAL_TRUSTED_PROXIES"),
+            store_folder=Path(store_folder) if store_folder else None,
         )
         if reader.problems:
             raise SettingsError(reader.problems)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from flask import Flask, url_for
+from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import Uuid, bindparam, text
 
@@ -20,6 +21,7 @@ from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.standing import Standing
 from portal.statements import directly
+from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import TenantPlace, WorkspacePlace
@@ -67,6 +69,14 @@ class Frame:
     def may_upload(self) -> bool:
         """May files be added here?"""
         return self.workspace is not None and self.member is not None and self.member.may(Permission.UPLOAD)
+
+    @property
+    def notices(self) -> list[str]:
+        """What everybody here must know: why uploads are paused, why nothing can be changed."""
+        closed = switches.read_only(self.tenant.id) if self.tenant else None
+        pause = switches.paused()
+        found = [_("Nothing can be changed here for now: %(reason)s", reason=closed.reason)] if closed else []
+        return found + ([_("Uploads are paused: %(reason)s", reason=pause.reason)] if pause else [])
 
     @property
     def place(self) -> tuple[Hashable, ...]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -127,6 +137,7 @@ class Asset(Identified, Base):
             "due_at",
             postgresql_where=text("state = 'quarantined' AND due_at IS NOT NULL"),
         ),
+        Index("ix_assets_previews_failed", "id", postgresql_where=text("state = 'available' AND previews = 'failed'")),
         Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
     )
 
@@ -158,6 +169,7 @@ class Asset(Identified, Base):
     scan_engine: Mapped[str | None] = mapped_column(String(100))
     scan_database: Mapped[str | None] = mapped_column(String(100))
     scan_reason: Mapped[str | None] = mapped_column(String(60))
+    scanned_at: Mapped[datetime | None]
     found_type: Mapped[str | None] = mapped_column(String(100))
 
     previews: Mapped[PreviewState] = mapped_column(choice(PreviewState, "previews"), default=PreviewState.NONE)
@@ -199,3 +211,47 @@ class Variant(Identified, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
+
+
+class DailyCount(Base):
+    """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
+
+    Written with the change that it counts, so that no chart ever sums over assets.
+    """
+
+    __tablename__ = "daily_counts"
+    __table_args__ = (Index("ix_daily_counts_day", "day"),)
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(String(20), primary_key=True)
+    label: Mapped[str] = mapped_column(String(60), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Rescan(Identified, Base):
+    """One scan of everything again, in the order of ids: at most one runs. It is of the installation, no tenant's.
+
+    What lies up to ``cursor`` is done; up to ``handed_to`` it was handed to workers, ``handed`` files. ``until`` is the
+    newest id that belongs to it.
+    """
+
+    __tablename__ = "rescans"
+    __table_args__ = (
+        Index("uq_rescans_running", "stopped", unique=True, postgresql_where=text("finished_at IS NULL")),
+    )
+
+    started_by: Mapped[UUID | None]
+    why: Mapped[str] = mapped_column(String(20))
+    database: Mapped[str] = mapped_column(String(100))
+    until: Mapped[UUID]
+    total: Mapped[int] = mapped_column(BigInteger)
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    infected: Mapped[int] = mapped_column(BigInteger, default=0)
+    cursor: Mapped[UUID]
+    handed_to: Mapped[UUID | None]
+    handed: Mapped[int] = mapped_column(default=0)
+    rung_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    stopped: Mapped[bool] = mapped_column(default=False)

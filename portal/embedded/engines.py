@@ -62,6 +62,7 @@ class Engines:
             found["PORTAL_S3_ACCESS_KEY_ID"] = self.store.secrets.s3_access_key_id
             found["PORTAL_S3_SECRET_ACCESS_KEY"] = self.store.secrets.s3_secret_access_key
             found["PORTAL_EGRESS_ALLOW"] = self.store.endpoint
+            found["PORTAL_STORE_FOLDER"] = str(self.store.home)
         if self._own_scanner:
             found["PORTAL_SCANNER_URL"] = self.clamd.url if self.clamd else "off"
         return found

@@ -104,6 +104,43 @@ def operators() -> list[Addressee]:
     return [Addressee(name, email) for name, email in db.session.execute(people).tuples()]
 
 
+def block(user_id: UUID, actor_id: UUID) -> User:
+    """End every session of a person, and refuse their password and tokens from now on; in the caller's transaction.
+
+    Raises ``NotFound``, ``Conflict`` for oneself and for who is blocked already.
+    """
+    user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound("There is no such person.")
+    if user.id == actor_id:
+        raise Conflict("You can't block yourself: another operator can.")
+    if not user.active:
+        raise Conflict(f"{user.email} is blocked already.")
+    user.active, user.fs_uniquifier = False, secrets.token_hex(32)
+    log.warning("%s was blocked by %s", user.id, actor_id)
+    return user
+
+
+def unblock(user_id: UUID, actor_id: UUID) -> User:
+    """Let a blocked person log in again; their tokens work again, old sessions do not.
+
+    Belongs inside the caller's transaction. Raises ``NotFound``, ``Conflict``.
+    """
+    user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFound("There is no such person.")
+    if user.active:
+        raise Conflict(f"{user.email} is not blocked.")
+    user.active = True
+    log.warning("%s was unblocked by %s", user.id, actor_id)
+    return user
+
+
+def list_blocked(most: int) -> list[User]:
+    """Who is blocked, by address."""
+    return list(db.session.scalars(select(User).where(~User.active).order_by(User.email).limit(most)))
+
+
 def hash_token(plain: str) -> str:
     """What is kept of a token: 256 random bits need no slow hash."""
     return hashlib.sha256(plain.encode()).hexdigest()

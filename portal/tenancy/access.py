@@ -7,29 +7,32 @@ A mark takes the place out of the address and gives the view keyword ``member`` 
   member of: the same 404. A member without P: 403. An admin of the tenant gets through where P is theirs by that role.
 - ``tenant(P)`` is for the tenant; where the address names a workspace, for what the tenant decides about it.
 
-From here on the session sees this tenant's rows only.
+From here on the session sees this tenant's rows only. Where an operator has made it read-only, whatever changes
+something is refused with the reason, and pages offer nothing that would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, g, session
+from flask import Flask, g, request, session
 
 from portal.db import enter
 from portal.errors import NotFound
 from portal.identity.access import person, remember_person, unauthenticated
 from portal.identity.service import Person
-from portal.tenancy import service
+from portal.tenancy import service, switches
 from portal.tenancy.models import TenantRole
-from portal.tenancy.permissions import Permission, forbidden, permissions_of
+from portal.tenancy.permissions import READING, Permission, forbidden, permissions_of
 from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PLACE_NAMES = ("w", "t", "tenant_slug", "workspace_slug")
 
 
@@ -80,6 +83,10 @@ def _mark(kind: Any, permission: Permission) -> Callable[[View], View]:
             found = _resolve(place)
             if permission not in found.permissions:
                 raise _nothing() if _is_invisible(place, found) else forbidden(permission)
+            if closed := switches.read_only(found.tenant_id):
+                if request.method not in SAFE_METHODS:
+                    raise switches.refusal(closed)
+                found = replace(found, permissions=found.permissions & READING)
             g.member = found
             enter(found.tenant_id)
             if "workspace_slug" in place and session.get("workspace") != str(found.workspace_id):

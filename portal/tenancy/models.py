@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -92,6 +93,21 @@ class WorkspaceMembership(Identified, Base):
     workspace_id: Mapped[UUID]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     role: Mapped[WorkspaceRole] = mapped_column(choice(WorkspaceRole, "role"))
+
+
+class Switch(Base):
+    """An operator's switch that is thrown, with the reason that members read; no row: it is not thrown.
+
+    ``scope`` is the tenant that it holds for, the nil UUID for all. Global, like tenants.
+    """
+
+    __tablename__ = "switches"
+
+    name: Mapped[str] = mapped_column(String(30), primary_key=True)
+    scope: Mapped[UUID] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(500))
+    set_at: Mapped[datetime]
+    set_by: Mapped[UUID | None]
 
 
 def in_workspace() -> ForeignKeyConstraint:

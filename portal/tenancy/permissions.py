@@ -46,6 +46,17 @@ OF_TENANT_ROLE: dict[TenantRole, frozenset[Permission]] = {
     ),
 }
 
+# What is left of them in a tenant that may only be read.
+READING = frozenset(
+    {
+        Permission.VIEW,
+        Permission.SEE_QUOTA,
+        Permission.TENANT_OVERVIEW,
+        Permission.REVIEW_QUARANTINE,
+        Permission.READ_AUDIT,
+    }
+)
+
 
 def permissions_of(tenant_role: TenantRole | None, workspace_role: WorkspaceRole | None) -> frozenset[Permission]:
     """What both roles allow together."""

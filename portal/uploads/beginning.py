@@ -19,10 +19,12 @@ from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
 from portal.statements import directly
+from portal.storage import disk
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
 from portal.storage.signing import SignedRequest
+from portal.tenancy import switches
 from portal.tenancy.service import Member
 from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
@@ -63,8 +65,11 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     """Check, reserve and sign, before a byte moves. No network.
 
     The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
-    Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``) and ``NotFound``.
+    Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``) and ``NotFound``;
+    ``Unavailable`` while uploads are paused, or the embedded store's disk is nearly full.
     """
+    switches.require_uploads()
+    disk.require_room()
     kind = kinds.check_name(spec.file_name)
     kinds.check_size(kind, spec.size_bytes)
     if spec.size_bytes > SINGLE_REQUEST_LIMIT:

@@ -61,6 +61,7 @@ class Upload(Identified, Base):
         CheckConstraint("size_bytes > 0", name="size"),
         CheckConstraint("reserved_bytes >= 0", name="reserved"),
         Index("ix_uploads_expiry", "expires_at", postgresql_where=text("state IN ('created', 'uploading')")),
+        Index("ix_uploads_failed", "created_at", postgresql_where=text("state = 'failed'")),
         Index("ix_uploads_uncleared", "form_expires_at", postgresql_where=text("cleared_at IS NULL")),
     )
 

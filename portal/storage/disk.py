@@ -1,0 +1,71 @@
+"""Free space where the embedded store keeps its bytes. A store elsewhere looks after its own.
+
+``portal up`` tells its processes the folder (``PORTAL_STORE_FOLDER``). Asked of the kernel, at most every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import current_app
+
+from portal.errors import Unavailable
+from portal.settings import Settings
+
+LEAST_SHARE = 0.05  # of the disk: below it no upload begins, so that the database and what is under way can go on
+BELIEVED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes of the volume; ``free`` is what an ordinary user may still write."""
+
+    free: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1: how much of it is free."""
+        return self.free / self.total if self.total else 1.0
+
+    @property
+    def is_full(self) -> bool:
+        """Too little is left for new uploads."""
+        return self.share < LEAST_SHARE
+
+
+_looked: dict[Path, tuple[float, Disk | None]] = {}
+
+
+def look(settings: Settings) -> Disk | None:
+    """The embedded store's disk, as it was a few seconds ago at most; None for a store that runs elsewhere."""
+    folder = settings.store_folder
+    if folder is None:
+        return None
+    looked_at, disk = _looked.get(folder, (float("-inf"), None))
+    if time.monotonic() - looked_at > BELIEVED_SECONDS:
+        disk = _measure(folder)
+        _looked[folder] = (time.monotonic(), disk)
+    return disk
+
+
+def require_room() -> None:
+    """Raises ``Unavailable`` when the embedded store's disk is nearly full."""
+    disk = look(current_app.extensions["portal.settings"])
+    if disk is not None and disk.is_full:
+        raise Unavailable(
+            "The server's disk is nearly full, so that no new files are taken. Ask your administrator to free space.",
+            code="storage_unavailable",
+            retry_after=60,
+        )
+
+
+def _measure(folder: Path) -> Disk | None:
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return None  # not made yet, or not ours to look at
+    return Disk(facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize)
