@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import redis
 from flask import current_app
-from rq import Queue
+from rq import Queue, Worker
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,34 @@ def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool
         log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
         return False
     return True
+
+
+@dataclass(frozen=True)
+class WorkerSeen:
+    """One worker as Valkey knows it. ``heard_at``: its last sign of life; ``job``: what it does now, or None."""
+
+    name: str
+    state: str
+    job: str | None
+    since: datetime | None
+    heard_at: datetime | None
+
+
+def workers(connection: redis.Redis) -> list[WorkerSeen]:
+    """Every worker that was heard of lately, by name. Raises ``redis.RedisError`` when Valkey is away."""
+    found = [_seen(worker) for worker in Worker.all(connection=connection, serializer=JSONSerializer)]
+    return sorted(found, key=lambda worker: worker.name)
+
+
+def _seen(worker: BaseWorker) -> WorkerSeen:
+    job = worker.get_current_job()
+    name = str(job.func_name).rpartition(".")[2] if job else None
+    since = job.started_at if job else worker.birth_date
+    return WorkerSeen(worker.name, str(worker.get_state()), name, _utc(since), _utc(worker.last_heartbeat))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def depths(connection: redis.Redis) -> dict[str, int]:

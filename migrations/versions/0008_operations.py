@@ -52,6 +52,8 @@ FUNCTIONS = {
             SELECT 'unscanned', coalesce(a.scan_reason, ''), count(*) FROM assets a
             WHERE a.state = 'available' AND a.scan_result = 'not_scanned' GROUP BY 2
             UNION ALL
+            SELECT 'open_uploads', '', count(*) FROM uploads u WHERE u.state IN ('created', 'uploading')
+            UNION ALL
             SELECT 'held', '', count(*) FROM assets a WHERE a.state = 'quarantined'
             UNION ALL
             SELECT 'quota', CASE WHEN q.share >= 95 THEN 'critical' WHEN q.share >= 90 THEN 'high' ELSE 'medium' END,

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 
 from portal import db as database
+from portal import queue
 from portal.assets import claims
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
@@ -46,6 +47,27 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
             rows = [_store(bucket, asset, variant) for variant in rendered.variants]
         if not _finish(lease, rendered, rows):
             _remove_unwanted(lease, asset, bucket)
+
+
+def render_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
+    """Try failed previews once more; were they failed?"""
+    again = claims.settle(previews=PreviewState.PENDING, previews_code=None, previews_detail=None)
+    return _leave_failed(tenant_id, workspace_id, asset_id, again | {"due_at": database.now()}, ring=True)
+
+
+def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
+    """Leave a file whose previews failed without any, for good; were they failed?"""
+    return _leave_failed(tenant_id, workspace_id, asset_id, {"previews": PreviewState.NONE}, ring=False)
+
+
+def _leave_failed(tenant_id: UUID, workspace_id: UUID, asset_id: UUID, values: dict[str, Any], *, ring: bool) -> bool:
+    failed = Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.FAILED
+    with transaction(tenant_id):
+        statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, *failed)
+        moved = db.session.execute(statement.values(values).returning(Asset.id)).one_or_none() is not None
+    if moved and ring:
+        queue.ring("render_previews", tenant_id, workspace_id, asset_id)
+    return moved
 
 
 def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:

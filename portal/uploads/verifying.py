@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 
 from portal import audit, queue
 from portal import db as database
@@ -51,6 +51,32 @@ def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         else:
             _verify(lease, asset, upload, bucket)
     staging.clear(tenant_id, workspace_id, upload.id)
+
+
+def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
+    """Look again now at a file that waits or has failed before, with all its attempts; did it still stand there?"""
+    free = or_(Asset.claim_until.is_(None), Asset.claim_until < database.now())
+    here = Asset.workspace_id == workspace_id, Asset.id == asset_id, Asset.state == AssetState.PROCESSING
+    with transaction(tenant_id):
+        statement = update(Asset).where(*here, free).values(attempts=0, waiting_for=None, due_at=database.now())
+        moved = db.session.execute(statement.returning(Asset.id)).one_or_none() is not None
+    if moved:
+        queue.ring("take_in", tenant_id, workspace_id, asset_id)
+    return moved
+
+
+def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
+    """End the check of a file that goes on waiting or failing: its space is free, its owner is told why."""
+    unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
+    with claims.hold(tenant_id, asset_id, *unchecked) as lease:
+        if lease is None:
+            return False
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
+        words = "The file could not be checked, and an operator ended the attempt. Upload it again."
+        ended = _finish(lease, asset, upload, _failed(asset, "given_up", words))
+    queue.ring("clear_staging", tenant_id, workspace_id, upload.id)
+    return ended
 
 
 def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:

@@ -1,0 +1,129 @@
+"""What operators do. Every act is written down with who did it; those on a tenant in its audit, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from portal import audit
+from portal.assets import rendering
+from portal.db import db, transaction
+from portal.errors import Invalid, NotFound
+from portal.identity import service as identity
+from portal.identity.models import User
+from portal.lifecycle import sweep
+from portal.lifecycle.sweep import Due
+from portal.tenancy import service as tenancy
+from portal.tenancy import switches
+from portal.tenancy.models import Tenant
+from portal.uploads import verifying
+
+BATCH = 500  # rows that one click works on; the page says how many are left
+
+Act = Callable[[UUID, UUID, UUID], bool]
+ACTS: dict[tuple[str, str], Act] = {
+    ("previews", "retry"): rendering.render_again,
+    ("previews", "give_up"): rendering.give_up,
+    ("check", "retry"): verifying.check_again,
+    ("check", "give_up"): verifying.give_up,
+}
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """How many rows were made due, and how many bells were rung for them by now."""
+
+    hastened: int
+    rung: int
+
+
+def pause_uploads(reason: str, actor_id: UUID) -> None:
+    """No upload begins anywhere. Raises ``Invalid``, ``Conflict``."""
+    switches.throw(switches.PAUSE, switches.EVERYWHERE, reason, actor_id)
+
+
+def resume_uploads(actor_id: UUID) -> None:
+    """Raises ``Conflict``."""
+    switches.release(switches.PAUSE, switches.EVERYWHERE, actor_id)
+
+
+def close_tenant(slug: str, reason: str, actor_id: UUID) -> Tenant:
+    """Nothing can be changed in it. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
+    tenant = _tenant(slug)
+    switches.throw(switches.READ_ONLY, tenant.id, reason, actor_id)
+    return tenant
+
+
+def open_tenant(slug: str, actor_id: UUID) -> Tenant:
+    """Raises ``NotFound``, ``Conflict``."""
+    tenant = _tenant(slug)
+    switches.release(switches.READ_ONLY, tenant.id, actor_id)
+    return tenant
+
+
+def block_person(email: str, reason: str, actor_id: UUID) -> User:
+    """Their sessions and tokens stop at once. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
+    reason = " ".join(reason.split())
+    if not 1 <= len(reason) <= switches.LONGEST_REASON or "\0" in reason:
+        raise Invalid(f"Give a reason of 1 to {switches.LONGEST_REASON} characters.", field="reason")
+    user_id = _person(email).id
+    with transaction(None):
+        user = identity.block(user_id, actor_id)
+        audit.record_act(actor_id, "person.blocked", user_id, reason=reason)
+    _tell_tenants(user_id, actor_id, "person.blocked", reason=reason)
+    return user
+
+
+def unblock_person(email: str, actor_id: UUID) -> User:
+    """They can log in again, and their tokens work again. Raises ``NotFound``, ``Conflict``."""
+    user_id = _person(email).id
+    with transaction(None):
+        user = identity.unblock(user_id, actor_id)
+        audit.record_act(actor_id, "person.unblocked", user_id)
+    _tell_tenants(user_id, actor_id, "person.unblocked")
+    return user
+
+
+def restart_stuck(actor_id: UUID) -> Restarted:
+    """Let everything that waits for its turn be due now, and ring for it. Nobody's work at hand is disturbed."""
+    with transaction(None):
+        hastened = int(db.session.scalar(select(func.hasten())) or 0)
+        audit.record_act(actor_id, "work.restarted", None, rows=hastened)
+    return Restarted(hastened, sum(sweep.run().values()))
+
+
+def act_on_failures(kind: str, code: str, act: str, actor_id: UUID) -> int:
+    """Retry or give up what failed for one reason, at most ``BATCH`` of it; how many. Raises ``NotFound``."""
+    do = ACTS.get((kind, act))
+    if do is None:
+        raise NotFound("There is no such thing to do.")
+    source = func.failed_work(kind, code, BATCH).table_valued("tenant_id", "workspace_id", "id")
+    with transaction(None):
+        rows = [Due(act, *row) for row in db.session.execute(select(source))]
+    done = sum(do(row.tenant_id, row.workspace_id, row.id) for row in rows)
+    with transaction(None):
+        audit.record_act(actor_id, f"failures.{act}", None, kind=kind, code=code, rows=done)
+    return done
+
+
+def _tell_tenants(user_id: UUID, actor_id: UUID, action: str, reason: str | None = None) -> None:
+    for place in tenancy.places_of(user_id):
+        with transaction(place.id):
+            audit.record(place.id, actor_id, action, user_id, reason=reason)
+
+
+def _tenant(slug: str) -> Tenant:
+    tenant = tenancy.find_tenant(slug.strip()) if "\0" not in slug else None
+    if tenant is None:
+        raise NotFound(f"There is no tenant {slug.strip()!r}.")
+    return tenant
+
+
+def _person(email: str) -> User:
+    user = identity.find_user(email)
+    if user is None:
+        raise NotFound(f"There is nobody with the address {email.strip()!r}.")
+    return user
