@@ -42,6 +42,7 @@ ROOMS_WITH_ROUTES = (
     "quarantine.views",
     "quarantine.api",
     "admin.views",
+    "operations.views",
 )
 COMPRESSED = [
     "text/html",

@@ -77,16 +77,16 @@ FUNCTIONS = {
             FROM daily_counts c WHERE c.day >= first GROUP BY 1, 2, 3
         $$""",
     # Files whose previews failed, and files whose check goes on failing or waits; ids only.
-    "failed_work(kind text, code text, batch integer)": """
+    "failed_work(wanted text, reason text, batch integer)": """
         RETURNS TABLE (tenant_id uuid, workspace_id uuid, id uuid)
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             (SELECT a.tenant_id, a.workspace_id, a.id FROM assets a
-             WHERE kind = 'previews' AND a.state = 'available' AND a.previews = 'failed' AND a.previews_code = code
+             WHERE wanted = 'previews' AND a.state = 'available' AND a.previews = 'failed' AND coalesce(a.previews_code, '') = reason
              ORDER BY a.id LIMIT batch)
             UNION ALL
             (SELECT a.tenant_id, a.workspace_id, a.id FROM assets a
-             WHERE kind = 'check' AND a.state = 'processing' AND (a.attempts > 1 OR a.waiting_for IS NOT NULL)
-               AND coalesce(a.waiting_for, 'error') = code
+             WHERE wanted = 'check' AND a.state = 'processing' AND (a.attempts > 1 OR a.waiting_for IS NOT NULL)
+               AND coalesce(a.waiting_for, 'error') = reason
              ORDER BY a.id LIMIT batch)
         $$""",
     "failures()": """

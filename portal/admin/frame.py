@@ -88,7 +88,7 @@ class Frame:
         """What the sidebar depends on: everything above and below."""
         elsewhere = tuple((each.id, each.slug, each.name, each.role, *each.workspaces) for each in self.tenants)
         libraries = tuple((each.id, each.name) for each in self.libraries)
-        return self.place, elsewhere, libraries, self.quota, self.quarantine_count
+        return self.place, self.person.is_operator, elsewhere, libraries, self.quota, self.quarantine_count
 
     @cached_property
     def _surroundings(self) -> Any:

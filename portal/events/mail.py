@@ -118,7 +118,7 @@ def server() -> Any:
 def counts() -> dict[LetterState, int]:
     """How many letters are in each state, of the last 90 days."""
     rows = db.session.execute(select(Letter.state, func.count()).group_by(Letter.state))
-    return dict.fromkeys(LetterState, 0) | dict(rows.tuples())
+    return dict.fromkeys(LetterState, 0) | {LetterState(state): number for state, number in rows}
 
 
 def forget() -> int:

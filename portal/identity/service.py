@@ -101,7 +101,7 @@ def make_operator(user: User) -> None:
 def operators() -> list[Addressee]:
     """Whom mail about the installation goes to: its operators who can sign in."""
     people = select(User.name, User.email).where(User.is_operator, User.active).order_by(User.email)
-    return [Addressee(name, email) for name, email in db.session.execute(people).tuples()]
+    return [Addressee(name, email) for name, email in db.session.execute(people)]
 
 
 def block(user_id: UUID, actor_id: UUID) -> User:

@@ -14,8 +14,10 @@ from portal.db import db, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
-from portal.lifecycle import sweep
+from portal.lifecycle import chores, sweep
 from portal.lifecycle.sweep import Due
+from portal.operations.forms import Raise
+from portal.quotas import service as quotas
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
@@ -62,6 +64,24 @@ def open_tenant(slug: str, actor_id: UUID) -> Tenant:
     tenant = _tenant(slug)
     switches.release(switches.READ_ONLY, tenant.id, actor_id)
     return tenant
+
+
+def raise_quota(wanted: Raise, actor_id: UUID) -> Tenant:
+    """Another limit for a tenant until a day. Raises ``NotFound``, ``Invalid``."""
+    tenant = _tenant(wanted.slug)
+    quotas.override(tenant.id, wanted.limit_bytes, wanted.until, actor_id)
+    with transaction(None):
+        facts = {"limit_bytes": wanted.limit_bytes, "until": wanted.until.isoformat()}
+        audit.record_act(actor_id, "quota.override", tenant.id, **facts)
+    return tenant
+
+
+def ask_for_chore(name: str, actor_id: UUID) -> str:
+    """Let the clock do a chore at its next pass; its name. Raises ``NotFound``."""
+    chores.ask_for(name)
+    with transaction(None):
+        audit.record_act(actor_id, "chore.asked", None, name=name)
+    return name
 
 
 def block_person(email: str, reason: str, actor_id: UUID) -> User:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import CursorResult, delete, text
+from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
@@ -83,19 +83,21 @@ def throw(name: str, scope: UUID, reason: str, actor_id: UUID) -> None:
         raise Invalid(f"Give a reason of 1 to {LONGEST_REASON} characters: members read it.", field="reason")
     values = {"name": name, "scope": scope, "reason": reason, "set_at": now(), "set_by": actor_id}
     with transaction(_tenant_of(scope)):
-        made = db.session.execute(insert(Switch).values(values).on_conflict_do_nothing())
+        made = db.session.execute(insert(Switch).values(values).on_conflict_do_nothing().returning(Switch.name))
         _record(made, _ACTIONS[name][0], scope, actor_id, reason=reason)
 
 
 def release(name: str, scope: UUID, actor_id: UUID) -> None:
     """Turn one off. Raises ``Conflict`` when it is not on."""
     with transaction(_tenant_of(scope)):
-        gone = db.session.execute(delete(Switch).where(Switch.name == name, Switch.scope == scope))
+        gone = db.session.execute(
+            delete(Switch).where(Switch.name == name, Switch.scope == scope).returning(Switch.name)
+        )
         _record(gone, _ACTIONS[name][1], scope, actor_id)
 
 
 def _record(result: Any, action: str, scope: UUID, actor_id: UUID, **facts: Any) -> None:
-    if not cast(CursorResult[Any], result).rowcount:
+    if result.one_or_none() is None:
         raise Conflict("Somebody was faster: the switch stands as you wanted it.")
     tenant_id = _tenant_of(scope)
     audit.record_act(actor_id, action, tenant_id, **facts)

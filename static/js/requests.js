@@ -90,6 +90,14 @@ function renew(event) {
   }
 }
 
+// What goes on changes by itself while somebody looks: not on a hidden page, not behind an open question.
+const isLive = (element) => Boolean(element?.matches("[data-live]"));
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt } = event.detail;
+  if (isLive(elt) && (document.hidden || document.querySelector("dialog[open]") || elt.contains(document.activeElement)))
+    event.preventDefault();
+});
+
 // An error page that answers a navigation is shown as the page; one that answers a part becomes a toast.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, target, requestConfig } = event.detail;
@@ -99,7 +107,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     return;
   }
   const isPage = (xhr.getResponseHeader("Content-Type") || "").includes("html") && xhr.responseText.includes('id="main"');
-  if (byItself && PASSING(xhr.status)) {
+  if (isLive(requestConfig.elt)) {
+    requestConfig.elt.classList.add("is-old");
+  } else if (byItself && PASSING(xhr.status)) {
     askAgain(requestConfig.elt);
   } else if (xhr.status === 401) {
     toast({ text: t("error_login"), tone: "bad" });
@@ -117,6 +127,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 // A card that could not ask (portal restarting, laptop asleep) asks again instead of standing still.
 document.addEventListener("htmx:sendError", ({ detail }) => {
   const { elt, verb } = detail.requestConfig;
-  if (verb === "get" && asksForItself(elt)) askAgain(elt);
+  if (verb === "get" && isLive(elt)) elt.classList.add("is-old");
+  else if (verb === "get" && asksForItself(elt)) askAgain(elt);
   else toast({ text: t("error_offline"), tone: "bad" });
 });

@@ -11,7 +11,18 @@ from portal.db import Base, db, new_id, transaction
 from portal.tenancy.models import Workspace
 from tests.cast import Cast
 
-GLOBAL = {"users", "api_tokens", "tenants", "plans", "managed_stores", "chore_runs", "switches", "rescans", "operator_acts"}
+GLOBAL = {
+    "users",
+    "api_tokens",
+    "tenants",
+    "plans",
+    "managed_stores",
+    "chore_runs",
+    "switches",
+    "rescans",
+    "operator_acts",
+    "letters",
+}
 
 
 def test_a_query_without_a_filter_sees_the_entered_tenant_only(cast: Cast) -> None:

@@ -1,0 +1,35 @@
+"""What operators type: plain fields of small forms, read and checked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from werkzeug.datastructures import MultiDict
+
+from portal.errors import Invalid
+from portal.quotas import amounts
+
+Form = MultiDict[str, str]
+
+
+@dataclass(frozen=True)
+class Raise:
+    """A limit for a tenant until the end of a day (UTC); ``limit_bytes`` None: unlimited."""
+
+    slug: str
+    limit_bytes: int | None
+    until: datetime
+
+
+def read_raise(form: Form) -> Raise:
+    """Raises ``Invalid``."""
+    try:
+        day = datetime.strptime(form.get("until", ""), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise Invalid("Write the day as 2026-12-31.", field="until") from None
+    return Raise(form.get("slug", ""), amounts.parse(form.get("limit", "")), _end_of(day))
+
+
+def _end_of(day: datetime) -> datetime:
+    return datetime.combine(day.date() + timedelta(days=1), time(), UTC)

@@ -1,0 +1,176 @@
+"""The operator's pages: what goes on, and the switches. The live part asks for itself while somebody looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.errors import Conflict, Invalid, NotFound
+from portal.events import mail
+from portal.identity import service as identity
+from portal.identity.access import operator
+from portal.identity.service import Person
+from portal.operations import board, forms, service
+from portal.tenancy import switches
+
+blueprint = Blueprint("operations", __name__, url_prefix="/operator")
+
+
+@blueprint.get("")
+@operator
+def index(user: Person) -> ResponseReturnValue:
+    """Everything at a glance, the switches, and what operators did last."""
+    thrown = switches.thrown().values()
+    closed = [switch for switch in thrown if switch.name == switches.READ_ONLY]
+    return render_template(
+        "operations/index.html",
+        **_live(),
+        me=user,
+        pause=switches.paused(),
+        closed=closed,
+        slugs=board.tenants_by_id({switch.scope for switch in closed}),
+        blocked=identity.list_blocked(board.LONGEST_LIST),
+        acts=board.acts(),
+    )
+
+
+@blueprint.get("/board")
+@operator
+def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+    """The part of the page that changes by itself."""
+    return render_template("operations/_board.html", **_live())
+
+
+def _live() -> dict[str, Any]:
+    return {
+        "work": board.work(),
+        "counts": board.counts(),
+        "failures": board.failures(),
+        "database": board.database_facts(),
+        "queues": board.queues(),
+        "clock": board.clock(),
+        "checks": board.checks(),
+        "store": board.managed_store(),
+        "disk": board.free_disk(),
+        "letters": mail.counts(),
+        "batch": service.BATCH,
+    }
+
+
+@blueprint.post("/pause")
+@operator
+def pause(user: Person) -> ResponseReturnValue:
+    """No upload begins anywhere."""
+    return _done(
+        lambda: service.pause_uploads(request.form.get("reason", ""), user.id),
+        lambda _nothing: _("Uploads are paused. Those under way go on; within a few seconds nobody can begin another."),
+    )
+
+
+@blueprint.post("/resume")
+@operator
+def resume(user: Person) -> ResponseReturnValue:
+    """Uploads begin again."""
+    return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are open again."))
+
+
+@blueprint.post("/tenants/close")
+@operator
+def close_tenant(user: Person) -> ResponseReturnValue:
+    """A tenant can only be read."""
+    form = request.form
+    return _done(
+        lambda: service.close_tenant(form.get("slug", ""), form.get("reason", ""), user.id),
+        lambda tenant: _("Nothing can be changed in %(name)s any more.", name=tenant.name),
+    )
+
+
+@blueprint.post("/tenants/open")
+@operator
+def open_tenant(user: Person) -> ResponseReturnValue:
+    """A tenant can be changed again."""
+    return _done(
+        lambda: service.open_tenant(request.form.get("slug", ""), user.id),
+        lambda tenant: _("%(name)s can be changed again.", name=tenant.name),
+    )
+
+
+@blueprint.post("/tenants/raise")
+@operator
+def raise_quota(user: Person) -> ResponseReturnValue:
+    """More space for a tenant until a day."""
+    return _done(
+        lambda: service.raise_quota(forms.read_raise(request.form), user.id),
+        lambda tenant: _("The limit of %(name)s was changed until that day.", name=tenant.name),
+    )
+
+
+@blueprint.post("/people/block")
+@operator
+def block(user: Person) -> ResponseReturnValue:
+    """A person's sessions and tokens stop."""
+    form = request.form
+    return _done(
+        lambda: service.block_person(form.get("email", ""), form.get("reason", ""), user.id),
+        lambda person: _("%(email)s is blocked: every session and token of theirs has stopped.", email=person.email),
+    )
+
+
+@blueprint.post("/people/unblock")
+@operator
+def unblock(user: Person) -> ResponseReturnValue:
+    """They may log in again."""
+    return _done(
+        lambda: service.unblock_person(request.form.get("email", ""), user.id),
+        lambda person: _("%(email)s can log in again.", email=person.email),
+    )
+
+
+@blueprint.post("/restart")
+@operator
+def restart(user: Person) -> ResponseReturnValue:
+    """What waits for its turn is due now."""
+    return _done(
+        lambda: service.restart_stuck(user.id),
+        lambda found: ngettext(
+            "%(num)s file that waited is due now; %(rung)s were handed to workers.",
+            "%(num)s files that waited are due now; %(rung)s were handed to workers.",
+            found.hastened,
+            rung=found.rung,
+        ),
+    )
+
+
+@blueprint.post("/failures")
+@operator
+def failures(user: Person) -> ResponseReturnValue:
+    """Retry or give up what failed for one reason."""
+    form = request.form
+    return _done(
+        lambda: service.act_on_failures(form.get("kind", ""), form.get("code", ""), form.get("act", ""), user.id),
+        lambda count: ngettext("%(num)s file was worked on.", "%(num)s files were worked on.", count),
+    )
+
+
+@blueprint.post("/chores")
+@operator
+def run_chore(user: Person) -> ResponseReturnValue:
+    """Let the clock do a chore at its next pass."""
+    return _done(
+        lambda: service.ask_for_chore(request.form.get("name", ""), user.id),
+        lambda name: _("The clock does “%(name)s” within some seconds.", name=name),
+    )
+
+
+def _done(act: Callable[[], Any], words: Callable[[Any], str]) -> ResponseReturnValue:
+    """Do it and say so on the page; a refusal is said there, too."""
+    try:
+        flash(words(act()), "success")
+    except (Invalid, Conflict, NotFound) as refusal:
+        flash(refusal.detail, "danger")
+    return redirect(url_for("operations.index"), 303)

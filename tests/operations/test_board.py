@@ -1,0 +1,109 @@
+"""The operator sees what goes on, and can do something about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from portal import db as database
+from portal.admin import service as admin
+from portal.assets.models import AssetState, PreviewState, ScanResult
+from portal.lifecycle import chores
+from tests.cast import Actor, Cast
+from tests.doors import Scene
+from tests.factories import change_asset, make_asset, read_asset
+
+
+def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
+    with cast.app.app_context():
+        chores.ticked(database.now(), "take_in 3")
+        chores.run("doctor")
+    page = olga.browser.get("/operator")
+    assert page.status_code == 200
+    for words in (
+        "take_in 3",
+        "The managed store answers",
+        "Connections",
+        "Nothing is stuck",
+        "parts answer",
+        "Switches",
+    ):
+        assert words in page.text, words
+    assert 'href="/operator"' in olga.browser.get("/workspaces").text
+    assert 'href="/operator"' not in cast.alice.browser.get("/workspaces").text
+
+
+def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
+    with cast.app.app_context():
+        chores.ticked(database.now(), "")
+    assert "It stands still" not in olga.browser.get("/operator/board").text
+    with cast.app.app_context(), database.transaction() as session:
+        session.execute(database.update(chores.ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
+    assert "It stands still" in olga.browser.get("/operator/board").text
+
+
+def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: Actor) -> None:
+    code = f"bad_{cast.acme.slug[-8:]}"
+    failed = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": "no"}
+    first, second = make_asset(cast, "a.jpg", **failed), make_asset(cast, "b.jpg", **failed)
+    assert "Retry 2" in olga.browser.get("/operator/board").text
+    send(olga, kind="previews", code=code, act="retry")
+    for asset_id in (first, second):
+        asset = read_asset(cast, asset_id)
+        assert (asset.previews, asset.previews_code, asset.attempts) == (PreviewState.PENDING, None, 0)
+        assert asset.due_at is not None
+        change_asset(cast, asset_id, due_at=None, **failed)
+    send(olga, kind="previews", code=code, act="give_up")
+    assert read_asset(cast, first).previews is PreviewState.NONE
+    assert "were worked on" in send(olga, kind="previews", code=code, act="give_up"), "twice is harmless"
+
+
+def send(olga: Actor, **form: str) -> str:
+    answer = olga.browser.post("/operator/failures", data=form, follow_redirects=True)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, text: bytes) -> None:
+    with scene.cast.app.app_context():
+        admin.make_operator(scene.cast.vera.email)
+    sent = scene.alice.upload("a.txt", text)
+    other = scene.alice.upload("b.txt", text)
+    for upload in (sent, other):
+        change_asset(scene.cast, UUID(upload.asset_id), waiting_for="scanner_unavailable", attempts=2)
+    olga = scene.cast.vera
+    answer = olga.browser.post(
+        "/operator/failures", data={"kind": "check", "code": "scanner_unavailable", "act": "retry"}
+    )
+    assert answer.status_code == 303
+    asset = read_asset(scene.cast, UUID(sent.asset_id))
+    assert (asset.attempts, asset.waiting_for) == (0, None)
+    change_asset(scene.cast, UUID(sent.asset_id), waiting_for="scanner_unavailable", attempts=2)
+    olga.browser.post("/operator/failures", data={"kind": "check", "code": "scanner_unavailable", "act": "give_up"})
+    ended = scene.alice.asset(sent.asset_id)
+    assert ended["status"] == "failed" and ended["reason"]["code"] == "given_up"
+    assert scene.alice.upload_state(sent.upload_id)["state"] == "failed"
+    scene.door.work()
+    assert scene.alice.asset(other.asset_id)["status"] == "available"
+    assert scene.alice.quota() == (len(text), 0)
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
+    later = database.now() + timedelta(hours=1)
+    waits = {"state": AssetState.PROCESSING, "scan_result": ScanResult.PENDING, "due_at": later, "charged_bytes": 0}
+    asset_id = make_asset(cast, previews=PreviewState.NONE, **waits)
+    answer = olga.browser.post("/operator/restart", follow_redirects=True)
+    assert "due now" in answer.text
+    due = read_asset(cast, asset_id).due_at
+    assert due is not None and due < later
+    change_asset(cast, asset_id, state=AssetState.FAILED, due_at=None)
+
+
+def test_a_chore_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
+    with cast.app.app_context():
+        chores.run("doctor")
+        assert "doctor" not in chores._due()
+        assert olga.browser.post("/operator/chores", data={"name": "doctor"}).status_code == 303
+        assert "doctor" in chores._due()
+    assert "There is no chore" in olga.browser.post("/operator/chores", data={"name": "x"}, follow_redirects=True).text
