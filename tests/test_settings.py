@@ -80,3 +80,51 @@ def test_only_our_own_proxies_are_believed_about_the_client(engines: TestEngines
     app.before_request_funcs.setdefault(None, []).append(lambda: addresses.append(request.remote_addr))
     app.test_client().get("/healthz", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"})
     assert addresses == [seen]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 25, None, None, None)),
+        ("smtp://mail.example.com?starttls", ("mail.example.com", 587, "starttls", None, None)),
+        ("smtps://a%40b:p%2Fw@mail.example.com", ("mail.example.com", 465, "tls", "a@b", "p/w")),
+        ("smtp://u:p@127.0.0.1:1025", ("127.0.0.1", 1025, None, "u", "p")),
+    ],
+)
+def test_where_mail_goes(url: str, expected: tuple[object, ...]) -> None:
+    mail = Settings.from_environ(COMPLETE | {"PORTAL_MAIL_URL": url}).mail
+    assert mail is not None
+    assert (mail.host, mail.port, mail.security, mail.user, mail.password) == expected
+    assert "p/w" not in repr(mail)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.com",
+        "http://mail.example.com",
+        "smtp://",
+        "smtp://host:port",
+        "smtp://host/path",
+        "smtp://host?tls=maybe",
+        "smtp://user:canary-secret@mail.example.com",
+    ],
+)
+def test_where_mail_can_not_go(url: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(COMPLETE | {"PORTAL_MAIL_URL": url})
+    assert "PORTAL_MAIL_URL" in str(refusal.value)
+    assert "canary" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("sender", ["nobody", "a@b\nBcc: c@d", "a b@c"])
+def test_whom_mail_can_not_come_from(sender: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(COMPLETE | {"PORTAL_MAIL_FROM": sender})
+    assert "PORTAL_MAIL_FROM" in str(refusal.value)
+
+
+def test_whom_mail_comes_from() -> None:
+    mail = {"PORTAL_MAIL_URL": "smtp://mail", "PORTAL_MAIL_FROM": "Files <files@example.com>"}
+    settings = Settings.from_environ(COMPLETE | mail)
+    assert settings.mail is not None and settings.mail.sender == "Files <files@example.com>"

@@ -28,7 +28,7 @@ from portal.errors import Conflict
 from portal.events import smtp
 from portal.events.models import Letter, LetterState
 from portal.events.rendering import one_line, render
-from portal.settings import Settings
+from portal.settings import MailServer, Settings
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +75,8 @@ def write(
 def send(letter_id: UUID) -> None:
     """Send one letter that is due. Safe to run twice, at once, and after a crash at any point."""
     mail_server = server()
-    if mail_server is None:
-        return
-    letter = _claim(letter_id)
-    if letter is None:
+    letter = _claim(letter_id) if mail_server is not None else None
+    if letter is None or mail_server is None:
         _close_abandoned(letter_id)
         return
     try:
@@ -109,7 +107,7 @@ def postpone(letter_id: UUID) -> None:
         db.session.execute(update(Letter).where(Letter.id == letter_id).values(rung_at=now()))
 
 
-def server() -> Any:
+def server() -> MailServer | None:
     """Where mail is handed in, or None: then letters are kept for an operator to read."""
     settings: Settings = current_app.extensions["portal.settings"]
     return settings.mail
@@ -161,7 +159,9 @@ def _claim(letter_id: UUID) -> Letter | None:
         due = [Letter.id == letter_id, Letter.give_up_at > func.now(), or_(waits, dropped)]
         if not compare_and_set(Letter, due, LetterState.SENDING, **claim):
             return None
-        return session.get_one(Letter, letter_id, populate_existing=True)
+        letter = session.get_one(Letter, letter_id, populate_existing=True)
+        session.expunge(letter)  # it stays as it was claimed: a rollback would read the token of who has it by then
+        return letter
 
 
 def _close_abandoned(letter_id: UUID) -> None:

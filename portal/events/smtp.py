@@ -59,8 +59,8 @@ class Post:
         name, sender = parseaddr((settings.mail and settings.mail.sender) or f"Stowage <stowage@{helo}>")
         recipient, utf8 = _envelope(letter.recipient)
         message = EmailMessage(SMTPUTF8 if utf8 else SMTP)
-        message["From"] = Address(one_line(name), addr_spec=sender)
-        message["To"] = Address(one_line(letter.recipient_name), addr_spec=recipient)
+        message["From"] = _shown(name, sender)
+        message["To"] = _shown(letter.recipient_name, recipient)
         message["Subject"] = one_line(letter.subject)
         message["Date"] = format_datetime(letter.created_at)
         message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
@@ -149,6 +149,11 @@ def _telling(what: str) -> Iterator[None]:
         raise NotSent(f"The mail server is not ready ({error.smtp_code}).") from None
     except (OSError, smtplib.SMTPException):
         raise NotSent(f"The mail server {what}.") from None
+
+
+def _shown(name: str, address: str) -> Address:
+    local, _, domain = address.rpartition("@")
+    return Address(one_line(name), local, domain)
 
 
 def _envelope(email: str) -> tuple[str, bool]:

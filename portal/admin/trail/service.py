@@ -1,0 +1,124 @@
+"""Queries of the audit trail: page by page, narrowed to a person, an act, a time; each narrowing has its index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from portal.audit import AuditEvent
+from portal.db import db
+from portal.errors import Invalid
+from portal.identity.models import User
+from portal.tenancy.models import TenantMembership, Workspace
+from portal.web.paging import LARGEST, Paging, cut
+
+MOST_LINES = 50_000  # of one CSV file
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(9000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What a list is narrowed to: ``action`` as it is written, days in UTC, both included."""
+
+    actor_id: UUID | None = None
+    action: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act; ``actor_id`` None: Stowage itself. Names are None for people and places that are gone."""
+
+    id: UUID
+    time: datetime
+    actor_id: UUID | None
+    actor_name: str | None
+    actor_email: str | None
+    action: str
+    target_id: UUID | None
+    workspace_id: UUID | None
+    workspace_name: str | None
+    facts: dict[str, Any]
+
+
+def list_acts(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> tuple[list[Act], str | None]:
+    """One page, the newest first, and the cursor of the next."""
+    rows, cursor = cut(_read(tenant_id, wanted, paging), paging, key=lambda act: act.id)
+    return list(rows), cursor
+
+
+def every_act(tenant_id: UUID, wanted: Narrowing) -> Iterator[Act]:
+    """The same from the newest on, at most ``MOST_LINES``; read page by page while they are used."""
+    paging, left = Paging(LARGEST), MOST_LINES
+    while left > 0:
+        acts, cursor = list_acts(tenant_id, wanted, paging)
+        yield from acts[:left]
+        left -= len(acts)
+        if cursor is None:
+            return
+        paging = Paging(LARGEST, (str(acts[-1].id),))
+
+
+def person_of(tenant_id: UUID, email: str) -> UUID:
+    """Who of the tenant has this address. Raises ``Invalid``."""
+    here = select(TenantMembership.user_id).where(TenantMembership.tenant_id == tenant_id)
+    found = db.session.scalar(select(User.id).where(User.id.in_(here), User.email == email.strip().lower()))
+    if found is None:
+        raise Invalid("Nobody in this tenant has this address.", field="person")
+    return found
+
+
+def actions_of(tenant_id: UUID) -> list[str]:
+    """Every action that was ever recorded in the tenant; one jump in the index for each."""
+    actions: list[str] = []
+    while True:
+        later = select(AuditEvent.action).where(AuditEvent.tenant_id == tenant_id)
+        if actions:
+            later = later.where(AuditEvent.action > actions[-1])
+        action = db.session.scalar(later.order_by(AuditEvent.action).limit(1))
+        if action is None:
+            return actions
+        actions.append(action)
+
+
+def _read(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> list[Act]:
+    event = AuditEvent
+    page = select(event).where(event.tenant_id == tenant_id)
+    if wanted.actor_id is not None:
+        page = page.where(event.actor_id == wanted.actor_id)
+    if wanted.action:
+        page = page.where(event.action == wanted.action)
+    if wanted.since:
+        page = page.where(event.id >= _first_id(wanted.since))
+    if wanted.until:
+        page = page.where(event.id < _first_id(wanted.until + timedelta(days=1)))
+    if (after := paging.after_id()) is not None:
+        page = page.where(event.id < after)
+    return [Act(*row) for row in db.session.execute(_named(page.order_by(event.id.desc()).limit(paging.limit + 1)))]
+
+
+def _named(page: Select[AuditEvent]) -> Select[Any]:
+    """The page first, then the names: joins of a thousandth of what a filter reads."""
+    acts = page.subquery()
+    who = (acts.c.actor_id, User.name, User.email)
+    where = (acts.c.workspace_id, Workspace.name)
+    return (
+        select(acts.c.id, acts.c.created_at, *who, acts.c.action, acts.c.target_id, *where, acts.c.facts)
+        .outerjoin(User, User.id == acts.c.actor_id)
+        .outerjoin(Workspace, Workspace.id == acts.c.workspace_id)
+        .order_by(acts.c.id.desc())
+    )
+
+
+def _first_id(day: date) -> UUID:
+    """The smallest UUIDv7 of a day: ids carry their time, so a span of time is a span of the index."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise Invalid("This day is not in the calendar of this portal.", field="since")
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76))

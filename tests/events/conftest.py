@@ -1,0 +1,81 @@
+"""A portal with a mail server of its own: a real one, on loopback, that can be told to misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal.app import create_app
+from portal.db import db, transaction
+from portal.events import mail
+from portal.events.mail import Addressee
+from portal.events.models import Letter
+from portal.settings import MailServer
+from tests.cast import Cast, make_cast
+from tests.engines import TestEngines
+from tests.events.servers import MailBox
+from tests.stack import close
+
+ALARM = {"chore": "The recount", "detail": "Three bytes too many.\n.\n..and a dot.", "path": "/operations"}
+
+
+@dataclass
+class Post:
+    """An application that sends its mail to ``box``."""
+
+    app: Flask
+    box: MailBox
+    cast: Cast
+
+    def write(self, to: str = "alice@example.com", name: str = "Alice", once: str | None = None) -> UUID | None:
+        """One letter in a transaction of its own, or None when it was written before."""
+        with self.app.app_context():
+            with transaction(self.cast.acme.id):
+                facts = {**ALARM, "at": self.cast.acme.created_at}
+                mail.write("chore_alarm", [Addressee(name, to)], self.cast.acme.id, once=once, **facts)
+            newest = select(Letter).where(Letter.recipient == to).order_by(Letter.id.desc()).limit(1)
+            found = db.session.scalar(newest)
+            return found.id if found else None
+
+    def send(self, letter_id: UUID | None) -> Letter:
+        """What the job does; the letter as it is then."""
+        assert letter_id is not None
+        with self.app.app_context():
+            mail.send(letter_id)
+        return self.read(letter_id)
+
+    def read(self, letter_id: UUID | None) -> Letter:
+        """The row as it is now."""
+        assert letter_id is not None
+        with self.app.app_context():
+            letter = db.session.get_one(Letter, letter_id)
+            db.session.expunge_all()
+            return letter
+
+    def change(self, letter_id: UUID | None, assignments: str) -> None:
+        """Write columns behind the service's back."""
+        with self.app.app_context(), transaction() as session:
+            from sqlalchemy import text
+
+            session.execute(text(f"UPDATE letters SET {assignments} WHERE id = :id"), {"id": letter_id})
+
+
+@pytest.fixture
+def box() -> Iterator[MailBox]:
+    """A mail server that takes everything."""
+    with MailBox() as running:
+        yield running
+
+
+@pytest.fixture
+def post(engines: TestEngines, box: MailBox) -> Iterator[Post]:
+    """A portal whose mail goes to ``box``."""
+    server = MailServer("127.0.0.1", box.port, None, sender="Stowage <files@example.com>")
+    app = create_app(replace(engines.settings(), mail=server))
+    yield Post(app, box, make_cast(app))
+    close(app)

@@ -1,0 +1,291 @@
+"""Letters: sent after the commit, retried, never twice. Against a real mail server on loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from portal import db as database
+from portal.app import create_app
+from portal.db import db, transaction
+from portal.errors import Conflict
+from portal.events import mail, smtp
+from portal.events.mail import Addressee
+from portal.events.models import Letter, LetterState
+from portal.lifecycle import sweep
+from portal.settings import MailServer
+from tests.cast import Cast
+from tests.engines import TestEngines
+from tests.events.conftest import ALARM, Post
+from tests.events.servers import MailBox
+from tests.stack import close
+
+
+def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
+    letter = post.send(post.write(name="Alice Õunapuu, \"the\nboss\" <x@example.com>"))
+    (arrived,) = post.box.letters
+    assert letter.state is LetterState.SENT and letter.sent_at is not None and letter.attempts == 1
+    assert post.box.envelopes == [("files@example.com", ["alice@example.com"])]
+    assert arrived["Subject"] == "The recount found something"
+    assert arrived["From"] == "Stowage <files@example.com>"
+    (to,) = arrived["To"].addresses
+    assert (to.addr_spec, to.display_name) == ("alice@example.com", 'Alice Õunapuu, "the boss" <x@example.com>')
+    assert arrived["Message-ID"] == f"<{letter.id}@example.com>"
+    assert arrived["Auto-Submitted"] == "auto-generated"
+    plain, html = (arrived.get_body([kind]) for kind in ("plain", "html"))
+    assert plain is not None and html is not None
+    assert "Three bytes too many.\n.\n..and a dot." in plain.get_content().replace("\r\n", "\n")
+    assert "<h1" in html.get_content()
+    assert max(map(len, post.box.raw[0].split(b"\r\n"))) < 998
+
+
+def test_what_was_sent_is_forgotten(post: Post) -> None:
+    letter = post.send(post.write())
+    assert (letter.text, letter.html) == ("", "")
+    assert (letter.subject, letter.recipient) == ("The recount found something", "alice@example.com")
+
+
+def test_nothing_is_written_when_the_change_is_not(post: Post) -> None:
+    with post.app.app_context():
+        with pytest.raises(RuntimeError), transaction(post.cast.acme.id):
+            mail.write("chore_alarm", [Addressee("", "never@example.com")], None, **ALARM, at=database.now())
+            raise RuntimeError
+        assert db.session.query(Letter).filter_by(recipient="never@example.com").count() == 0
+
+
+def test_a_key_is_written_once_a_recipient(post: Post) -> None:
+    first, again = post.write(once="crossing:1"), post.write(once="crossing:1")
+    other = post.write(once="crossing:2")
+    assert first == again != other
+    assert post.write(to="bob@example.com", once="crossing:1") not in (first, None)
+
+
+def test_a_letter_is_not_sent_twice(post: Post) -> None:
+    letter_id = post.write()
+    post.send(letter_id)
+    post.send(letter_id)
+    assert len(post.box.letters) == 1
+
+
+def test_two_workers_at_once_send_it_once(post: Post) -> None:
+    letter_id = post.write()
+    post.box.goes_on.clear()
+    slow = threading.Thread(target=post.send, args=(letter_id,))
+    slow.start()
+    assert post.box.arrived.wait(20)
+    assert post.send(letter_id).state is LetterState.SENDING
+    post.box.goes_on.set()
+    slow.join()
+    assert post.read(letter_id).state is LetterState.SENT
+    assert len(post.box.letters) == 1
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_not_now_is_tried_again_later(post: Post, step: str) -> None:
+    post.box.answers[step] = "451 4.3.0 secret words of the server"
+    letter_id = post.write()
+    letter = post.send(letter_id)
+    assert (letter.state, letter.handed_over_at) == (LetterState.WAITING, None)
+    assert letter.error and "(451)" in letter.error and "secret" not in letter.error
+    assert timedelta(seconds=50) < letter.due_at - database.now() <= timedelta(minutes=1)
+    assert post.send(letter_id).attempts == 1, "not before its time"
+    post.box.answers.clear()
+    post.change(letter_id, "due_at = now()")
+    letter = post.send(letter_id)
+    assert (letter.state, letter.attempts, letter.error) == (LetterState.SENT, 2, None)
+    assert len(post.box.letters) == 1
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_never_is_given_up_and_says_why(post: Post, step: str) -> None:
+    post.box.answers[step] = "550 5.1.1 secret words of the server"
+    letter = post.send(post.write())
+    assert letter.state is LetterState.GIVEN_UP
+    assert letter.error and "(550)" in letter.error and "secret" not in letter.error
+    assert letter.text, "what was not sent is kept"
+
+
+def test_waits_grow_and_end_after_a_day(post: Post) -> None:
+    post.box.answers["RCPT"] = "450 busy"
+    letter_id = post.write()
+    waits = []
+    while (letter := post.send(letter_id)).state is LetterState.WAITING:
+        waits.append(round((letter.due_at - database.now()).total_seconds() / 60))
+        post.change(letter_id, f"due_at = now(), give_up_at = give_up_at - interval '{waits[-1]} minutes'")
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360], "1,231 minutes; the next would be after 24 hours"
+    assert letter.state is LetterState.GIVEN_UP
+    assert letter.error == "The mail server refused this address (450). Not sent within 24 hours."
+
+
+@pytest.mark.parametrize("kept", ["before", "after"])
+def test_a_connection_lost_after_the_last_byte_is_never_repeated(post: Post, kept: str) -> None:
+    post.box.breaks_off = kept
+    letter_id = post.write()
+    letter = post.send(letter_id)
+    assert (letter.state, letter.error) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT)
+    post.box.breaks_off = None
+    post.send(letter_id)
+    assert len(post.box.letters) == (1 if kept == "after" else 0)
+
+
+def test_a_server_that_answers_too_late_may_have_it(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "ANSWER_SECONDS", 0.2)
+    post.box.goes_on.clear()
+    letter = post.send(post.write())
+    assert (letter.state, letter.error) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT)
+
+
+def test_no_server_is_tried_again(post: Post) -> None:
+    post.box.__exit__()
+    letter = post.send(post.write())
+    assert (letter.state, letter.error) == (LetterState.WAITING, "The mail server can't be reached.")
+    post.box.__init__()  # type: ignore[misc]  # the fixture closes another one
+    post.box.__enter__()
+
+
+def test_a_worker_that_died_before_the_last_byte_is_followed_by_another(post: Post) -> None:
+    letter_id = post.write()
+    post.change(letter_id, "state = 'sending', claim_token = 'dead', claim_until = now() + interval '5 minutes'")
+    assert post.send(letter_id).claim_token == "dead"
+    post.change(letter_id, "claim_until = now() - interval '1 second', rung_at = now() - interval '1 minute'")
+    with post.app.app_context():
+        assert sweep.run()["send_letter"] >= 1
+    assert post.send(letter_id).state is LetterState.SENT
+
+
+def test_a_worker_that_died_after_the_last_byte_is_not(post: Post) -> None:
+    letter_id = post.write()
+    dead = "state = 'sending', claim_token = 'dead', claim_until = now() - interval '1 second', handed_over_at = now()"
+    post.change(letter_id, dead)
+    letter = post.send(letter_id)
+    assert (letter.state, letter.error, post.box.letters) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT, [])
+
+
+def test_a_worker_that_lost_its_claim_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    letter_id = post.write()
+    deliver = smtp.deliver
+
+    def stalls(server: MailServer, sent: smtp.Post, hand_over: object) -> None:
+        post.change(letter_id, "claim_token = 'another'")
+        deliver(server, sent, hand_over)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(smtp, "deliver", stalls)
+    letter = post.send(letter_id)
+    assert (letter.claim_token, letter.state, post.box.letters) == ("another", LetterState.SENDING, [])
+
+
+def test_an_operator_sends_again_what_was_given_up(post: Post) -> None:
+    post.box.answers["RCPT"] = "550 no"
+    letter_id = post.write()
+    post.send(letter_id)
+    post.box.answers.clear()
+    with post.app.app_context():
+        assert letter_id is not None
+        mail.send_again(letter_id)
+        mail.send(letter_id)
+        with pytest.raises(Conflict):
+            mail.send_again(letter_id)
+    assert len(post.box.letters) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "envelope"),
+    [("ada@bücher.example", "ada@xn--bcher-kva.example"), ("ada@straße.example", "ada@xn--strae-oqa.example")],
+)
+def test_a_domain_beyond_ascii_is_found(post: Post, address: str, envelope: str) -> None:
+    assert post.send(post.write(to=address)).state is LetterState.SENT
+    assert post.box.envelopes == [("files@example.com", [envelope])]
+
+
+def test_an_address_beyond_ascii_is_written_as_it_is(post: Post) -> None:
+    assert post.send(post.write(to="jürgen@example.com")).state is LetterState.SENT
+    assert post.box.envelopes == [("files@example.com", ["jürgen@example.com"])]
+
+
+def test_an_address_that_is_none_is_given_up(post: Post) -> None:
+    letter = post.send(post.write(to="no address\r\nRCPT TO:<eve@example.com>"))
+    assert (letter.state, letter.error) == (
+        LetterState.GIVEN_UP,
+        "This is not an address that mail can be sent to.",
+    )
+    assert post.box.letters == []
+
+
+def test_without_a_mail_server_letters_are_kept(cast: Cast, in_app: object) -> None:
+    with transaction(cast.acme.id):
+        facts = {**ALARM, "at": database.now()}
+        assert mail.write("chore_alarm", [Addressee("A", "kept@example.com")], None, **facts) == 1
+    letter = db.session.query(Letter).filter_by(recipient="kept@example.com").order_by(Letter.id.desc()).first()
+    assert letter is not None and letter.state is LetterState.KEPT and letter.text
+    mail.send(letter.id)
+    db.session.refresh(letter)
+    assert letter.state is LetterState.KEPT
+
+
+@pytest.fixture
+def encrypted(engines: TestEngines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailBox]:
+    """A server that asks for STARTTLS and a login, with a certificate of its own that we trust."""
+    from tests.events.certificate import make_certificate
+
+    context, authority = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with MailBox(login=("portal", "pass word"), tls=context) as box:
+        yield box
+
+
+@pytest.mark.parametrize(("password", "error"), [("pass word", None), ("wrong", "name and password")])
+def test_with_starttls_and_a_login(
+    engines: TestEngines, cast: Cast, encrypted: MailBox, password: str, error: str | None
+) -> None:
+    server = MailServer("localhost", encrypted.port, "starttls", "portal", password, "files@example.com")
+    app = create_app(replace(engines.settings(), mail=server))
+    letter = Post(app, encrypted, cast)
+    done = letter.send(letter.write())
+    close(app)
+    if error is None:
+        assert (done.state, encrypted.sessions) == (LetterState.SENT, [True])
+    else:
+        assert done.state is LetterState.WAITING and done.error and error in done.error
+        assert encrypted.letters == []
+
+
+def test_a_certificate_that_nobody_trusts_gets_no_password(
+    engines: TestEngines, cast: Cast, encrypted: MailBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    server = MailServer("localhost", encrypted.port, "starttls", "portal", "pass word", "files@example.com")
+    app = create_app(replace(engines.settings(), mail=server))
+    letter = Post(app, encrypted, cast)
+    done = letter.send(letter.write())
+    close(app)
+    assert done.error == "The mail server's certificate is not valid, or it speaks no TLS here."
+    assert encrypted.letters == []
+
+
+def test_the_bell_rings_after_the_commit(post: Post) -> None:
+    connection = post.app.extensions["portal.redis"]
+    connection.flushdb()
+    letter_id = post.write()
+    bells = Queue("upkeep", connection=connection, serializer=JSONSerializer)
+    assert [(job.func_name, job.args[2]) for job in bells.jobs] == [("portal.events.jobs.send_letter", str(letter_id))]
+
+
+def test_letters_of_long_ago_are_forgotten(post: Post) -> None:
+    old, young, waiting = post.write(), post.write(), post.write()
+    post.send(old)
+    post.send(young)
+    for letter_id in (old, waiting):
+        post.change(letter_id, "created_at = now() - interval '91 days'")
+    with post.app.app_context():
+        assert mail.forget() >= 1
+        left = {each.id for each in db.session.query(Letter).filter(Letter.id.in_([old, young, waiting]))}
+    assert left == {young, waiting}
+
+
