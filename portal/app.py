@@ -43,6 +43,9 @@ ROOMS_WITH_ROUTES = (
     "quarantine.api",
     "admin.views",
     "operations.views",
+    "admin.trail.views",
+    "admin.trail.api",
+    "admin.letters.views",
 )
 COMPRESSED = [
     "text/html",

@@ -18,7 +18,11 @@ class AuditEvent(Identified, Base):
     """One act. ``actor_id`` is null for what Stowage did by itself. The application may not change or delete rows."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),
+        Index("ix_audit_events_actor", "tenant_id", "actor_id", "id"),
+        Index("ix_audit_events_action", "tenant_id", "action", "id"),
+    )
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     workspace_id: Mapped[UUID | None]

@@ -110,11 +110,15 @@ def create_tables() -> None:
         "ix_letters_due", "letters", ["due_at"], postgresql_where=sa.text("state IN ('waiting', 'sending')")
     )
     op.create_index("ix_letters_state", "letters", ["state", "id"])
+    op.create_index("ix_audit_events_actor", "audit_events", ["tenant_id", "actor_id", "id"])
+    op.create_index("ix_audit_events_action", "audit_events", ["tenant_id", "action", "id"])
 
 
 def downgrade() -> None:
     """Undo."""
     for signature in FUNCTIONS:
         op.execute(f"DROP FUNCTION {signature}")
+    op.drop_index("ix_audit_events_action", table_name="audit_events")
+    op.drop_index("ix_audit_events_actor", table_name="audit_events")
     op.drop_table("letters")
     op.drop_table("events")

@@ -123,6 +123,8 @@ class Stack:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())
         say(f"\nStowage is ready: {self.settings.base_url}   (after {seconds:.1f} s: {parts})")
         say(f"Its data is in {self.folder.path}, its logs in {self.folder.log}. Ctrl-C stops everything.")
+        if self.settings.mail is None:
+            say(f"Mail is not sent but kept: an operator reads it at {self.settings.base_url}/operator/mail")
         for note in self.notes:
             say(note)
         say("")

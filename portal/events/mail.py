@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -21,14 +21,16 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import defer
 
 from portal import queue
 from portal.db import after_commit, compare_and_set, db, new_id, now, transaction
-from portal.errors import Conflict
+from portal.errors import Conflict, NotFound
 from portal.events import smtp
 from portal.events.models import Letter, LetterState
 from portal.events.rendering import one_line, render
 from portal.settings import MailServer, Settings
+from portal.web.paging import Paging, cut
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +113,24 @@ def server() -> MailServer | None:
     """Where mail is handed in, or None: then letters are kept for an operator to read."""
     settings: Settings = current_app.extensions["portal.settings"]
     return settings.mail
+
+
+def find(letter_id: UUID) -> Letter:
+    """One letter. Raises ``NotFound``."""
+    letter = db.session.get(Letter, letter_id)
+    if letter is None:
+        raise NotFound("There is no such letter.")
+    return letter
+
+
+def list_letters(state: LetterState | None, paging: Paging) -> tuple[Sequence[Letter], str | None]:
+    """One page of letters without their content, the newest first, and the cursor of the next."""
+    page = select(Letter).options(defer(Letter.text), defer(Letter.html)).order_by(Letter.id.desc())
+    if state is not None:
+        page = page.where(Letter.state == state)
+    if (after := paging.after_id()) is not None:
+        page = page.where(Letter.id < after)
+    return cut(db.session.scalars(page.limit(paging.limit + 1)).all(), paging, key=lambda letter: letter.id)
 
 
 def counts() -> dict[LetterState, int]:

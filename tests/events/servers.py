@@ -1,9 +1,9 @@
 """A mail server for the tests: aiosmtpd in a thread, on a free port of loopback. It answers as it is told to.
 
-    with MailBox() as box:
-        box.answers["DATA"] = "451 Not now"      # EHLO, MAIL, RCPT or DATA (after the last byte)
-        box.breaks_off = "before" | "after"      # the connection ends before or after the letter is kept
-        box.letters                              # what it has taken, parsed
+with MailBox() as box:
+    box.answers["DATA"] = "451 Not now"      # EHLO, MAIL, RCPT or DATA (after the last byte)
+    box.breaks_off = "before" | "after"      # the connection ends before or after the letter is kept
+    box.letters                              # what it has taken, parsed
 """
 
 from __future__ import annotations

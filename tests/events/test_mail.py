@@ -29,7 +29,7 @@ from tests.stack import close
 
 
 def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
-    letter = post.send(post.write(name="Alice Õunapuu, \"the\nboss\" <x@example.com>"))
+    letter = post.send(post.write(name='Alice Õunapuu, "the\nboss" <x@example.com>'))
     (arrived,) = post.box.letters
     assert letter.state is LetterState.SENT and letter.sent_at is not None and letter.attempts == 1
     assert post.box.envelopes == [("files@example.com", ["alice@example.com"])]
@@ -287,5 +287,3 @@ def test_letters_of_long_ago_are_forgotten(post: Post) -> None:
         assert mail.forget() >= 1
         left = {each.id for each in db.session.query(Letter).filter(Letter.id.in_([old, young, waiting]))}
     assert left == {young, waiting}
-
-

@@ -95,9 +95,9 @@ def _read(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> list[Act]:
     if wanted.action:
         page = page.where(event.action == wanted.action)
     if wanted.since:
-        page = page.where(event.id >= _first_id(wanted.since))
+        page = page.where(event.id >= _first_id(wanted.since, "since"))
     if wanted.until:
-        page = page.where(event.id < _first_id(wanted.until + timedelta(days=1)))
+        page = page.where(event.id < _first_id(wanted.until, "until", after=timedelta(days=1)))
     if (after := paging.after_id()) is not None:
         page = page.where(event.id < after)
     return [Act(*row) for row in db.session.execute(_named(page.order_by(event.id.desc()).limit(paging.limit + 1)))]
@@ -116,9 +116,9 @@ def _named(page: Select[AuditEvent]) -> Select[Any]:
     )
 
 
-def _first_id(day: date) -> UUID:
-    """The smallest UUIDv7 of a day: ids carry their time, so a span of time is a span of the index."""
+def _first_id(day: date, field: str, after: timedelta = timedelta()) -> UUID:
+    """The smallest UUIDv7 of a day, or ``after``: ids carry their time, so a span of time is a span of the index."""
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise Invalid("This day is not in the calendar of this portal.", field="since")
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        raise Invalid("This day is not in the calendar of this portal.", field=field)
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + after
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76))

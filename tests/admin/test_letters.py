@@ -1,0 +1,77 @@
+"""The page of the outgoing mail: for operators, with a letter's HTML behind a policy of its own."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from portal import db as database
+from portal.admin import service as admin
+from portal.db import db, transaction
+from portal.events import mail
+from portal.events.mail import Addressee
+from portal.events.models import Letter, LetterState
+from tests.cast import Cast
+
+
+@pytest.fixture
+def letter(cast: Cast) -> UUID:
+    """A letter that is kept, because the tests' portal has no mail server; tina is an operator."""
+    to = Addressee("Olga", f"olga-{uuid4().hex}@example.com")
+    with cast.app.app_context():
+        admin.make_operator(cast.tina.email)
+        with transaction():
+            facts = {"chore": "The recount", "detail": "<b>Three</b> bytes.", "at": database.now(), "path": "/"}
+            mail.write("chore_alarm", [to], None, **facts)
+        return db.session.scalars(select(Letter.id).where(Letter.recipient == to.email)).one()
+
+
+def becomes(cast: Cast, letter: UUID, state: LetterState) -> LetterState:
+    """Write a state behind the service's back; the state before."""
+    with cast.app.app_context(), transaction() as session:
+        row = session.get_one(Letter, letter)
+        before, row.state = row.state, state
+        return before
+
+
+def test_an_operator_reads_what_is_kept(cast: Cast, letter: UUID) -> None:
+    listed = cast.tina.browser.get("/operator/mail").get_data(as_text=True)
+    assert f"/operator/mail/{letter}" in listed and "PORTAL_MAIL_URL" in listed
+    shown = cast.tina.browser.get(f"/operator/mail/{letter}")
+    page = shown.get_data(as_text=True)
+    assert "&lt;b&gt;Three&lt;/b&gt; bytes." in page and "<b>Three" not in page
+    assert f'src="/operator/mail/{letter}/html"' in page
+    policy = shown.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy and "unsafe" not in policy and policy.endswith("frame-src 'self'")
+
+
+def test_its_html_runs_nothing(cast: Cast, letter: UUID) -> None:
+    shown = cast.tina.browser.get(f"/operator/mail/{letter}/html")
+    policy = shown.headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox allow-popups"
+    assert shown.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "&lt;b&gt;Three" in shown.get_data(as_text=True)
+
+
+def test_what_was_given_up_is_sent_again(cast: Cast, letter: UUID) -> None:
+    path = f"/operator/mail/{letter}/send"
+    assert cast.tina.browser.post(path).status_code == 409, "a letter that is kept"
+    becomes(cast, letter, LetterState.GIVEN_UP)
+    assert cast.tina.browser.post(path).status_code == 303
+    assert becomes(cast, letter, LetterState.KEPT) is LetterState.WAITING
+
+
+def test_the_list_is_narrowed_and_goes_on(cast: Cast, letter: UUID) -> None:
+    assert str(letter) in cast.tina.browser.get("/operator/mail?state=kept").get_data(as_text=True)
+    assert str(letter) not in cast.tina.browser.get("/operator/mail?state=sent").get_data(as_text=True)
+    assert cast.tina.browser.get("/operator/mail?state=lost").status_code == 422
+    assert cast.tina.browser.get("/operator/mail?limit=1").status_code == 200
+
+
+def test_nobody_else_reads_mail(cast: Cast, letter: UUID) -> None:
+    for path in ("/operator/mail", f"/operator/mail/{letter}", f"/operator/mail/{letter}/html"):
+        assert cast.alice.browser.get(path).status_code == 403
+        assert cast.nobody.get(path).status_code == 302
+    assert cast.tina.browser.get(f"/operator/mail/{uuid4()}").status_code == 404
