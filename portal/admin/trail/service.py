@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 
 from portal.audit import AuditEvent
-from portal.db import db
+from portal.db import db, enter
 from portal.errors import Invalid
 from portal.identity.models import User
 from portal.tenancy.models import TenantMembership, Workspace
@@ -54,7 +54,11 @@ def list_acts(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> tuple[list[
 
 
 def every_act(tenant_id: UUID, wanted: Narrowing) -> Iterator[Act]:
-    """The same from the newest on, at most ``MOST_LINES``; read page by page while they are used."""
+    """The same from the newest on, at most ``MOST_LINES``; read page by page while they are used.
+
+    By then the request may be over, and its session with it: the tenant is entered anew.
+    """
+    enter(tenant_id)
     paging, left = Paging(LARGEST), MOST_LINES
     while left > 0:
         acts, cursor = list_acts(tenant_id, wanted, paging)
