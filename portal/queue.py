@@ -35,6 +35,7 @@ CATALOGUE: dict[str, Job] = {
     "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
     "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
+    "probe": Job("portal.storage.jobs.probe", "upkeep", 900),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
     "send_letter": Job("portal.events.jobs.send_letter", "upkeep", 600),
 }

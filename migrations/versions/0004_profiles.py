@@ -6,6 +6,8 @@ Revises: 0003
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
@@ -39,6 +41,30 @@ BODY = """
     END
     $$"""
 
+# What no row of a tenant can answer: which probes stand still, whose last one is a week old, and which installation
+# this is. The last is made here and is a part of the schema, so that a restored backup is still the same one.
+FUNCTIONS = {
+    "due_probes(batch integer)": """
+        RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+            SELECT 'probe', p.tenant_id, p.workspace_id, p.id FROM storage_profiles p
+            WHERE p.health = 'probing' AND p.retired_at IS NULL AND p.probe_due_at < now()
+            ORDER BY p.probe_due_at LIMIT batch
+        $$""",
+    "old_probes(batch integer)": """
+        RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+            SELECT 'probe', p.tenant_id, p.workspace_id, p.id FROM storage_profiles p
+            WHERE p.mode = 'byos_s3' AND p.retired_at IS NULL AND p.health <> 'probing'
+              AND p.probed_at < now() - interval '7 days'
+            ORDER BY p.probed_at LIMIT batch
+        $$""",
+    "installation_id()": """
+        RETURNS uuid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+            SELECT '{installation}'::uuid
+        $$""",
+}
+
 
 def upgrade() -> None:
     """Apply."""
@@ -68,6 +94,11 @@ def upgrade() -> None:
     op.get_bind().exec_driver_sql(f"CREATE FUNCTION {SIGNATURE} {BODY}")
     op.execute(f"REVOKE ALL ON FUNCTION {SIGNATURE} FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION {SIGNATURE} TO {role}")
+    for signature, body in FUNCTIONS.items():
+        made = body.replace("{installation}", str(uuid4()))
+        op.get_bind().exec_driver_sql(f"CREATE FUNCTION {signature} {made}")
+        op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {role}")
 
 
 def _columns() -> list[sa.Column[object]]:
@@ -93,6 +124,8 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("capabilities", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default="{}"),
         sa.Column("probe", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("probed_at", moment, nullable=True),
+        sa.Column("probe_token", sa.Uuid(), nullable=True),
+        sa.Column("probe_due_at", moment, nullable=True),
         sa.Column("updated_at", moment, nullable=False, server_default=sa.func.now()),
         sa.Column("retired_at", moment, nullable=True),
     ]
@@ -100,7 +133,8 @@ def _columns() -> list[sa.Column[object]]:
 
 def downgrade() -> None:
     """Undo."""
-    op.execute(f"DROP FUNCTION {SIGNATURE}")
+    for signature in (SIGNATURE, *FUNCTIONS):
+        op.execute(f"DROP FUNCTION {signature}")
     op.drop_index(f"uq_{TABLE}_place", table_name=TABLE)
     for column in _columns():
         op.drop_column(TABLE, column.name)

@@ -70,7 +70,15 @@ def forget_events() -> str:
     return f"{events.forget()} events and {mail.forget()} letters, older than 90 days, were removed."
 
 
+def probe_stores() -> str:
+    """Ask the own buckets again whose last test is a week old."""
+    from portal.storage import probing
+
+    return probing.ask_again()
+
+
 CHORES: dict[str, Chore] = {
+    "probe_stores": Chore(timedelta(hours=6), probe_stores),
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),
 }

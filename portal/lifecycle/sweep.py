@@ -19,6 +19,7 @@ from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
 from portal.events import mail
+from portal.storage import probing
 from portal.storage import service as storage
 from portal.uploads import service as uploads
 from portal.uploads import staging
@@ -47,7 +48,7 @@ def run() -> Counter[str]:
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done: Counter[str] = Counter()
     away: set[str] = set()
-    for due in (*_due("due_work"), *_due_rescans(), *_due("due_letters")):
+    for due in (*_due("due_work"), *_due_rescans(), *_due("due_letters"), *_due("due_probes")):
         if due.job in away:
             continue
         try:
@@ -71,6 +72,9 @@ def _do(due: Due) -> None:
         staging.clear(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "send_letter":
         mail.postpone(due.id)
+        _ring(due)
+    elif due.job == "probe":
+        probing.postpone(due.tenant_id, due.id)
         _ring(due)
     else:
         claims.postpone(due.tenant_id, due.id, RING_AGAIN)

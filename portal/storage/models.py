@@ -58,7 +58,8 @@ class StorageProfile(Identified, Base):
     A managed profile takes bucket and credentials from the deployment's settings; everything from ``store`` to
     ``keys_changed_at`` belongs to a customer's own bucket. ``store`` names the store in one spelling, ``endpoint`` is
     null on AWS. The secret access key is sealed (see ``vault``) and forgotten when the profile is retired.
-    ``probe``: {at, steps[{name, result, detail, fix}]}, null before the first; ``reason`` says why it is not healthy.
+    ``probe``: {at, steps[{name, result, ms, detail, fix}]}, null before the first; ``reason`` says why it is not
+    healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until ``probe_due_at``.
     """
 
     __tablename__ = "storage_profiles"
@@ -106,6 +107,8 @@ class StorageProfile(Identified, Base):
     capabilities: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime | None]
+    probe_token: Mapped[UUID | None]
+    probe_due_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now)
     retired_at: Mapped[datetime | None]
 

@@ -94,17 +94,16 @@ class Probe:
 
     def verdict(self) -> Verdict:
         """Healthy when the contract's steps and one way of uploading passed; else the first reason in plain words."""
-        for name in HEALTH:
-            result = self.results.get(name)
-            if result is None or result.result is not Result.PASS:
-                return Verdict(False, self._first_failure(), self.capabilities)
-        if not any(self.capabilities.get(way) for way in WAYS):
-            return Verdict(
-                False, "Neither form uploads nor signed PUTs can be used with this store.", self.capabilities
-            )
-        if self.results["marker"].result is Result.FAIL:
-            return Verdict(False, self.results["marker"].detail, self.capabilities)
-        return Verdict(True, "", self.capabilities)
+        can = self.capabilities if self._stands("write") else {"marker_lost": self.capabilities["marker_lost"]}
+        passed = all(name in self.results and self.results[name].result is Result.PASS for name in HEALTH)
+        if not passed or self._failed("marker"):
+            return Verdict(False, self._first_failure(), can)
+        if not any(can[way] for way in WAYS):
+            return Verdict(False, "Neither form uploads nor signed PUTs can be used with this store.", can)
+        return Verdict(True, "", can)
+
+    def _failed(self, name: str) -> bool:
+        return name in self.results and self.results[name].result is Result.FAIL
 
     def _first_failure(self) -> str:
         wrong = (each for each in self.results.values() if each.result is Result.FAIL)

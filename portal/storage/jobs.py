@@ -1,0 +1,12 @@
+"""Jobs of storage: each is the verb it rings."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from portal.storage import probing
+
+
+def probe(tenant_id: str, workspace_id: str, profile_id: str) -> None:
+    """Ask a profile's store what it does."""
+    probing.run(UUID(tenant_id), UUID(workspace_id), UUID(profile_id))

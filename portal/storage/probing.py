@@ -1,0 +1,169 @@
+"""Running the probe for a profile: asked for, claimed by one worker, written step by step, concluded.
+
+The row is the queue: ``probing`` with ``probe_due_at`` in the past is rung for. A worker that claims it writes its
+token there and moves ``probe_due_at`` on with every step; one that is killed stops doing so, and another begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from flask import current_app
+from sqlalchemy import ColumnElement, CursorResult, column, func, or_, select, update
+
+from portal import audit, queue
+from portal import db as database
+from portal.db import after_commit, db, transaction
+from portal.errors import Problem
+from portal.events import service as events
+from portal.events.models import EventType
+from portal.settings import Settings
+from portal.storage import service as storage
+from portal.storage.marker import Owner
+from portal.storage.models import Health, StorageProfile
+from portal.storage.probe.engine import Probe, Verdict
+from portal.storage.probe.trial import Subject
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)  # more than any step may take
+RING_AGAIN = timedelta(seconds=30)
+MOST_ATTEMPTS = 5
+BATCH = 200
+NOT_FINISHED = "The test of this storage could not be finished. Test it again; the server's log has the reason."
+
+
+def ask(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> StorageProfile:
+    """Have a profile tested, inside the caller's transaction; one that is being tested already goes on.
+
+    A person who asks (``actor_id``) accepts that the owner's marker was lost: the place is marked anew.
+    Raises ``NotFound``.
+    """
+    profile = storage.find_profile(workspace_id, profile_id)
+    if profile.health is Health.PROBING:
+        return profile
+    before = {"health": profile.health.value, "reason": profile.reason}
+    if actor_id and profile.capabilities.get("marker_lost"):
+        profile.capabilities = {**profile.capabilities, "marker": False, "marker_lost": False}
+    profile.health, profile.probe_token, profile.probe_due_at = Health.PROBING, None, database.now() + RING_AGAIN
+    profile.probe = {"at": _moment(), "steps": [], "before": before, "attempts": 0}
+    db.session.flush()
+    audit.record(profile.tenant_id, actor_id, "storage.probe", profile.id, workspace_id=workspace_id)
+    after_commit(lambda: _ring(profile))
+    return profile
+
+
+def postpone(tenant_id: UUID, profile_id: UUID) -> None:
+    """The sweep rings now: don't ring again before ``RING_AGAIN`` is over. Frees what a killed worker held."""
+    with transaction(tenant_id):
+        standing = StorageProfile.id == profile_id, StorageProfile.probe_due_at < func.now()
+        values = {"probe_token": None, "probe_due_at": func.now() + RING_AGAIN}
+        db.session.execute(update(StorageProfile).where(*standing).values(values))
+
+
+def ask_again() -> str:
+    """Have those tested whose last test is a week old; how many, in words."""
+    with transaction():
+        source = func.old_probes(BATCH).table_valued(*(column(name) for name in ("tenant_id", "workspace_id", "id")))
+        old = db.session.execute(select(source)).all()
+    for row in old:
+        with transaction(row.tenant_id):
+            ask(row.workspace_id, row.id)
+    return f"{len(old)} own buckets are tested again."
+
+
+def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
+    """Probe a profile that waits for it, writing down each step. Safe to run twice: only one claims it."""
+    token = uuid4()
+    profile = _claim(tenant_id, token, StorageProfile.id == profile_id, StorageProfile.workspace_id == workspace_id)
+    if profile is None:
+        return
+    earlier = dict(profile.probe or {})
+    if earlier["attempts"] > MOST_ATTEMPTS:
+        _conclude(profile, token, earlier, Verdict(False, NOT_FINISHED))
+        return
+    try:
+        probe = Probe(_subject(profile))
+    except Problem as problem:  # keys that can't be opened, an endpoint that is not allowed any more
+        _conclude(profile, token, earlier, Verdict(False, problem.detail))
+        return
+    database.end_read()  # from here on the network is used
+    told: dict[str, Any] = {**earlier, "at": _moment(), "steps": []}
+    for result in probe:
+        told["steps"].append(result.as_json())
+        if not _write(profile, token, told):
+            log.info("the probe of %s is somebody else's by now", profile_id)
+            return
+    _conclude(profile, token, told, probe.verdict())
+
+
+def _claim(tenant_id: UUID, token: UUID, *which: ColumnElement[bool]) -> StorageProfile | None:
+    free = or_(StorageProfile.probe_token.is_(None), StorageProfile.probe_due_at < func.now())
+    due = StorageProfile.health == Health.PROBING, StorageProfile.retired_at.is_(None), free
+    with transaction(tenant_id):
+        claimed = select(StorageProfile).where(*which, *due).with_for_update()
+        profile = db.session.scalar(claimed.execution_options(populate_existing=True))
+        if profile is None:
+            return None
+        told = profile.probe or {"before": {}, "attempts": 0}
+        profile.probe = {**told, "at": _moment(), "steps": [], "attempts": told.get("attempts", 0) + 1}
+        profile.probe_token, profile.probe_due_at = token, database.now() + LEASE
+    return profile
+
+
+def _subject(profile: StorageProfile) -> Subject:
+    settings: Settings = current_app.extensions["portal.settings"]
+    installation = db.session.scalar(select(func.installation_id()))
+    assert installation is not None
+    return Subject(
+        location=storage.bucket_for(profile).location,
+        origin=settings.base_url,
+        owner=Owner(installation, profile.tenant_id, profile.workspace_id, profile.id),
+        probe_id=profile.id,
+        marked=bool(profile.capabilities.get("marker") or profile.capabilities.get("marker_lost")),
+    )
+
+
+def _write(profile: StorageProfile, token: UUID, told: dict[str, Any]) -> bool:
+    """What is known so far, and another lease; False when the row is not ours any more."""
+    return _set(profile, token, probe=told, probe_due_at=database.now() + LEASE)
+
+
+def _conclude(profile: StorageProfile, token: UUID, told: dict[str, Any], verdict: Verdict) -> None:
+    before = told.get("before", {})
+    told = {"at": told["at"], "steps": told["steps"]}
+    health = Health.HEALTHY if verdict.healthy else Health.UNHEALTHY
+    can = {**profile.capabilities, **verdict.capabilities}  # what could not be asked this time stays as it was
+    done = {"health": health, "reason": verdict.reason or None, "capabilities": can}
+    with transaction(profile.tenant_id):
+        found = {"probe": told, "probed_at": database.now(), "probe_token": None, "probe_due_at": None}
+        if not _execute(profile, token, {**done, **found}):
+            return
+        facts = {"profile_id": str(profile.id), "reason": verdict.reason}
+        audit.record(
+            profile.tenant_id, None, f"storage.{health.value}", profile.id, workspace_id=profile.workspace_id, **facts
+        )
+        if health is Health.UNHEALTHY and before.get("health") == Health.HEALTHY:
+            events.record(EventType.STORAGE_UNHEALTHY, profile.tenant_id, profile.workspace_id, **facts)
+
+
+def _set(profile: StorageProfile, token: UUID, **values: Any) -> bool:
+    with transaction(profile.tenant_id):
+        return _execute(profile, token, values)
+
+
+def _execute(profile: StorageProfile, token: UUID, values: dict[str, Any]) -> bool:
+    ours = StorageProfile.id == profile.id, StorageProfile.probe_token == token, StorageProfile.health == Health.PROBING
+    statement = update(StorageProfile).where(*ours).values(values).execution_options(synchronize_session=False)
+    return bool(cast(CursorResult[Any], db.session.execute(statement)).rowcount)
+
+
+def _ring(profile: StorageProfile) -> None:
+    queue.ring("probe", profile.tenant_id, profile.workspace_id, profile.id)
+
+
+def _moment() -> str:
+    return database.now().isoformat()
