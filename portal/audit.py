@@ -43,9 +43,8 @@ class OperatorAct(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
-# Each value has a name of its own, so that the statement can be a part of another one.
-INSERT = insert(AuditEvent).values(
-    {column.name: bindparam(f"event_{column.name}", type_=column.type) for column in AuditEvent.__table__.columns}
+_INSERT = insert(AuditEvent).values(
+    {column.name: bindparam(column.name, type_=column.type) for column in AuditEvent.__table__.columns}
 )
 _ACT = insert(OperatorAct)
 
@@ -60,7 +59,7 @@ def record(
     **facts: Any,
 ) -> None:
     """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
-    directly(INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
+    directly(_INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
 
 
 def record_act(actor_id: UUID | None, action: str, target_id: UUID | None, **facts: Any) -> None:
@@ -78,7 +77,14 @@ def values_of(
     workspace_id: UUID | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
-    """What ``INSERT`` writes, from what ``record`` takes: for a command that writes it with other rows."""
-    place = {"event_id": new_id(), "event_created_at": now(), "event_tenant_id": tenant_id}
-    act = {"event_actor_id": actor_id, "event_action": action, "event_target_id": target_id}
-    return {**place, **act, "event_workspace_id": workspace_id, "event_facts": Jsonb(facts)}
+    """The columns of an event, from what ``record`` takes: for a command that writes it with other rows."""
+    return {
+        "id": new_id(),
+        "created_at": now(),
+        "tenant_id": tenant_id,
+        "workspace_id": workspace_id,
+        "actor_id": actor_id,
+        "action": action,
+        "target_id": target_id,
+        "facts": Jsonb(facts),
+    }

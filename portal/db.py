@@ -70,11 +70,6 @@ def enter(tenant_id: UUID | None) -> None:
         session.info["tenant_id"] = tenant_id
 
 
-def entered(tenant_id: UUID) -> None:
-    """The open transaction was told its tenant by a statement of its own: one round trip less than ``enter``."""
-    db.session().info["tenant_id"] = tenant_id
-
-
 def end_read() -> None:
     """End the transaction that reading began, so that no connection waits while we talk to the network."""
     session = db.session()
@@ -129,14 +124,28 @@ def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> 
     tenant_id: UUID | None = session.info.get("tenant_id")
     if tenant_id is None:
         return
-    sql = f"SELECT set_config('app.tenant_id', '{tenant_id}', true)"
     driver: Any = connection.connection.driver_connection
-    if driver.pgconn.transaction_status != TransactionStatus.IDLE:  # a savepoint
-        on_driver(connection, sql, {})
-        return
-    # One round trip for both: the driver would send BEGIN by itself, before its first statement.
-    answer = driver.pgconn.exec_(f"BEGIN; {sql}".encode())
-    if answer.status != ExecStatus.TUPLES_OK:
+    if driver.pgconn.transaction_status == TransactionStatus.IDLE:
+        begin_in(tenant_id, connection)
+    else:  # a savepoint
+        on_driver(connection, f"SELECT set_config('app.tenant_id', '{tenant_id}', true)", {})
+
+
+def begin_in(tenant_id: UUID, connection: Connection) -> None:
+    """Begin a transaction that sees one tenant's rows. One round trip: the driver would send BEGIN by itself."""
+    _send(connection, f"BEGIN; SELECT set_config('app.tenant_id', '{tenant_id}', true)")
+
+
+def commit_on(connection: Connection) -> None:
+    """Commit what ``begin_in`` began."""
+    _send(connection, "COMMIT")
+
+
+def _send(connection: Connection, sql: str) -> None:
+    """Statements without values: 4 µs instead of the 20 of a cursor."""
+    driver: Any = connection.connection.driver_connection
+    answer = driver.pgconn.exec_(sql.encode())
+    if answer.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
         lost = psycopg.OperationalError("the connection is lost")
         raise _translated(connection, sql, lost if driver.closed else error_from_result(answer))
 

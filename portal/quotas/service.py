@@ -7,15 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, ClauseElement, DateTime, String, Uuid, bindparam, select, text
+from sqlalchemy import BigInteger, DateTime, String, TextClause, Uuid, bindparam, select, text
 
-from portal.db import db, new_id, now, transaction
+from portal.db import Base, db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.quotas import limits
 from portal.quotas.amounts import in_words
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
 from portal.quotas.standing import Counter, Standing, of_tenant, of_workspace, tightness
-from portal.statements import directly, together
+from portal.statements import at_once, directly, with_rows
 
 # used, reserved, files
 SIGNS = {Entry.RESERVE: (0, 1, 0), Entry.SETTLE: (1, -1, 1), Entry.RELEASE: (0, -1, 0), Entry.FREE: (-1, 0, -1)}
@@ -25,7 +25,7 @@ HELP_PATH = "/help/quota"
 # from it and so can't lock the tenant's row earlier. What these two return is the rows' newest state, however long the
 # locks took, and nothing changes it before this transaction ends. Only what ``fits`` moves counters: a refusal leaves
 # nothing to undo and knows its exact figures.
-_MOVE = text("""
+_MOVE_SQL = """
     WITH held AS (
         SELECT limit_bytes, used_bytes, reserved_bytes FROM workspace_quotas
         WHERE workspace_id = :workspace AND tenant_id = :tenant FOR NO KEY UPDATE
@@ -51,14 +51,9 @@ _MOVE = text("""
         INSERT INTO quota_ledger
             (id, created_at, tenant_id, workspace_id, entry, subject_id, used_delta, reserved_delta)
         SELECT :entry_id, :at, :tenant, :workspace, :entry, :subject, :used, :reserved FROM fits
-    )
+    ){rows}
     SELECT both_levels.*, EXISTS (SELECT FROM fits) AS fits FROM both_levels
-""").bindparams(
-    *(bindparam(name, type_=Uuid()) for name in ("entry_id", "workspace", "tenant", "subject")),
-    *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved", "files")),
-    bindparam("at", type_=DateTime(timezone=True)),
-    bindparam("entry", type_=String()),
-)
+"""
 STANDING = """
     SELECT w.limit_bytes AS workspace_limit, w.used_bytes AS workspace_used, w.reserved_bytes AS workspace_reserved,
            CASE WHEN t.override_until > now() THEN t.override_bytes ELSE t.limit_bytes END AS tenant_limit,
@@ -67,6 +62,19 @@ STANDING = """
     WHERE t.tenant_id = :tenant
 """
 _STANDING = text(STANDING).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
+
+
+def moving(*models: type[Base]) -> TextClause:
+    """The statement that moves the counters; where there is room, it also writes a row of each model."""
+    return with_rows(_MOVE_SQL, "fits", *models).bindparams(
+        *(bindparam(name, type_=Uuid()) for name in ("entry_id", "workspace", "tenant", "subject")),
+        *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved", "files")),
+        bindparam("at", type_=DateTime(timezone=True)),
+        bindparam("entry", type_=String()),
+    )
+
+
+_MOVE = moving()
 
 
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
@@ -80,18 +88,20 @@ def open_workspace(tenant_id: UUID, workspace_id: UUID, limit_bytes: int | None)
     db.session.add(WorkspaceQuota(tenant_id=tenant_id, workspace_id=workspace_id, limit_bytes=limit))
 
 
-def reserve(
-    tenant_id: UUID,
-    workspace_id: UUID,
-    subject_id: UUID,
-    size: int,
-    along_with: tuple[tuple[ClauseElement, ...], dict[str, Any]] | None = None,
-) -> None:
-    """Promise room for ``size`` bytes to an upload. ``along_with``: statements for the same round trip, their values.
+def reserve(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
+    """Promise room for ``size`` bytes to an upload.
 
     Raises ``Invalid`` with code ``quota_exceeded`` and the exact figures of the level that has no room.
     """
-    _move(Entry.RESERVE, tenant_id, workspace_id, subject_id, size, along_with)
+    _move(Entry.RESERVE, tenant_id, workspace_id, subject_id, size)
+
+
+def reserve_with(
+    statement: TextClause, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int, rows: dict[str, Any]
+) -> None:
+    """A command by itself: the same, and the rows of ``statement`` (``moving``) with it, or nothing at all."""
+    values = _values(Entry.RESERVE, tenant_id, workspace_id, subject_id, size)
+    _require_room(at_once(statement, tenant_id, **values, **rows), values)
 
 
 def settle(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
@@ -170,38 +180,29 @@ def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
         limits.write_no_override(tenant_id, actor_id)
 
 
-def _move(
-    entry: Entry,
-    tenant_id: UUID,
-    workspace_id: UUID,
-    subject_id: UUID,
-    size: int,
-    along_with: tuple[tuple[ClauseElement, ...], dict[str, Any]] | None = None,
-) -> None:
+def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
     """Move both counters and write the ledger, or raise ``quota_exceeded`` and move nothing."""
+    values = _values(entry, tenant_id, workspace_id, subject_id, size)
+    if size:  # an asset may be charged nothing
+        _require_room(directly(_MOVE, **values), values)
+
+
+def _values(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> dict[str, Any]:
     if size < 0:
         raise ValueError(f"a size is no less than nothing: {size}")
-    if size == 0:
-        return  # an asset may be charged nothing
     used, reserved, files = SIGNS[entry]
     used, reserved = used * size, reserved * size
-    growth = used + reserved
-    values: dict[str, Any] = {
-        "entry": entry.value,
-        "subject": subject_id,
-        "growth": growth,
-        "used": used,
-        "reserved": reserved,
-        "files": files,
-    }
-    place = {"tenant": tenant_id, "workspace": workspace_id}
-    values |= {"entry_id": new_id(), "at": now(), **place}
-    rows = together(along_with[0], _MOVE, **values, **along_with[1]) if along_with else directly(_MOVE, **values)
+    deltas = {"growth": used + reserved, "used": used, "reserved": reserved, "files": files}
+    place = {"tenant": tenant_id, "workspace": workspace_id, "subject": subject_id}
+    return deltas | place | {"entry": entry.value, "entry_id": new_id(), "at": now()}
+
+
+def _require_room(rows: list[Any], values: dict[str, Any]) -> None:
     if not rows:
-        raise LookupError(f"no counters for workspace {workspace_id} in tenant {tenant_id}")
+        raise LookupError(f"no counters for workspace {values['workspace']} in tenant {values['tenant']}")
     (row,) = rows
     if not row.fits:
-        own, tenants = of_workspace(row), of_tenant(row)
+        own, tenants, growth = of_workspace(row), of_tenant(row), values["growth"]
         raise _exceeded(own if own.shortage(growth) > 0 else tenants, growth)
 
 

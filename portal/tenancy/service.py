@@ -16,10 +16,10 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import db, entered, new_id, now
+from portal.db import db, new_id, now
 from portal.errors import Conflict, Invalid
 from portal.identity.service import Person, hash_token, touch
-from portal.statements import at_once, directly
+from portal.statements import at_once
 from portal.tenancy.models import (
     SLUG,
     Plan,
@@ -106,11 +106,7 @@ _PERSON_AND_PLACES = text(
     "SELECT u.id, u.email, u.name, u.is_operator, p.* FROM users u LEFT JOIN LATERAL places_of(u.id) p ON true "
     "WHERE u.fs_uniquifier = :uniquifier AND u.active"
 )
-# Also tells the transaction its tenant, as ``portal.db`` would with a statement of its own.
-_RESOLVE = text(
-    "SELECT r.*, set_config('app.tenant_id', coalesce(r.tenant_id::text, ''), true) "
-    "FROM resolve_member(:hash, :workspace) r"
-)
+_RESOLVE = text("SELECT * FROM resolve_member(:hash, :workspace)")
 _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
 
 
@@ -141,11 +137,8 @@ def _places(rows: Sequence[Any]) -> list[TenantPlace]:
 
 
 def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
-    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token.
-
-    The session has entered the tenant, when there is one.
-    """
-    rows = directly(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id)
+    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token."""
+    rows = at_once(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id)
     if not rows:
         return None
     (row,) = rows
@@ -153,7 +146,6 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
     person = Person(row.user_id, row.email, row.name, row.is_operator)
     if row.tenant_id is None:
         return Resolved(person, None, None)
-    entered(row.tenant_id)
     tenant = TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))
     return Resolved(person, tenant, _workspace_place(row))
 

@@ -9,16 +9,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit
 from portal import db as database
 from portal.assets import kinds, library
+from portal.audit import AuditEvent
 from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
-from portal.statements import directly
+from portal.statements import at_once, new_row
 from portal.storage import disk
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
@@ -36,8 +37,7 @@ SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at m
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
-_INSERT = insert(Upload)
-_EMPTY = dict.fromkeys(Upload.__table__.columns.keys())
+_BEGIN = quotas.moving(Upload, AuditEvent)
 _DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id).label("first_library"))
 
 
@@ -92,39 +92,39 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
     workspace_id = member.workspace
-    with transaction(member.tenant_id):
-        profile, library_id = _destination(workspace_id, spec)
-        begun_at = database.now()
-        expires_at = begun_at + life_of(spec.size_bytes)
-        values = {
-            "id": database.new_id(),
-            "created_at": begun_at,
-            "tenant_id": member.tenant_id,
-            "workspace_id": workspace_id,
-            "profile_id": profile.id,
-            "library_id": library_id,
-            "folder_id": spec.folder_id,
-            "user_id": member.user_id,
-            "file_name": spec.file_name,
-            "kind": kind.name,
-            "declared_type": spec.mime_type[:200],
-            "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
-            "size_bytes": spec.size_bytes,
-            "sha256": spec.sha256,
-            "method": storage.upload_method(),
-            "reserved_bytes": spec.size_bytes,
-            "state": UploadState.CREATED,
-            "idempotency_key": idempotency_key,
-            "request_hash": _hash_of(spec) if idempotency_key else None,
-            "expires_at": expires_at,
-            "form_expires_at": expires_at,
-        }
-        upload = Upload(**values)
-        facts: dict[str, Any] = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
-        act = (member.tenant_id, member.user_id, "upload.begin", upload.id)
-        told = audit.values_of(*act, workspace_id=workspace_id, **facts)
-        rows = ((_INSERT, audit.INSERT), _EMPTY | values | told)
-        quotas.reserve(member.tenant_id, workspace_id, upload.id, spec.size_bytes, along_with=rows)
+    profile, library_id = _destination(member.tenant_id, workspace_id, spec)
+    begun_at = database.now()
+    expires_at = begun_at + life_of(spec.size_bytes)
+    values = {
+        "id": database.new_id(),
+        "created_at": begun_at,
+        "tenant_id": member.tenant_id,
+        "workspace_id": workspace_id,
+        "profile_id": profile.id,
+        "library_id": library_id,
+        "folder_id": spec.folder_id,
+        "user_id": member.user_id,
+        "file_name": spec.file_name,
+        "kind": kind.name,
+        "declared_type": spec.mime_type[:200],
+        "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
+        "size_bytes": spec.size_bytes,
+        "sha256": spec.sha256,
+        "method": storage.upload_method(),
+        "reserved_bytes": spec.size_bytes,
+        "state": UploadState.CREATED,
+        "idempotency_key": idempotency_key,
+        "request_hash": _hash_of(spec) if idempotency_key else None,
+        "expires_at": expires_at,
+        "form_expires_at": expires_at,
+    }
+    upload = Upload(**values)
+    facts: dict[str, Any] = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
+    place = (member.tenant_id, workspace_id)
+    event = audit.values_of(place[0], member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
+    rows = new_row(Upload, **values) | new_row(AuditEvent, **event)
+    database.end_read()  # what looked up a folder or a key gives its connection back
+    quotas.reserve_with(_BEGIN, *place, upload.id, spec.size_bytes, rows)
     return Begun(upload, sign(upload, storage.bucket_for(profile)))
 
 
@@ -148,12 +148,12 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _destination(workspace_id: UUID, spec: Spec) -> tuple[StorageProfile, UUID]:
+def _destination(tenant_id: UUID, workspace_id: UUID, spec: Spec) -> tuple[StorageProfile, UUID]:
     """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
 
     Raises ``NotFound``, ``Invalid``, ``Unavailable``.
     """
-    found = directly(_DESTINATION, workspace=workspace_id)
+    found = at_once(_DESTINATION, tenant_id, workspace=workspace_id)
     if not found:
         raise storage.no_storage()
     profile, first_library = storage.profile_of(found[0]), found[0].first_library
