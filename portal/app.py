@@ -33,6 +33,7 @@ ROOMS_WITH_ROUTES = (
     "tenancy.api",
     "quotas.api",
     "quotas.views",
+    "quotas.desk.api",
     "uploads.api",
     "assets.api",
     "assets.views",

@@ -25,6 +25,7 @@ class EventType(StrEnum):
     ASSET_RESTORED = "asset.restored"
     ASSET_PURGED = "asset.purged"
     QUOTA_WARNING = "quota.warning"
+    QUOTA_MISCOUNTED = "quota.miscounted"
     STORAGE_UNHEALTHY = "storage.unhealthy"
     STORAGE_RECOVERED = "storage.recovered"
 

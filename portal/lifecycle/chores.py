@@ -23,6 +23,7 @@ from portal.errors import Conflict, NotFound, Problem
 from portal.events import mail
 from portal.events import service as events
 from portal.lifecycle.models import ChoreRun
+from portal.quotas import books, measuring, snapshots
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,9 @@ CHORES: dict[str, Chore] = {
     "probe_stores": Chore(timedelta(hours=6), probe_stores),
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),
+    "measure": Chore(timedelta(minutes=1), measuring.measure_due),
+    "snapshots": Chore(timedelta(hours=1), snapshots.take),
+    "recount": Chore(timedelta(days=1), books.recount_all),
 }
 
 

@@ -19,6 +19,7 @@ from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
 from portal.events import mail
+from portal.quotas import crossings
 from portal.storage import probing
 from portal.storage import service as storage
 from portal.uploads import service as uploads
@@ -48,7 +49,8 @@ def run() -> Counter[str]:
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done: Counter[str] = Counter()
     away: set[str] = set()
-    for due in (*_due("due_work"), *_due_rescans(), *_due("due_letters"), *_due("due_probes")):
+    functions = ("due_letters", "due_probes", "due_quota_warnings")
+    for due in (*_due("due_work"), *_due_rescans(), *(row for name in functions for row in _due(name))):
         if due.job in away:
             continue
         try:
@@ -70,6 +72,8 @@ def _do(due: Due) -> None:
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "clear_staging":
         staging.clear(due.tenant_id, due.workspace_id, due.id)
+    elif due.job == "warn":
+        crossings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
     elif due.job == "send_letter":
         mail.postpone(due.id)
         _ring(due)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy import text
 
 from portal.db import transaction
 from portal.quotas.models import Part
@@ -41,48 +41,42 @@ _PARTS = f"""
 """  # noqa: S608  constants of our own
 
 
-def _statement(sql: str) -> Any:
-    return text(sql).bindparams(
-        *(bindparam(name, type_=Uuid()) for name in ("tenant", "workspace") if f":{name}" in sql)
-    )
-
-
 _FORGET = tuple(
-    _statement(f"DELETE FROM {table} WHERE workspace_id = :workspace")  # noqa: S608
+    text(f"DELETE FROM {table} WHERE workspace_id = :workspace")  # noqa: S608
     for table in ("usage_parts", "usage_people")
 )
-_WRITE_PARTS = _statement(f"""
+_WRITE_PARTS = text(f"""
     INSERT INTO usage_parts (workspace_id, tenant_id, part, kind, profile_id, storage_class, bytes, files)
     SELECT :workspace, :tenant, * FROM ({_PARTS}) p
 """)  # noqa: S608
-_WRITE_PEOPLE = _statement("""
+_WRITE_PEOPLE = text("""
     INSERT INTO usage_people (workspace_id, tenant_id, user_id, bytes, files)
     SELECT :workspace, :tenant, created_by, sum(charged_bytes), count(*)
     FROM assets WHERE workspace_id = :workspace AND charged_bytes > 0 GROUP BY created_by
 """)
-_FOLDERS = _statement("""
+_FOLDERS = text("""
     SELECT s.library_id, s.folder_id, l.name AS library, f.name AS folder, s.bytes, s.files
     FROM (SELECT library_id, folder_id, sum(size_bytes) AS bytes, count(*) AS files FROM assets
           WHERE workspace_id = :workspace AND state NOT IN ('deleted', 'processing', 'failed')
           GROUP BY library_id, folder_id ORDER BY bytes DESC LIMIT :first) s
     JOIN libraries l ON l.id = s.library_id LEFT JOIN folders f ON f.id = s.folder_id ORDER BY s.bytes DESC
 """)
-_LARGEST = _statement("""
+_LARGEST = text("""
     SELECT id, kind, size_bytes AS bytes, state FROM assets
     WHERE workspace_id = :workspace AND charged_bytes > 0 ORDER BY size_bytes DESC, id LIMIT :first
 """)
-_DUPLICATES = _statement("""
+_DUPLICATES = text("""
     SELECT sha256, kind, files, bytes, sum(files - 1) OVER () AS all_files, sum(bytes) OVER () AS all_bytes FROM (
         SELECT sha256, min(kind) AS kind, count(*) AS files, sum(size_bytes) - max(size_bytes) AS bytes FROM assets
         WHERE workspace_id = :workspace AND state = 'available' AND sha256 IS NOT NULL
         GROUP BY sha256 HAVING count(*) > 1) d
     ORDER BY bytes DESC, sha256 LIMIT :first
 """)
-_DOWNLOADS = _statement("""
+_DOWNLOADS = text("""
     SELECT count(*) AS links, coalesce(sum(size_bytes), 0) AS bytes FROM issued_links
     WHERE workspace_id = :workspace AND created_at >= now() - :back
 """)
-_WRITE = _statement("""
+_WRITE = text("""
     INSERT INTO workspace_usage (workspace_id, tenant_id, as_of, took_ms, folders, largest, duplicates,
                                  duplicate_files, duplicate_bytes, downloads, download_bytes)
     VALUES (:workspace, :tenant, now(), :took, :folders, :largest, :duplicates,

@@ -16,9 +16,11 @@ _BOOKS = text("""
     SELECT w.id, w.slug, q.workspace_id IS NOT NULL AS counted,
            coalesce(q.used_bytes, 0) AS used, coalesce(q.reserved_bytes, 0) AS reserved,
            coalesce(l.used, 0) AS ledger_used, coalesce(l.reserved, 0) AS ledger_reserved,
-           coalesce(a.charged, 0) AS charged, coalesce(u.promised, 0) AS promised,
+           coalesce(a.charged, 0) AS charged, coalesce(a.files, 0) AS files,
+           coalesce(q.used_files, 0) AS used_files, coalesce(u.promised, 0) AS promised,
            t.tenant_id IS NOT NULL AS tenant_counted,
-           coalesce(t.used_bytes, 0) AS tenant_used, coalesce(t.reserved_bytes, 0) AS tenant_reserved
+           coalesce(t.used_bytes, 0) AS tenant_used, coalesce(t.used_files, 0) AS tenant_files,
+           coalesce(t.reserved_bytes, 0) AS tenant_reserved
     FROM (SELECT CAST(:tenant AS uuid) AS id) AS place
     LEFT JOIN tenant_quotas t ON t.tenant_id = place.id
     LEFT JOIN workspaces w ON w.tenant_id = place.id
@@ -26,7 +28,8 @@ _BOOKS = text("""
     LEFT JOIN (SELECT workspace_id, CAST(sum(used_delta) AS bigint) AS used,
                       CAST(sum(reserved_delta) AS bigint) AS reserved
                FROM quota_ledger WHERE tenant_id = :tenant GROUP BY workspace_id) l ON l.workspace_id = w.id
-    LEFT JOIN (SELECT workspace_id, CAST(sum(charged_bytes) AS bigint) AS charged
+    LEFT JOIN (SELECT workspace_id, CAST(sum(charged_bytes) AS bigint) AS charged,
+                      count(*) FILTER (WHERE charged_bytes > 0) AS files
                FROM assets WHERE tenant_id = :tenant GROUP BY workspace_id) a ON a.workspace_id = w.id
     LEFT JOIN (SELECT workspace_id, CAST(sum(reserved_bytes) AS bigint) AS promised
                FROM uploads WHERE tenant_id = :tenant GROUP BY workspace_id) u ON u.workspace_id = w.id
@@ -54,6 +57,7 @@ def _of_workspace(row: Any) -> Iterator[str]:
         ("reserved_bytes", row.reserved, "the ledger", row.ledger_reserved),
         ("used_bytes", row.used, "its assets", row.charged),
         ("reserved_bytes", row.reserved, "its uploads", row.promised),
+        ("used_files", row.used_files, "its assets", row.files),
     )
 
 
@@ -65,6 +69,7 @@ def _of_tenant(rows: Any) -> Iterator[str]:
         "the tenant",
         ("used_bytes", first.tenant_used, "its workspaces", sum(row.used for row in rows)),
         ("reserved_bytes", first.tenant_reserved, "its workspaces", sum(row.reserved for row in rows)),
+        ("used_files", first.tenant_files, "its workspaces", sum(row.used_files for row in rows)),
     )
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, select, text
+from sqlalchemy import select, text
 
 from portal.db import db, now, transaction
 from portal.quotas import trends
@@ -24,18 +23,12 @@ KEEP = timedelta(days=800)  # two years and some: a year can be compared with th
 Point = tuple[date, int]
 
 
-def _statement(sql: str) -> Any:
-    return text(sql).bindparams(
-        *(bindparam(name, type_=Uuid()) for name in ("tenant", "workspace") if f":{name}" in sql)
-    )
-
-
-_TAKE_WORKSPACES = _statement("""
+_TAKE_WORKSPACES = text("""
     INSERT INTO usage_snapshots (workspace_id, day, tenant_id, used_bytes, used_files)
     SELECT workspace_id, :day, tenant_id, used_bytes, used_files FROM workspace_quotas WHERE tenant_id = :tenant
     ON CONFLICT (workspace_id, day) DO UPDATE SET used_bytes = excluded.used_bytes, used_files = excluded.used_files
 """)
-_TAKE_TENANT = _statement("""
+_TAKE_TENANT = text("""
     INSERT INTO tenant_snapshots (tenant_id, day, used_bytes, used_files, limit_bytes, growth_bytes, full_on)
     SELECT tenant_id, :day, used_bytes, used_files,
            CASE WHEN override_until > now() THEN override_bytes ELSE limit_bytes END, :growth, :full_on
@@ -44,7 +37,7 @@ _TAKE_TENANT = _statement("""
         used_bytes = excluded.used_bytes, used_files = excluded.used_files, limit_bytes = excluded.limit_bytes,
         growth_bytes = excluded.growth_bytes, full_on = excluded.full_on
 """)
-_WRITE_OUTLOOKS = _statement("""
+_WRITE_OUTLOOKS = text("""
     INSERT INTO workspace_usage (workspace_id, tenant_id, took_ms, folders, largest, duplicates, duplicate_files,
                                  duplicate_bytes, downloads, download_bytes, change_bytes, growth_bytes, full_on)
     SELECT n.workspace_id, :tenant, 0, '[]', '[]', '[]', 0, 0, 0, 0, n.change, n.growth, n.full_on
@@ -53,14 +46,14 @@ _WRITE_OUTLOOKS = _statement("""
     ON CONFLICT (workspace_id) DO UPDATE SET
         change_bytes = excluded.change_bytes, growth_bytes = excluded.growth_bytes, full_on = excluded.full_on
 """)
-_LIMITS = _statement("SELECT workspace_id, limit_bytes FROM workspace_quotas WHERE tenant_id = :tenant")
-_TENANT_LIMIT = _statement("""
+_LIMITS = text("SELECT workspace_id, limit_bytes FROM workspace_quotas WHERE tenant_id = :tenant")
+_TENANT_LIMIT = text("""
     SELECT CASE WHEN override_until > now() THEN override_bytes ELSE limit_bytes END AS limit_bytes
     FROM tenant_quotas WHERE tenant_id = :tenant
 """)
 _FORGET = (
-    _statement("DELETE FROM usage_snapshots WHERE tenant_id = :tenant AND day < :before"),
-    _statement("DELETE FROM tenant_snapshots WHERE tenant_id = :tenant AND day < :before"),
+    text("DELETE FROM usage_snapshots WHERE tenant_id = :tenant AND day < :before"),
+    text("DELETE FROM tenant_snapshots WHERE tenant_id = :tenant AND day < :before"),
 )
 
 
@@ -91,9 +84,9 @@ def take_of(tenant_id: UUID) -> None:
             directly(statement, tenant=tenant_id, before=day - KEEP)
 
 
-def outlook(points: Sequence[Point], limit_bytes: int | None, day: date) -> Outlook:
-    """What the days before ``day`` say: a day that is not over would pull the line."""
-    over = [(at, size) for at, size in points if day - timedelta(days=WINDOW) <= at < day]
+def outlook(points: Sequence[Point], limit_bytes: int | None, day: date, days: int = WINDOW) -> Outlook:
+    """What the ``days`` before ``day`` say: a day that is not over would pull the line."""
+    over = [(at, size) for at, size in points if day - timedelta(days=days) <= at < day]
     return trends.outlook(over, limit_bytes, day)
 
 
