@@ -16,6 +16,7 @@ from portal.admin import frame
 from portal.assets.scanner import Scanner
 from portal.db import db
 from portal.identity import security
+from portal.operations import numbers
 from portal.settings import Settings
 from portal.statements import ENGINE_OPTIONS, at_once, keep_prepared, watch
 from portal.storage import service as storage
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["portal.settings"] = settings
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
+    app.extensions["portal.numbers"] = numbers.collect
     app.extensions["portal.checks"] = _checks(app, settings)
     if settings.trusted_proxies:
         # Each of them appends what it saw; only so many of the last entries are theirs, the rest is the client's word.

@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 
-GLOBAL_TABLES = ("chore_runs", "switches", "rescans")
+GLOBAL_TABLES = ("chore_runs", "switches", "rescans", "scanner_proofs")
 APPEND_ONLY = ("operator_acts",)
 
 # What operators may know across tenants: counts, ages and ids, no names and no content.
@@ -171,6 +171,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_acts")),
     )
     op.create_table(
+        "scanner_proofs",
+        sa.Column("name", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("engine", sa.String(length=100), nullable=True),
+        sa.Column("database", sa.String(length=100), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("signatures_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_scanner_proofs")),
+    )
+    op.create_table(
         "rescans",
         sa.Column("started_by", sa.Uuid(), nullable=True),
         sa.Column("why", sa.String(length=20), nullable=False),
@@ -236,5 +248,5 @@ def downgrade() -> None:
     op.drop_index("ix_uploads_failed", table_name="uploads")
     op.drop_index("ix_assets_previews_failed", table_name="assets")
     op.drop_column("assets", "scanned_at")
-    for table in ("daily_counts", "rescans", "operator_acts", "switches", "chore_runs"):
+    for table in ("daily_counts", "rescans", "scanner_proofs", "operator_acts", "switches", "chore_runs"):
         op.drop_table(table)

@@ -230,6 +230,21 @@ class DailyCount(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
 
 
+class ScannerProof(Base):
+    """What the scanner last proved to be: one row of the installation."""
+
+    __tablename__ = "scanner_proofs"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(Text)
+    engine: Mapped[str | None] = mapped_column(String(100))
+    database: Mapped[str | None] = mapped_column(String(100))
+    version: Mapped[int | None]
+    signatures_at: Mapped[datetime | None]
+    proved_at: Mapped[datetime]
+
+
 class Rescan(Identified, Base):
     """One scan of everything again, in the order of ids: at most one runs. It is of the installation, no tenant's.
 

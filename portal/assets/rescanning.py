@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from portal import audit
 from portal import db as database
-from portal.assets import claims, intake
+from portal.assets import claims, intake, tallies
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.assets.purging import HELD_FOR
@@ -59,6 +59,7 @@ def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
 def _note(lease: Lease, verdict: Verdict) -> None:
     """The other verdicts change the mark only; previews that are due stay due."""
     with transaction(lease.tenant_id):
+        tallies.count(lease.tenant_id, "scan", verdict.result)
         again = claims.settle(**_scan_values(verdict), due_at=database.now())
         db.session.execute(update(Asset).where(*lease.mine).values(again))
 
@@ -83,6 +84,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
     with transaction(lease.tenant_id):
         if not compare_and_set(Asset, lease.mine, AssetState.QUARANTINED, **values):
             return  # another attempt was faster; held by now, or deleted
+        tallies.count(lease.tenant_id, "scan", verdict.result)
         db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
         facts_for_audit = {"reason": "infected", "signature": verdict.signature}
         audit.record(
@@ -108,6 +110,7 @@ def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
 def _scan_values(verdict: Verdict) -> dict[str, object]:
     return {
         "scan_result": ScanResult(verdict.result),
+        "scanned_at": database.now(),
         "scan_signature": verdict.signature,
         "scan_engine": verdict.engine,
         "scan_database": verdict.database,

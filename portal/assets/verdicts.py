@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 Result = Literal["clean", "infected", "not_scanned"]
@@ -60,6 +61,16 @@ def engine_and_database(answer: str) -> tuple[str, str | None]:
     """``ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026`` where a dated database is loaded, else ``ClamAV 1.4.6``."""
     engine, _, database = answer.partition("/")
     return engine[:100], database[:100] or None
+
+
+def signatures_of(database: str | None) -> tuple[int | None, datetime | None]:
+    """Number and date of a signature database as the daemon writes them: ``27817/Mon Nov 23 10:24:00 2026``."""
+    number, _, date = (database or "").partition("/")
+    try:
+        made_at = datetime.strptime(date.strip(), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError:
+        made_at = None
+    return int(number) if number.isdecimal() else None, made_at
 
 
 def report_on(engine: str, database: str | None, *, finds_eicar: bool, speaks_of_limits: bool) -> Report:

@@ -52,16 +52,8 @@ class Web(Process):
     """The process that answers browsers on ``port``."""
 
     def __init__(self, name: str, folder: DataFolder, line: str, variables: dict[str, str], port: int) -> None:
-        self.metrics = folder.path / "metrics"
-        super().__init__(
-            name, folder, line, {**variables, "PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(self.metrics)}
-        )
+        super().__init__(name, folder, line, {**variables, "PORT": str(port)})
         self.port = port
-
-    def prepare(self) -> None:
-        """The web server's workers add up their numbers in files, which begin anew with it."""
-        shutil.rmtree(self.metrics, ignore_errors=True)
-        self.metrics.mkdir()
 
     def ready(self) -> bool:
         """Whether it answers HTTP."""
@@ -83,6 +75,11 @@ def processes(procfile: Path, folder: DataFolder, variables: dict[str, str], por
         raise StackError(f"{procfile} can't be read as a Procfile: {error}") from None
     if "web" not in lines:
         raise StackError(f"{procfile} names no web process. A line must begin with 'web:'.")
+    metrics = folder.path / "metrics"
+    # All processes add up their numbers in files; they begin anew with the stack, not with each process.
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir()
+    variables = {**variables, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     found: list[Process] = [Web("web", folder, lines.pop("web"), variables, port)]
     for name, line in lines.items():
         copies = COPIES.get(name, 1)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal import queue
-from portal.assets import claims
+from portal.assets import claims, proofs
 from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
@@ -92,8 +92,9 @@ def _ring(due: Due) -> None:
 
 def _due_rescans() -> list[Due]:
     """What was taken in unscanned is due as soon as a scanner is there."""
-    scanner = Scanner.at(current_app.extensions["portal.settings"])
-    return _due("due_rescans") if scanner.report().state == "ready" else []
+    report = Scanner.at(current_app.extensions["portal.settings"]).report()
+    proofs.keep_new(report)
+    return _due("due_rescans") if report.state == "ready" else []
 
 
 def _due(function: str) -> list[Due]:

@@ -16,6 +16,7 @@ import botocore.session
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from prometheus_client import Histogram
 from urllib3.exceptions import HTTPError
 
 from portal.db import assert_no_transaction
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3  # seconds
+SECONDS = Histogram(
+    "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
+)
 
 _lock = threading.Lock()
 _clients: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -103,7 +107,8 @@ def our_words(operation: str) -> Iterator[None]:
     """
     assert_no_transaction()
     try:
-        yield
+        with SECONDS.labels(operation).time():
+            yield
     except ClientError as error:
         code, status = error.response.get("Error", {}).get("Code", ""), _status(error)
         log.info("object store: %s answered %s %s", operation, status, code)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from portal import audit, queue
 from portal import db as database
+from portal.assets import tallies
 from portal.assets.models import Asset
 from portal.db import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem
@@ -113,6 +114,9 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
         audit.record(
             upload.tenant_id, actor_id, f"upload.{to.value}", upload.id, workspace_id=upload.workspace_id, reason=code
         )
+        tallies.count(upload.tenant_id, "upload", to.value, upload.size_bytes)
+        if to is UploadState.FAILED:
+            tallies.count(upload.tenant_id, "upload", f"failed:{code}")
         quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.size_bytes)
         after_commit(lambda: _ring("clear_staging", upload, upload.id))
     return True

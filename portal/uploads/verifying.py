@@ -14,7 +14,7 @@ from sqlalchemy import or_, select, update
 
 from portal import audit, queue
 from portal import db as database
-from portal.assets import claims, inspection, intake
+from portal.assets import claims, inspection, intake, tallies
 from portal.assets.claims import Lease
 from portal.assets.inspection import Decision, Declared, Found
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
@@ -160,6 +160,7 @@ def _finish(
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
         _tell(asset, upload, outcome, values)
         db.session.flush()
+        _count(lease.tenant_id, decision, facts, upload.size_bytes)
         account = quotas.release if failed else quotas.settle
         account(lease.tenant_id, asset.workspace_id, upload.id, upload.size_bytes)
         if values.get("previews") is PreviewState.PENDING:
@@ -179,6 +180,15 @@ def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, A
     events.record(EventType(f"asset.{outcome.value}"), tenant_id, workspace_id, **data)
 
 
+def _count(tenant_id: UUID, decision: Decision, facts: Found | None, size_bytes: int) -> None:
+    """For the day's numbers: what became of the upload, why, and what the scanner said."""
+    tallies.count(tenant_id, "upload", decision.outcome, size_bytes)
+    if decision.outcome == "failed":
+        tallies.count(tenant_id, "upload", f"failed:{decision.code}")
+    if facts is not None:
+        tallies.count(tenant_id, "scan", facts.verdict.result, facts.size)
+
+
 def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
     to = UploadState.FAILED if failed else UploadState.COMMITTED
     reason = {"reason_code": decision.code, "reason_detail": decision.detail} if failed else {}
@@ -191,6 +201,7 @@ def _facts_values(facts: Found) -> dict[str, Any]:
     return {
         "sha256": facts.sha256,
         "found_type": facts.mime_type,
+        "scanned_at": database.now(),
         "scan_result": ScanResult(verdict.result),
         "scan_signature": verdict.signature,
         "scan_engine": verdict.engine,

@@ -1,13 +1,19 @@
-"""Prometheus: what the web processes did; with ``PROMETHEUS_MULTIPROC_DIR`` all of the machine together."""
+"""Prometheus: what processes did, with ``PROMETHEUS_MULTIPROC_DIR`` all of the machine together; then the installation.
+
+The second kind is collected from the database when it is asked for, and so is right whoever answers.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 REQUESTS = Counter("portal_http_requests", "Requests answered.", ["method", "endpoint", "status"])
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5)  # seconds
@@ -27,7 +33,18 @@ def render() -> Response:
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    installation = CollectorRegistry(auto_describe=False)
+    installation.register(_Installation())
+    return Response(generate_latest(registry) + generate_latest(installation), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Installation(Collector):
+    """What is the same whichever process is asked: the composition root says where it comes from."""
+
+    def collect(self) -> Iterable[Metric]:
+        """All of it."""
+        numbers: Callable[[], Iterable[Metric]] = current_app.extensions["portal.numbers"]
+        return numbers()
 
 
 def _begin() -> None:

@@ -20,6 +20,7 @@ GLOBAL = {
     "chore_runs",
     "switches",
     "rescans",
+    "scanner_proofs",
     "operator_acts",
     "letters",
 }

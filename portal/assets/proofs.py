@@ -1,0 +1,68 @@
+"""What the scanner last proved to be, kept for pages and monitors: they never talk to it themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy.dialects.postgresql import insert
+
+from portal.assets.models import ScannerProof
+from portal.assets.verdicts import Report, signatures_of
+from portal.db import db, now, transaction
+
+STALE = timedelta(days=2)  # ClamAV publishes every day
+_ONE = "scanner"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The last proof: ``state`` as in ``Report``; ``version`` is the database's number, ``signatures_at`` its date."""
+
+    state: str
+    detail: str
+    engine: str | None
+    database: str | None
+    version: int | None
+    signatures_at: datetime | None
+    proved_at: datetime
+
+    @property
+    def is_stale(self) -> bool:
+        """The signatures are older than two days."""
+        return self.signatures_at is not None and now() - self.signatures_at > STALE
+
+
+def keep_new(report: Report) -> None:
+    """Write it down unless this process has done so: a report holds for a minute."""
+    if current_app.extensions.get("portal.proof") is not report:
+        keep(report)
+        current_app.extensions["portal.proof"] = report
+
+
+def keep(report: Report) -> Proof:
+    """Write down what it proved just now, in a transaction of its own."""
+    version, made_at = signatures_of(report.database)
+    values = {
+        "state": report.state,
+        "detail": report.detail,
+        "engine": report.engine,
+        "database": report.database,
+        "version": version,
+        "signatures_at": made_at,
+        "proved_at": now(),
+    }
+    statement = insert(ScannerProof).values(name=_ONE, **values)
+    with transaction():
+        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    return Proof(**values)  # type: ignore[arg-type]
+
+
+def last() -> Proof | None:
+    """The last one that was kept, or None before the first."""
+    row = db.session.get(ScannerProof, _ONE, populate_existing=True)
+    if row is None:
+        return None
+    dates = row.signatures_at, row.proved_at
+    return Proof(row.state, row.detail, row.engine, row.database, row.version, *dates)

@@ -1,0 +1,190 @@
+"""What a monitor reads: every number is there, right, and what alerts and dashboard ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from portal import db as database
+from portal.assets.verdicts import signatures_of
+from portal.lifecycle import chores
+from portal.operations import numbers
+from tests.cast import Cast
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import EICAR, TestEngines
+from tests.foreign import refused
+from tests.stack import own_settings
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+RUNBOOKS = DEPLOY.parent
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines) -> Iterator[Door]:
+    """An installation of its own, so that its numbers are those of these tests."""
+    yield from served(own_settings(engines, "numbers", queue=8))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """New people there."""
+    yield from scene_at(door)
+
+
+def told(scene: Scene) -> dict[str, float]:
+    """Every sample of the installation, by name and labels as they are written."""
+    scene.door.app.extensions.pop("portal.numbers.kept", None)
+    text = scene.cast.nobody.get("/metrics").text
+    lines = [line for line in text.splitlines() if line.startswith("portal_")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_what_happens_is_counted_once(scene: Scene, text: bytes) -> None:
+    before = told(scene)
+    scene.alice.upload("a.txt", text)
+    scene.alice.upload("b.txt", EICAR)
+    scene.alice.upload("c.jpg", text)  # no picture
+    begun = scene.alice.sent("d.txt", text)
+    scene.alice.call("DELETE", f"uploads/{begun['upload_id']}")
+    short = scene.alice.begin("e.txt", len(text) + 1).json()
+    scene.door.put(scene.staging_key(short, "e.txt"), text)
+    refused(scene.alice.commit(short["upload_id"]), 422, "size_mismatch")
+    assert (
+        told(scene)['portal_work_due{job="take_in",waiting_for=""}']
+        + told(scene)['portal_work_later{job="take_in",waiting_for=""}']
+        == 3
+    )
+    scene.door.work()
+    now = told(scene)
+
+    def grown(name: str) -> float:
+        return now.get(name, 0) - before.get(name, 0)
+
+    assert grown('portal_uploads_total{result="available"}') == 1
+    assert grown('portal_upload_bytes_total{result="available"}') == len(text)
+    assert grown('portal_uploads_total{result="quarantined"}') == 1
+    assert grown('portal_uploads_total{result="failed"}') == 2
+    assert grown('portal_uploads_total{result="aborted"}') == 1
+    assert grown('portal_upload_failures_total{reason="content_mismatch"}') == 1
+    assert grown('portal_upload_failures_total{reason="size_mismatch"}') == 1
+    assert grown('portal_scans_total{verdict="infected"}') == 1
+    assert grown('portal_scans_total{verdict="clean"}') == 2
+    assert grown('portal_held_files{state="all"}') == 1
+
+
+def test_the_parts_are_told(scene: Scene) -> None:
+    scene.door.sweep()
+    with scene.door.app.app_context():
+        chores.ticked(database.now(), "")
+        chores.run("doctor")
+    now = told(scene)
+    assert now["portal_queue_up"] == now["portal_store_up"] == now["portal_scanner_up"] == 1
+    assert now["portal_workers"] == 0
+    assert now['portal_chore_ok{name="doctor"}'] == 1
+    assert now["portal_database_bytes"] > 1_000_000
+    assert abs(now["portal_clock_last_pass_timestamp_seconds"] - database.now().timestamp()) < 60
+    assert any(name.startswith('portal_store_seconds_bucket{le="+Inf",operation="HeadObject"') for name in now)
+
+
+def test_what_fills_up_is_told(scene: Scene) -> None:
+    before = told(scene).get('portal_quota_warnings{level="critical"}', 0)
+    place = scene.cast.press.id
+    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = 100, used_bytes = 96 WHERE workspace_id = %s", place)
+    assert told(scene)['portal_quota_warnings{level="critical"}'] == before + 1
+    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = NULL, used_bytes = 0 WHERE workspace_id = %s", place)
+
+
+def test_without_a_queue_the_rest_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        nowhere = scene.door.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
+        patch.setitem(scene.door.app.extensions, "portal.redis", nowhere)
+        now = told(scene)
+        nowhere.close()
+    assert now["portal_queue_up"] == 0 and now["portal_database_bytes"] > 0
+
+
+def test_a_part_that_can_not_be_read_is_left_out(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Iterator[Any]:
+        database.db.session.execute(database.db.text("SELECT * FROM nothing_of_this_name"))
+        yield
+
+    monkeypatch.setattr(numbers, "PARTS", (broken, *numbers.PARTS))
+    assert told(scene)["portal_database_bytes"] > 0
+
+
+def test_the_age_of_signatures_is_read_from_the_daemons_words() -> None:
+    version, made_at = signatures_of("27817/Mon Nov 23 10:24:00 2026")
+    assert version == 27817 and made_at is not None and made_at.isoformat() == "2026-11-23T10:24:00+00:00"
+    assert signatures_of("test signatures") == (None, None)
+    assert signatures_of(None) == (None, None)
+
+
+def asked() -> dict[str, str]:
+    """Every name of ours that an alert or a panel asks for, and who does."""
+    rules = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    board = json.loads((DEPLOY / "grafana" / "stowage.json").read_text(encoding="utf-8"))
+    panels = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
+    found = re.findall(r"portal_[a-z_]+", f"{rules} {panels}")
+    return dict.fromkeys(found, "alerts or dashboard")
+
+
+def test_everything_that_alerts_and_dashboard_ask_for_is_told(scene: Scene) -> None:
+    scene.alice.call("GET", "assets")
+    scene.door.sweep()
+    text = scene.cast.nobody.get("/metrics").text
+    known = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
+    known |= {f"{name}_bucket" for name in known}
+    if not (scene.door.settings.store_folder):
+        known |= {"portal_disk_free_bytes", "portal_disk_bytes"}  # told where the store is embedded
+    assert set(asked()) - known == set()
+
+
+def test_the_disk_is_told_where_the_store_is_embedded(cast: Cast, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    settings = cast.app.extensions["portal.settings"]
+    cast.app.extensions["portal.settings"] = replace(settings, store_folder=tmp_path)
+    cast.app.extensions.pop("portal.numbers.kept", None)
+    try:
+        text = cast.nobody.get("/metrics").text
+    finally:
+        cast.app.extensions["portal.settings"] = settings
+        cast.app.extensions.pop("portal.numbers.kept", None)
+    assert re.search(r"^portal_disk_free_bytes \d", text, re.MULTILINE)
+    assert re.search(r"^portal_disk_bytes \d", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]])
+def test_promtool_finds_nothing_wrong(arguments: list[str]) -> None:
+    beside = Path(sys.executable).with_name("promtool")
+    promtool = shutil.which("promtool") or (str(beside) if beside.exists() else None)
+    assert promtool, "promtool is missing: run scripts/test-prerequisites"
+    done = subprocess.run(
+        [promtool, *arguments], cwd=DEPLOY / "prometheus", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_leads_to_a_runbook() -> None:
+    rules = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    books = re.findall(r"runbook: (\S+)", rules)
+    assert len(books) == rules.count("- alert:")
+    assert [book for book in books if not (RUNBOOKS / book).exists()] == []
+
+
+def test_rows_of_the_days_numbers_belong_to_their_tenant(scene: Scene, text: bytes) -> None:
+    sent = scene.alice.upload("a.txt", text)
+    scene.door.work()
+    rows = scene.door.sql("SELECT what, label, number FROM daily_counts WHERE tenant_id = %s", scene.cast.acme.id)
+    assert ("scan", "clean", 1) in rows and ("upload", "available", 1) in rows
+    when = scene.door.sql("SELECT scanned_at FROM assets WHERE id = %s", UUID(sent.asset_id))
+    assert when[0][0] is not None
