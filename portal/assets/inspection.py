@@ -11,10 +11,10 @@ from typing import Literal
 
 from portal.assets import content, kinds
 from portal.assets.names import naming
+from portal.assets.policy import DEFAULT, Rules
 from portal.assets.scanner import Verdict
 
-Outcome = Literal["available", "quarantined", "failed"]
-WhenUnscannable = Literal["hold", "release"]
+Outcome = Literal["available", "quarantined", "failed", "waits"]
 
 _TIFF_LIKE = (
     "image/tiff",
@@ -89,9 +89,9 @@ class Decision:
     detail: str | None = None
 
 
-def judge(found: Found, declared: Declared, when_unscannable: WhenUnscannable = "hold") -> Decision:
+def judge(found: Found, declared: Declared, rules: Rules = DEFAULT) -> Decision:
     """The one decision about a file. A file released unscanned, or not scanned for lack of a scanner, is available;
-    ``found.verdict`` is the mark it carries."""
+    ``found.verdict`` is the mark it carries. It ``waits`` where the tenant requires a scanner and there is none."""
     mime_type = served_as(declared.file_name, found)
     serving = mime_type or found.mime_type
     if found.verdict.result == "infected":
@@ -103,7 +103,9 @@ def judge(found: Found, declared: Declared, when_unscannable: WhenUnscannable = 
     if code is not None:
         return Decision("failed", serving, found.mime_type, code, words)
     reason = found.verdict.reason
-    if reason in ("too_large", "encrypted", "unscannable") and when_unscannable == "hold":
+    if rules.waits(reason):
+        return Decision("waits", serving, found.mime_type, "scanner_unavailable", "The file waits for a virus scanner.")
+    if rules.holds(reason):
         words = f"{found.verdict.explanation} It is held until an administrator decides."
         return Decision("quarantined", serving, found.mime_type, reason, words)
     return Decision("available", serving, found.mime_type)

@@ -90,13 +90,15 @@ class Asset(Identified, Base):
     ``charged_bytes`` is what the quota counts for it. ``claim_token`` and ``claim_until`` are the lease of the worker
     that holds the row; ``attempts`` counts tries that were not a mere absence of some part; ``due_at`` is when the
     sweep rings for it again.
+    ``desk_job`` is what an admin (``desk_by``) has ordered for a held file, ``proposed_by`` who wants it released;
+    ``released_by`` stays as the mark of a file that was held and let go.
     """
 
     __tablename__ = "assets"
     TRANSITIONS: ClassVar[dict[AssetState, set[AssetState]]] = {
         AssetState.PROCESSING: {AssetState.AVAILABLE, AssetState.QUARANTINED, AssetState.FAILED},
         AssetState.AVAILABLE: {AssetState.DELETED, AssetState.QUARANTINED},
-        AssetState.QUARANTINED: {AssetState.PROCESSING},
+        AssetState.QUARANTINED: {AssetState.AVAILABLE},
         AssetState.FAILED: {AssetState.DELETED},
         AssetState.DELETED: {AssetState.AVAILABLE, AssetState.FAILED},
     }
@@ -137,6 +139,9 @@ class Asset(Identified, Base):
             "due_at",
             postgresql_where=text("state = 'quarantined' AND due_at IS NOT NULL"),
         ),
+        Index("ix_assets_desk", "due_at", postgresql_where=text("desk_job IS NOT NULL")),
+        Index("ix_assets_same_hash", "tenant_id", "sha256"),
+        Index("ix_assets_of_person", "tenant_id", "created_by", "id"),
         Index("ix_assets_previews_failed", "id", postgresql_where=text("state = 'available' AND previews = 'failed'")),
         Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
     )
@@ -180,6 +185,13 @@ class Asset(Identified, Base):
     height: Mapped[int | None]
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
+    desk_job: Mapped[str | None] = mapped_column(String(20))
+    desk_by: Mapped[UUID | None]
+    proposed_by: Mapped[UUID | None]
+    proposed_at: Mapped[datetime | None]
+    released_by: Mapped[UUID | None]
+    released_at: Mapped[datetime | None]
+
     last_opened_at: Mapped[datetime | None]
     quarantined_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -211,6 +223,30 @@ class Variant(Identified, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
+
+
+class WhenHeld(StrEnum):
+    """What a tenant wants done with a file that was not, or could not be, looked through."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+class ScanPolicy(Base):
+    """A tenant's rules; without a row the defaults of ``portal.assets.policy`` hold."""
+
+    __tablename__ = "scan_policies"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
+    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
+    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
+    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
+    scanner_required: Mapped[bool]
+    two_persons: Mapped[bool]
+    release_infected: Mapped[bool]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[UUID | None]
 
 
 class DailyCount(Base):

@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from portal import audit
 from portal import db as database
-from portal.assets import claims, intake, tallies
+from portal.assets import alerts, claims, intake, tallies
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.assets.purging import HELD_FOR
@@ -71,13 +71,14 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
     if facts is None:
         raise NotFound("The file is missing in storage.")
     bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
+    at = database.now()
     values = {
         **_scan_values(verdict),
         "object_key": held,
         "reason_code": "infected",
         "reason_detail": INFECTED,
-        "quarantined_at": database.now(),
-        "purge_after": database.now() + HELD_FOR,
+        "quarantined_at": at,
+        "purge_after": at + HELD_FOR,
         "previews": PreviewState.NONE,
         "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
     }
@@ -97,6 +98,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
         }
         place = asset.tenant_id, asset.workspace_id
         events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **told)
+        alerts.infected(asset, verdict.signature, at, at + HELD_FOR)
     _remove_rest(lease, asset, bucket)
 
 

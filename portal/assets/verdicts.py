@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 Result = Literal["clean", "infected", "not_scanned"]
-Reason = Literal["off", "no_signatures", "too_large", "encrypted", "unscannable"]
+Reason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
 State = Literal["off", "ready", "no_signatures", "down"]
 
 UNSPOKEN_LIMIT = 25 * 1024 * 1024
@@ -24,7 +24,15 @@ EXPLANATIONS: dict[Reason, str] = {
     "no_signatures": "Not scanned: the virus scanner has no signatures.",
     "too_large": "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see.",
     "encrypted": "Not scanned: the file is encrypted, so the virus scanner can't look inside.",
+    "macros": "Nothing was found, but the file contains macros: programs that an office application may run.",
     "unscannable": "Not scanned: the virus scanner could not read the file.",
+}
+# Names that clamd gives to what it noticed without having found anything. Every other name is a find.
+NOTICES: dict[str, Reason] = {
+    "Heuristics.Limits.Exceeded": "too_large",
+    "Heuristics.Encrypted": "encrypted",
+    "Heuristics.OLE2.ContainsMacros": "macros",
+    "Heuristics.Broken": "unscannable",
 }
 _EXTENDED = re.compile(r"\([0-9a-f]{32,}:\d+\)$")  # "ExtendedDetectionInfo yes" appends the hash and the size
 _TROUBLE = re.compile("temporary file|Can't (create|write|open file)|TIMED OUT|Permission denied")
@@ -32,7 +40,7 @@ _TROUBLE = re.compile("temporary file|Can't (create|write|open file)|TIMED OUT|P
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the scanner said of one file. ``reason`` is set exactly when the result is ``not_scanned``."""
+    """What the scanner said of one file. ``reason`` is set when it is ``not_scanned``, or clean with macros."""
 
     result: Result
     signature: str | None = None
@@ -99,7 +107,12 @@ def read(answer: str) -> tuple[str, str]:
 
 def finds(status: str, what: str) -> bool:
     """Whether that is a find, and not the name of a reason for not having looked."""
-    return status == "FOUND" and not what.startswith(("Heuristics.Limits.Exceeded", "Heuristics.Encrypted"))
+    return status == "FOUND" and notice(what) is None
+
+
+def notice(what: str) -> Reason | None:
+    """The reason that such a name stands for, or None for the name of a virus."""
+    return next((reason for name, reason in NOTICES.items() if what.startswith(name)), None)
 
 
 def is_trouble(answer: str) -> bool:
@@ -110,19 +123,19 @@ def is_trouble(answer: str) -> bool:
 def verdict_of(answer: str, report: Report, size: int) -> Verdict:
     """One answer about a file of ``size`` bytes as a verdict, in the light of what the daemon proved to be."""
     status, what = read(answer)
-    reason = _reason_not_scanned(status, what or answer, report, size)
-    result: Result = "not_scanned" if reason else "infected" if status == "FOUND" else "clean"
-    signature = what if result == "infected" else None
-    return Verdict(result, signature, report.engine, report.database, reason)
-
-
-def _reason_not_scanned(status: str, what: str, report: Report, size: int) -> Reason | None:
     if finds(status, what):
-        return None
+        return Verdict("infected", what, report.engine, report.database)
+    reason = _reason(status, what or answer, report, size)
+    result: Result = "clean" if reason in (None, "macros") else "not_scanned"
+    return Verdict(result, None, report.engine, report.database, reason)
+
+
+def _reason(status: str, what: str, report: Report, size: int) -> Reason | None:
+    """Why it does not count as scanned, or what else was noticed."""
     if report.state != "ready":
         return "no_signatures"
     if status == "FOUND":
-        return "encrypted" if what.startswith("Heuristics.Encrypted") else "too_large"
+        return notice(what)
     if status == "ERROR":
         return "too_large" if "size limit exceeded" in what else "unscannable"
     return "too_large" if size > UNSPOKEN_LIMIT and not report.speaks_of_limits else None

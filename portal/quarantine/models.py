@@ -1,1 +1,43 @@
-"""Tables of the quarantine desk."""
+"""The table of the quarantine desk: who decided what about a held file, and what came of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, Identified, choice
+from portal.tenancy.models import in_workspace
+
+
+class Verb(StrEnum):
+    """What was decided. ``propose`` waits for a second person; ``outcome`` is what came of an order, by no person."""
+
+    RESCAN = "rescan"
+    DELETE = "delete"
+    PROPOSE = "propose"
+    RELEASE = "release"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    DOWNLOAD = "download"
+    OUTCOME = "outcome"
+
+
+class Decision(Identified, Base):
+    """One decision, kept when the file is gone; rows are never changed. ``person_id`` is who uploaded the file."""
+
+    __tablename__ = "quarantine_decisions"
+    __table_args__ = (in_workspace(), Index("ix_quarantine_decisions_asset_id_id", "asset_id", "id"))
+
+    tenant_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    asset_id: Mapped[UUID]
+    person_id: Mapped[UUID]
+    actor_id: Mapped[UUID | None]
+    what: Mapped[Verb] = mapped_column(choice(Verb, "what"))
+    reason: Mapped[str] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)

@@ -80,6 +80,11 @@ def quarantine(workspace_id: UUID, asset_id: UUID, file_name: str) -> str:
     return quarantine_prefix(workspace_id, asset_id) + safe_name(file_name)
 
 
+def is_held(key: str) -> bool:
+    """Whether held-back content lies at this key: no other key of ours has this part (names have no slash)."""
+    return "/quarantine/" in key
+
+
 def probe(probe_id: UUID, file_name: str) -> str:
     """An object that only asks a store what it does; removed after the question."""
     return f"{PROBE_PREFIX}{probe_id}/{safe_name(file_name)}"

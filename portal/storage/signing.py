@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from portal.storage import keys
 from portal.storage.location import Location
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -66,6 +67,8 @@ class Presigner:
         With ``sha256`` (hex) the store refuses other content. The file goes last, in a field named ``file``. The form
         can be sent again until it expires.
         """
+        if keys.is_held(key):
+            raise ValueError("nothing is ever signed for what is held back")
         stamp = _stamp(now, expires_in)
         fields = {
             "key": self.location.full_key(key),
@@ -133,6 +136,8 @@ class Presigner:
         return sign("GET", key, query, (), expires_in, _stamp(now, expires_in))
 
     def _url(self, method: str, key: str, query: Pairs, headers: Pairs, expires_in: int, stamp: str) -> str:
+        if keys.is_held(key):
+            raise ValueError("nothing is ever signed for what is held back")
         path = "/" + quote(self.location.full_key(key), safe="/-_.~")
         signed = sorted((("host", self._host), *headers))
         names = ";".join(name for name, _ in signed)

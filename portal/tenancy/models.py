@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, Identified, choice
@@ -58,6 +58,9 @@ class TenantMembership(Identified, Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     role: Mapped[TenantRole] = mapped_column(choice(TenantRole, "role"))
+    uploads_blocked_at: Mapped[datetime | None]
+    uploads_blocked_by: Mapped[UUID | None]
+    uploads_blocked_reason: Mapped[str | None] = mapped_column(Text)
 
 
 class Workspace(Identified, Base):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit
@@ -25,7 +25,7 @@ from portal.storage import service as storage
 from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
 from portal.storage.signing import SignedRequest
-from portal.tenancy import switches
+from portal.tenancy import blocks, switches
 from portal.tenancy.service import Member
 from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
@@ -38,7 +38,10 @@ IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
 _BEGIN = quotas.moving(Upload, AuditEvent)
-_DESTINATION = storage.ACTIVE.add_columns(library.first_of(StorageProfile.workspace_id).label("first_library"))
+_DESTINATION = storage.ACTIVE.add_columns(
+    library.first_of(StorageProfile.workspace_id).label("first_library"),
+    blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     """Check, reserve and sign, before a byte moves. No network.
 
     The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
-    Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``) and ``NotFound``;
+    Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``), ``NotFound``, ``Forbidden``;
     ``Unavailable`` while uploads are paused, or the embedded store's disk is nearly full.
     """
     switches.require_uploads()
@@ -92,7 +95,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
     workspace_id = member.workspace
-    profile, library_id = _destination(member.tenant_id, workspace_id, spec)
+    profile, library_id = _destination(member, spec)
     begun_at = database.now()
     expires_at = begun_at + life_of(spec.size_bytes)
     values = {
@@ -148,14 +151,16 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _destination(tenant_id: UUID, workspace_id: UUID, spec: Spec) -> tuple[StorageProfile, UUID]:
+def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
 
-    Raises ``NotFound``, ``Invalid``, ``Unavailable``.
+    Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this person's uploads.
     """
-    found = at_once(_DESTINATION, tenant_id, workspace=workspace_id)
+    workspace_id = member.workspace
+    found = at_once(_DESTINATION, member.tenant_id, workspace=workspace_id, user=member.user_id)
     if not found:
         raise storage.no_storage()
+    blocks.refuse(found[0].blocked)
     profile, first_library = storage.profile_of(found[0]), found[0].first_library
     if spec.folder_id is not None:
         home = library.find_folder(workspace_id, spec.folder_id).library_id

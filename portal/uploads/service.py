@@ -16,6 +16,7 @@ from portal.errors import Conflict, Invalid, NotFound, Problem
 from portal.quotas import service as quotas
 from portal.storage import service as storage
 from portal.storage.location import ObjectFacts
+from portal.tenancy import blocks
 from portal.tenancy.service import Member
 from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
@@ -45,7 +46,8 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     """The client says that the bytes are there: look at the object, then make the asset. Safe to repeat and to race.
 
     Raises ``Conflict`` (``upload_missing``: the session stays open; ``upload_expired``; ``conflict`` when it was
-    cancelled) and ``Invalid`` (``size_mismatch``, ``checksum_mismatch``: the session has failed).
+    cancelled), ``Invalid`` (``size_mismatch``, ``checksum_mismatch``: the session has failed) and ``Forbidden`` when an
+    admin has blocked this person's uploads.
     """
     upload = find(member, upload_id)
     if upload.state not in OPEN:
@@ -141,7 +143,8 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
     )
     with transaction(upload.tenant_id):
         known = {"sha256": sha256.lower()} if sha256 and not upload.sha256 else {}
-        won = compare_and_set(Upload, [Upload.id == upload.id], UploadState.VERIFYING, asset_id=asset.id, **known)
+        free = [Upload.id == upload.id, ~blocks.is_blocked(upload.tenant_id, upload.user_id)]
+        won = compare_and_set(Upload, free, UploadState.VERIFYING, asset_id=asset.id, **known)
         if won:
             db.session.add(asset)
             audit.record(upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id)
@@ -149,6 +152,8 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
     if won:
         return asset
     db.session.refresh(upload)
+    if upload.state in OPEN:
+        blocks.require_unblocked(upload.tenant_id, upload.user_id)
     return _committed_before(upload)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import or_, select, update
 
 from portal import audit, queue
 from portal import db as database
-from portal.assets import claims, inspection, intake, tallies
+from portal.assets import alerts, claims, inspection, intake, policy, tallies
 from portal.assets.claims import Lease
 from portal.assets.inspection import Decision, Declared, Found
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
@@ -80,9 +80,10 @@ def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 
 
 def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
-    scanner = Scanner.at(current_app.extensions["portal.settings"])
-    if scanner.report().state == "down":  # no copy is made for a scanner that is away
-        raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
+    scanner, rules = Scanner.at(current_app.extensions["portal.settings"]), policy.rules_of(asset.tenant_id)
+    state = scanner.report().state
+    if state == "down" or rules.waits(state):  # no copy is made for a scanner that is away
+        raise _no_scanner()
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
     try:
         bucket.promote(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
@@ -98,10 +99,17 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
         return
     with bucket.open(copy) as stream, intake.take(stream, scanner) as facts:
         declared = Declared(upload.file_name, upload.size_bytes, upload.sha256)
-        decision = inspection.judge(facts, declared)
+        decision = inspection.judge(facts, declared, rules)
+    if decision.outcome == "waits":
+        bucket.delete(copy)
+        raise _no_scanner()
     key = _place(bucket, asset, copy, decision)
     if not _finish(lease, asset, upload, decision, facts=facts, key=key):
         bucket.delete(copy)  # another attempt won, and its copy is another one
+
+
+def _no_scanner() -> Unavailable:
+    return Unavailable("The virus scanner is away.", code="scanner_unavailable")
 
 
 def _failed(asset: Asset, code: str, detail: str) -> Decision:
@@ -159,6 +167,8 @@ def _finish(
         action = f"asset.{outcome.value}"
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
         _tell(asset, upload, outcome, values)
+        if decision.code == "infected":
+            alerts.infected(asset, values["scan_signature"], values["quarantined_at"], values["purge_after"])
         db.session.flush()
         _count(lease.tenant_id, decision, facts, upload.size_bytes)
         account = quotas.release if failed else quotas.settle

@@ -90,6 +90,7 @@ class Daemon:
             "AlertExceedsMax": "yes",
             "AlertEncryptedArchive": "yes",
             "AlertEncryptedDoc": "yes",
+            "AlertOLE2Macros": "yes",
             **options,
         }
         lines = "".join(f"{name} {value}\n" for name, value in settings.items())

@@ -13,6 +13,7 @@ import pytest
 
 from portal.assets import content, inspection, kinds
 from portal.assets.inspection import Decision, Declared, Found
+from portal.assets.policy import Rules
 from portal.assets.scanner import Verdict
 from tests.assets import specimens as s
 
@@ -201,9 +202,26 @@ def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases
     assert (held.outcome, held.code) == ("quarantined", reason)
     assert held.detail is not None
     assert "Not scanned" in held.detail
-    released = judged("a.txt", b"hello\n", verdict, when_unscannable="release")
+    released = judged("a.txt", b"hello\n", verdict, rules=Rules(**{reason: "release"}))
     assert (released.outcome, released.code) == ("available", None)
     assert judged("a.jpg", b"hello\n", verdict).code == "content_mismatch"
+
+
+@pytest.mark.parametrize("choice", ["hold", "release"])
+def test_macros_are_held_or_released_as_the_tenant_chose_and_never_called_a_virus(choice: Any) -> None:
+    verdict = Verdict("clean", reason="macros")
+    decision = judged("a.txt", b"hello\n", verdict, rules=Rules(macros=choice))
+    assert decision.outcome == {"hold": "quarantined", "release": "available"}[choice]
+    assert decision.code == {"hold": "macros", "release": None}[choice]
+    assert judged("a.txt", b"hello\n", verdict).outcome == "available"
+
+
+@pytest.mark.parametrize("reason", ["off", "no_signatures"])
+def test_where_a_scanner_is_required_a_file_waits_for_one(reason: Any) -> None:
+    verdict = Verdict("not_scanned", reason=reason)
+    assert judged("a.txt", b"hello\n", verdict, rules=Rules(scanner_required=True)).outcome == "waits"
+    refused = judged("a.jpg", b"hello\n", verdict, rules=Rules(scanner_required=True))
+    assert refused.code == "content_mismatch"
 
 
 @pytest.mark.parametrize("reason", ["off", "no_signatures"])

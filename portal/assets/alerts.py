@@ -1,0 +1,44 @@
+"""The letter that tells the admins of a tenant of a virus, at once: written with the verdict that found it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from portal.assets.models import Asset
+from portal.db import db
+from portal.events import mail
+from portal.identity.models import User
+from portal.tenancy import people
+from portal.tenancy.models import Tenant, Workspace
+
+
+def infected(asset: Asset, signature: str | None, at: datetime, deadline: datetime) -> None:
+    """Write it, once a file, with the open transaction of the tenant."""
+    place, tenant_name, slug, name, email = db.session.execute(
+        select(Workspace.name, Tenant.name, Tenant.slug, User.name, User.email)
+        .join(Tenant, Tenant.id == Workspace.tenant_id)
+        .outerjoin(User, User.id == asset.created_by)
+        .where(Workspace.id == asset.workspace_id)
+    ).one()
+    mail.write(
+        "infected",
+        people.admins_of(asset.tenant_id),
+        asset.tenant_id,
+        once=f"infected:{asset.id}",
+        file_name=asset.file_name,
+        size_bytes=asset.size_bytes,
+        place=place,
+        tenant_name=tenant_name,
+        person=name or email or "",
+        signature=signature or "",
+        at=at,
+        deadline=deadline,
+        path=desk_path(slug),
+    )
+
+
+def desk_path(tenant_slug: str) -> str:
+    """The address of a tenant's quarantine desk below the portal's own."""
+    return f"/t/{tenant_slug}/quarantine"
