@@ -32,6 +32,7 @@ ROOMS_WITH_TABLES = (
 def import_models() -> None:
     """Load every table into the one metadata."""
     import_module("portal.audit")
+    import_module("portal.assets.policy")
     for room in ROOMS_WITH_TABLES:
         import_module(f"portal.{room}.models")
 

@@ -225,30 +225,6 @@ class Variant(Identified, Base):
     height: Mapped[int]
 
 
-class WhenHeld(StrEnum):
-    """What a tenant wants done with a file that was not, or could not be, looked through."""
-
-    HOLD = "hold"
-    RELEASE = "release"
-
-
-class ScanPolicy(Base):
-    """A tenant's rules; without a row the defaults of ``portal.assets.policy`` hold."""
-
-    __tablename__ = "scan_policies"
-
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
-    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
-    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
-    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
-    scanner_required: Mapped[bool]
-    two_persons: Mapped[bool]
-    release_infected: Mapped[bool]
-    changed_at: Mapped[datetime]
-    changed_by: Mapped[UUID | None]
-
-
 class DailyCount(Base):
     """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
 

@@ -7,18 +7,44 @@ are released with a mark: the file was scanned, nothing was found in it, and old
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ForeignKey, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
 
 from portal import audit
-from portal.assets.models import ScanPolicy
-from portal.db import db, now, transaction
+from portal.db import Base, choice, db, now, transaction
 from portal.tenancy.service import Member
 
 Choice = Literal["hold", "release"]
+
+
+class WhenHeld(StrEnum):
+    """What a tenant wants done with a file that was not, or could not be, looked through."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+class ScanPolicy(Base):
+    """A tenant's rules; without a row the defaults hold."""
+
+    __tablename__ = "scan_policies"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
+    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
+    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
+    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
+    scanner_required: Mapped[bool]
+    two_persons: Mapped[bool]
+    release_infected: Mapped[bool]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[UUID | None]
 
 
 @dataclass(frozen=True)
