@@ -167,8 +167,6 @@ def _finish(
         action = f"asset.{outcome.value}"
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
         _tell(asset, upload, outcome, values)
-        if decision.code == "infected":
-            alerts.infected(asset, values["scan_signature"], values["quarantined_at"], values["purge_after"])
         db.session.flush()
         _count(lease.tenant_id, decision, facts, upload.size_bytes)
         account = quotas.release if failed else quotas.settle
@@ -179,7 +177,7 @@ def _finish(
 
 
 def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any]) -> None:
-    """The events of a verdict, and of an upload that has become a file with it."""
+    """The events of a verdict, and of an upload that has become a file with it; a virus is told by mail, too."""
     tenant_id, workspace_id = asset.tenant_id, asset.workspace_id
     data: dict[str, Any] = {"asset_id": str(asset.id), "upload_id": str(upload.id), "file_name": asset.file_name}
     if outcome is not AssetState.FAILED:
@@ -188,6 +186,8 @@ def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, A
         if values.get(name):
             data[name] = values[name]
     events.record(EventType(f"asset.{outcome.value}"), tenant_id, workspace_id, **data)
+    if values["reason_code"] == "infected":
+        alerts.infected(asset, values["scan_signature"], values["quarantined_at"], values["purge_after"])
 
 
 def _count(tenant_id: UUID, decision: Decision, facts: Found | None, size_bytes: int) -> None:
