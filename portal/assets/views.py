@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -11,10 +11,9 @@ from uuid import UUID
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from markupsafe import Markup
 
 from portal.assets import cards, library, service, variants
-from portal.assets.cards import CardRow
+from portal.assets.cards import CardRow, Listed
 from portal.assets.forms import GalleryQuery
 from portal.assets.models import AssetState
 from portal.assets.presenters import Buckets, page_view
@@ -27,7 +26,7 @@ from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
 
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
-VIEWS = ("grid", "list")
+TEMPLATES = {"grid": "library/_card.html", "list": "library/_row.html"}
 VIEW_COOKIE, A_YEAR = "stowage_view", 365 * 86400
 
 blueprint = Blueprint("library", __name__)
@@ -39,16 +38,17 @@ def index(member: Member) -> ResponseReturnValue:
     """The gallery; to htmx, which asks with a cursor, the next items alone."""
     query, paging = read_query(GalleryQuery), read_paging()
     view = query.view or _view_of_cookie()
-    rows, cursor = cards.list_cards(member.workspace, query.filters(), paging)
+    listed, cursor = cards.list_cards(member.workspace, query.filters(), paging)
     more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **query.address()) if cursor else None
-    context: dict[str, Any] = {"cards": draw(rows, view, member), "next_url": more}
+    html = _draw(listed, view, member)
+    context: dict[str, Any] = {"cards": drawn.SLOT if listed else "", "next_url": more}
     if paging.after and is_fragment_wanted():
-        return render_template(f"library/_{view}_items.html", **context)
+        return drawn.fill(render_template(f"library/_{view}_items.html", **context), html)
     context["library"] = library.find_library(member.workspace, query.library) if query.library else None
     address = query.address()
     context |= {"view": view, "query": address, "given": tuple(address.items())}
     page = render_template("library/index.html", **context, **place(member))
-    response = make_response(page)
+    response = make_response(drawn.fill(page, html))
     if query.view:
         kept: dict[str, Any] = {"max_age": A_YEAR, "httponly": True, "samesite": "Lax", "secure": request.is_secure}
         response.set_cookie(VIEW_COOKIE, query.view, **kept)
@@ -73,11 +73,11 @@ def panel(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @member(Permission.VIEW)
 def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """One card of the gallery, which asks for itself until it is final; nothing for what is in the trash by now."""
-    view = request.args.get("view", "")
+    template = TEMPLATES.get(request.args.get("view", ""), TEMPLATES["grid"])
     row = cards.find_card(member.workspace, asset_id)
     if row.state == AssetState.DELETED:
         return ""
-    return draw([row], view if view in VIEWS else VIEWS[0], member, poll=_polls())
+    return render_template(template, poll=_polls(), **_cards([row], member))
 
 
 @blueprint.post(f"{HERE}/files/<uuid:asset_id>/discard")
@@ -104,16 +104,21 @@ def back(member: Member, words: str) -> ResponseReturnValue:
     return redirect(home, 303)
 
 
-def draw(rows: list[CardRow], view: str, member: Member, poll: int = 0) -> Markup:
+def _draw(listed: Sequence[Listed], view: str, member: Member) -> bytes:
     """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold."""
-    template = "library/_card.html" if view == "grid" else "library/_row.html"
-    buckets, may = Buckets(member.workspace), {"download": True, "edit": member.may(Permission.EDIT)}
-    all_alike = (member.tenant_slug, member.workspace_slug, may["edit"], variants.window(), poll)
+    all_alike = (member.workspace, member.tenant_slug, member.workspace_slug, variants.window())
 
-    def context_of(row: CardRow) -> Callable[[], dict[str, Any]]:
-        return lambda: {"asset": cards.shown(row, buckets), "may": may, "poll": poll}
+    def context(missing: list[tuple[Listed, Any]]) -> dict[str, Any]:
+        rows = cards.find_cards(member.workspace, [UUID(each.id) for each, _ in missing])
+        return _cards(rows, member)
 
-    return drawn.parts(template, [((row, all_alike), context_of(row)) for row in rows])
+    return drawn.parts(TEMPLATES[view], [(each, all_alike) for each in listed], context)
+
+
+def _cards(rows: Sequence[CardRow | None], member: Member) -> dict[str, Any]:
+    """What the templates of cards see."""
+    buckets = Buckets(member.workspace)
+    return {"assets": [row and cards.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def place(member: Member) -> dict[str, Any]:
 
 def _view_of_cookie() -> str:
     kept = request.cookies.get(VIEW_COOKIE, "")
-    return kept if kept in VIEWS else VIEWS[0]
+    return kept if kept in TEMPLATES else "grid"
 
 
 def _polls() -> int:

@@ -1,8 +1,28 @@
-// The gallery learns of new uploads: a card is put at its head, and from then on asks for itself.
+// The gallery fills the menu of a card that is used, and learns of new uploads: a card is put at its head, and from then on asks for itself.
 import { localTimes } from "./frame.js";
 import { isLeaving } from "./requests.js";
 
 const NONE = "00000000-0000-0000-0000-000000000000";
+
+/** Give a card's menu what the menus of all cards hold; until somebody wants it, it has the way to the page alone. */
+export function fillMenu(card) {
+  const menu = card?.querySelector("details[data-menu] .dropdown-menu");
+  const items = document.getElementById("card-menu");
+  if (!menu || !items || menu.childElementCount > 1) return;
+  for (const item of [...items.content.cloneNode(true).children]) {
+    if (!item.dataset.for.split(" ").includes(card.dataset.status)) continue;
+    for (const name of ["href", "action", "hx-post"]) {
+      const address = item.getAttribute(name);
+      if (address) item.setAttribute(name, address.replace(NONE, card.dataset.asset));
+    }
+    menu.append(item);
+    window.htmx.process(item);
+  }
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("summary")) fillMenu(event.target.closest("[data-asset]"));
+});
 
 // A page that was drawn before a commit may arrive after it, and take the place of a gallery that had the card. So what
 // was committed lately is looked for in every new gallery; what was deleted meanwhile answers 404 and stays away.

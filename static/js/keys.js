@@ -1,4 +1,5 @@
 // The keyboard: "?" lists the keys. Nothing happens while one types or a dialog is open.
+import { fillMenu } from "./gallery.js";
 import { openPreview } from "./lightbox.js";
 
 const items = () => [...document.querySelectorAll("#assets [data-asset]")];
@@ -27,13 +28,18 @@ export function focusSearch() {
   search?.select();
 }
 
+function discard(item) {
+  fillMenu(item);
+  item?.querySelector("form[data-discard]")?.requestSubmit();
+}
+
 const actions = {
   "/": () => focusSearch(),
   u: () => document.querySelector('[data-upload="files"]')?.click(),
   g: () => document.querySelector('#sidebar .side-link')?.click(),
   "?": () => document.getElementById("keys")?.showModal(),
   " ": () => openPreview(document.activeElement.closest?.("[data-preview]")),
-  Delete: () => document.activeElement.closest?.("[data-asset]")?.querySelector("form[data-discard]")?.requestSubmit(),
+  Delete: () => discard(document.activeElement.closest?.("[data-asset]")),
   ArrowLeft: () => move("ArrowLeft"),
   ArrowRight: () => move("ArrowRight"),
   ArrowUp: () => move("ArrowUp"),
