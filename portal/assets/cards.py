@@ -33,8 +33,8 @@ def _plain(column: Any) -> Any:
 class Listed(NamedTuple):
     """One asset of a page, and what its card depends on: hashable, so that a card which was drawn once can be kept.
 
-    ``version`` is the transaction that wrote the row last (Postgres' ``xmin``): it changes whenever the row does. Derived
-    files count as part of the row, because they are written in one transaction with it.
+    ``version`` is the transaction that wrote the row last (Postgres' ``xmin``): it changes whenever the row does.
+    Derived files count as part of the row, because they are written in one transaction with it.
     """
 
     id: str
@@ -85,7 +85,7 @@ _THESE = _CARDS.where(
     _A.workspace_id == bindparam("workspace_id"), _A.id == any_(bindparam("asset_ids", type_=ARRAY(Uuid())))
 )
 _IN_TRASH = _CARDS.where(_A.purge_after > func.now())
-_VERSION = literal_column("CAST(assets.xmin AS text)")
+_VERSION = literal_column("CAST(assets.xmin AS text)", Text)
 _AUTHOR = func.coalesce(func.nullif(_U.name, literal_column("''")), _U.email)
 _LISTED = select(_plain(_A.id), _VERSION, _AUTHOR).outerjoin_from(
     Asset.__table__, User.__table__, _U.id == _A.created_by
