@@ -68,6 +68,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     _configure(app, settings)
     app.extensions["portal.settings"] = settings
+    storage.egress_of(settings)  # what can't be read is said now, not when somebody connects a bucket
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
     app.extensions["portal.numbers"] = numbers.collect

@@ -117,6 +117,10 @@ class Egress:
             each.port is not None and each.covers(host, port, address) for each in self.allowances
         )
 
+    def names(self, host: str, port: int) -> bool:
+        """Did the operator name this host, or a network that it could be in?"""
+        return any(each.covers(host, port, None) for each in self.allowances)
+
     def allows(self, host: str, port: int, address: Address, *, plain: bool) -> bool:
         """May ``address``, to which ``host`` leads, be dialled?"""
         if not self.allows_port(host, port, address) or (plain and not self.allows_plain(host, port, address)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import db as database
 from portal.db import db
 from portal.errors import NotFound, Unavailable
-from portal.settings import Settings
+from portal.settings import Settings, SettingsError
 from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
+from portal.storage.egress import Egress
 from portal.storage.location import Location
 from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
+from portal.storage.vault import Owner, Sealed, vault_of
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +30,16 @@ REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's
 PROBE_EVERY = timedelta(days=7)
 MANAGED_NAME = "Managed storage"
 
-# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile.
+# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile,
+# held as a foreign key would hold it: it is not retired before the command that will name it has ended.
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
-ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
+ACTIVE = (
+    select(StorageProfile)
+    .where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
+    .with_for_update(read=True, key_share=True, of=StorageProfile)
+)
 
 _COLUMNS = tuple(StorageProfile.__table__.columns.keys())
 _KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
@@ -49,7 +57,7 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     """The profile that an object remembers. Raises ``NotFound``."""
     profile = db.session.scalar(_FIND, {"workspace": workspace_id, "profile": profile_id})
     if profile is None:
-        raise NotFound("There is no such storage profile.")
+        raise no_profile()
     return profile
 
 
@@ -59,16 +67,24 @@ def profile_of(row: Any) -> StorageProfile:
     return StorageProfile(**values | {name: kind(values[name]) for name, kind in _KINDS.items()})
 
 
+def no_profile() -> NotFound:
+    """The refusal for an id that is none of the workspace's."""
+    return NotFound("There is no such storage profile.")
+
+
 def no_storage() -> Unavailable:
     """The refusal where no profile is active."""
     return Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
 
 
 def bucket_for(profile: StorageProfile) -> Bucket:
-    """The bucket of a profile; local, no network. Raises ``Unavailable`` for a kind that this release can't open."""
-    if profile.mode is not ProfileMode.MANAGED:
-        raise Unavailable("This release opens the managed store only.", code="storage_unavailable")
-    return managed_bucket()
+    """The bucket of a profile; local, no network. Raises ``Unavailable`` when its keys can't be opened.
+
+    What the profile says now is used: after its keys have changed, this is another ``Bucket`` with other clients.
+    """
+    if profile.mode is ProfileMode.MANAGED:
+        return managed_bucket()
+    return bucket_at(_own_location(profile, current_app.extensions["portal.settings"]))
 
 
 def managed_bucket() -> Bucket:
@@ -81,9 +97,23 @@ def check_managed_store() -> None:
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
-def upload_method() -> str:
-    """``POST`` where the managed store was seen to take forms, else ``PUT``, which every S3-compatible store takes."""
-    return "POST" if _capabilities().get("post") else "PUT"
+def upload_method(profile: StorageProfile, size: int) -> str:  # noqa: ARG001  (the size will choose parts)
+    """``POST`` where the store was seen to take forms, else ``PUT``, which every S3-compatible store takes."""
+    capabilities = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
+    return "POST" if capabilities.get("post") else "PUT"
+
+
+@lru_cache(maxsize=4)
+def _rules(allowed: tuple[str, ...]) -> Egress:
+    try:
+        return Egress.parse(allowed)
+    except ValueError as error:
+        raise SettingsError([f"PORTAL_EGRESS_ALLOW: {error}"]) from None
+
+
+def egress_of(settings: Settings) -> Egress:
+    """What the operator lets customers' endpoints lead to. Raises ``SettingsError``."""
+    return _rules(settings.egress_allow)
 
 
 def prepare_managed_store(settings: Settings) -> None:
@@ -132,6 +162,24 @@ def _capabilities() -> dict[str, bool]:
         capabilities = dict(store.capabilities) if store else {}
         _known[key] = (time.monotonic(), capabilities)
     return capabilities
+
+
+def _own_location(profile: StorageProfile, settings: Settings) -> Location:
+    sealed = Sealed(profile.sealed_secret or b"", profile.wrapped_key or b"", profile.vault_key_id or "")
+    owner = Owner(profile.tenant_id, profile.workspace_id, profile.id)
+    return Location(
+        endpoint=profile.endpoint,
+        public_endpoint=None,
+        region=profile.region or "",
+        bucket=profile.bucket or "",
+        access_key_id=profile.access_key_id or "",
+        secret_access_key=vault_of(settings.vault_keys).open(sealed, owner),
+        key_prefix=profile.key_prefix,
+        addressing_style=profile.addressing_style.value,
+        encryption=profile.encryption.value,
+        kms_key_id=profile.kms_key_id,
+        egress=egress_of(settings),
+    )
 
 
 def _location(settings: Settings) -> Location:

@@ -113,7 +113,7 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
         "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
         "size_bytes": spec.size_bytes,
         "sha256": spec.sha256,
-        "method": storage.upload_method(),
+        "method": storage.upload_method(profile, spec.size_bytes),
         "reserved_bytes": spec.size_bytes,
         "state": UploadState.CREATED,
         "idempotency_key": idempotency_key,

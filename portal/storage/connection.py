@@ -1,0 +1,221 @@
+"""What an owner enters to connect a bucket, brought into one form or refused in words. Pure: nothing is dialled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import SplitResult, urlsplit
+
+from portal.errors import Invalid
+from portal.storage import keys
+from portal.storage.egress import PORTS, Egress, is_public, literal
+from portal.storage.models import AddressingStyle, Encryption
+
+LONGEST_NAME = 100
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+_SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
+_PLAIN = re.compile(r"[\x21-\x7e]+")
+_AMAZON = re.compile(r"(?P<bucket>.+\.)?s3[.-](dualstack\.)?((?P<region>[a-z0-9-]+)\.)?amazonaws\.com(\.cn)?")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One own bucket. ``endpoint`` None is AWS; a ``region`` of "" and an ``encryption`` of None are chosen by
+    ``checked``; ``kms_key_id`` None with SSE-KMS is the store's default key.
+    """
+
+    name: str
+    bucket: str
+    endpoint: str | None
+    region: str
+    addressing_style: AddressingStyle
+    key_prefix: str
+    encryption: Encryption | None
+    kms_key_id: str | None
+    access_key_id: str
+
+    @property
+    def store(self) -> str:
+        """The store in one spelling: names of buckets are unique within it."""
+        return store_of(self.endpoint, self.region)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An access key and its secret."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+def checked(wanted: Connection, egress: Egress) -> Connection:
+    """The same in one form. Raises ``Invalid`` that names the field and says what is wrong with it."""
+    bucket = _bucket(wanted.bucket)
+    endpoint, region = _endpoint(wanted.endpoint, bucket, egress), _region(wanted.region.strip().lower())
+    if endpoint is not None and (amazon := _AMAZON.fullmatch(urlsplit(endpoint).hostname or "")):
+        endpoint, region = None, _region_of(amazon["region"], region)
+    if not region and endpoint is None:
+        raise Invalid("Enter the bucket's region, such as eu-central-1.", field="region")
+    if wanted.addressing_style is AddressingStyle.VIRTUAL and ("." in bucket or bucket != bucket.lower()):
+        words = "A bucket with a dot or capital letters in its name is reached by path only."
+        raise Invalid(words, field="addressing_style")
+    prefix = _prefix(wanted.key_prefix.strip())
+    name = wanted.name.strip() or (f"{bucket}/{prefix}" if prefix else bucket)[:LONGEST_NAME]
+    if len(name) > LONGEST_NAME:
+        raise Invalid(f"A name has at most {LONGEST_NAME} characters.", field="name")
+    return replace(
+        wanted,
+        name=name,
+        bucket=bucket,
+        endpoint=endpoint,
+        region=region or "us-east-1",
+        key_prefix=prefix,
+        # AWS encrypts whatever comes and takes the header; of other stores only the test of the storage can tell.
+        encryption=wanted.encryption or (Encryption.SSE_S3 if endpoint is None else Encryption.NONE),
+        kms_key_id=_kms_key(wanted),
+        access_key_id=_access_key(wanted.access_key_id),
+    )
+
+
+def checked_keys(access_key_id: str, secret_access_key: str) -> Keys:
+    """Spaces and line ends around either are what copying adds: they are left out. Raises ``Invalid``."""
+    secret = secret_access_key.strip()
+    if not secret:
+        raise Invalid("Enter the secret access key.", field="secret_access_key")
+    if len(secret) > 256 or not _PLAIN.fullmatch(secret):
+        words = "The secret access key has a space or another unusual character inside. Copy it once more."
+        raise Invalid(words, field="secret_access_key")
+    if len(secret) == 20 and secret.startswith(("AKIA", "ASIA")):
+        words = "This is an access key ID. The secret is the longer of the two, and is shown once, when it is made."
+        raise Invalid(words, field="secret_access_key")
+    return Keys(_access_key(access_key_id), secret)
+
+
+def store_of(endpoint: str | None, region: str) -> str:
+    """The store in one spelling: ``aws`` (each partition has names of its own), or host and port."""
+    if endpoint is None:
+        partition = next((each for each in ("cn", "us-gov") if region.startswith(f"{each}-")), None)
+        return f"aws-{partition}" if partition else "aws"
+    return urlsplit(endpoint).netloc.lower()
+
+
+def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
+    """``scheme://host[:port]`` in lower case, or None for AWS."""
+    given = (text or "").strip()
+    if not given:
+        return None
+    parts = _split(given if "://" in given else f"https://{given}")
+    for present, words in (
+        (parts.scheme not in ("http", "https"), "An endpoint begins with https://."),
+        ("@" in parts.netloc, "Leave user name and password out of the endpoint; the keys have fields of their own."),
+        (parts.path.strip("/"), "Leave the path out of the endpoint; bucket and prefix have fields of their own."),
+        (parts.query or "?" in given, "Leave the question mark and what follows it out of the endpoint."),
+        (parts.fragment or "#" in given, "Leave the # and what follows it out of the endpoint."),
+    ):
+        if present:
+            raise _wrong(words)
+    host = (parts.hostname or "").rstrip(".")
+    if host.startswith(f"{bucket.lower()}."):
+        raise _wrong(f"Leave the bucket's name out of the endpoint: {host.partition('.')[2]}")
+    return _allowed(parts, host, egress)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise _wrong("This is no address of a store. It looks like https://s3.example.com.") from None
+    return parts
+
+
+def _allowed(parts: SplitResult, host: str, egress: Egress) -> str:
+    plain, port = parts.scheme == "http", parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        address = literal(host)
+    except ValueError:
+        address = None
+        host = ""
+    if address is None and not _HOST.fullmatch(host):
+        raise _wrong("The endpoint's host is no name of plain letters, digits, dots and hyphens.")
+    if plain and not egress.allows_plain(host, port, address):
+        raise _wrong("Plain http would send files unprotected. Use https://, or ask an operator to allow http here.")
+    if not egress.allows_port(host, port, address):
+        ports = ", ".join(map(str, PORTS))
+        raise _wrong(f"Port {port} is not open for own buckets. These are: {ports}. An operator can allow others.")
+    if address and not is_public(address) and not egress.allows(host, port, address, plain=plain):
+        raise _wrong(f"This endpoint is {address}, which is not public. An operator can allow it.")
+    if address is None and ("." not in host or host.endswith(".localhost")) and not egress.names(host, port):
+        raise _wrong(f"“{host}” is a name inside a network, not a public one. An operator can allow it.")
+    shown = f"[{address}]" if address and address.version == 6 else str(address or host)
+    usual = port == (80 if plain else 443)
+    return f"{parts.scheme}://{shown}" if usual else f"{parts.scheme}://{shown}:{port}"
+
+
+def _region_of(endpoints: str | None, entered: str) -> str:
+    """The region, where the endpoint is one of AWS's own, which may name one."""
+    if endpoints and entered and endpoints != entered:
+        words = f"The endpoint belongs to {endpoints}, and the region says {entered}. Correct one of them."
+        raise Invalid(words, field="region")
+    return endpoints or entered
+
+
+def _bucket(text: str) -> str:
+    name = text.strip()
+    if name.startswith(("s3://", "arn:", "http://", "https://")) or "/" in name:
+        raise Invalid("Enter the bucket's name alone, without an address or path around it.", field="bucket")
+    if not _BUCKET.fullmatch(name) or ".." in name:
+        words = "A bucket's name has 3 to 63 letters, digits, dots and hyphens, and a letter or digit at both ends."
+        raise Invalid(words, field="bucket")
+    return name
+
+
+def _region(region: str) -> str:
+    if region and not _REGION.fullmatch(region):
+        raise Invalid("A region is a short name such as eu-central-1, us-east-1 or auto.", field="region")
+    return region
+
+
+def _prefix(prefix: str) -> str:
+    if prefix.startswith("/"):
+        raise Invalid("A prefix begins without a slash: photos/2026, not /photos/2026.", field="key_prefix")
+    prefix = prefix.removesuffix("/")
+    if len(prefix.encode()) > keys.PREFIX_LIMIT:
+        raise Invalid(
+            f"A prefix has at most {keys.PREFIX_LIMIT} characters: the keys of files come after it.", field="key_prefix"
+        )
+    for segment in prefix.split("/") if prefix else ():
+        if segment in (".", ".."):
+            raise Invalid("A prefix has no . and .. between its slashes.", field="key_prefix")
+        if not _SEGMENT.fullmatch(segment):
+            words = "A prefix is made of letters, digits, . _ - = and single slashes."
+            raise Invalid(words, field="key_prefix")
+    return prefix
+
+
+def _kms_key(wanted: Connection) -> str | None:
+    key = (wanted.kms_key_id or "").strip()
+    if key and wanted.encryption is not Encryption.SSE_KMS:
+        raise Invalid("A KMS key belongs to encryption by KMS. Choose that, or leave the key out.", field="kms_key_id")
+    if len(key) > 2048 or (key and not _PLAIN.fullmatch(key)):
+        raise Invalid("This is no ID, alias or ARN of a KMS key.", field="kms_key_id")
+    return key or None
+
+
+def _access_key(text: str) -> str:
+    key = text.strip()
+    if not key:
+        raise Invalid("Enter the access key ID.", field="access_key_id")
+    if len(key) > 128 or not _PLAIN.fullmatch(key) or "/" in key:
+        words = "An access key ID has at most 128 letters and digits, no spaces and no slashes. Copy it once more."
+        raise Invalid(words, field="access_key_id")
+    if key.startswith("ASIA"):
+        words = "This is a temporary key (ASIA…), which ends by itself. Create a permanent one for this bucket."
+        raise Invalid(words, field="access_key_id")
+    return key
+
+
+def _wrong(words: str) -> Invalid:
+    return Invalid(words, field="endpoint")

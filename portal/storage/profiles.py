@@ -1,0 +1,229 @@
+"""What owners do with storage profiles: add, edit, change keys, activate, retire. Each is one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import Uuid, bindparam, func, select, text, update
+
+from portal import audit
+from portal import db as database
+from portal.db import db, transaction
+from portal.errors import Conflict, Invalid
+from portal.settings import Settings
+from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
+from portal.storage.models import Health, ProfileMode, StorageProfile
+from portal.storage.service import egress_of, no_profile
+from portal.storage.vault import Owner, vault_of
+from portal.tenancy.service import Member
+
+PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
+
+# The tables of assets and uploads are named in SQL only: their rooms stand above this one. An upload is over once its
+# staging key was removed for the last time; until then it needs its bucket.
+_HOLDS = text("""
+    SELECT (SELECT count(*) FROM assets WHERE workspace_id = :workspace AND profile_id = :profile) AS files,
+           (SELECT max(form_expires_at) FROM uploads
+            WHERE workspace_id = :workspace AND profile_id = :profile AND cleared_at IS NULL) AS open_until
+""").bindparams(bindparam("workspace", type_=Uuid()), bindparam("profile", type_=Uuid()))
+_CONTENTS = text("""
+    SELECT a.profile_id, count(*) AS files, CAST(sum(a.size_bytes) AS bigint) AS original_bytes,
+           CAST(coalesce(sum(v.size_bytes), 0) AS bigint) AS derived_bytes
+    FROM assets a
+    LEFT JOIN (SELECT asset_id, sum(size_bytes) AS size_bytes FROM variants WHERE workspace_id = :workspace
+               GROUP BY asset_id) v ON v.asset_id = a.id
+    WHERE a.workspace_id = :workspace GROUP BY a.profile_id
+""").bindparams(bindparam("workspace", type_=Uuid()))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a profile holds: files, the bytes of their originals, and of what was derived from them."""
+
+    files: int = 0
+    original_bytes: int = 0
+    derived_bytes: int = 0
+
+
+def list_profiles(workspace_id: UUID) -> list[StorageProfile]:
+    """Those of a workspace that are not retired, the active one first, then the newest."""
+    here = StorageProfile.workspace_id == workspace_id, StorageProfile.retired_at.is_(None)
+    order = StorageProfile.active.desc(), StorageProfile.id.desc()
+    return list(db.session.scalars(select(StorageProfile).where(*here).order_by(*order)))
+
+
+def contents(workspace_id: UUID) -> dict[UUID, Contents]:
+    """What each profile of a workspace holds; one statement, over all of its files."""
+    rows = db.session.execute(_CONTENTS, {"workspace": workspace_id})
+    return {row.profile_id: Contents(row.files, row.original_bytes, row.derived_bytes) for row in rows}
+
+
+def add(member: Member, wanted: Connection, secret_access_key: str) -> StorageProfile:
+    """Connect a bucket; it takes no files before it is activated. Raises ``Invalid``, ``Conflict``."""
+    place = checked(wanted, egress_of(_settings()))
+    given = checked_keys(place.access_key_id, secret_access_key)
+    profile = StorageProfile(
+        id=database.new_id(),
+        tenant_id=member.tenant_id,
+        workspace_id=member.workspace,
+        mode=ProfileMode.BYOS,
+        active=False,
+        store=place.store,
+        **asdict(place),
+    )
+    _seal(profile, given)
+    with transaction(member.tenant_id) as session:
+        _require_free(profile)
+        session.add(profile)
+        session.flush()
+        _record(member, "storage.add", profile, **_place(profile))
+    return profile
+
+
+def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_access_key: str | None) -> StorageProfile:
+    """Change some of it, the keys too; ``changes`` holds fields of ``Connection``.
+
+    Raises ``NotFound``, ``Invalid``, and ``Conflict`` for another place while files lie at this one.
+    """
+    with transaction(member.tenant_id) as session:
+        profile = _own(member, profile_id)
+        before = _connection(profile)
+        after = checked(Connection(**{**asdict(before), **changes}), egress_of(_settings()))
+        changed = [name for name, value in asdict(after).items() if getattr(before, name) != value]
+        if after.access_key_id != before.access_key_id and secret_access_key is None:
+            raise Invalid("Another access key has another secret. Enter it, too.", field="secret_access_key")
+        for name, value in asdict(after).items():
+            setattr(profile, name, value)
+        profile.store = after.store
+        if any(name in PLACE for name in changed):
+            _require_empty(profile, "Files lie there. Connect the other place as another storage, and move them.")
+            profile.capabilities, profile.probe, profile.probed_at = {}, None, None
+            _require_free(profile)
+        if secret_access_key is not None:
+            _seal(profile, checked_keys(after.access_key_id, secret_access_key))
+            changed.append("secret_access_key")
+        if set(changed) - {"name"}:
+            profile.health, profile.reason = Health.UNKNOWN, None
+        profile.updated_at = database.now()
+        session.flush()
+        _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
+    return profile
+
+
+def activate(member: Member, profile_id: UUID) -> StorageProfile:
+    """From now on new files go there; those that are elsewhere stay where they are. Repeating it changes nothing.
+
+    Raises ``NotFound``, and ``Conflict`` for one that was not seen to work.
+    """
+    with transaction(member.tenant_id) as session:
+        # All at once: of two that activate at the same time the second sees what the first has done.
+        everyone = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
+        session.scalars(everyone.order_by(StorageProfile.id).with_for_update()).all()
+        profile = _mine(member, profile_id)
+        if profile.active:
+            return profile
+        if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
+            raise Conflict(
+                "This storage was not seen to work yet. Test it; when the test passes, it can take new files.",
+                health=profile.health.value,
+            )
+        here = StorageProfile.workspace_id == member.workspace
+        session.execute(update(StorageProfile).where(here, StorageProfile.active).values(active=False))
+        profile.active, profile.updated_at = True, database.now()
+        session.flush()
+        _record(member, "storage.activate", profile, **_place(profile))
+    return profile
+
+
+def retire(member: Member, profile_id: UUID) -> None:
+    """Let go of a bucket: its keys are forgotten, and nothing in it is touched. Only when nothing of ours lies there.
+
+    Raises ``NotFound``, ``Conflict``.
+    """
+    with transaction(member.tenant_id) as session:
+        profile = _own(member, profile_id)
+        if profile.active:
+            raise Conflict("New files go here. Activate another storage first.")
+        _require_empty(profile, "Files lie here. Move them to another storage, or delete them for good, first.")
+        profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = None
+        profile.retired_at = profile.updated_at = database.now()
+        profile.health, profile.reason = Health.UNKNOWN, None
+        session.flush()
+        _record(member, "storage.retire", profile, **_place(profile))
+
+
+def masked(access_key_id: str | None) -> str | None:
+    """Enough of an access key ID to recognise it."""
+    if access_key_id is None:
+        return None
+    return f"{access_key_id[:4]}…{access_key_id[-4:]}" if len(access_key_id) >= 16 else f"{access_key_id[:2]}…"
+
+
+def _mine(member: Member, profile_id: UUID) -> StorageProfile:
+    """A profile that is not retired, its row held until the end of the transaction. Raises ``NotFound``."""
+    here = StorageProfile.workspace_id == member.workspace, StorageProfile.retired_at.is_(None)
+    query = select(StorageProfile).where(*here, StorageProfile.id == profile_id).with_for_update()
+    profile: StorageProfile | None = db.session.scalar(query.execution_options(populate_existing=True))
+    if profile is None:
+        raise no_profile()
+    return profile
+
+
+def _own(member: Member, profile_id: UUID) -> StorageProfile:
+    """The same, for what only a customer's own bucket has."""
+    profile = _mine(member, profile_id)
+    if profile.mode is not ProfileMode.BYOS:
+        raise Conflict("The managed storage belongs to the operator. It can be activated, not changed.")
+    return profile
+
+
+def _require_empty(profile: StorageProfile, words: str) -> None:
+    holds = db.session.execute(_HOLDS, {"workspace": profile.workspace_id, "profile": profile.id}).one()
+    if holds.files:
+        raise Conflict(words, files=holds.files)
+    if holds.open_until is not None:
+        until = holds.open_until.isoformat(timespec="minutes")
+        raise Conflict(f"An upload to it can still arrive, until {until}. Try again after that.", open_until=until)
+
+
+def _require_free(profile: StorageProfile) -> None:
+    """Refuse a place that is connected already, or overlaps with one; whose it is stays hidden."""
+    settings = _settings()
+    ours = {store_of(each, settings.s3_region) for each in (settings.s3_endpoint, settings.s3_public_endpoint)}
+    question = select(func.bucket_is_taken(profile.store, profile.bucket, profile.key_prefix, profile.id))
+    with db.session.no_autoflush:
+        taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or db.session.scalar(question)
+    if taken:
+        raise Conflict(
+            "This bucket and prefix, or a part of it, is connected already. Use another bucket, or a prefix beside it.",
+            field="key_prefix",
+        )
+
+
+def _seal(profile: StorageProfile, given: Keys) -> None:
+    owner = Owner(profile.tenant_id, profile.workspace_id, profile.id)
+    sealed = vault_of(_settings().vault_keys).seal(given.secret_access_key, owner)
+    profile.access_key_id, profile.keys_changed_at = given.access_key_id, database.now()
+    profile.sealed_secret, profile.wrapped_key, profile.vault_key_id = sealed.secret, sealed.wrapped_key, sealed.key_id
+
+
+def _connection(profile: StorageProfile) -> Connection:
+    return Connection(**{name: getattr(profile, name) for name in Connection.__dataclass_fields__})
+
+
+def _place(profile: StorageProfile) -> dict[str, Any]:
+    """What the audit log tells of a profile."""
+    facts = {"mode": profile.mode.value, "name": profile.name, "bucket": profile.bucket, "endpoint": profile.endpoint}
+    return {**facts, "key_prefix": profile.key_prefix, "access_key_id": masked(profile.access_key_id)}
+
+
+def _record(member: Member, action: str, profile: StorageProfile, **facts: Any) -> None:
+    audit.record(member.tenant_id, member.user_id, action, profile.id, workspace_id=member.workspace, **facts)
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["portal.settings"]
+    return settings
