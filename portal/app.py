@@ -33,6 +33,7 @@ ROOMS_WITH_ROUTES = (
     "identity.views",
     "tenancy.views",
     "tenancy.api",
+    "storage.api",
     "quotas.api",
     "quotas.views",
     "quotas.desk.api",

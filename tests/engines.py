@@ -29,7 +29,7 @@ from portal.embedded.engines import Engines
 from portal.embedded.folder import DataFolder
 from portal.embedded.ports import Ports
 from portal.embedded.postgres import Postgres
-from portal.embedded.seaweedfs import SeaweedFS
+from portal.embedded.seaweedfs import Guest, SeaweedFS
 from portal.embedded.secret import load_or_create
 from portal.embedded.service import Service
 from portal.embedded.valkey import Valkey
@@ -39,6 +39,15 @@ from portal.settings import Settings
 # takes this file for it.
 EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*").encode()
 SIGNATURE = "Eicar-Test-Signature"
+
+# Those who bring a bucket of their own: a customer with all rights, and one with rights in ``restricted`` alone. The
+# customer's secret is the canary: it must be found nowhere (tests/canary.py).
+CANARY = "Canary7xQwertyKeepsThisSecretAndNobodyElse"
+CUSTOMER = Guest("customer", "CUSTOMERKEY0123456789", CANARY)
+SECOND_CUSTOMER = Guest("second-customer", "CUSTOMERKEY9876543210", f"{CANARY}Second")
+RESTRICTED = Guest(
+    "restricted", "RESTRICTEDKEY01234567", f"{CANARY}Third", ("Read:restricted", "Write:restricted", "List:restricted")
+)
 
 
 class TestEngines:
@@ -69,6 +78,7 @@ class TestEngines:
             engines.store,
             engines.clamd,
         )
+        self.store.guests = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED]
         self._engines = engines
 
     def __iter__(self) -> Iterator[Service]:

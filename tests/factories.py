@@ -96,7 +96,7 @@ def _values(cast: Cast, place: Workspace, asset_id: UUID, file_name: str) -> dic
         "tenant_id": place.tenant_id,
         "workspace_id": place.id,
         "library_id": library.default_library(place.id).id,
-        "profile_id": db.session.scalars(select(StorageProfile.id).filter_by(workspace_id=place.id)).one(),
+        "profile_id": db.session.scalars(select(StorageProfile.id).filter_by(workspace_id=place.id, active=True)).one(),
         "upload_id": new_id(),
         "created_by": cast.alice.id,
         "created_at": now(),

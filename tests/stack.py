@@ -235,6 +235,7 @@ def _environment(settings: Settings, folder: Path) -> dict[str, str]:
         "PORTAL_BASE_URL": settings.base_url,
         "PORTAL_SECRET_KEYS": ",".join(settings.secret_keys),
         "PORTAL_VAULT_KEYS": ",".join(settings.vault_keys),
+        "PORTAL_EGRESS_ALLOW": ",".join(settings.egress_allow),
     }
     return {**clean, **own, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import secrets
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from portal.embedded.faults import StackError
@@ -31,6 +32,24 @@ _PORTS = (
 _GUARDED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 
 
+EVERYTHING = ("Admin", "Read", "List", "Tagging", "Write")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Somebody with keys to the store; ``actions`` may end in ``:bucket/prefix``."""
+
+    name: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    actions: tuple[str, ...] = EVERYTHING
+
+    def identity(self) -> dict[str, object]:
+        """As the store's configuration says it."""
+        credentials = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
+        return {"name": self.name, "credentials": [credentials], "actions": list(self.actions)}
+
+
 class SeaweedFS(Service):
     """``weed mini`` with every flag given at every start: it would remember those of an earlier one."""
 
@@ -43,6 +62,7 @@ class SeaweedFS(Service):
         self.ports = {name: ports.port(name) for name in _PORTS}
         self.home = folder.home("seaweedfs", None)
         self.data = self.home / "data"
+        self.guests: list[Guest] = []
 
     @property
     def endpoint(self) -> str:
@@ -50,15 +70,13 @@ class SeaweedFS(Service):
         return f"http://{HOST}:{self.ports['s3']}"
 
     def prepare(self) -> None:
-        """Write the one identity and new keys for its parts; drop the options it remembers from the last start."""
+        """Write the identities and new keys for its parts; drop the options it remembers from the last start."""
         self.data.mkdir(exist_ok=True)
         self._keys.parent.mkdir(exist_ok=True)
         write_private_text(self._keys, "".join(f'[{part}]\nkey = "{secrets.token_hex(32)}"\n' for part in _GUARDED))
         (self.data / "mini.options").unlink(missing_ok=True)
-        credentials = {"accessKey": self.secrets.s3_access_key_id, "secretKey": self.secrets.s3_secret_access_key}
-        actions = ["Admin", "Read", "List", "Tagging", "Write"]
-        identity = {"name": "stowage", "credentials": [credentials], "actions": actions}
-        write_private(self._identities, {"identities": [identity]})
+        ours = Guest("stowage", self.secrets.s3_access_key_id, self.secrets.s3_secret_access_key, EVERYTHING)
+        write_private(self._identities, {"identities": [each.identity() for each in (ours, *self.guests)]})
 
     def command(self) -> list[str]:
         """Loopback everywhere: the ports beside S3's are for its own parts."""

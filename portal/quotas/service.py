@@ -51,6 +51,7 @@ _MOVE_SQL = """
         INSERT INTO quota_ledger
             (id, created_at, tenant_id, workspace_id, entry, subject_id, used_delta, reserved_delta)
         SELECT :entry_id, :at, :tenant, :workspace, :entry, :subject, :used, :reserved FROM fits
+        WHERE :used <> 0 OR :reserved <> 0
     ){rows}
     SELECT both_levels.*, EXISTS (SELECT FROM fits) AS fits FROM both_levels
 """
@@ -183,7 +184,7 @@ def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
 def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:
     """Move both counters and write the ledger, or raise ``quota_exceeded`` and move nothing."""
     values = _values(entry, tenant_id, workspace_id, subject_id, size)
-    if size:  # an asset may be charged nothing
+    if size:  # what lies in a customer's own bucket is charged nothing
         _require_room(directly(_MOVE, **values), values)
 
 

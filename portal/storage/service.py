@@ -61,6 +61,25 @@ def find_profile(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     return profile
 
 
+def find_unretired(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
+    """A profile that can be shown and worked with. Raises ``NotFound``."""
+    profile = find_profile(workspace_id, profile_id)
+    if profile.retired_at is not None:
+        raise no_profile()
+    return profile
+
+
+def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
+    """How a profile is, and why it is not well; a managed one is as the deployment's own store was last seen."""
+    if profile.mode is ProfileMode.BYOS:
+        return profile.health, profile.reason
+    settings: Settings = current_app.extensions["portal.settings"]
+    store = db.session.get(ManagedStore, (settings.s3_endpoint, settings.s3_bucket))
+    if store is None or (store.probed_at is None and store.reason is None):
+        return Health.UNKNOWN, None
+    return (Health.UNHEALTHY if store.reason else Health.HEALTHY), store.reason
+
+
 def profile_of(row: Any) -> StorageProfile:
     """A profile from a row with its columns, outside of the session: to be read, not changed."""
     values = {name: getattr(row, name) for name in _COLUMNS}
@@ -95,6 +114,11 @@ def managed_bucket() -> Bucket:
 def check_managed_store() -> None:
     """Raises ``Unavailable`` when the store does not answer, or refuses our key."""
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
+
+
+def counted(profile: StorageProfile, size: int) -> int:
+    """How much of ``size`` bytes counts against limits: nothing of what lies in a customer's own bucket."""
+    return size if profile.mode is ProfileMode.MANAGED else 0
 
 
 def upload_method(profile: StorageProfile, size: int) -> str:  # noqa: ARG001  (the size will choose parts)

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     PURGE = "purge"  # delete for good, empty the trash
     SEE_QUOTA = "see_quota"
     MANAGE_WORKSPACE = "manage_workspace"  # members and settings of the workspace
+    MANAGE_STORAGE = "manage_storage"  # where its files lie, and the keys to that
 
     TENANT_OVERVIEW = "tenant_overview"
     SET_QUOTA = "set_quota"
@@ -26,7 +27,7 @@ class Permission(StrEnum):
 
 _VIEWER = frozenset({Permission.VIEW, Permission.SEE_QUOTA})
 _EDITOR = _VIEWER | {Permission.UPLOAD, Permission.EDIT, Permission.PURGE}
-_OWNER = _EDITOR | {Permission.MANAGE_WORKSPACE}
+_OWNER = _EDITOR | {Permission.MANAGE_WORKSPACE, Permission.MANAGE_STORAGE}
 
 OF_WORKSPACE_ROLE: dict[WorkspaceRole, frozenset[Permission]] = {
     WorkspaceRole.VIEWER: _VIEWER,
@@ -69,6 +70,7 @@ _WORDS = {
     Permission.UPLOAD: "Viewers may look and download, not upload. Ask an owner to make you an editor.",
     Permission.EDIT: "Viewers may look and download, not change. Ask an owner to make you an editor.",
     Permission.PURGE: "Viewers may not delete. Ask an owner to make you an editor.",
+    Permission.MANAGE_STORAGE: "Only an owner of the workspace may see and change where its files lie.",
     Permission.SET_QUOTA: "Only an administrator of the tenant may set limits.",
     Permission.REVIEW_QUARANTINE: "Only an administrator of the tenant may see what is held.",
     Permission.TENANT_OVERVIEW: "Only an administrator of the tenant may see this.",

@@ -9,6 +9,7 @@ from flask import Blueprint, request
 from pydantic import Field, JsonValue, StringConstraints
 
 from portal.errors import Invalid, Problem
+from portal.storage.models import ProfileMode
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -169,7 +170,7 @@ def view_of(begun: Begun) -> UploadView:
     return UploadView(
         upload_id=upload.id,
         state=upload.state,
-        provider="managed",
+        provider="byos" if begun.mode is ProfileMode.BYOS else "managed",
         method=upload.method,
         upload_url=signed.url if signed else None,
         fields=signed.fields if signed else {},

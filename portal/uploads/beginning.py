@@ -22,8 +22,7 @@ from portal.quotas import service as quotas
 from portal.statements import at_once, new_row
 from portal.storage import disk
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
-from portal.storage.models import StorageProfile
+from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.signing import SignedRequest
 from portal.tenancy import blocks, switches
 from portal.tenancy.service import Member
@@ -62,6 +61,7 @@ class Begun:
 
     upload: Upload
     signed: SignedRequest | None
+    mode: ProfileMode
 
 
 def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Begun:
@@ -114,7 +114,7 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
         "size_bytes": spec.size_bytes,
         "sha256": spec.sha256,
         "method": storage.upload_method(profile, spec.size_bytes),
-        "reserved_bytes": spec.size_bytes,
+        "reserved_bytes": storage.counted(profile, spec.size_bytes),
         "state": UploadState.CREATED,
         "idempotency_key": idempotency_key,
         "request_hash": _hash_of(spec) if idempotency_key else None,
@@ -127,15 +127,16 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
     event = audit.values_of(place[0], member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
     rows = new_row(Upload, **values) | new_row(AuditEvent, **event)
     database.end_read()  # what looked up a folder or a key gives its connection back
-    quotas.reserve_with(_BEGIN, *place, upload.id, spec.size_bytes, rows)
-    return Begun(upload, sign(upload, storage.bucket_for(profile)))
+    quotas.reserve_with(_BEGIN, *place, upload.id, upload.reserved_bytes, rows)
+    return Begun(upload, sign(upload, profile), profile.mode)
 
 
-def sign(upload: Upload, bucket: Bucket) -> SignedRequest | None:
+def sign(upload: Upload, profile: StorageProfile) -> SignedRequest | None:
     """The one request that may write this upload's staging key; None when the session is over."""
     left = int((upload.form_expires_at - database.now()).total_seconds())
     if upload.state not in OPEN or left <= 0:
         return None
+    bucket = storage.bucket_for(profile)
     presign = bucket.presign_post if upload.method == "POST" else bucket.presign_put
     return presign(
         staging_key(upload),
@@ -193,7 +194,7 @@ def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | N
 def begun(upload: Upload) -> Begun:
     """A session with a fresh signature for what is left of its life."""
     profile = storage.find_profile(upload.workspace_id, upload.profile_id)
-    return Begun(upload, sign(upload, storage.bucket_for(profile)))
+    return Begun(upload, sign(upload, profile), profile.mode)
 
 
 def _forget_key(upload: Upload) -> None:

@@ -119,7 +119,7 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
         tallies.count(upload.tenant_id, "upload", to.value, upload.size_bytes)
         if to is UploadState.FAILED:
             tallies.count(upload.tenant_id, "upload", f"failed:{code}")
-        quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.size_bytes)
+        quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.reserved_bytes)
         after_commit(lambda: _ring("clear_staging", upload, upload.id))
     return True
 

@@ -151,7 +151,7 @@ def _finish(
         reason_code=decision.code,
         reason_detail=decision.detail,
         object_key=None if failed else key,
-        charged_bytes=0 if failed else upload.size_bytes,
+        charged_bytes=0 if failed else upload.reserved_bytes,
         **(_facts_values(facts) if facts else {}),
     )
     if not failed:
@@ -170,7 +170,7 @@ def _finish(
         db.session.flush()
         _count(lease.tenant_id, decision, facts, upload.size_bytes)
         account = quotas.release if failed else quotas.settle
-        account(lease.tenant_id, asset.workspace_id, upload.id, upload.size_bytes)
+        account(lease.tenant_id, asset.workspace_id, upload.id, upload.reserved_bytes)
         if values.get("previews") is PreviewState.PENDING:
             after_commit(lambda: _ring_previews(asset))
     return True

@@ -1,0 +1,159 @@
+"""Storage profiles over JSON. The secret access key is taken, and never given back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from flask import Blueprint
+from pydantic import Field, SecretStr
+
+from portal.storage import profiles
+from portal.storage.connection import Connection
+from portal.storage.models import AddressingStyle, Encryption, Health, ProfileMode, StorageProfile
+from portal.storage.service import find_unretired, health_of
+from portal.tenancy.access import member
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
+from portal.web.body import Answer, Body, Listing, Time
+from portal.web.openapi import operation
+
+blueprint = Blueprint("storage_api", __name__)
+
+HERE = "/v1/workspaces/<uuid:w>/storage-profiles"
+Text = Annotated[str, Field(max_length=2048)]
+
+
+class Place(Body):
+    """What both forms share. Spaces around a value are left out."""
+
+    name: Text | None = Field(None, description="null: the bucket's name")
+    endpoint: Text | None = Field(None, description="https://host[:port]; null or empty: AWS")
+    region: Text | None = Field(None, description="may be left out where the endpoint is not AWS")
+    addressing_style: AddressingStyle | None = Field(None, strict=False, description="auto: virtual on AWS, else path")
+    key_prefix: Text | None = Field(None, description="in front of every key; without a slash at its beginning")
+    encryption: Encryption | None = Field(None, strict=False, description="null: sse_s3 on AWS, else none")
+    kms_key_id: Text | None = Field(None, description="with sse_kms; null: the store's default key")
+
+    def given(self) -> dict[str, Any]:
+        """What the client has sent, as the service takes it, but for the secret."""
+        empty = {"name": "", "region": "", "key_prefix": "", "addressing_style": AddressingStyle.AUTO}
+        sent = self.model_dump(include=self.model_fields_set - {"secret_access_key"})
+        return {name: empty.get(name) if value is None else value for name, value in sent.items()}
+
+
+class AddProfile(Place):
+    """A bucket to connect, and the key that opens it."""
+
+    bucket: Text
+    access_key_id: Text
+    secret_access_key: Annotated[SecretStr, Field(max_length=2048)]
+
+
+class EditProfile(Place):
+    """What is to change; what is left out stays. Another access key needs its secret with it."""
+
+    bucket: Text | None = None
+    access_key_id: Text | None = None
+    secret_access_key: Annotated[SecretStr, Field(max_length=2048)] | None = None
+
+
+class ProbeView(Answer):
+    """What the last test found: steps with name, result (pass, warn, fail, skipped), detail and fix."""
+
+    at: str | None
+    steps: list[dict[str, Any]]
+
+
+class ProfileView(Answer):
+    """A storage profile. A managed one tells nothing of the operator's store."""
+
+    id: UUID
+    name: str
+    mode: ProfileMode
+    bucket: str | None
+    endpoint: str | None = Field(description="null: AWS, or the managed store")
+    region: str | None
+    addressing_style: AddressingStyle
+    key_prefix: str
+    encryption: Encryption
+    kms_key_id: str | None
+    access_key_id: str | None = Field(description="masked")
+    active: bool
+    health: Health
+    reason: str | None
+    capabilities: dict[str, Any]
+    probe: ProbeView | None
+    created_at: Time
+    keys_changed_at: Time | None
+
+    @classmethod
+    def of(cls, profile: StorageProfile) -> ProfileView:
+        """As the contract shows it."""
+        health, reason = health_of(profile)
+        shown = {name: getattr(profile, name) for name in cls.model_fields if hasattr(profile, name)}
+        probe = profile.probe and ProbeView(at=profile.probe.get("at"), steps=profile.probe.get("steps", []))
+        shown |= {"access_key_id": profiles.masked(profile.access_key_id), "probe": probe}
+        return cls(**shown | {"health": health, "reason": reason})
+
+
+@blueprint.get(HERE)
+@member(Permission.MANAGE_STORAGE)
+@operation(returns=Listing[ProfileView])
+def index(member: Member) -> Listing[ProfileView]:
+    """List a workspace's storage profiles, the active one first."""
+    return Listing[ProfileView](items=[ProfileView.of(each) for each in profiles.list_profiles(member.workspace)])
+
+
+@blueprint.post(HERE)
+@member(Permission.MANAGE_STORAGE)
+@operation(body=AddProfile, returns=ProfileView, status=201, errors=("conflict",))
+def add(member: Member, body: AddProfile) -> ProfileView:
+    """Connect a bucket of your own.
+
+    It takes no files before it has been tested and activated.
+    """
+    values = {"name": "", "endpoint": None, "region": "", "addressing_style": AddressingStyle.AUTO, "key_prefix": ""}
+    wanted = Connection(**{**values, "encryption": None, "kms_key_id": None, **body.given()})
+    return ProfileView.of(profiles.add(member, wanted, body.secret_access_key.get_secret_value()))
+
+
+@blueprint.get(f"{HERE}/<uuid:p>")
+@member(Permission.MANAGE_STORAGE)
+@operation(returns=ProfileView)
+def show(member: Member, p: UUID) -> ProfileView:
+    """Show one storage profile."""
+    return ProfileView.of(find_unretired(member.workspace, p))
+
+
+@blueprint.patch(f"{HERE}/<uuid:p>")
+@member(Permission.MANAGE_STORAGE)
+@operation(body=EditProfile, returns=ProfileView, errors=("conflict",))
+def edit(member: Member, body: EditProfile, p: UUID) -> ProfileView:
+    """Change a storage profile, or its keys.
+
+    Bucket, endpoint and prefix can change while no file lies there. New keys are used at once, for uploads that are
+    under way, too.
+    """
+    changes = {name: value for name, value in body.given().items() if name not in REQUIRED or value is not None}
+    secret = body.secret_access_key.get_secret_value() if body.secret_access_key else None
+    return ProfileView.of(profiles.edit(member, p, changes, secret))
+
+
+@blueprint.post(f"{HERE}/<uuid:p>/activate")
+@member(Permission.MANAGE_STORAGE)
+@operation(returns=ProfileView, errors=("conflict",))
+def activate(member: Member, p: UUID) -> ProfileView:
+    """Let new files go there; those that are elsewhere stay where they are."""
+    return ProfileView.of(profiles.activate(member, p))
+
+
+@blueprint.delete(f"{HERE}/<uuid:p>")
+@member(Permission.MANAGE_STORAGE)
+@operation(errors=("conflict",))
+def retire(member: Member, p: UUID) -> None:
+    """Let go of a bucket that holds no files any more; its keys are forgotten, nothing in it is touched."""
+    profiles.retire(member, p)
+
+
+REQUIRED = ("bucket", "access_key_id")

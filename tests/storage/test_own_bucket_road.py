@@ -1,0 +1,129 @@
+"""The main road on a bucket of the customer's own: from begin to purge, its keys changed on the way."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from tests.doors import Scene
+from tests.engines import CUSTOMER, SECOND_CUSTOMER
+from tests.foreign import done
+from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, see_it_work
+
+
+def keys_in(scene: Scene, bucket: str | None) -> list[str]:
+    """Every object of the customer's bucket."""
+    listed = client_of(scene.door.settings, CUSTOMER).list_objects_v2(Bucket=bucket)
+    return [entry["Key"] for entry in listed.get("Contents", [])]
+
+
+@pytest.mark.parametrize("post", [True, False])
+def test_a_file_goes_to_the_own_bucket_and_comes_back_from_there(scene: Scene, text: bytes, post: bool) -> None:
+    profile = connect_own_bucket(scene.cast, seen=False, activate=False)
+    see_it_work(scene.cast, profile.id, post=post)
+    done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
+    sent = scene.bob.upload("note.txt", text)
+    assert sent.begun["provider"] == "byos" and sent.begun["method"] == ("POST" if post else "PUT")
+    assert sent.begun["upload_url"].startswith(scene.door.settings.s3_endpoint)
+    scene.door.work()
+    scene.bob.wait(sent.asset_id, "available")
+    below = f"team/files/workspaces/{scene.cast.press.id}/assets/{sent.asset_id}/original/"
+    assert [key[: len(below)] for key in keys_in(scene, profile.bucket)] == [below]
+    assert scene.objects() == []  # nothing of it touched the managed bucket
+    assert scene.vera.download(sent.asset_id).content == text
+
+
+def test_what_lies_in_an_own_bucket_is_not_counted(scene: Scene, text: bytes) -> None:
+    connect_own_bucket(scene.cast)
+    begun = scene.bob.sent("note.txt", text)
+    assert scene.bob.quota() == (0, 0)
+    committed = done(scene.bob.commit(begun["upload_id"]))
+    scene.door.work()
+    scene.bob.wait(committed["asset_id"], "available")
+    assert scene.bob.quota() == (0, 0) and scene.door.ledger(begun["upload_id"]) == []
+    scene.door.sql("UPDATE assets SET charged_bytes = charged_bytes")  # the row exists, and holds nothing:
+    assert scene.door.sql("SELECT charged_bytes FROM assets WHERE id = %s", UUID(committed["asset_id"])) == [(0,)]
+    cancelled = scene.bob.sent("other.txt", text)
+    assert scene.bob.call("DELETE", f"uploads/{cancelled['upload_id']}").status_code == 204
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_files_stay_readable_where_they_are_when_another_place_is_activated(scene: Scene, text: bytes) -> None:
+    first = scene.bob.upload("first.txt", text)
+    scene.door.work()
+    connect_own_bucket(scene.cast)
+    second = scene.bob.upload("second.txt", text + b"2")
+    scene.door.work()
+    (managed,) = [
+        each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
+    ]
+    done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
+    third = scene.bob.upload("third.txt", text + b"3")
+    scene.door.work()
+    for sent in (first, second, third):
+        scene.bob.wait(sent.asset_id, "available")
+        assert scene.vera.download(sent.asset_id).content == sent.content
+    assert [sent.begun["provider"] for sent in (first, second, third)] == ["managed", "byos", "managed"]
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_keys_are_changed_while_twenty_uploads_are_under_way(scene: Scene, text: bytes) -> None:
+    profile = connect_own_bucket(scene.cast)
+    open_before = [scene.bob.sent(f"{number}.txt", text + b"%d" % number) for number in range(10)]
+    not_sent_yet = [done(scene.bob.begin(f"late-{number}.txt", len(text)), 201) for number in range(10)]
+    new = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
+    done(scene.alice.call("PATCH", f"storage-profiles/{profile.id}", new))
+    assets = [done(scene.bob.commit(begun["upload_id"]))["asset_id"] for begun in open_before]
+    for begun in not_sent_yet:
+        fresh = scene.bob.upload_state(begun["upload_id"])  # signed anew, with the key that is good now
+        assert SECOND_CUSTOMER.access_key_id in str(fresh["fields"])
+        assert scene.bob.send(fresh, text).status_code in (200, 201, 204)
+        assets.append(done(scene.bob.commit(begun["upload_id"]))["asset_id"])
+    scene.door.work()
+    for asset_id in assets:
+        assert scene.bob.wait(asset_id)["status"] == "available"
+        assert scene.bob.download(asset_id).status_code == 200
+
+
+def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text: bytes) -> None:
+    profile = connect_own_bucket(scene.cast)
+    sent = scene.bob.upload("note.txt", text)
+    scene.door.work()
+    assert scene.bob.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
+    scene.door.work()
+    scene.door.sweep()
+    scene.door.work()
+    scene.door.over(sent.upload_id)
+    scene.door.sweep()
+    scene.door.work()
+    assert keys_in(scene, profile.bucket) == []
+    (managed,) = [
+        each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
+    ]
+    done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
+    assert scene.alice.call("DELETE", f"storage-profiles/{profile.id}").status_code == 204
+    # The session is still told, although its bucket is gone.
+    assert scene.bob.upload_state(sent.upload_id)["state"] == "committed"
+
+
+def test_another_program_connects_a_bucket(scene: Scene) -> None:
+    made = connect_over_http(scene.alice, scene.door.settings)
+    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "unknown")
+
+
+@pytest.mark.parametrize("encryption", ["sse_s3", "sse_kms"])
+@pytest.mark.parametrize("post", [True, False])
+def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryption: str, post: bool) -> None:
+    from portal.storage.models import Encryption
+
+    key = {"kms_key_id": "alias/files"} if encryption == "sse_kms" else {}
+    profile = connect_own_bucket(scene.cast, activate=False, encryption=Encryption(encryption), **key)
+    see_it_work(scene.cast, profile.id, post=post)
+    done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
+    begun = done(scene.bob.begin("note.txt", 10), 201)
+    asked = begun["fields"] if post else begun["headers"]
+    assert asked["x-amz-server-side-encryption"] == ("AES256" if encryption == "sse_s3" else "aws:kms")
+    assert asked.get("x-amz-server-side-encryption-aws-kms-key-id") == key.get("kms_key_id")
+    if not post:
+        assert "x-amz-server-side-encryption" in begun["upload_url"]  # among the signed headers

@@ -1,0 +1,285 @@
+"""Storage profiles: connecting a bucket, changing it, letting files go there, and letting go of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from portal.db import db, enter, transaction
+from portal.errors import Unavailable
+from portal.storage import service as storage
+from portal.storage.models import StorageProfile
+from tests.cast import Cast
+from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
+from tests.factories import make_asset
+from tests.own_buckets import connect_own_bucket, make_bucket, see_it_work
+
+PATH = "storage-profiles"
+
+
+@pytest.fixture
+def entered(app: Flask) -> dict[str, Any]:
+    """What an owner enters for a new bucket on the test store."""
+    settings = app.extensions["portal.settings"]
+    return {
+        "bucket": make_bucket(settings),
+        "endpoint": settings.s3_endpoint,
+        "region": "us-east-1",
+        "key_prefix": "team/files",
+        "access_key_id": CUSTOMER.access_key_id,
+        "secret_access_key": CANARY,
+    }
+
+
+def connected(cast: Cast, entered: dict[str, Any]) -> dict[str, Any]:
+    answer = cast.alice.api.post(cast.url(PATH), json=entered)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast, entered: dict[str, Any]) -> None:
+    made = connected(cast, entered)
+    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "unknown")
+    assert made["bucket"] == entered["bucket"] and made["key_prefix"] == "team/files"
+    assert made["access_key_id"] == "CUST…6789"
+    assert "secret_access_key" not in made and CANARY not in str(made)
+    listed = cast.alice.api.get(cast.url(PATH)).get_json()["items"]
+    assert [each["mode"] for each in listed] == ["managed_r2", "byos_s3"]
+    assert listed[0]["active"] and listed[0]["bucket"] is None and listed[0]["health"] == "healthy"
+    assert cast.alice.api.get(cast.url(f"{PATH}/{made['id']}")).get_json() == made
+
+
+def test_what_was_entered_opens_the_bucket(cast: Cast, entered: dict[str, Any]) -> None:
+    made = connected(cast, {**entered, "secret_access_key": f" {CANARY} \n"})  # as copying adds them
+    with cast.app.app_context():
+        bucket = storage.bucket_for(row_of(cast, made["id"]))
+        bucket.put("workspaces/x/probe.txt", b"here", content_type="text/plain")
+        assert [key for key, _, _ in bucket.list("workspaces/x/")] == ["workspaces/x/probe.txt"]
+        assert bucket.location.full_key("k") == "team/files/k"
+        bucket.delete("workspaces/x/probe.txt")
+
+
+def row_of(cast: Cast, profile_id: UUID | str) -> StorageProfile:
+    """Inside the application."""
+    enter(cast.press.tenant_id)
+    profile = storage.find_profile(cast.press.id, UUID(str(profile_id)))
+    db.session.refresh(profile)
+    return profile
+
+
+@pytest.mark.parametrize("who", ["bob", "vera"])
+def test_only_owners_see_and_change_storage(cast: Cast, entered: dict[str, Any], who: str) -> None:
+    client = getattr(cast, who).api
+    for answer in (client.get(cast.url(PATH)), client.post(cast.url(PATH), json=entered)):
+        assert answer.status_code == 403 and answer.get_json()["code"] == "forbidden"
+
+
+def test_mallory_and_a_missing_id_get_the_same_404(cast: Cast) -> None:
+    profile = connect_own_bucket(cast, activate=False)
+    nobodys = "00000000-0000-7000-8000-000000000000"
+    for method, tail in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/activate")):
+        foreign = cast.mallory.api.open(cast.url(f"{PATH}/{profile.id}{tail}"), method=method, json={})
+        elsewhere = cast.mallory.api.open(cast.url(f"{PATH}/{profile.id}{tail}", cast.lair), method=method, json={})
+        missing = cast.mallory.api.open(cast.url(f"{PATH}/{nobodys}{tail}", cast.lair), method=method, json={})
+        assert foreign.status_code == elsewhere.status_code == missing.status_code == 404
+        assert elsewhere.data == missing.data
+
+
+BAD = [
+    ("endpoint", "ftp://s3.example.com", "begins with https"),
+    ("endpoint", "https://me:secret@s3.example.com", "Leave user name and password out"),
+    ("endpoint", "https://s3.example.com/bucket", "Leave the path out"),
+    ("endpoint", "https://console.aws.amazon.com/s3/home?region=eu-west-1#buckets", "Leave the path out"),
+    ("endpoint", "https://s3.example.com?x=1", "question mark"),
+    ("endpoint", "https://s3.example.com#x", "Leave the #"),
+    ("endpoint", "http://s3.example.com", "Plain http"),
+    ("endpoint", "https://s3.example.com:22", "Port 22 is not open"),
+    ("endpoint", "https://s3.example.com:99999", "no address of a store"),
+    ("endpoint", "https://2852039166", "169.254.169.254, which is not public"),
+    ("endpoint", "https://0xA9FEA9FE", "169.254.169.254, which is not public"),
+    ("endpoint", "https://0251.0376.0251.0376", "169.254.169.254, which is not public"),
+    ("endpoint", "https://[::ffff:10.0.0.1]", "not public"),
+    ("endpoint", "https://10.0.0.1:9000", "10.0.0.1, which is not public"),
+    ("endpoint", "https://minio:9000", "a name inside a network"),
+    ("endpoint", "https://s3 .example.com", "plain letters"),
+    ("endpoint", "https://bücher.example", "plain letters"),
+    ("endpoint", "https://", "plain letters"),
+    ("region", "Frankfurt (Germany)", "short name such as"),
+    ("bucket", "s3://files", "name alone"),
+    ("bucket", "files/2026", "name alone"),
+    ("bucket", "x", "3 to 63"),
+    ("bucket", "a..b", "3 to 63"),
+    ("key_prefix", "/photos", "begins without a slash"),
+    ("key_prefix", "photos/../secrets", "no . and .."),
+    ("key_prefix", "photos//2026", "single slashes"),
+    ("key_prefix", "photos/*", "made of letters"),
+    ("key_prefix", "x" * 900, "at most 512"),
+    ("kms_key_id", "alias/key", "belongs to encryption by KMS"),
+    ("access_key_id", "", "Enter the access key ID"),
+    ("access_key_id", "ASIA0123456789ABCDEF", "temporary key"),
+    ("access_key_id", "AK/ID", "no slashes"),
+    ("secret_access_key", "  ", "Enter the secret"),
+    ("secret_access_key", f"{CANARY[:20]} {CANARY[20:]}", "inside"),
+    ("secret_access_key", "AKIA0123456789ABCDEF", "access key ID"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "words"), BAD, ids=lambda value: str(value)[:40])
+def test_what_can_not_work_is_refused_with_its_own_words(
+    cast: Cast, entered: dict[str, Any], field: str, value: str, words: str
+) -> None:
+    answer = cast.alice.api.post(cast.url(PATH), json={**entered, field: value})
+    problem = answer.get_json()
+    assert answer.status_code == 422 and problem["code"] == "invalid", problem
+    assert problem["field"] == field and words in problem["detail"]
+    assert CANARY[:20] not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "seen"),
+    [
+        (None, "eu-central-1", (None, "eu-central-1")),
+        ("s3.eu-central-1.amazonaws.com", None, (None, "eu-central-1")),
+        ("https://s3.amazonaws.com", "eu-west-3", (None, "eu-west-3")),
+        ("s3.us-west-004.backblazeb2.com", "us-west-004", ("https://s3.us-west-004.backblazeb2.com", "us-west-004")),
+        ("HTTPS://S3.Example.COM.:443/", None, ("https://s3.example.com", "us-east-1")),
+        ("https://134744072:8443", None, ("https://8.8.8.8:8443", "us-east-1")),
+    ],
+)
+def test_what_means_the_same_is_written_the_same(
+    cast: Cast, entered: dict[str, Any], endpoint: str | None, region: str | None, seen: tuple[str | None, str]
+) -> None:
+    made = connected(cast, {**entered, "endpoint": endpoint, "region": region})
+    assert (made["endpoint"], made["region"]) == seen
+    assert made["encryption"] == ("sse_s3" if made["endpoint"] is None else "none")
+
+
+def test_an_endpoint_and_a_region_that_contradict_each_other_are_told(cast: Cast, entered: dict[str, Any]) -> None:
+    place = {"endpoint": "https://s3.eu-west-1.amazonaws.com", "region": "us-east-1"}
+    answer = cast.alice.api.post(cast.url(PATH), json=entered | place)
+    assert answer.status_code == 422 and answer.get_json()["field"] == "region"
+    assert cast.alice.api.post(cast.url(PATH), json=entered | {"endpoint": None, "region": ""}).status_code == 422
+
+
+def test_the_bucket_in_front_of_the_endpoint_is_told(cast: Cast, entered: dict[str, Any]) -> None:
+    place = {"endpoint": f"https://{entered['bucket']}.s3.example.com"}
+    answer = cast.alice.api.post(cast.url(PATH), json=entered | place)
+    assert answer.status_code == 422 and "s3.example.com" in answer.get_json()["detail"]
+
+
+@pytest.mark.parametrize("prefix", ["team/files", "team", "", "team/files/below", "team/files/"])
+def test_a_place_is_connected_once_wherever_and_nobody_learns_by_whom(
+    cast: Cast, entered: dict[str, Any], prefix: str
+) -> None:
+    connected(cast, entered)
+    theirs = {**entered, "key_prefix": prefix}
+    mine = cast.alice.api.post(cast.url(PATH), json=theirs)
+    others = cast.mallory.api.post(cast.url(PATH, cast.lair), json=theirs)
+    assert mine.status_code == others.status_code == 409
+    assert mine.get_json()["detail"] == others.get_json()["detail"]
+    assert "connected already" in others.get_json()["detail"]
+    assert not {cast.acme.slug, "Acme", "Press"} & set(others.text.split())
+
+
+def test_a_prefix_beside_it_is_free(cast: Cast, entered: dict[str, Any]) -> None:
+    connected(cast, entered)
+    for prefix in ("team/files2", "team/other", "te"):
+        connected(cast, {**entered, "key_prefix": prefix})
+
+
+def test_the_operators_own_bucket_is_taken(cast: Cast, entered: dict[str, Any]) -> None:
+    bucket = cast.app.extensions["portal.settings"].s3_bucket
+    assert cast.alice.api.post(cast.url(PATH), json=entered | {"bucket": bucket}).status_code == 409
+
+
+def test_it_is_activated_when_it_was_seen_to_work_and_not_before(cast: Cast) -> None:
+    profile = connect_own_bucket(cast, seen=False, activate=False)
+    activate = cast.url(f"{PATH}/{profile.id}/activate")
+    refused = cast.alice.api.post(activate)
+    assert refused.status_code == 409 and "Test it" in refused.get_json()["detail"]
+    see_it_work(cast, profile.id)
+    for _ in range(2):  # safe to repeat
+        assert cast.alice.api.post(activate).get_json()["active"] is True
+    active = [each["id"] for each in cast.alice.api.get(cast.url(PATH)).get_json()["items"] if each["active"]]
+    assert active == [str(profile.id)]
+
+
+def test_editing_keeps_what_is_left_out(cast: Cast, entered: dict[str, Any]) -> None:
+    made = connected(cast, entered)
+    changed = cast.alice.api.patch(cast.url(f"{PATH}/{made['id']}"), json={"name": "Our bucket", "region": "eu-west-1"})
+    assert changed.status_code == 200
+    assert changed.get_json() | {"name": made["name"], "region": made["region"]} == made
+
+
+def test_the_place_is_fixed_while_files_lie_there(cast: Cast) -> None:
+    profile = connect_own_bucket(cast)
+    asset_id = make_asset(cast, profile_id=profile.id, charged_bytes=0)
+    one = cast.url(f"{PATH}/{profile.id}")
+    for change in ({"bucket": "another-bucket"}, {"key_prefix": "elsewhere"}, {"endpoint": "https://s3.example.com"}):
+        refused = cast.alice.api.patch(one, json=change)
+        assert refused.status_code == 409 and "move them" in refused.get_json()["detail"], asset_id
+    assert cast.alice.api.patch(one, json={"name": "Renamed"}).status_code == 200
+
+
+def test_new_keys_replace_the_old_ones_and_need_their_secret(cast: Cast) -> None:
+    profile = connect_own_bucket(cast)
+    one = cast.url(f"{PATH}/{profile.id}")
+    lone = cast.alice.api.patch(one, json={"access_key_id": SECOND_CUSTOMER.access_key_id})
+    assert lone.status_code == 422 and lone.get_json()["field"] == "secret_access_key"
+    both = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
+    answer = cast.alice.api.patch(one, json=both).get_json()
+    assert answer["access_key_id"] == "CUST…3210" and answer["active"] and answer["health"] == "unknown"
+    with cast.app.app_context():
+        location = storage.bucket_for(row_of(cast, profile.id)).location
+    assert location.access_key_id == SECOND_CUSTOMER.access_key_id
+    assert location.secret_access_key == SECOND_CUSTOMER.secret_access_key
+
+
+def test_it_is_let_go_of_only_when_nothing_lies_there(cast: Cast) -> None:
+    profile = connect_own_bucket(cast)
+    one = cast.url(f"{PATH}/{profile.id}")
+    assert "Activate another" in cast.alice.api.delete(one).get_json()["detail"]
+    managed = next(
+        each["id"] for each in cast.alice.api.get(cast.url(PATH)).get_json()["items"] if each["mode"] == "managed_r2"
+    )
+    spec = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
+    upload = cast.bob.api.post(cast.url("uploads"), json=spec).get_json()
+    assert upload["provider"] == "byos"
+    assert cast.alice.api.post(cast.url(f"{PATH}/{managed}/activate")).status_code == 200
+    still = cast.alice.api.delete(one)
+    assert still.status_code == 409 and "can still arrive" in still.get_json()["detail"]
+
+
+def test_what_was_let_go_of_is_forgotten_and_can_be_connected_again(cast: Cast, entered: dict[str, Any]) -> None:
+    made = connected(cast, entered)
+    one = cast.url(f"{PATH}/{made['id']}")
+    assert cast.alice.api.delete(one).status_code == 204
+    assert cast.alice.api.get(one).status_code == cast.alice.api.delete(one).status_code == 404
+    assert cast.alice.api.post(f"{one}/activate").status_code == 404
+    with cast.app.app_context():
+        row = row_of(cast, made["id"])
+        assert (row.sealed_secret, row.wrapped_key, row.vault_key_id) == (None, None, None)
+    connected(cast, entered)
+
+
+def test_the_managed_storage_can_not_be_changed_or_let_go_of(cast: Cast) -> None:
+    (managed,) = cast.alice.api.get(cast.url(PATH)).get_json()["items"]
+    one = cast.url(f"{PATH}/{managed['id']}")
+    assert cast.alice.api.patch(one, json={"name": "Mine"}).status_code == 409
+    assert cast.alice.api.delete(one).status_code == 409
+
+
+def test_a_row_that_was_swapped_does_not_open(cast: Cast) -> None:
+    first, second = (connect_own_bucket(cast, activate=False) for _ in range(2))
+    with cast.app.app_context():
+        with transaction(cast.acme.id) as session:
+            sealed = {name: getattr(first, name) for name in ("sealed_secret", "wrapped_key", "vault_key_id")}
+            session.execute(update(StorageProfile).where(StorageProfile.id == second.id).values(**sealed))
+        with pytest.raises(Unavailable, match="can't be opened"):
+            storage.bucket_for(row_of(cast, second.id))
+        storage.bucket_for(row_of(cast, first.id))
