@@ -8,6 +8,7 @@ connect_over_http(alice, settings)                      # the same by the API, a
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -108,6 +109,12 @@ def connect_over_http(alice: Foreign, settings: Settings, guest: Guest = CUSTOME
         "secret_access_key": guest.secret_access_key,
     }
     return done(alice.call("POST", "storage-profiles", body | changes), 201)
+
+
+def long_inactive(cast: Cast, profile_id: UUID) -> None:
+    """Let it be an hour since the profile was the active one."""
+    with cast.app.app_context(), transaction(cast.press.tenant_id) as session:
+        session.get_one(StorageProfile, profile_id).deactivated_at = now() - timedelta(hours=1)
 
 
 def see_it_work(cast: Cast, profile_id: UUID, **capabilities: bool) -> None:

@@ -127,6 +127,7 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("probe_token", sa.Uuid(), nullable=True),
         sa.Column("probe_due_at", moment, nullable=True),
         sa.Column("updated_at", moment, nullable=False, server_default=sa.func.now()),
+        sa.Column("deactivated_at", moment, nullable=True),
         sa.Column("retired_at", moment, nullable=True),
     ]
 

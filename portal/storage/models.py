@@ -110,6 +110,7 @@ class StorageProfile(Identified, Base):
     probe_token: Mapped[UUID | None]
     probe_due_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now)
+    deactivated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
 
 

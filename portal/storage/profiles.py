@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from portal import db as database
 from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.settings import Settings
+from portal.storage import probing
 from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.service import egress_of, no_profile
@@ -21,6 +23,8 @@ from portal.storage.vault import Owner, vault_of
 from portal.tenancy.service import Member
 
 PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
+# An upload that began at the last moment has read the active profile, and not yet written that it will use it.
+LAST_UPLOADS = timedelta(minutes=1)
 
 # The tables of assets and uploads are named in SQL only: their rooms stand above this one. An upload is over once its
 # staging key was removed for the last time; until then it needs its bucket.
@@ -62,7 +66,10 @@ def contents(workspace_id: UUID) -> dict[UUID, Contents]:
 
 
 def add(member: Member, wanted: Connection, secret_access_key: str) -> StorageProfile:
-    """Connect a bucket; it takes no files before it is activated. Raises ``Invalid``, ``Conflict``."""
+    """Connect a bucket and have it tested; it takes no files before it is activated.
+
+    Raises ``Invalid``, ``Conflict``.
+    """
     place = checked(wanted, egress_of(_settings()))
     given = checked_keys(place.access_key_id, secret_access_key)
     profile = StorageProfile(
@@ -80,11 +87,12 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
         session.add(profile)
         session.flush()
         _record(member, "storage.add", profile, **_place(profile))
+        probing.ask(member.workspace, profile.id, member.user_id)
     return profile
 
 
 def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_access_key: str | None) -> StorageProfile:
-    """Change some of it, the keys too; ``changes`` holds fields of ``Connection``.
+    """Change some of it, the keys too, and have it tested; ``changes`` holds fields of ``Connection``.
 
     Raises ``NotFound``, ``Invalid``, and ``Conflict`` for another place while files lie at this one.
     """
@@ -105,11 +113,12 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
         if secret_access_key is not None:
             _seal(profile, checked_keys(after.access_key_id, secret_access_key))
             changed.append("secret_access_key")
-        if set(changed) - {"name"}:
-            profile.health, profile.reason = Health.UNKNOWN, None
         profile.updated_at = database.now()
         session.flush()
         _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
+        if set(changed) - {"name"}:
+            profile.health, profile.reason = Health.UNKNOWN, None  # a test that is under way is of what was before
+            probing.ask(member.workspace, profile.id, member.user_id)
     return profile
 
 
@@ -131,8 +140,9 @@ def activate(member: Member, profile_id: UUID) -> StorageProfile:
                 health=profile.health.value,
             )
         here = StorageProfile.workspace_id == member.workspace
-        session.execute(update(StorageProfile).where(here, StorageProfile.active).values(active=False))
-        profile.active, profile.updated_at = True, database.now()
+        off = {"active": False, "deactivated_at": database.now()}
+        session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
+        profile.active, profile.deactivated_at, profile.updated_at = True, None, database.now()
         session.flush()
         _record(member, "storage.activate", profile, **_place(profile))
     return profile
@@ -147,6 +157,8 @@ def retire(member: Member, profile_id: UUID) -> None:
         profile = _own(member, profile_id)
         if profile.active:
             raise Conflict("New files go here. Activate another storage first.")
+        if profile.deactivated_at and profile.deactivated_at > database.now() - LAST_UPLOADS:
+            raise Conflict("New files went here until a moment ago. Try again in a minute.")
         _require_empty(profile, "Files lie here. Move them to another storage, or delete them for good, first.")
         profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = None
         profile.retired_at = profile.updated_at = database.now()

@@ -30,16 +30,11 @@ REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's
 PROBE_EVERY = timedelta(days=7)
 MANAGED_NAME = "Managed storage"
 
-# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile,
-# held as a foreign key would hold it: it is not retired before the command that will name it has ended.
+# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile.
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
-ACTIVE = (
-    select(StorageProfile)
-    .where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
-    .with_for_update(read=True, key_share=True, of=StorageProfile)
-)
+ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 
 _COLUMNS = tuple(StorageProfile.__table__.columns.keys())
 _KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}

@@ -102,6 +102,7 @@ def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text
         each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
     ]
     done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
+    long_inactive(scene.cast, profile.id)
     assert scene.alice.call("DELETE", f"storage-profiles/{profile.id}").status_code == 204
     # The session is still told, although its bucket is gone.
     assert scene.bob.upload_state(sent.upload_id)["state"] == "committed"
@@ -109,7 +110,7 @@ def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text
 
 def test_another_program_connects_a_bucket(scene: Scene) -> None:
     made = connect_over_http(scene.alice, scene.door.settings)
-    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "unknown")
+    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "probing")
 
 
 @pytest.mark.parametrize("encryption", ["sse_s3", "sse_kms"])

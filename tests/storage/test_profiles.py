@@ -16,7 +16,7 @@ from portal.storage.models import StorageProfile
 from tests.cast import Cast
 from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
 from tests.factories import make_asset
-from tests.own_buckets import connect_own_bucket, make_bucket, see_it_work
+from tests.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
 
 PATH = "storage-profiles"
 
@@ -44,7 +44,7 @@ def connected(cast: Cast, entered: dict[str, Any]) -> dict[str, Any]:
 
 def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, entered)
-    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "unknown")
+    assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "probing")
     assert made["bucket"] == entered["bucket"] and made["key_prefix"] == "team/files"
     assert made["access_key_id"] == "CUST…6789"
     assert "secret_access_key" not in made and CANARY not in str(made)
@@ -213,7 +213,9 @@ def test_editing_keeps_what_is_left_out(cast: Cast, entered: dict[str, Any]) -> 
     made = connected(cast, entered)
     changed = cast.alice.api.patch(cast.url(f"{PATH}/{made['id']}"), json={"name": "Our bucket", "region": "eu-west-1"})
     assert changed.status_code == 200
-    assert changed.get_json() | {"name": made["name"], "region": made["region"]} == made
+    told = changed.get_json()
+    assert told | {name: made[name] for name in ("name", "region", "probe")} == made
+    assert (told["name"], told["region"]) == ("Our bucket", "eu-west-1")
 
 
 def test_the_place_is_fixed_while_files_lie_there(cast: Cast) -> None:
@@ -233,7 +235,7 @@ def test_new_keys_replace_the_old_ones_and_need_their_secret(cast: Cast) -> None
     assert lone.status_code == 422 and lone.get_json()["field"] == "secret_access_key"
     both = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
     answer = cast.alice.api.patch(one, json=both).get_json()
-    assert answer["access_key_id"] == "CUST…3210" and answer["active"] and answer["health"] == "unknown"
+    assert answer["access_key_id"] == "CUST…3210" and answer["active"] and answer["health"] == "probing"
     with cast.app.app_context():
         location = storage.bucket_for(row_of(cast, profile.id)).location
     assert location.access_key_id == SECOND_CUSTOMER.access_key_id
@@ -251,6 +253,8 @@ def test_it_is_let_go_of_only_when_nothing_lies_there(cast: Cast) -> None:
     upload = cast.bob.api.post(cast.url("uploads"), json=spec).get_json()
     assert upload["provider"] == "byos"
     assert cast.alice.api.post(cast.url(f"{PATH}/{managed}/activate")).status_code == 200
+    assert "a moment ago" in cast.alice.api.delete(one).get_json()["detail"]
+    long_inactive(cast, profile.id)
     still = cast.alice.api.delete(one)
     assert still.status_code == 409 and "can still arrive" in still.get_json()["detail"]
 
