@@ -9,7 +9,7 @@ import pytest
 from tests.doors import Scene
 from tests.engines import CUSTOMER, SECOND_CUSTOMER
 from tests.foreign import done
-from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, see_it_work
+from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, long_inactive, see_it_work
 
 
 def keys_in(scene: Scene, bucket: str | None) -> list[str]:
