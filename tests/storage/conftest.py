@@ -1,15 +1,20 @@
-"""The stores on which the bucket's contract is proved: SeaweedFS, the same without form uploads, and more by request.
+"""The stores on which the bucket's and the probe's contracts are proved.
 
-``PORTAL_TEST_STORE`` adds a store: JSON with the fields of ``Location`` and a ``name``.
+SeaweedFS; SeaweedFS by a key that has the least rights and only below one prefix; the same without form uploads. One
+more is one line: ``PORTAL_TEST_STORE=https://KEY:SECRET@host/bucket?region=…`` (``style=path|virtual|auto`` and
+``name=…`` too; percent-encode what is special in key and secret).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,20 +22,39 @@ import urllib3
 
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
+from portal.storage.policies import policies_for
 from tests.stores.no_post_proxy import Proxy
 
-SEAWEEDFS, NO_FORMS = "seaweedfs", "seaweedfs-without-forms"
+SEAWEEDFS, RESTRICTED, NO_FORMS = "seaweedfs", "seaweedfs-restricted", "seaweedfs-without-forms"
 ORIGIN = "http://localhost:5000"
+PREFIX = "customer/files"  # the restricted key's place
 
-_more = json.loads(os.environ.get("PORTAL_TEST_STORE", "null"))
-STORES = [SEAWEEDFS, NO_FORMS, *([_more.pop("name")] if _more else [])]
+
+def store_at(url: str) -> tuple[str, Location]:
+    """A name and a place from one line."""
+    parts = urlsplit(url)
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    place = Location(
+        endpoint=f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else ""),
+        public_endpoint=None,
+        region=options.get("region", "us-east-1"),
+        bucket=parts.path.strip("/"),
+        access_key_id=unquote(parts.username or ""),
+        secret_access_key=unquote(parts.password or ""),
+        addressing_style=options.get("style", "auto"),
+    )
+    return options.get("name", parts.hostname or "more"), place
+
+
+MORE = dict([store_at(url)] if (url := os.environ.get("PORTAL_TEST_STORE", "")) else [])
+STORES = [SEAWEEDFS, RESTRICTED, NO_FORMS, *MORE]
 
 
 @pytest.fixture(scope="session")
 def seaweedfs(engines: Any) -> Location:
     """The embedded store, with a bucket of this suite's own."""
     settings = engines.settings()
-    return Location(
+    place = Location(
         endpoint=settings.s3_endpoint,
         public_endpoint=settings.s3_public_endpoint,
         region=settings.s3_region,
@@ -38,6 +62,37 @@ def seaweedfs(engines: Any) -> Location:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=settings.s3_secret_access_key,
     )
+    bucket_at(place).ensure([ORIGIN])
+    return place
+
+
+@pytest.fixture(scope="session")
+def restricted(engines: Any, seaweedfs: Location) -> Location:
+    """The same bucket by a key with exactly the rights that ``policies`` writes for SeaweedFS, below one prefix."""
+    policy = next(each for each in policies_for(seaweedfs.bucket, PREFIX) if each.provider == "seaweedfs")
+    (identity,) = json.loads(policy.text)["identities"]
+    identity["credentials"] = [{"accessKey": "RESTRICTEDKEY", "secretKey": "restricted-secret"}]
+    path = engines.store.home / "s3.json"
+    document = json.loads(path.read_text())
+    document["identities"] = [each for each in document["identities"] if each["name"] != identity["name"]]
+    document["identities"].append(identity)
+    path.write_text(json.dumps(document))
+    os.kill(engines.store.process.pid, signal.SIGHUP)  # it reads its identities again
+    place = replace(seaweedfs, access_key_id="RESTRICTEDKEY", secret_access_key="restricted-secret")
+    _wait_for(replace(place, key_prefix=PREFIX))
+    return place
+
+
+def _wait_for(place: Location) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            list(Bucket(place).list("workspaces/"))
+        except Exception:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the store did not take the new identity")
 
 
 @pytest.fixture(scope="session")
@@ -50,19 +105,19 @@ def no_forms(seaweedfs: Location) -> Iterator[Location]:
 @pytest.fixture(scope="session", params=STORES)
 def store(request: pytest.FixtureRequest) -> Location:
     """Each store in turn."""
-    fixtures = {SEAWEEDFS: "seaweedfs", NO_FORMS: "no_forms"}
+    fixtures = {SEAWEEDFS: "seaweedfs", RESTRICTED: "restricted", NO_FORMS: "no_forms"}
     place: Location = (
-        request.getfixturevalue(fixtures[request.param]) if request.param in fixtures else Location(**_more)
+        request.getfixturevalue(fixtures[request.param]) if request.param in fixtures else MORE[request.param]
     )
+    if request.param in MORE:
+        bucket_at(place).ensure([ORIGIN])
     return place
 
 
 @pytest.fixture(scope="session")
 def bucket(store: Location) -> Bucket:
     """The port on one store, set up."""
-    made = bucket_at(replace(store, key_prefix="customer/files"))
-    made.ensure([ORIGIN])
-    return made
+    return bucket_at(replace(store, key_prefix=PREFIX))
 
 
 @pytest.fixture
@@ -81,12 +136,17 @@ def browser() -> Iterator[urllib3.PoolManager]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out forms where the world has none: the store behind the proxy is asked about them by a test of its own."""
-    asked = [item for item in items if not _sends_a_form_in_vain(item)]
+    """Leave out forms where the world has none, and what a key for one prefix may not do.
+
+    Both stores are asked about them by tests of their own.
+    """
+    asked = [item for item in items if not _in_vain(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in asked])
     items[:] = asked
 
 
-def _sends_a_form_in_vain(item: pytest.Item) -> bool:
+def _in_vain(item: pytest.Item) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return parameters.get("store") == NO_FORMS and parameters.get("method") == "POST"
+    if parameters.get("store") == RESTRICTED and item.get_closest_marker("needs_all_rights"):
+        return True
+    return parameters.get("store") in (NO_FORMS, RESTRICTED) and parameters.get("method") == "POST"

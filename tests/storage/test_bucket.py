@@ -25,7 +25,7 @@ from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.cors import with_ours
 from portal.storage.location import Location
 from portal.storage.signing import SignedRequest
-from tests.storage.conftest import NO_FORMS, ORIGIN, SEAWEEDFS
+from tests.storage.conftest import NO_FORMS, ORIGIN, RESTRICTED, SEAWEEDFS
 from tests.stores.no_post_proxy import Proxy
 
 MB = 1024**2
@@ -139,6 +139,7 @@ def test_a_prefix_without_an_owner_is_never_deleted(bucket: Bucket, prefix: str)
         bucket.delete_prefix(prefix)
 
 
+@pytest.mark.needs_all_rights
 def test_the_profiles_prefix_is_in_front_of_every_key(bucket: Bucket, below: str) -> None:
     bucket.put(below + "a", b"1", content_type="text/plain")
     whole = bucket_at(replace(bucket.location, key_prefix=""))
@@ -228,7 +229,7 @@ def test_a_source_that_changes_while_it_is_copied_is_not_promoted(seaweedfs: Loc
 
 
 def test_a_store_is_asked_whether_it_takes_forms(bucket: Bucket, request: pytest.FixtureRequest) -> None:
-    expected = {SEAWEEDFS: True, NO_FORMS: False}.get(request.node.callspec.params["store"])
+    expected = {SEAWEEDFS: True, NO_FORMS: False, RESTRICTED: False}.get(request.node.callspec.params["store"])
     answer = bucket.accepts_post()
     assert expected is None or answer is expected
     assert list(bucket.list(keys.PROBE_PREFIX)) == []
@@ -389,6 +390,7 @@ def test_a_browser_on_the_portals_page_may_upload_and_no_other(
     assert ask("http://elsewhere.example").headers.get("Access-Control-Allow-Origin") is None
 
 
+@pytest.mark.needs_all_rights
 def test_setting_up_twice_changes_nothing_and_a_new_origin_is_added(store: Location) -> None:
     bucket = bucket_at(replace(store, bucket=f"new-{uuid4().hex[:12]}"))
     with pytest.raises(Unavailable, match="bucket of the file store does not exist"):
@@ -433,6 +435,7 @@ def everything(bucket: Bucket) -> list[object]:
     ]
 
 
+@pytest.mark.needs_all_rights  # a key for one bucket is refused where there is none
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("fault", ["no store", "no bucket", "wrong secret", "no such key id"])
 def test_whatever_is_wrong_with_the_store_is_told_in_our_words(

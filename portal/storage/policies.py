@@ -1,0 +1,274 @@
+"""The least that a key must be allowed, as text to paste at each provider. Pure.
+
+The minimum lists the bucket and gets, puts and deletes under the prefix. Every right beyond it is optional, and named
+with what is lost without it. Where a provider can't say it as narrowly, its policy says what it can't express.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Right:
+    """One right beyond the minimum: AWS's names of its actions on the bucket and on objects, and what is lost."""
+
+    name: str
+    title: str
+    lost: str
+    on_bucket: tuple[str, ...] = ()
+    on_objects: tuple[str, ...] = ()
+
+
+MINIMUM = Right(
+    "minimum",
+    "List the bucket; get, put and delete under the prefix",
+    "Nothing works without these.",
+    ("s3:ListBucket",),
+    ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+)
+OPTIONAL = (
+    Right(
+        "parts",
+        "List the parts of unfinished uploads",
+        "Large uploads can't be resumed after a reload.",
+        ("s3:ListBucketMultipartUploads",),
+        ("s3:ListMultipartUploadParts",),
+    ),
+    Right(
+        "abort",
+        "Give up unfinished uploads",
+        "Parts of uploads that were given up stay and are paid for, until a lifecycle rule removes them.",
+        (),
+        ("s3:AbortMultipartUpload",),
+    ),
+    Right(
+        "cors",
+        "Read and set the CORS rules",
+        "The CORS rule for this portal must be pasted by hand, and again when its address changes.",
+        ("s3:GetBucketCORS", "s3:PutBucketCORS"),
+    ),
+    Right(
+        "lifecycle",
+        "Read the lifecycle rules",
+        "A rule that would remove files of Stowage is not noticed.",
+        ("s3:GetLifecycleConfiguration",),
+    ),
+    Right(
+        "versions",
+        "See and remove old versions",
+        "In a bucket that keeps versions, what is purged stays as an old version and is paid for.",
+        ("s3:GetBucketVersioning", "s3:ListBucketVersions"),
+        ("s3:DeleteObjectVersion",),
+    ),
+)
+KMS = Right(
+    "kms",
+    "Use the encryption key",
+    "Files can't be encrypted with your own key (SSE-KMS).",
+)
+_BELOW_PREFIX = {"s3:ListBucket", "s3:ListBucketVersions"}  # what takes the condition s3:prefix
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to paste at one provider, where to paste it, and what that provider can't express."""
+
+    provider: str
+    name: str
+    where: str
+    text: str
+    cannot: tuple[str, ...] = ()
+
+
+def rights(*, kms: bool = False) -> tuple[Right, ...]:
+    """The minimum and the optional ones; with ``kms`` also the key's."""
+    return (MINIMUM, *OPTIONAL, *((KMS,) if kms else ()))
+
+
+def policies_for(
+    bucket: str, prefix: str, *, region: str = "us-east-1", kms: bool = False, kms_key_id: str | None = None
+) -> list[Policy]:
+    """One policy a provider, for this bucket and prefix; ``kms`` adds the key's statement for AWS."""
+    below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return [
+        _aws(bucket, below, region, kms, kms_key_id),
+        _r2(bucket),
+        _b2(bucket, below),
+        _minio(bucket, below),
+        _ceph(bucket, below),
+        _seaweedfs(bucket, below),
+        _wasabi(bucket, below),
+        _digitalocean(bucket),
+    ]
+
+
+def statements(bucket: str, below: str, wanted: Sequence[Right], *, partition: str = "aws") -> list[Document]:
+    """The statements in AWS's language, each with what takes the same resource and condition."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    on_bucket = [action for right in wanted for action in right.on_bucket]
+    listing = [action for action in on_bucket if action in _BELOW_PREFIX]
+    rules = [action for action in on_bucket if action not in _BELOW_PREFIX]
+    objects = [action for right in wanted for action in right.on_objects]
+    condition: Document = {"Condition": {"StringLike": {"s3:prefix": [f"{below}*"]}}} if below else {}
+    made: list[Document] = [
+        {"Sid": "StowageList", "Effect": "Allow", "Action": listing, "Resource": arn, **condition},
+        {"Sid": "StowageFiles", "Effect": "Allow", "Action": objects, "Resource": f"{arn}/{below}*"},
+    ]
+    if rules:
+        made.append({"Sid": "StowageRules", "Effect": "Allow", "Action": rules, "Resource": arn})
+    return made
+
+
+def _aws(bucket: str, below: str, region: str, kms: bool, key: str | None) -> Policy:
+    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+    partition = next((name for start, name in prefixes.items() if region.startswith(start)), "aws")
+    made = statements(bucket, below, (MINIMUM, *OPTIONAL), partition=partition)
+    cannot = []
+    if kms:
+        whole = (key or "").startswith("arn:")
+        arn = key if whole else f"arn:{partition}:kms:{region}:ACCOUNT-ID:key/{key or 'KEY-ID'}"
+        made.append(
+            {
+                "Sid": "StowageKey",
+                "Effect": "Allow",
+                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+                "Resource": arn,
+                "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+            }
+        )
+        if not whole:
+            cannot.append("The key must be named by its ARN: put your account's id, and the key's id, in its place.")
+    where = "IAM → Users → the user of this key → Add permissions → Create inline policy → JSON"
+    return Policy("aws", "AWS", where, _json({"Version": "2012-10-17", "Statement": made}), tuple(cannot))
+
+
+def _r2(bucket: str) -> Policy:
+    token = {
+        "name": "stowage",
+        "policies": [
+            {
+                "effect": "allow",
+                "permission_groups": [{"name": "Workers R2 Storage Bucket Item Write"}],
+                "resources": {f"com.cloudflare.edge.r2.bucket.ACCOUNT-ID_default_{bucket}": "*"},
+            }
+        ],
+    }
+    return Policy(
+        "r2",
+        "Cloudflare R2",
+        "R2 → Manage API tokens → Create: “Object Read & Write”, this bucket only. The same for Cloudflare's API:",
+        _json(token),
+        (
+            "A token can't be limited to a prefix: it can read, write and delete in the whole bucket.",
+            "CORS and lifecycle rules need an admin token. Paste them by hand instead.",
+            "There are no keys of a key service (SSE-KMS) and no versions.",
+        ),
+    )
+
+
+def _b2(bucket: str, below: str) -> Policy:
+    key = {
+        "keyName": "stowage",
+        "bucketId": f"ID-OF-{bucket}",
+        "capabilities": ["listBuckets", "readBuckets", "listFiles", "readFiles", "writeFiles", "deleteFiles"],
+        **({"namePrefix": below} if below else {}),
+    }
+    return Policy(
+        "b2",
+        "Backblaze B2",
+        "Application Keys → Add a New Application Key: this bucket, read and write, the file name prefix. The same for "
+        "b2_create_key:",
+        _json(key),
+        (
+            "CORS and lifecycle rules need a key for all buckets (writeBuckets). Set them by hand instead.",
+            "A bucket always keeps old versions: set “keep only the last version” for this prefix.",
+            "There are no keys of a key service (SSE-KMS).",
+        ),
+    )
+
+
+def _minio(bucket: str, below: str) -> Policy:
+    wanted = [right for right in (MINIMUM, *OPTIONAL) if right.name != "cors"]
+    return Policy(
+        "minio",
+        "MinIO",
+        "mc admin policy create STORE stowage stowage.json, then mc admin policy attach STORE stowage --user KEY",
+        _json({"Version": "2012-10-17", "Statement": statements(bucket, below, wanted)}),
+        (
+            "CORS is a setting of the whole server in the community edition (cors_allow_origin).",
+            "Keys of a key service are allowed to the server, not to a user.",
+        ),
+    )
+
+
+def _ceph(bucket: str, below: str) -> Policy:
+    principal = {"Principal": {"AWS": ["arn:aws:iam:::user/STOWAGE-USER"]}}
+    made = [{**statement, **principal} for statement in statements(bucket, below, (MINIMUM, *OPTIONAL))]
+    return Policy(
+        "ceph",
+        "Ceph",
+        "A bucket policy, set by the bucket's owner: s3cmd setpolicy stowage.json s3://" + bucket,
+        _json({"Version": "2012-10-17", "Statement": made}),
+        (
+            "Policies belong to the bucket: the user must be another one than the bucket's owner.",
+            "Older releases answer 403 for a missing file under a prefix; Stowage asks the listing then.",
+            "Encryption keys are settings of the gateway.",
+        ),
+    )
+
+
+def _seaweedfs(bucket: str, below: str) -> Policy:
+    place = f"{bucket}/{below}*" if below else bucket
+    identity = {
+        "name": "stowage-own-bucket",
+        "credentials": [{"accessKey": "CHOOSE-A-KEY", "secretKey": "CHOOSE-A-LONG-SECRET"}],
+        "actions": [f"{action}:{place}" for action in ("Read", "List", "Write")],
+    }
+    return Policy(
+        "seaweedfs",
+        "SeaweedFS",
+        "An identity in the file of -s3.config, or by: weed shell → s3.configure",
+        _json({"identities": [identity]}),
+        (
+            "Writing and deleting are one right.",
+            "A key for a prefix can't use form uploads: uploads go by signed PUT.",
+            "CORS, lifecycle and versions need rights for the whole bucket (Admin:" + bucket + ").",
+        ),
+    )
+
+
+def _wasabi(bucket: str, below: str) -> Policy:
+    return Policy(
+        "wasabi",
+        "Wasabi",
+        "Policies → Create policy → paste, then attach it to the user of this key",
+        _json({"Version": "2012-10-17", "Statement": statements(bucket, below, (MINIMUM, *OPTIONAL))}),
+        (
+            "There are no keys of a key service (SSE-KMS).",
+            "What is deleted early is still charged for the account's minimum duration.",
+        ),
+    )
+
+
+def _digitalocean(bucket: str) -> Policy:
+    return Policy(
+        "digitalocean",
+        "DigitalOcean Spaces",
+        "Spaces → Access keys → Create: limited access, this bucket, Read/Write/Delete. The same for /v2/spaces/keys:",
+        _json({"name": "stowage", "grants": [{"bucket": bucket, "permission": "readwrite"}]}),
+        (
+            "A key can't be limited to a prefix: it can read, write and delete in the whole bucket.",
+            "CORS and lifecycle rules are set in the control panel, or by a key with full access.",
+            "There are no keys of a key service (SSE-KMS).",
+        ),
+    )
+
+
+def _json(document: Document) -> str:
+    return json.dumps(document, indent=2)

@@ -1,0 +1,213 @@
+"""The contract of the probe, on every store: what it finds there, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from portal.storage.bucket import Bucket
+from portal.storage.location import Location
+from portal.storage.marker import KEY, Owner
+from portal.storage.probe.engine import STEPS, Probe
+from portal.storage.probe.keeping import abort_rule, ends_uploads, removes
+from portal.storage.probe.results import Result
+from tests.storage.conftest import NO_FORMS, PREFIX, RESTRICTED, SEAWEEDFS
+from tests.storage.probing import INSTALLATION, TENANT, WORKSPACE, forget, found, left_behind, probe, subject
+
+EXPECTED = {  # what differs from "pass" where we know the store
+    SEAWEEDFS: {"lifecycle": "warn", "privileges": "warn"},
+    NO_FORMS: {"post": "skipped", "lifecycle": "warn", "privileges": "warn"},
+    RESTRICTED: {"post": "warn", "lifecycle": "skipped", "versioning": "skipped"},
+}
+
+
+@pytest.fixture(scope="session")
+def finished(store: Location, seaweedfs: Location) -> Iterator[Probe]:
+    """One run on each store."""
+    asked = subject(store)
+    yield probe(asked)
+    forget(store, asked)
+
+
+def test_every_step_is_told_in_its_order_with_words_and_time(finished: Probe) -> None:
+    assert list(finished.results) == [step.name for step in STEPS]
+    for result in finished.results.values():
+        assert result.detail.endswith("."), result
+        assert result.ms >= 0
+        assert result.result is not Result.FAIL, result
+        if result.result is Result.WARN:
+            assert result.fix, result
+
+
+def test_the_results_are_what_we_know_of_the_store(finished: Probe, request: pytest.FixtureRequest) -> None:
+    expected = EXPECTED.get(request.node.callspec.params["store"])
+    if expected is None:
+        pytest.skip("a store that we know nothing of")
+    assert {name: str(each.result) for name, each in finished.results.items() if str(each.result) != "pass"} == expected
+
+
+def test_a_store_that_works_is_healthy_and_its_capabilities_choose_the_method(finished: Probe) -> None:
+    verdict = finished.verdict()
+    assert (verdict.healthy, verdict.reason) == (True, "")
+    assert verdict.capabilities["put"] or verdict.capabilities["post"]
+    for name in ("copy", "range", "disposition", "private", "marker", "list"):
+        assert verdict.capabilities[name] is True, name
+
+
+def test_nothing_is_left_behind(store: Location, finished: Probe) -> None:
+    assert finished.results["clean"].result is Result.PASS
+    assert left_behind(store, subject(store)) == []
+
+
+def test_the_marker_names_the_owner(store: Location, finished: Probe) -> None:
+    with Bucket(replace(store, key_prefix=f"{PREFIX}/probed")).open(KEY) as stream:
+        marker = json.loads(stream.read())
+    assert UUID(marker["tenant_id"]) == TENANT
+    assert UUID(marker["workspace_id"]) == WORKSPACE
+
+
+def test_a_second_probe_finds_the_place_marked_as_its_own(store: Location, finished: Probe) -> None:
+    again = probe(subject(store, marked=True))
+    assert "this workspace's" in found(again, "owner").detail
+    assert again.verdict().healthy
+
+
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [
+        (Owner(INSTALLATION, TENANT, uuid4(), uuid4()), "another workspace of your organisation"),
+        (Owner(INSTALLATION, uuid4(), uuid4(), uuid4()), "another organisation"),
+        (Owner(uuid4(), TENANT, WORKSPACE, uuid4()), "another installation"),
+    ],
+)
+def test_a_place_of_somebody_else_is_refused_and_nothing_is_written(
+    store: Location, finished: Probe, owner: Owner, words: str
+) -> None:
+    strange = probe(subject(store, owner=owner))
+    assert found(strange, "owner").result is Result.FAIL
+    assert words in found(strange, "owner").detail
+    assert str(TENANT) not in found(strange, "owner").detail
+    assert found(strange, "write").result is Result.SKIPPED
+    verdict = strange.verdict()
+    assert not verdict.healthy
+    assert verdict.reason == found(strange, "owner").detail
+
+
+def test_an_owners_marker_that_went_away_is_noticed_and_not_written_again(store: Location) -> None:
+    asked = subject(store, prefix=f"{PREFIX}/lost", marked=True)
+    run = probe(asked)
+    assert found(run, "owner").result is Result.FAIL
+    assert "made anew" in found(run, "owner").detail
+    assert run.verdict().capabilities == {"marker_lost": True}
+    assert Bucket(asked.location).head(KEY) is None
+
+
+def test_two_who_ask_for_one_place_do_not_both_get_it(store: Location) -> None:
+    asked = subject(store, prefix=f"{PREFIX}/race")
+    first, second = iter(Probe(asked)), None
+    for result in first:
+        if result.name == "owner":  # the place was free when the first looked
+            second = probe(replace(asked, probe_id=uuid4(), owner=Owner(INSTALLATION, uuid4(), uuid4(), uuid4())))
+        if result.name == "marker":
+            assert result.result is Result.FAIL
+            assert "Somebody else took" in result.detail
+    assert second is not None
+    assert second.verdict().healthy
+    forget(store, asked)
+
+
+def test_a_probe_that_is_dropped_in_the_middle_leaves_nothing(store: Location) -> None:
+    asked = subject(store, prefix=f"{PREFIX}/dropped")
+    run = iter(Probe(asked))
+    while next(run).name != "multipart":
+        pass
+    run.close()
+    assert left_behind(store, asked) == []
+
+
+def test_what_a_killed_probe_left_goes_with_the_next_one(store: Location) -> None:
+    asked = subject(store, prefix=f"{PREFIX}/killed")
+    bucket = Bucket(asked.location)
+    bucket.put(f".stowage/probe/{asked.probe_id}/form.txt", b"left", content_type="text/plain")
+    key = asked.location.full_key(f".stowage/probe/{asked.probe_id}/parts.bin")
+    bucket._client.create_multipart_upload(Bucket=store.bucket, Key=key)
+    probe(asked)
+    assert left_behind(store, asked) == []
+    forget(store, asked)
+
+
+def test_nobody_elses_rules_are_ever_removed() -> None:
+    """Some stores read these as DeleteBucket; and a rule of somebody else's is not ours to remove."""
+    source = "".join(path.read_text() for path in Path("portal").rglob("*.py"))
+    assert not re.search(r"delete_?bucket", source, re.IGNORECASE)
+
+
+def test_other_cors_rules_stay_when_ours_is_added(seaweedfs: Location) -> None:
+    theirs = {"ID": "theirs", "AllowedOrigins": ["https://their.example"], "AllowedMethods": ["GET"]}
+    place = replace(seaweedfs, bucket=f"cors-{uuid4().hex[:12]}")
+    client = Bucket(place)._client
+    client.create_bucket(Bucket=place.bucket)
+    client.put_bucket_cors(Bucket=place.bucket, CORSConfiguration={"CORSRules": [theirs]})  # type: ignore[list-item]
+    run = probe(subject(place))
+    assert "was added" in found(run, "cors").detail
+    rules = client.get_bucket_cors(Bucket=place.bucket)["CORSRules"]
+    assert [rule["AllowedOrigins"] for rule in rules][1:] == [["https://their.example"]]
+    again = probe(subject(place))
+    assert "may upload" in found(again, "cors").detail
+    assert len(client.get_bucket_cors(Bucket=place.bucket)["CORSRules"]) == 2
+
+
+def test_where_cors_may_not_be_set_the_exact_rule_is_shown(restricted: Location, seaweedfs: Location) -> None:
+    client = Bucket(seaweedfs)._client
+    before = client.get_bucket_cors(Bucket=seaweedfs.bucket)["CORSRules"]
+    run = probe(subject(restricted, prefix=f"{PREFIX}/cors", origin="https://files.example.com"))
+    step = found(run, "cors")
+    assert step.result is Result.WARN
+    (rule,) = json.loads(step.paste)
+    assert rule["AllowedOrigins"] == ["https://files.example.com"]
+    assert "ETag" in rule["ExposeHeaders"]
+    assert client.get_bucket_cors(Bucket=seaweedfs.bucket)["CORSRules"] == before
+    assert run.verdict().healthy
+    forget(seaweedfs, subject(restricted, prefix=f"{PREFIX}/cors"))
+
+
+def test_encryption_that_was_asked_for_is_believed_when_head_shows_it(seaweedfs: Location) -> None:
+    asked = subject(replace(seaweedfs, encryption="sse_s3"), prefix="encrypted")
+    run = probe(asked)
+    assert found(run, "encryption").result is Result.PASS
+    assert "HEAD shows" in found(run, "encryption").detail
+    forget(seaweedfs, asked)
+
+
+def test_in_a_bucket_with_versions_the_probe_leaves_none(seaweedfs: Location) -> None:
+    place = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
+    client = Bucket(place)._client
+    client.create_bucket(Bucket=place.bucket)
+    client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
+    asked = subject(place)
+    run = probe(asked)
+    assert run.verdict().capabilities["versioning"] is True
+    assert found(run, "versioning").result is Result.PASS
+    versions = client.list_object_versions(Bucket=place.bucket)
+    left = [entry["Key"] for kind in ("Versions", "DeleteMarkers") for entry in versions.get(kind, [])]  # type: ignore
+    assert left == [asked.location.full_key(KEY)]
+
+
+def test_rules_that_remove_our_files_are_told_from_those_that_do_not() -> None:
+    days: dict[str, object] = {"Status": "Enabled", "Expiration": {"Days": 30}}
+    assert removes({**days, "Filter": {}}, "team/")
+    assert removes({**days, "Filter": {"Prefix": "team/files/"}}, "team/")
+    assert removes({**days, "Filter": {"And": {"Prefix": "te"}}}, "team/")
+    assert not removes({**days, "Filter": {"Prefix": "logs/"}}, "team/")
+    assert not removes({**days, "Status": "Disabled", "Filter": {}}, "team/")
+    assert not removes({"Status": "Enabled", "Filter": {}, "Expiration": {"ExpiredObjectDeleteMarker": True}}, "team/")
+    assert ends_uploads(abort_rule("team/"), "team/")
+    assert ends_uploads(abort_rule(""), "team/")
+    assert not ends_uploads(abort_rule("team/files/"), "team/")
+    assert not removes(abort_rule(""), "team/")
