@@ -81,8 +81,11 @@ class Asker:
 
 
 def _read(body: Any) -> bytes:
+    found = b""
     try:
-        return bytes(body.read(MOST))
+        while len(found) < MOST and (piece := body.read(MOST - len(found))):  # only an empty one says that it is whole
+            found += piece
+        return found
     finally:
         body.close()
 

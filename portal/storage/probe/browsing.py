@@ -83,9 +83,9 @@ def trouble_of(error: BaseException) -> str:
         (EgressRefused, "forbidden"),
         (NameResolutionError, "name"),
         (SSLError, "tls"),
+        (NewConnectionError, "refused"),
         (ConnectTimeoutError, "timeout"),
         (ReadTimeoutError, "timeout"),
-        (NewConnectionError, "refused"),
     )
     if isinstance(cause, SSLError) and "CERTIFICATE_VERIFY_FAILED" not in str(cause):
         return "no_tls"

@@ -1,0 +1,106 @@
+"""The bucket port before a store that misbehaves: refused in our words, never believed, never short."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from portal.errors import Conflict, Unavailable
+from portal.storage import bucket as port
+from portal.storage.bucket import Bucket
+from portal.storage.location import Location
+from tests.stores.faulty import Faulty, Play, answers, changes_etags, lax, redirects, reset, short, slow, truncated
+from tests.stores.unruly import copies
+
+SIZE = 300_000
+
+
+@pytest.fixture(scope="module")
+def faulty(seaweedfs: Location) -> Iterator[Faulty]:
+    with Faulty(seaweedfs) as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(faulty: Faulty, seaweedfs: Location, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Reached through the faulty store, by a client that waits two seconds for a byte."""
+    monkeypatch.setattr(port, "READ_TIMEOUT", 2)
+    return Bucket(replace(seaweedfs, endpoint=faulty.url, public_endpoint=faulty.url))
+
+
+@pytest.fixture
+def key(seaweedfs: Location) -> Iterator[str]:
+    """An object that is there."""
+    below, whole = f"workspaces/{uuid4()}/", Bucket(seaweedfs)
+    whole.put(below + "a", os.urandom(SIZE), content_type="text/plain")
+    yield below + "a"
+    whole.delete_prefix(below)
+
+
+FAULTS: dict[str, tuple[Play, str]] = {
+    "500": (answers(500, "InternalError"), "answered with an error"),
+    "503": (answers(503, "SlowDown"), "busy"),
+    "403": (answers(403, "AccessDenied"), "refused our key"),
+    "redirect": (redirects("http://127.0.0.1:1/"), ""),
+    "reset": (reset, "can't be reached"),
+    "slow": (slow(3), "can't be reached"),
+}
+
+
+CALLS = ("head", "open", "put", "delete", "list", "promote")
+# Waiting is the same for all calls, and takes its time.
+PAIRS = [(fault, call) for fault in FAULTS for call in CALLS if fault != "slow" or call == "put"]
+
+
+@pytest.mark.parametrize(("fault", "call"), PAIRS)
+def test_each_fault_is_unavailable_in_our_words(
+    faulty: Faulty, bucket: Bucket, key: str, fault: str, call: str
+) -> None:
+    play, words = FAULTS[fault]
+
+    def read() -> None:
+        with bucket.open(key) as stream:
+            stream.read()
+
+    calls = {
+        "head": lambda: bucket.head(key),
+        "open": read,
+        "put": lambda: bucket.put(key, b"x", content_type="text/plain"),
+        "delete": lambda: bucket.delete(key),
+        "list": lambda: list(bucket.list(key)),
+        "promote": lambda: bucket.promote(key, key + "2", if_etag="0"),
+    }
+    with faulty.playing(play), pytest.raises(Unavailable) as refusal:
+        calls[call]()
+    assert words in refusal.value.detail
+    assert "Told to fail" not in refusal.value.detail
+
+
+def test_a_body_that_breaks_off_is_unavailable_and_never_short(faulty: Faulty, bucket: Bucket, key: str) -> None:
+    with faulty.playing(truncated(SIZE // 2)), bucket.open(key) as stream, pytest.raises(Unavailable):
+        stream.read()
+
+
+def test_a_length_that_does_not_fit_shows_at_the_stream(faulty: Faulty, bucket: Bucket, key: str) -> None:
+    facts = bucket.head(key)
+    assert facts is not None
+    with faulty.playing(short), bucket.open(key) as stream:
+        assert stream.size == len(stream.read()) == facts.size - 1  # intake compares with what was promised
+
+
+def test_an_etag_that_lies_stops_a_copy(faulty: Faulty, bucket: Bucket, key: str) -> None:
+    facts = bucket.head(key)
+    assert facts is not None
+    with faulty.playing(changes_etags), pytest.raises(Conflict):
+        bucket.promote(key, key + "2", if_etag=facts.etag)
+    assert bucket.head(key + "2") is None
+
+
+def test_a_store_that_ignores_if_match_copies_nothing_that_changed(faulty: Faulty, bucket: Bucket, key: str) -> None:
+    with faulty.playing(lax("x-amz-copy-source-if-match"), copies), pytest.raises(Conflict):
+        bucket.promote(key, key + "2", if_etag="0" * 32)
+    assert bucket.head(key + "2") is None

@@ -1,0 +1,290 @@
+"""The probe before a store that misbehaves: each fault is named at its step, with what to do, and health follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import format_datetime
+
+import pytest
+
+from portal.storage.egress import Egress
+from portal.storage.location import Location
+from portal.storage.probe import engine
+from portal.storage.probe.clearing import clear
+from portal.storage.probe.engine import Probe
+from portal.storage.probe.results import Result
+from portal.storage.probe.trial import Trial
+from tests.storage.probing import forget, found, left_behind, probe, subject
+from tests.stores.faulty import (
+    Faulty,
+    Play,
+    answers,
+    changes_etags,
+    deletions,
+    forms,
+    lax,
+    methods,
+    open_to_all,
+    page,
+    redirects,
+    reset,
+    says,
+    short,
+    signed_uploads,
+    slow,
+    takes_any_form,
+    truncated,
+    with_key,
+    without_key,
+    writes,
+)
+from tests.stores.unruly import Wanted, copies
+
+PREFIX = "faulty"
+
+
+@pytest.fixture(scope="module")
+def faulty(seaweedfs: Location) -> Iterator[Faulty]:
+    """The embedded store behind the one that misbehaves."""
+    with Faulty(seaweedfs) as running:
+        yield running
+
+
+@pytest.fixture
+def place(faulty: Faulty, seaweedfs: Location) -> Iterator[Location]:
+    """The store as reached through it; nothing of a probe may be left there afterwards."""
+    yield replace(seaweedfs, endpoint=faulty.url, public_endpoint=None)
+    forget(seaweedfs, subject(seaweedfs, prefix=PREFIX))
+    assert left_behind(seaweedfs, subject(seaweedfs, prefix=PREFIX)) == []
+
+
+def run(place: Location, *, parts: bool = False) -> Probe:
+    """All steps; the one that moves megabytes only where it is asked for."""
+    steps = [step for step in engine.STEPS if parts or step.name != "multipart"]
+    return probe(subject(place, prefix=PREFIX), steps=steps)
+
+
+TWENTY_MINUTES_AGO = format_datetime(datetime.now(UTC) - timedelta(minutes=20), usegmt=True)
+
+# What the store does, to which requests, at which step it shows, and the words that tell it.
+BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
+    "no bucket": (answers(404, "NoSuchBucket"), with_key, "credentials", "no bucket of this name", "typing error"),
+    "unknown key": (answers(403, "InvalidAccessKeyId"), with_key, "credentials", "does not know this access", "again"),
+    "wrong secret": (answers(403, "SignatureDoesNotMatch"), with_key, "credentials", "secret does not fit", "spaces"),
+    "another region": (
+        answers(301, "PermanentRedirect", x_amz_bucket_region="eu-central-1"),
+        with_key,
+        "credentials",
+        "another region than the one given here: it is eu-central-1",
+        "Set the region to eu-central-1",
+    ),
+    "another region without its name": (
+        answers(400, "AuthorizationHeaderMalformed"),
+        with_key,
+        "credentials",
+        "another region",
+        "Correct the region",
+    ),
+    "a clock that refuses": (answers(403, "RequestTimeTooSkewed"), with_key, "credentials", "clock", "NTP"),
+    "a web page": (page, methods("GET", "HEAD", "PUT", "POST"), "reach", "is a web page", "console"),
+    "a redirect": (redirects("http://127.0.0.1:1/"), methods("GET"), "reach", "follows no redirects", "S3 endpoint"),
+    "a clock 20 minutes off": (says(Date=TWENTY_MINUTES_AGO), methods("GET"), "reach", "differ by 20 minutes", "NTP"),
+    "out of order": (answers(503, "SlowDown"), methods("GET"), "reach", "busy or out of order", "few minutes"),
+    "hangs up": (reset, methods("GET"), "reach", "broke off", "firewall"),
+    "lists, does not write": (answers(403, "AccessDenied"), writes, "write", "may not store", "s3:PutObject"),
+    "writes fail": (answers(500, "InternalError"), writes, "write", "out of order", "provider"),
+    "is full": (answers(507, "XMinioStorageFull"), writes, "write", "is full", "Make room"),
+    "writes, does not read": (
+        answers(403, "AccessDenied"),
+        lambda method, path, _headers: method == "GET" and path.endswith("/written.txt"),
+        "read",
+        "may not read",
+        "s3:GetObject",
+    ),
+    "breaks off in the middle": (
+        truncated(10),
+        lambda method, path, _headers: method == "GET" and path.endswith("/written.txt"),
+        "read",
+        "broke off",
+        "proxy",
+    ),
+    "one byte less": (
+        short,
+        lambda method, path, _headers: method == "GET" and path.endswith("/written.txt"),
+        "read",
+        "not what was stored",
+        "proxy",
+    ),
+    "another ETag at every look": (changes_etags, methods("HEAD"), "read", "no steady ETag", "another store"),
+}
+
+
+@pytest.mark.parametrize("fault", BREAKING)
+def test_what_makes_a_store_useless_is_named_at_its_step(faulty: Faulty, place: Location, fault: str) -> None:
+    play, wanted, step, detail, fix = BREAKING[fault]
+    with faulty.playing(play, wanted):
+        finished = run(place)
+    told = found(finished, step)
+    assert told.result is Result.FAIL
+    assert detail in told.detail
+    assert fix in told.fix
+    verdict = finished.verdict()
+    assert not verdict.healthy
+    assert verdict.reason == told.detail
+    assert list(finished.results)[-1] == "clean"
+
+
+def test_what_can_be_written_and_not_deleted_stays_one_object_and_goes_when_it_may(
+    faulty: Faulty, seaweedfs: Location
+) -> None:
+    at = subject(replace(seaweedfs, endpoint=faulty.url, public_endpoint=None), prefix="undeletable")
+    with faulty.playing(answers(403, "AccessDenied"), deletions):
+        finished = probe(at)
+    told = found(finished, "delete")
+    assert told.result is Result.FAIL
+    assert "may not delete" in told.detail
+    assert "s3:DeleteObject" in told.fix
+    assert found(finished, "multipart").result is Result.SKIPPED
+    assert found(finished, "clean").result is Result.WARN
+    assert not finished.verdict().healthy
+    assert len(left_behind(seaweedfs, at)) == 1
+    assert probe(at).verdict().healthy
+    assert left_behind(seaweedfs, at) == []
+    forget(seaweedfs, at)
+
+
+# What a store does wrong although files are safe in it: it warns, and the capability is not believed.
+LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
+    "takes any form": (takes_any_form, forms, "post", "a larger size, another key, another type", {"post": False}),
+    "refuses forms": (answers(403, "AccessDenied"), forms, "post", "did not take a form", {"post": False}),
+    "knows no forms": (answers(501, "NotImplemented"), forms, "post", "takes no form uploads", {"post": False}),
+    "ignores if-match of copies": (
+        lax("x-amz-copy-source-if-match"),
+        copies,
+        "conditional_copy",
+        "although it has changed",
+        {"conditional_copy": False, "copy": True},
+    ),
+    "copies nothing": (answers(403, "AccessDenied"), copies, "copy", "uploads wait", {"copy": False}),
+    "has no parts": (
+        answers(403, "AccessDenied"),
+        lambda _method, path, _headers: "uploads" in path.partition("?")[2],
+        "multipart",
+        "can't be resumed",
+        {"multipart": False},
+    ),
+    "hides parts": (
+        answers(403, "AccessDenied"),
+        lambda method, path, _headers: method == "GET" and "uploadId" in path,
+        "multipart",
+        "may not list the parts",
+        {"list_parts": False},
+    ),
+    "sends whole files": (
+        lax("range"),
+        lambda method, path, _headers: method == "GET" and "range.txt" in path,
+        "range",
+        "whole files",
+        {"range": False},
+    ),
+    "is public": (open_to_all, without_key, "private", "anybody, without a key, can read", {"private": False}),
+    "lists nothing": (
+        answers(403, "AccessDenied"),
+        lambda method, path, _headers: method == "GET" and "list-type=2" in path,
+        "list",
+        "may not list the bucket",
+        {"list": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", LYING)
+def test_what_is_not_as_it_should_be_warns_and_is_not_believed(faulty: Faulty, place: Location, fault: str) -> None:
+    play, wanted, step, words, capabilities = LYING[fault]
+    with faulty.playing(play, wanted):
+        finished = run(place, parts=step == "multipart")
+    told = found(finished, step)
+    assert told.result in (Result.WARN, Result.SKIPPED), told
+    assert words in told.detail
+    verdict = finished.verdict()
+    assert verdict.healthy, verdict.reason
+    assert {name: verdict.capabilities[name] for name in capabilities} == capabilities
+
+
+def test_a_store_that_ignores_checksums_is_not_believed_to_check(faulty: Faulty, place: Location) -> None:
+    def wrong(method: str, path: str, headers: Message) -> bool:
+        return signed_uploads(method, path, headers) and "/wrong-" in path
+
+    with faulty.playing(answers(501, "NotImplemented"), forms), faulty.playing(lax("x-amz-checksum-sha256"), wrong):
+        finished = run(place)
+    assert "does not check the SHA-256" in found(finished, "sha256").detail
+    assert finished.verdict().capabilities["sha256"] is False
+    assert finished.verdict().healthy
+
+
+def test_a_public_bucket_that_anybody_may_write_to_says_all_of_it(faulty: Faulty, place: Location) -> None:
+    with faulty.playing(open_to_all, without_key):
+        told = found(run(place), "private")
+    for what in ("read every file", "list all files", "write and replace"):
+        assert what in told.detail
+    assert "Take away public access" in told.fix
+
+
+def test_where_no_way_of_uploading_is_held_to_what_was_signed_the_store_is_not_healthy(
+    faulty: Faulty, place: Location
+) -> None:
+    # A signed length is no header that the portal's URL needs at this store: it is done by the store's own right.
+    with faulty.playing(answers(501, "NotImplemented"), forms), faulty.playing(lax(), signed_uploads):
+        finished = run(place)
+    told = found(finished, "put")
+    assert told.result is Result.WARN
+    assert "a larger size, another key, another type, after its time" in told.detail
+    assert finished.verdict().reason == "Neither form uploads nor signed PUTs can be used with this store."
+
+
+def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Location, seaweedfs: Location) -> None:
+    asked = subject(place, prefix=PREFIX)
+    began = time.monotonic()
+    with faulty.playing(slow(4), lambda _method, path, _headers: "range.txt" in path):
+        finished = probe(asked, limit=1.5)
+    assert time.monotonic() - began < 20
+    assert "took too long" in found(finished, "range").detail
+    assert found(finished, "range").result is Result.WARN
+    assert found(finished, "disposition").result is Result.PASS
+    assert finished.verdict().healthy
+    time.sleep(4)  # the step that was given up comes to its own end; what it still stored goes with the next test
+    clear(Trial(replace(asked, location=replace(asked.location, endpoint=seaweedfs.endpoint))))
+
+
+def test_an_address_that_is_not_allowed_is_told_as_that_and_nothing_is_dialled(faulty: Faulty, place: Location) -> None:
+    faulty.requests.clear()
+    finished = run(replace(place, egress=Egress()))
+    assert "does not connect to" in found(finished, "reach").detail
+    assert "PORTAL_EGRESS_ALLOW" in found(finished, "reach").fix
+    assert faulty.requests == []
+
+
+def test_a_name_that_does_not_exist_and_a_port_where_nothing_listens_are_told_apart(place: Location) -> None:
+    nowhere = replace(place, endpoint="http://no-such-host.invalid")
+    assert "can't be resolved" in found(run(nowhere), "reach").detail
+    closed = replace(place, endpoint="http://127.0.0.1:9")
+    assert "Nothing listens" in found(run(closed), "reach").detail
+    no_tls = replace(place, endpoint=(place.endpoint or "").replace("http://", "https://"))
+    assert "does not speak TLS" in found(run(no_tls), "reach").detail
+
+
+def test_a_step_that_breaks_in_a_way_nobody_expects_is_a_result_like_any_other(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_trial: object) -> None:
+        raise RuntimeError("provider's text")
+
+    steps = [replace(step, run=broken) if step.name == "range" else step for step in engine.STEPS]  # type: ignore
+    finished = probe(subject(place, prefix=PREFIX), steps=steps)
+    assert "could not be found out" in found(finished, "range").detail
+    assert "provider" not in found(finished, "range").detail
+    assert finished.verdict().healthy
