@@ -48,7 +48,7 @@ FUNCTIONS = {
         RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
             SELECT 'probe', p.tenant_id, p.workspace_id, p.id FROM storage_profiles p
-            WHERE p.health = 'probing' AND p.retired_at IS NULL AND p.probe_due_at < now()
+            WHERE p.health IN ('probing', 'unhealthy') AND p.retired_at IS NULL AND p.probe_due_at < now()
             ORDER BY p.probe_due_at LIMIT batch
         $$""",
     "old_probes(batch integer)": """
@@ -126,6 +126,7 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("probed_at", moment, nullable=True),
         sa.Column("probe_token", sa.Uuid(), nullable=True),
         sa.Column("probe_due_at", moment, nullable=True),
+        sa.Column("unhealthy_since", moment, nullable=True),
         sa.Column("updated_at", moment, nullable=False, server_default=sa.func.now()),
         sa.Column("deactivated_at", moment, nullable=True),
         sa.Column("retired_at", moment, nullable=True),

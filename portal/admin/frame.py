@@ -21,6 +21,7 @@ from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.standing import Standing
 from portal.statements import directly
+from portal.storage import health
 from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
@@ -28,7 +29,7 @@ from portal.tenancy.service import TenantPlace, WorkspacePlace
 from portal.web.problems import speaks_json
 
 # One round trip for everything that a page shows around its content.
-_BOTH = f"SELECT s.*, ({library.NAMES}) AS libraries FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
+_BOTH = f"SELECT s.*, ({library.NAMES}) AS libraries, ({health.TROUBLE}) AS trouble FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
 _SURROUNDINGS = text(_BOTH).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
 
@@ -76,6 +77,9 @@ class Frame:
         closed = switches.read_only(self.tenant.id) if self.tenant else None
         pause = switches.paused()
         found = [_("Nothing can be changed here for now: %(reason)s", reason=closed.reason)] if closed else []
+        trouble = self._surroundings.trouble if self._surroundings else None
+        if trouble:
+            found.append(_("The storage of this workspace takes no new files: %(reason)s", reason=trouble))
         return found + ([_("Uploads are paused: %(reason)s", reason=pause.reason)] if pause else [])
 
     @property

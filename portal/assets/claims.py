@@ -15,12 +15,13 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, func, or_, text, update
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.assets.models import Asset
 from portal.db import db, transaction
 from portal.errors import Unavailable
+from portal.storage import health
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,9 @@ def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> I
         yield lease
     except Unavailable as problem:
         log.info("asset %s waits: %s", asset_id, problem.code)
+        profile_id = db.session.scalar(select(Asset.profile_id).where(*lease.mine))
+        if profile_id is not None:
+            health.suspect(tenant_id, profile_id, problem)
         # A scanner that died with this file in its hands may die of it again: that attempt counts.
         refund = 0 if problem.facts.get("during") == "scan" else 1
         _put_back(lease, AWAY, waiting_for=problem.code, attempts=func.greatest(Asset.attempts - refund, 0))

@@ -19,7 +19,7 @@ from portal.db import db, transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.quotas import service as quotas
-from portal.storage import keys
+from portal.storage import health, keys
 from portal.storage import service as storage
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,9 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
 def _remove_objects(asset: Asset) -> None:
     """Everything that was ever written for it, other attempts' copies and replayed uploads included."""
-    bucket = storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
+    profile = storage.find_profile(asset.workspace_id, asset.profile_id)
+    health.require_ours(profile)
+    bucket = storage.bucket_for(profile)
     for prefix in (
         keys.asset_prefix(asset.workspace_id, asset.id),
         keys.quarantine_prefix(asset.workspace_id, asset.id),

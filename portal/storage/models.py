@@ -59,7 +59,8 @@ class StorageProfile(Identified, Base):
     ``keys_changed_at`` belongs to a customer's own bucket. ``store`` names the store in one spelling, ``endpoint`` is
     null on AWS. The secret access key is sealed (see ``vault``) and forgotten when the profile is retired.
     ``probe``: {at, steps[{name, result, ms, detail, fix}]}, null before the first; ``reason`` says why it is not
-    healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until ``probe_due_at``.
+    healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until ``probe_due_at``; while it is
+    unhealthy, the next test is due then. ``unhealthy_since``: when it fell, as people were told; null once it is well.
     """
 
     __tablename__ = "storage_profiles"
@@ -109,6 +110,7 @@ class StorageProfile(Identified, Base):
     probed_at: Mapped[datetime | None]
     probe_token: Mapped[UUID | None]
     probe_due_at: Mapped[datetime | None]
+    unhealthy_since: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now)
     deactivated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

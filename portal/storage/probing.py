@@ -18,11 +18,9 @@ from portal import audit, queue
 from portal import db as database
 from portal.db import after_commit, db, transaction
 from portal.errors import Problem
-from portal.events import service as events
-from portal.events.models import EventType
 from portal.settings import Settings
 from portal.storage import service as storage
-from portal.storage.marker import Owner
+from portal.storage.health import NEXT_LOOK, tell_lost, tell_recovered
 from portal.storage.models import Health, StorageProfile
 from portal.storage.probe.engine import Probe, Verdict
 from portal.storage.probe.trial import Subject
@@ -57,8 +55,15 @@ def ask(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> S
 
 
 def postpone(tenant_id: UUID, profile_id: UUID) -> None:
-    """The sweep rings now: don't ring again before ``RING_AGAIN`` is over. Frees what a killed worker held."""
+    """The sweep rings now: don't ring again before ``RING_AGAIN`` is over. Frees what a killed worker held.
+
+    A profile that does not work, and whose next test is due, begins it.
+    """
     with transaction(tenant_id):
+        found = db.session.get(StorageProfile, profile_id)
+        if found is not None and found.health is Health.UNHEALTHY:
+            ask(found.workspace_id, profile_id)
+            return
         standing = StorageProfile.id == profile_id, StorageProfile.probe_due_at < func.now()
         values = {"probe_token": None, "probe_due_at": func.now() + RING_AGAIN}
         db.session.execute(update(StorageProfile).where(*standing).values(values))
@@ -116,12 +121,10 @@ def _claim(tenant_id: UUID, token: UUID, *which: ColumnElement[bool]) -> Storage
 
 def _subject(profile: StorageProfile) -> Subject:
     settings: Settings = current_app.extensions["portal.settings"]
-    installation = db.session.scalar(select(func.installation_id()))
-    assert installation is not None
     return Subject(
         location=storage.bucket_for(profile).location,
         origin=settings.base_url,
-        owner=Owner(installation, profile.tenant_id, profile.workspace_id, profile.id),
+        owner=storage.mark_of(profile),
         probe_id=profile.id,
         marked=bool(profile.capabilities.get("marker") or profile.capabilities.get("marker_lost")),
     )
@@ -139,7 +142,8 @@ def _conclude(profile: StorageProfile, token: UUID, told: dict[str, Any], verdic
     can = {**profile.capabilities, **verdict.capabilities}  # what could not be asked this time stays as it was
     done = {"health": health, "reason": verdict.reason or None, "capabilities": can}
     with transaction(profile.tenant_id):
-        found = {"probe": told, "probed_at": database.now(), "probe_token": None, "probe_due_at": None}
+        again = database.now() + NEXT_LOOK if profile.active and health is Health.UNHEALTHY else None
+        found = {"probe": told, "probed_at": database.now(), "probe_token": None, "probe_due_at": again}
         if not _execute(profile, token, {**done, **found}):
             return
         facts = {"profile_id": str(profile.id), "reason": verdict.reason}
@@ -147,7 +151,9 @@ def _conclude(profile: StorageProfile, token: UUID, told: dict[str, Any], verdic
             profile.tenant_id, None, f"storage.{health.value}", profile.id, workspace_id=profile.workspace_id, **facts
         )
         if health is Health.UNHEALTHY and before.get("health") == Health.HEALTHY:
-            events.record(EventType.STORAGE_UNHEALTHY, profile.tenant_id, profile.workspace_id, **facts)
+            tell_lost(profile, verdict.reason)
+        if health is Health.HEALTHY and profile.unhealthy_since is not None:
+            tell_recovered(profile)
 
 
 def _set(profile: StorageProfile, token: UUID, **values: Any) -> bool:

@@ -6,6 +6,10 @@ from portal.errors import Conflict, NotFound, Problem, Unavailable
 
 AWAY = "The file store can't be reached right now. Nothing is lost; try again in a moment."
 _REFUSED = "The file store refused our key. An administrator should check the access key, its secret and its rights."
+FOREIGN = (
+    "The bucket does not carry the mark that Stowage left in it: it may have been made again by somebody else. "
+    "Nothing is removed. An owner should look at the bucket, and then test the storage."
+)
 NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
 _ELSEWHERE = "The bucket lives in another region. An administrator should correct the region or the endpoint."
 _REDIRECTS = (
@@ -45,6 +49,14 @@ _WORDS_BY_STATUS = {
     503: _BUSY,
     507: _FULL,
 }
+
+
+_LASTING = frozenset({_REFUSED, NO_BUCKET, FOREIGN, NOT_PUBLIC, _ELSEWHERE, _REDIRECTS, _CLOCK, _FULL})
+
+
+def needs_a_person(problem: Problem) -> bool:
+    """Whether waiting alone won't mend it: somebody has to look at keys, bucket, endpoint, clock or space."""
+    return isinstance(problem, Unavailable) and problem.detail in _LASTING
 
 
 def unavailable(detail: str = AWAY) -> Unavailable:

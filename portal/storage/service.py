@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import db as database
@@ -21,6 +21,7 @@ from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.egress import Egress
 from portal.storage.location import Location
+from portal.storage.marker import Owner as Mark
 from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
 from portal.storage.vault import Owner, Sealed, vault_of
 
@@ -84,6 +85,12 @@ def profile_of(row: Any) -> StorageProfile:
 def no_profile() -> NotFound:
     """The refusal for an id that is none of the workspace's."""
     return NotFound("There is no such storage profile.")
+
+
+def mark_of(profile: StorageProfile) -> Mark:
+    """What the marker in a profile's bucket says: whose it is."""
+    installation: UUID = db.session.execute(select(func.installation_id())).scalar_one()
+    return Mark(installation, profile.tenant_id, profile.workspace_id, profile.id)
 
 
 def no_storage() -> Unavailable:

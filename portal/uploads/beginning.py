@@ -20,7 +20,7 @@ from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
 from portal.statements import at_once, new_row
-from portal.storage import disk
+from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.signing import SignedRequest
@@ -96,6 +96,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
     workspace_id = member.workspace
     profile, library_id = _destination(member, spec)
+    health.require_working(profile)
     begun_at = database.now()
     expires_at = begun_at + life_of(spec.size_bytes)
     values = {

@@ -12,8 +12,9 @@ from portal import db as database
 from portal.assets import tallies
 from portal.assets.models import Asset
 from portal.db import after_commit, compare_and_set, db, transaction
-from portal.errors import Conflict, Invalid, NotFound, Problem
+from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from portal.quotas import service as quotas
+from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.location import ObjectFacts
 from portal.tenancy import blocks
@@ -56,7 +57,11 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
         expire(upload.tenant_id, upload.workspace_id, upload.id)
         return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
     profile = storage.find_profile(upload.workspace_id, upload.profile_id)
-    facts = storage.bucket_for(profile).head(staging_key(upload))
+    try:
+        facts = storage.bucket_for(profile).head(staging_key(upload))
+    except Unavailable as problem:
+        health.suspect(upload.tenant_id, profile.id, problem)
+        raise
     if facts is None:
         raise Conflict(
             "The file has not arrived in storage yet. Send it, then commit again.",

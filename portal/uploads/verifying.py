@@ -26,9 +26,10 @@ from portal.errors import Conflict, NotFound, Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.quotas import service as quotas
-from portal.storage import keys
+from portal.storage import health, keys
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
+from portal.storage.models import StorageProfile
 from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
 from portal.uploads.staging import staging_key
@@ -42,14 +43,14 @@ def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
-        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        profile = storage.find_profile(workspace_id, asset.profile_id)
         if claims.exhausted(asset):
             decision = _failed(
                 asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
             )
             _finish(lease, asset, upload, decision)
         else:
-            _verify(lease, asset, upload, bucket)
+            _verify(lease, asset, upload, profile)
     staging.clear(tenant_id, workspace_id, upload.id)
 
 
@@ -79,15 +80,17 @@ def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     return ended
 
 
-def _verify(lease: Lease, asset: Asset, upload: Upload, bucket: Bucket) -> None:
+def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile) -> None:
     scanner, rules = Scanner.at(current_app.extensions["portal.settings"]), policy.rules_of(asset.tenant_id)
     state = scanner.report().state
     if state == "down" or rules.waits(state):  # no copy is made for a scanner that is away
         raise _no_scanner()
+    bucket = storage.bucket_for(profile)
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
     try:
         bucket.promote(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
     except NotFound:
+        health.require_ours(profile)
         refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
         _finish(lease, asset, upload, refusal)
         return
