@@ -12,44 +12,28 @@ import statistics
 from typing import Any
 from uuid import UUID
 
+from psycopg import ClientCursor
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from bench import peer
 from bench.house import House, house
 from bench.load import fire, get
 from bench.served import PORTAL, Running, served
+from portal.admin import crowd, crowd_sql
 
 ROUNDS, SECONDS = 8, 0.8  # short turns, so that whatever else the machine does is in both
 SIZES = (1_000, 1_000_000)
 UNSEEN = 1_000  # pages for the walk, so many that no process still holds one when its turn comes again
 WORK = "gallery page of 50 rows, {:,} files"
 
-# Ids in the order of time, as the application makes them. Each file has what the pipeline leaves behind.
-_ASSETS = """
-INSERT INTO assets (id, created_at, tenant_id, workspace_id, library_id, profile_id, upload_id, created_by, file_name,
-    kind, mime_type, size_bytes, sha256, staged_etag, object_key, charged_bytes, state, scan_result, scan_engine,
-    previews, placeholder, width, height, facts, attempts)
-SELECT made.id, now(), w.tenant_id, w.id, l.id, p.id, gen_random_uuid(), :person, 'IMG_' || n || '.jpg',
-    'photo', 'image/jpeg', 4000000 + n, repeat('ab', 32), 'etag',
-    'workspaces/' || w.id || '/assets/' || made.id || '/original/5eed-IMG_' || n || '.jpg', 4000000 + n, 'available',
-    'clean', 'ClamAV 1.4.6', 'ready', '#336699', 4000, 3000, '{"format": "JPEG", "width": 4000, "height": 3000}', 1
-FROM (SELECT n, uuidv7() AS id FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n) made
-CROSS JOIN workspaces w
-JOIN libraries l ON l.workspace_id = w.id
-JOIN storage_profiles p ON p.workspace_id = w.id
+_PLACE = """
+CREATE TEMP TABLE crowd_places ON COMMIT DROP AS
+SELECT 1 AS n, w.id AS workspace_id, w.tenant_id, l.id AS library_id, p.id AS profile_id,
+       ARRAY[CAST(:person AS uuid)] AS people
+FROM workspaces w JOIN libraries l ON l.workspace_id = w.id JOIN storage_profiles p ON p.workspace_id = w.id
 WHERE w.id = :workspace
 """
-# The newest 60,000 files have theirs: as many as any page of this benchmark shows.
-_VARIANTS = """
-INSERT INTO variants (id, created_at, tenant_id, workspace_id, asset_id, name, object_key, mime_type, size_bytes, width,
-    height)
-SELECT gen_random_uuid(), now(), a.tenant_id, a.workspace_id, a.id, v.name,
-    'workspaces/' || a.workspace_id || '/assets/' || a.id || '/' || v.name || '-' || md5(a.id::text) || '.webp',
-    'image/webp', v.longest * 10, v.longest, v.longest * 3 / 4
-FROM (SELECT * FROM assets WHERE workspace_id = :workspace ORDER BY id DESC LIMIT 60000) a
-CROSS JOIN (VALUES ('thumb', 150), ('small', 300), ('medium', 600), ('large', 1200), ('web', 1920)) v (name, longest)
-ON CONFLICT (asset_id, name) DO NOTHING
-"""
+SHOWN = 60_000  # the newest files have previews: as many as any page of this benchmark shows
 
 
 def run() -> list[dict[str, Any]]:
@@ -104,22 +88,18 @@ def _fill(here: House, files: int) -> None:
     engine = _superuser(here)
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
-        index = connection.scalar(text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_assets_name'"))
-        if index:
-            connection.execute(text("DROP INDEX ix_assets_name"))
-        present = connection.scalar(text("SELECT count(*) FROM assets"))
-        connection.execute(text(_ASSETS), {**values, "first": (present or 0) + 1, "last": files})
-        connection.execute(text(_VARIANTS), values)
-        if index:
-            connection.execute(text(index))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE assets, variants"))
-    engine.dispose()
+        connection.execute(text(_PLACE), values)
+        with crowd.without_names(connection):
+            present = connection.scalar(text("SELECT count(*) FROM assets")) or 0
+            crowd.write_assets(connection, present + 1, files, of=files, days=0, photos=True)
+            connection.execute(text(crowd_sql.VARIANTS), {"tenant": here.cast.acme.id, "newest": SHOWN})
+    crowd.settle(engine)
 
 
 def _superuser(here: House) -> Engine:
     url = make_url(here.settings.database_url)
-    return create_engine(url.set(username="postgres", password=here.engines.postgres.secrets.database_superuser))
+    superuser = url.set(username="postgres", password=here.engines.postgres.secrets.database_superuser)
+    return create_engine(superuser, connect_args={"cursor_factory": ClientCursor})
 
 
 def _cursors(here: House) -> list[str]:

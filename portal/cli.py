@@ -20,6 +20,7 @@ ELSEWHERE: dict[str, str] = {
     "chore": "portal.upkeep:chore",
     "doctor": "portal.upkeep:examine",
     "demo": "portal.upkeep:demo",
+    "generate": "portal.upkeep:generate",
 }
 
 

@@ -83,3 +83,18 @@ def demo() -> None:
 
     with application():
         scene.play(click.echo)
+
+
+@click.command("generate", hidden=True)
+@click.option("--tenant", "slug", default="crowd", show_default=True, metavar="SLUG")
+@click.option("--workspaces", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@click.option("--people", type=click.IntRange(1, 100_000), default=5_000, show_default=True)
+@click.option("--assets", type=click.IntRange(1, 10_000_000), default=1_000_000, show_default=True)
+@click.option("--admin", metavar="EMAIL", help="Somebody with a login, who becomes the tenant's administrator.")
+def generate(slug: str, workspaces: int, people: int, assets: int, admin: str | None) -> None:
+    """A tenant as large as the largest, to see how fast its pages are: rows only, no files in the store."""
+    from portal import embedded
+    from portal.admin import crowd
+
+    with application():
+        crowd.generate(embedded.discover(), slug, crowd.Size(workspaces, people, assets), admin, click.echo)

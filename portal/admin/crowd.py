@@ -1,0 +1,114 @@
+"""A tenant as large as the largest: hundreds of workspaces, thousands of people, a million files, for measuring.
+
+The tenant and its workspaces are opened as any other; what is many is made by a few statements over whole tables, as
+the owner of the tables. The rows are what the pipeline leaves behind, books included, so that the doctor finds each
+byte explained; only the objects are missing in the store. Chances come from a seed: two runs make the same crowd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import ClientCursor
+from sqlalchemy import Connection, Engine, create_engine, text
+
+from portal.admin import crowd_sql as sql
+from portal.admin import service
+from portal.quotas import snapshots
+from portal.settings import Settings, SettingsError
+from portal.tenancy.models import TenantRole
+
+BATCH = 100_000  # files written by one statement: what Postgres has to check at its end stays in memory
+TEAMS = ("Press", "Design", "Events", "Legal", "Sales", "Product", "Film", "Archive", "Fair", "Shop")
+DAYS = 120  # how long ago the first file came
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the tenant becomes."""
+
+    workspaces: int = 500
+    people: int = 5_000
+    assets: int = 1_000_000
+
+
+def owner_engine(settings: Settings) -> Engine:
+    """The database as the owner of its tables. Raises ``SettingsError``."""
+    if settings.migration_database_url is None:
+        raise SettingsError(["PORTAL_MIGRATION_DATABASE_URL is missing: only the owner of the tables writes this many"])
+    written_in = {"cursor_factory": ClientCursor}  # no types to guess for a value that stands in several places
+    return create_engine(settings.migration_database_url, hide_parameters=True, connect_args=written_in)
+
+
+def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: Callable[[str], None]) -> UUID:
+    """Make the tenant ``slug``; its id. ``boss`` is the address of somebody who becomes its administrator.
+
+    Raises ``Conflict`` when there is such a tenant, ``NotFound`` for an address that nobody has.
+    """
+    engine = owner_engine(settings)
+    tenant_id = service.open_tenant(slug, f"Crowd {slug}", "enterprise").id
+    if boss is not None:
+        service.add_user(slug, service.require_user(boss).email, TenantRole.ADMIN, None)
+    with engine.begin() as connection:
+        _run(connection, sql.SEED, *sql.PEOPLE, tenant=tenant_id, slug=slug, people=size.people, days=DAYS)
+    for number in range(size.workspaces):
+        name = f"{TEAMS[number % len(TEAMS)]} {number + 1}"
+        owner = f"person-{1 + number % size.people}@{slug}.example"
+        service.open_workspace(slug, f"team-{number + 1}", name, owner)
+    say(f"{size.people:,} people in {size.workspaces:,} workspaces.")
+    with engine.begin() as connection:
+        _run(connection, sql.SEED, *sql.PLACES, tenant=tenant_id, workspaces=size.workspaces)
+        with without_names(connection):
+            for first in range(1, size.assets + 1, BATCH):
+                last = min(first + BATCH - 1, size.assets)
+                write_assets(connection, first, last, of=size.assets)
+                _run(connection, *sql.BOOKS)
+                say(f"{last:,} files.")
+        _run(connection, *sql.COUNTERS, tenant=tenant_id, days=DAYS)
+        _run(connection, sql.VARIANTS, tenant=tenant_id, newest=20_000)
+    settle(engine)
+    snapshots.take_of(tenant_id)
+    say("Counters, snapshots and previews.")
+    return tenant_id
+
+
+def write_assets(
+    connection: Connection, first: int, last: int, *, of: int, days: int = DAYS, photos: bool = False
+) -> None:
+    """The files ``first`` to ``last`` of ``of``, spread over ``days`` and over the places in ``crowd_places``.
+
+    ``photos``: nothing but pictures that are ready.
+    """
+    span = {"first": first, "last": last, "of": of, "days": days, "photos": photos}
+    _run(connection, sql.CLEAR, sql.BATCH, sql.ASSETS, **span)
+
+
+class without_names:  # noqa: N801  used as a function
+    """Meanwhile there is no index of names: to extend it costs more than to make it anew."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        known = "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_assets_name'"
+        self._definition = self._connection.scalar(text(known))
+        self._connection.execute(text("DROP INDEX IF EXISTS ix_assets_name"))
+
+    def __exit__(self, failed: type[BaseException] | None, *_: Any) -> None:
+        if failed is None and self._definition:
+            self._connection.execute(text(self._definition))
+
+
+def _run(connection: Connection, *statements: str, **values: Any) -> None:
+    for statement in statements:
+        connection.execute(text(statement), values)
+
+
+def settle(engine: Engine) -> None:
+    """Let the planner know what is there now."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"VACUUM ANALYZE {', '.join(sql.WRITTEN)}"))
+    engine.dispose()

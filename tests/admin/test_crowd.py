@@ -1,0 +1,68 @@
+"""The generated tenant is one that the pipeline could have left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from portal.admin import crowd
+from portal.assets.models import Asset, AssetState
+from portal.db import db, enter
+from portal.errors import Conflict
+from portal.quotas.recount import recount
+from portal.tenancy.models import TenantMembership, Workspace
+from tests.engines import TestEngines
+
+SIZE = crowd.Size(workspaces=7, people=40, assets=3_000)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The tenant, and what its maker said."""
+
+    slug: str
+    words: list[str]
+
+
+@pytest.fixture(scope="module")
+def made(app: Flask, engines: TestEngines) -> Iterator[Made]:
+    """A small crowd."""
+    slug, words = f"crowd-{uuid4().hex[:8]}", list[str]()
+    with app.app_context():
+        enter(crowd.generate(engines.settings(), slug, SIZE, None, words.append))
+        yield Made(slug, words)
+
+
+def test_it_has_as_many_as_were_asked_for(made: Made) -> None:
+    for model, number in ((Workspace, 7), (TenantMembership, 40), (Asset, 3_000)):
+        assert db.session.scalar(select(func.count()).select_from(model)) == number
+    assert made.words[:2] == ["40 people in 7 workspaces.", "3,000 files."]
+
+
+def test_its_books_explain_every_byte(made: Made) -> None:
+    tenant_id = db.session.scalars(select(Workspace.tenant_id)).first()
+    assert tenant_id is not None and recount(tenant_id) == []
+
+
+def test_it_has_files_of_every_kind_and_state(made: Made) -> None:
+    states = dict(db.session.execute(select(Asset.state, func.count()).group_by(Asset.state)).all())
+    assert set(states) == set(AssetState) - {AssetState.PROCESSING}
+    assert states[AssetState.AVAILABLE] > 2_800
+    assert len(set(db.session.scalars(select(Asset.kind).distinct()))) == 5
+    duplicates = select(Asset.sha256).group_by(Asset.workspace_id, Asset.sha256).having(func.count() > 1)
+    assert len(db.session.scalars(duplicates).all()) > 5
+
+
+def test_nothing_of_it_is_due_to_be_removed(made: Made) -> None:
+    due = select(func.count()).select_from(Asset).where(Asset.purge_after < func.now())
+    assert db.session.scalar(due) == 0
+
+
+def test_a_second_one_of_the_same_name_is_refused(made: Made, engines: TestEngines) -> None:
+    with pytest.raises(Conflict):
+        crowd.generate(engines.settings(), made.slug, SIZE, None, print)
