@@ -23,6 +23,7 @@ from portal.admin import crowd, crowd_sql
 
 ROUNDS, SECONDS = 8, 0.8  # short turns, so that whatever else the machine does is in both
 SIZES = (1_000, 1_000_000)
+BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # what browsers send; the peer packs nothing
 UNSEEN = 1_000  # pages for the walk, so many that no process still holds one when its turn comes again
 WORK = "gallery page of 50 rows, {:,} files"
 
@@ -56,12 +57,12 @@ def _measure(here: House, files: int) -> list[tuple[str, tuple[float, float]]]:
     _fill(here, files)
     path, cookie = here.cast.page("files"), _cookie(here)
     pages = {
-        "grid": [get(path, here.host, Cookie=f"{cookie}; stowage_view=grid")],
-        "list": [get(path, here.host, Cookie=f"{cookie}; stowage_view=list")],
+        "grid": [get(path, here.host, Cookie=f"{cookie}; stowage_view=grid", **BROWSER)],
+        "list": [get(path, here.host, Cookie=f"{cookie}; stowage_view=list", **BROWSER)],
     }
     if files == SIZES[-1]:
         addresses = [f"{path}?cursor={cursor}" for cursor in _cursors(here)]
-        pages["grid, new to everybody"] = [get(address, here.host, Cookie=cookie) for address in addresses]
+        pages["grid, new to everybody"] = [get(address, here.host, Cookie=cookie, **BROWSER) for address in addresses]
     with (
         served(PORTAL, here.environment, here.folder, here.port) as portal,
         served(peer.APPLICATION, here.environment, here.folder) as bare,
@@ -70,7 +71,7 @@ def _measure(here: House, files: int) -> list[tuple[str, tuple[float, float]]]:
 
 
 def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[float, float]:
-    rows = [get("/rows", "localhost")]
+    rows = [get("/rows", "localhost", **BROWSER)]
     if len(requests) == 1:
         fire(portal.port, requests, 3)  # warm
     fire(bare.port, rows, 1)
