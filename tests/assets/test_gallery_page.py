@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from portal.assets.models import AssetState, PreviewState
-from portal.db import db
+from portal.db import db, transaction
+from portal.identity.models import User
 from tests.cast import Cast
 from tests.factories import change_asset, make_asset, make_assets, read_asset
 
@@ -115,6 +116,27 @@ def test_a_drawn_card_shows_the_next_state_at_once(cast: Cast) -> None:
     assert "Waiting for the virus scanner" in cast.vera.browser.get(cast.page("files")).text
     change_asset(cast, asset_id, state=AssetState.QUARANTINED, scan_result="infected", waiting_for=None)
     assert "Held: virus found" in cast.vera.browser.get(cast.page("files")).text
+
+
+@pytest.mark.parametrize("view", ["grid", "list"])
+def test_new_cards_come_in_their_place_among_those_that_were_drawn(cast: Cast, view: str) -> None:
+    page = cast.page(f"files?view={view}")
+    made = make_assets(cast, 3)
+    assert shown(cast.vera.browser.get(page).text) == [str(each) for each in made[::-1]]
+    change_asset(cast, made[1], file_name="changed.jpg")
+    made.append(make_asset(cast, "newest.jpg"))
+    again = cast.vera.browser.get(page).text
+    assert shown(again) == [str(each) for each in made[::-1]]
+    assert again.index("newest.jpg") < again.index("changed.jpg")
+
+
+def test_a_list_shows_the_present_name_of_who_added_a_file(cast: Cast) -> None:
+    make_asset(cast)
+    page = cast.page("files?view=list")
+    assert "Alice" in cast.vera.browser.get(page).text
+    with cast.app.app_context(), transaction():
+        db.session.execute(update(User).where(User.id == cast.alice.id).values(name="Alicia"))
+    assert "Alicia" in cast.vera.browser.get(page).text
 
 
 def test_a_card_in_the_trash_is_nothing(cast: Cast) -> None:
