@@ -22,6 +22,7 @@ from portal.storage.clients import connect, our_words, unless_missing
 from portal.storage.copying import copy
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
+from portal.storage.looking import head_object
 from portal.storage.posting import accepts_post
 from portal.storage.refusals import changed
 from portal.storage.signing import Presigner, SignedRequest
@@ -57,10 +58,10 @@ class Bucket(Presigner):
     def head(self, key: str) -> ObjectFacts | None:
         """What the store says of one object, or None when there is none."""
         with our_words("HeadObject"):
-            what = self._at(key) | {"ChecksumMode": "ENABLED"}
-            answer = unless_missing(self._client.head_object, hidden=True, **what)
+            what: Any = {"client": self._client, "presigner": self._inside, "key": key}
+            answer = unless_missing(head_object, hidden=True, **what)
             if answer is None and self._lists(key):
-                answer = self._client.head_object(**what)
+                answer = head_object(**what)
         return None if answer is None else ObjectFacts.of(answer)
 
     def promote(
@@ -169,6 +170,10 @@ class Bucket(Presigner):
     @property
     def _name(self) -> str:
         return self.location.bucket
+
+    @cached_property
+    def _inside(self) -> Presigner:
+        return Presigner(self.location, public=False)
 
     @cached_property
     def _client(self) -> S3Client:

@@ -112,6 +112,10 @@ class Presigner:
         url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(now, expires_in))
         return SignedRequest("PUT", url, {}, headers)
 
+    def presign_head(self, key: str, *, headers: dict[str, str], expires_in: int) -> str:
+        """A URL that asks about one object; ``headers`` (names in lower case) must be sent with it."""
+        return self._url("HEAD", key, (), tuple(headers.items()), expires_in, _stamp(None, expires_in))
+
     def presign_get(
         self,
         key: str,

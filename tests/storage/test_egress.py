@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -277,8 +278,9 @@ def test_credentials_come_from_the_profile_alone(monkeypatch: pytest.MonkeyPatch
     with Listener(403) as store:
         with pytest.raises(Unavailable, match="refused our key"):
             Bucket(at(store.url, store.url)).head("key")
-        for _method, _path, headers in store.requests:
-            assert "Credential=OURS/" in headers["Authorization"] and "/us-east-1/s3/" in headers["Authorization"]
+        for _method, path, headers in store.requests:
+            signed = headers["Authorization"] or unquote(path)  # a HEAD carries its signature in the address
+            assert "Credential=OURS/" in signed and "/us-east-1/s3/" in signed
             assert headers["X-Amz-Security-Token"] is None
         assert store.requests
 

@@ -1,0 +1,48 @@
+"""HeadObject as every commit asks it: signed by ourselves, sent through the pool of a boto3 client.
+
+boto3 needs 2.5 ms of the processor for this one question, of which the network is a fifth. What is shared with it is
+what matters: its connections (and whatever guards them), its certificates, its errors.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from urllib3 import Retry
+
+from portal.storage.signing import Presigner
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LIFE = 900  # seconds: how far the clocks of both may differ, as S3 has it for signed headers
+ONCE_MORE = Retry(1, redirect=0, status_forcelist=(500, 502, 503, 504), raise_on_redirect=False, raise_on_status=False)
+CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
+
+
+def head_object(client: S3Client, presigner: Presigner, key: str) -> dict[str, Any]:
+    """What ``client.head_object`` answers, as far as ``ObjectFacts`` reads it; raises ``ClientError`` as it does.
+
+    ``presigner`` signs for the address that servers reach.
+    """
+    url = presigner.presign_head(key, headers=CHECKSUM, expires_in=LIFE)
+    pool: Any = client._endpoint.http_session._manager  # type: ignore[attr-defined]
+    answer = pool.request("HEAD", url, headers=CHECKSUM, retries=ONCE_MORE, redirect=False)
+    if answer.status != 200:
+        refusal: Any = {"Error": {"Code": str(answer.status)}, "ResponseMetadata": {"HTTPStatusCode": answer.status}}
+        raise ClientError(refusal, "HeadObject")
+    said = answer.headers
+    return {
+        "ContentLength": int(said["Content-Length"]),
+        "ETag": said.get("ETag", ""),
+        "ContentType": said.get("Content-Type"),
+        "ChecksumSHA256": said.get("x-amz-checksum-sha256"),
+        "LastModified": _moment(said.get("Last-Modified")),
+    }
+
+
+def _moment(text: str | None) -> datetime:
+    return parsedate_to_datetime(text).astimezone(UTC) if text else datetime.now(UTC)
