@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, Identified, new_id, now
-from portal.statements import directly
+from portal.statements import Row, directly
 
 
 class AuditEvent(Identified, Base):
@@ -43,6 +43,7 @@ class OperatorAct(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
+ROW = Row(AuditEvent, "workspace_id", "actor_id", "target_id")  # for a command that writes it beside other rows
 _INSERT = insert(AuditEvent).values(
     {column.name: bindparam(column.name, type_=column.type) for column in AuditEvent.__table__.columns}
 )

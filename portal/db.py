@@ -182,12 +182,16 @@ def _values(kind: type[StrEnum]) -> list[str]:
     return [member.value for member in kind]
 
 
+def states_before(model: Any, to: StrEnum) -> list[StrEnum]:
+    """The states from which a row may come to state ``to``."""
+    return [state for state, targets in model.TRANSITIONS.items() if to in targets]
+
+
 def compare_and_set(model: Any, conditions: list[ColumnElement[bool]], to: StrEnum, **values: Any) -> bool:
     """Move one row to state ``to`` where its present state allows it (``model.TRANSITIONS``); did a row change?
 
     Two that race for one row: exactly one gets True. Belongs inside ``transaction``.
     """
-    allowed = [state for state, targets in model.TRANSITIONS.items() if to in targets]
-    statement = update(model).where(model.state.in_(allowed), *conditions).values(state=to, **values)
+    statement = update(model).where(model.state.in_(states_before(model, to)), *conditions).values(state=to, **values)
     result = db.session.execute(statement.execution_options(synchronize_session=False))
     return bool(cast(CursorResult[Any], result).rowcount)

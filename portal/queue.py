@@ -55,16 +55,20 @@ def connect_waiting(url: str) -> redis.Redis:
 def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
     """Ask for ``job`` on one row. False when the bell could not be rung; the sweep will ring later."""
     entry = CATALOGUE[job]
+    connection: redis.Redis = current_app.extensions["portal.redis"]
     try:
-        Queue(entry.queue, connection=current_app.extensions["portal.redis"], serializer=JSONSerializer).enqueue(
-            entry.path,
-            str(tenant_id),
-            str(workspace_id),
-            str(target_id),
-            job_timeout=entry.timeout,
-            result_ttl=0,
-            failure_ttl=3600,
-        )
+        with connection.pipeline() as pipeline:  # one round trip: by itself, RQ needs two
+            Queue(entry.queue, connection=connection, serializer=JSONSerializer).enqueue(
+                entry.path,
+                str(tenant_id),
+                str(workspace_id),
+                str(target_id),
+                job_timeout=entry.timeout,
+                result_ttl=0,
+                failure_ttl=3600,
+                pipeline=pipeline,
+            )
+            pipeline.execute()
     except redis.RedisError as error:
         log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
         return False

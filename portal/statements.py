@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 from flask import Flask
+from psycopg.types.json import Jsonb
 from sqlalchemy import ClauseElement, Connection, Dialect, Engine, TextClause, bindparam, event, text
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
@@ -62,25 +63,48 @@ def _committed_by_itself(connection: Connection, statement: ClauseElement, value
             driver.autocommit = False
 
 
-def with_rows(sql: str, guard: str, *models: type[Base]) -> TextClause:
-    """``sql`` with ``{rows}`` where its WITH ends: there a row of each model is written if the step ``guard`` has one.
+class Row:
+    """A row that a statement writes beside its own work: what can't be null, and the nullable columns named here."""
 
-    The values are those of ``new_row``. None sees what another step of the statement changes.
+    def __init__(self, model: type[Base], *nullable: str) -> None:
+        self.table = model.__tablename__
+        columns = [column for column in model.__table__.columns if not column.nullable or column.name in nullable]
+        self._columns = {column.name: (f"{self.table}_{column.name}", column) for column in columns}
+        self.parameters = [bindparam(name, type_=column.type) for name, column in self._columns.values()]
+
+    def insert(self, guard: str) -> str:
+        """The SQL that writes it for each row of ``guard``."""
+        values = ", ".join(f":{name}" for name, _ in self._columns.values())
+        return f"INSERT INTO {self.table} ({', '.join(self._columns)}) SELECT {values} FROM {guard}"  # noqa: S608  # our own names
+
+    def values(self, **given: Any) -> dict[str, Any]:
+        """The statement's values for these columns; what is not given has its default. JSON is wrapped here."""
+        if unknown := given.keys() - self._columns.keys():
+            raise TypeError(f"not written to {self.table}: {', '.join(sorted(unknown))}")
+        return {
+            name: _as_stored(given[key] if key in given else _default(column))
+            for key, (name, column) in self._columns.items()
+        }
+
+
+def with_rows(sql: str, guard: str, *rows: Row) -> TextClause:
+    """``sql`` with ``{rows}`` where its WITH ends: there each row is written if the step ``guard`` has one.
+
+    No step of the statement sees what another one changes.
     """
-    steps, given = "", []
-    for model in models:
-        table, columns = model.__tablename__, model.__table__.columns
-        names = {column.name: f"{table}_{column.name}" for column in columns}
-        values = ", ".join(f":{name}" for name in names.values())
-        steps += f", new_{table} AS (INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {guard})"  # noqa: S608  # our own names
-        given += [bindparam(names[column.name], type_=column.type) for column in columns]
-    return text(sql.format(rows=steps)).bindparams(*given)
+    steps = "".join(f", new_{row.table} AS ({row.insert(guard)})" for row in rows)
+    return text(sql.format(rows=steps)).bindparams(*(each for row in rows for each in row.parameters))
 
 
-def new_row(model: type[Base], **values: Any) -> dict[str, Any]:
-    """What ``with_rows`` writes; a column that is not named here is null."""
-    columns = model.__table__.columns.keys()
-    return {f"{model.__tablename__}_{column}": values.get(column) for column in columns}
+def _default(column: Any) -> Any:
+    default = column.default
+    if default is None:
+        return None
+    return default.arg(None) if default.is_callable else default.arg
+
+
+def _as_stored(value: Any) -> Any:
+    return Jsonb(value) if isinstance(value, dict) else value
 
 
 def _run(connection: Connection, statement: ClauseElement, values: dict[str, Any]) -> list[Any]:

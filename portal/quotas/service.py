@@ -9,13 +9,13 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import BigInteger, DateTime, String, TextClause, Uuid, bindparam, select, text
 
-from portal.db import Base, db, new_id, now, transaction
+from portal.db import db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.quotas import limits
 from portal.quotas.amounts import in_words
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
 from portal.quotas.standing import Counter, Standing, of_tenant, of_workspace, tightness
-from portal.statements import at_once, directly, with_rows
+from portal.statements import Row, at_once, directly, with_rows
 
 # used, reserved, files
 SIGNS = {Entry.RESERVE: (0, 1, 0), Entry.SETTLE: (1, -1, 1), Entry.RELEASE: (0, -1, 0), Entry.FREE: (-1, 0, -1)}
@@ -65,9 +65,9 @@ STANDING = """
 _STANDING = text(STANDING).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
 
-def moving(*models: type[Base]) -> TextClause:
-    """The statement that moves the counters; where there is room, it also writes a row of each model."""
-    return with_rows(_MOVE_SQL, "fits", *models).bindparams(
+def moving(*rows: Row) -> TextClause:
+    """The statement that moves the counters; where there is room, it also writes these rows."""
+    return with_rows(_MOVE_SQL, "fits", *rows).bindparams(
         *(bindparam(name, type_=Uuid()) for name in ("entry_id", "workspace", "tenant", "subject")),
         *(bindparam(name, type_=BigInteger()) for name in ("growth", "used", "reserved", "files")),
         bindparam("at", type_=DateTime(timezone=True)),

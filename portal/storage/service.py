@@ -17,6 +17,7 @@ from portal import db as database
 from portal.db import db
 from portal.errors import NotFound, Unavailable
 from portal.settings import Settings, SettingsError
+from portal.statements import at_once
 from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.egress import Egress
@@ -74,6 +75,14 @@ def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
     if store is None or (store.probed_at is None and store.reason is None):
         return Health.UNKNOWN, None
     return (Health.UNHEALTHY if store.reason else Health.HEALTHY), store.reason
+
+
+def look_up_profile(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> StorageProfile:
+    """The same outside of the session: to be read, not changed. Raises ``NotFound``."""
+    rows = at_once(_FIND, tenant_id, workspace=workspace_id, profile=profile_id)
+    if not rows:
+        raise no_profile()
+    return profile_of(rows[0])
 
 
 def profile_of(row: Any) -> StorageProfile:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, exists, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, select, update
 
 from portal.db import db, now
 from portal.errors import Conflict, Forbidden, NotFound
 from portal.tenancy.models import TenantMembership
+
+# A condition for a statement; with ``:tenant`` and ``:user``.
+IS_BLOCKED = (
+    "EXISTS (SELECT FROM tenant_memberships "
+    "WHERE tenant_id = :tenant AND user_id = :user AND uploads_blocked_at IS NOT NULL)"
+)
 
 
 def block(tenant_id: UUID, user_id: UUID, actor_id: UUID, reason: str) -> None:
@@ -36,14 +42,6 @@ def reason_for(tenant_id: Any, user_id: Any) -> ScalarSelect[str | None]:
     member = TenantMembership
     reason = select(member.uploads_blocked_reason)
     return reason.where(member.tenant_id == tenant_id, member.user_id == user_id).scalar_subquery()
-
-
-def is_blocked(tenant_id: UUID, user_id: UUID) -> ColumnElement[bool]:
-    """A condition for a statement."""
-    member = TenantMembership
-    return exists().where(
-        member.tenant_id == tenant_id, member.user_id == user_id, member.uploads_blocked_at.is_not(None)
-    )
 
 
 def refuse(reason: str | None) -> None:

@@ -15,11 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from portal import audit
 from portal import db as database
 from portal.assets import kinds, library
-from portal.audit import AuditEvent
 from portal.db import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
-from portal.statements import at_once, new_row
+from portal.statements import Row, at_once
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -36,7 +35,8 @@ SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at m
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
-_BEGIN = quotas.moving(Upload, AuditEvent)
+_ROW = Row(Upload, "folder_id", "sha256", "idempotency_key", "request_hash")
+_BEGIN = quotas.moving(_ROW, audit.ROW)
 _DESTINATION = storage.ACTIVE.add_columns(
     library.first_of(StorageProfile.workspace_id).label("first_library"),
     blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
@@ -126,7 +126,7 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
     facts: dict[str, Any] = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
     place = (member.tenant_id, workspace_id)
     event = audit.values_of(place[0], member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
-    rows = new_row(Upload, **values) | new_row(AuditEvent, **event)
+    rows = _ROW.values(**values) | audit.ROW.values(**event)
     database.end_read()  # what looked up a folder or a key gives its connection back
     quotas.reserve_with(_BEGIN, *place, upload.id, upload.reserved_bytes, rows)
     return Begun(upload, sign(upload, profile), profile.mode)

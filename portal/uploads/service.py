@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, String, Uuid, bindparam, select
 
 from portal import audit, queue
 from portal import db as database
 from portal.assets import tallies
-from portal.assets.models import Asset
-from portal.db import after_commit, compare_and_set, db, transaction
+from portal.assets.models import Asset, AssetState
+from portal.db import after_commit, compare_and_set, db, states_before, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from portal.quotas import service as quotas
+from portal.statements import Row, at_once, with_rows
 from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.location import ObjectFacts
@@ -23,24 +24,49 @@ from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
 # Made once: putting a statement together costs as much as running it.
-_FIND = (
-    select(Upload)
-    .where(
-        Upload.workspace_id == bindparam("workspace"),
-        Upload.id == bindparam("upload"),
-        Upload.user_id == bindparam("user"),
-    )
-    .execution_options(populate_existing=True)
+_FIND = select(Upload).where(
+    Upload.workspace_id == bindparam("workspace"),
+    Upload.id == bindparam("upload"),
+    Upload.user_id == bindparam("user"),
+)
+_ROW = Row(Asset, "folder_id", "due_at")
+# The winner of a race for one upload makes its asset in the same moment; who loses makes nothing.
+_COMMIT = with_rows(
+    f"""
+    WITH won AS (
+        UPDATE uploads SET state = :to, asset_id = :asset, sha256 = coalesce(sha256, :digest)
+        WHERE id = :upload AND state = ANY(:from) AND NOT {blocks.IS_BLOCKED} RETURNING id
+    ){{rows}}
+    SELECT id FROM won
+    """,  # noqa: S608  # our own words
+    "won",
+    _ROW,
+    audit.ROW,
+).bindparams(
+    bindparam("upload", type_=Uuid()),
+    bindparam("asset", type_=Uuid()),
+    bindparam("tenant", type_=Uuid()),
+    bindparam("user", type_=Uuid()),
+    bindparam("digest", type_=String()),
+    bindparam("to", UploadState.VERIFYING.value, String()),
+    bindparam("from", states_before(Upload, UploadState.VERIFYING), ARRAY(String())),
 )
 
 
 def find(member: Member, upload_id: UUID) -> Upload:
-    """One of this person's own sessions in this workspace. Raises ``NotFound``."""
-    place = {"workspace": member.workspace, "upload": upload_id, "user": member.user_id}
-    upload: Upload | None = db.session.scalar(_FIND, place)
-    if upload is None:
+    """One of this person's own sessions in this workspace, outside of the session: to be read, not changed.
+
+    Raises ``NotFound``.
+    """
+    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
+
+
+def _find(tenant_id: UUID, **place: UUID) -> Upload:
+    rows = at_once(_FIND, tenant_id, **place)
+    if not rows:
         raise NotFound("There is no such upload.")
-    return upload
+    values = rows[0]._asdict()
+    return Upload(**values | {"state": UploadState(values["state"])})
 
 
 def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str | None = None) -> Asset:
@@ -56,7 +82,7 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     if upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
         return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
-    profile = storage.find_profile(upload.workspace_id, upload.profile_id)
+    profile = storage.look_up_profile(upload.tenant_id, upload.workspace_id, upload.profile_id)
     try:
         facts = storage.bucket_for(profile).head(staging_key(upload))
     except Unavailable as problem:
@@ -130,36 +156,36 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
 
 
 def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_id: UUID) -> Asset:
-    asset = Asset(
-        id=database.new_id(),
-        tenant_id=upload.tenant_id,
-        workspace_id=upload.workspace_id,
-        library_id=upload.library_id,
-        folder_id=upload.folder_id,
-        profile_id=profile_id,
-        upload_id=upload.id,
-        created_by=upload.user_id,
-        file_name=upload.file_name,
-        kind=upload.kind,
-        mime_type=upload.signed_type,
-        size_bytes=upload.size_bytes,
-        staged_etag=facts.etag,
-        due_at=database.now() + timedelta(seconds=30),
-    )
-    with transaction(upload.tenant_id):
-        known = {"sha256": sha256.lower()} if sha256 and not upload.sha256 else {}
-        free = [Upload.id == upload.id, ~blocks.is_blocked(upload.tenant_id, upload.user_id)]
-        won = compare_and_set(Upload, free, UploadState.VERIFYING, asset_id=asset.id, **known)
-        if won:
-            db.session.add(asset)
-            audit.record(upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id)
-            after_commit(lambda: _ring("take_in", upload, asset.id))
-    if won:
-        return asset
-    db.session.refresh(upload)
-    if upload.state in OPEN:
+    asset_id = database.new_id()
+    asset = {
+        "id": asset_id,
+        "tenant_id": upload.tenant_id,
+        "workspace_id": upload.workspace_id,
+        "library_id": upload.library_id,
+        "folder_id": upload.folder_id,
+        "profile_id": profile_id,
+        "upload_id": upload.id,
+        "created_by": upload.user_id,
+        "file_name": upload.file_name,
+        "kind": upload.kind,
+        "mime_type": upload.signed_type,
+        "size_bytes": upload.size_bytes,
+        "staged_etag": facts.etag,
+        "state": AssetState.PROCESSING,
+        "due_at": database.now() + timedelta(seconds=30),
+    }
+    place = {"workspace_id": upload.workspace_id}
+    event = audit.values_of(upload.tenant_id, upload.user_id, "upload.commit", upload.id, **place)
+    rows = _ROW.values(**asset) | audit.ROW.values(**event)
+    who = {"tenant": upload.tenant_id, "user": upload.user_id, "upload": upload.id}
+    known = {"asset": asset_id, "digest": sha256.lower() if sha256 else None}
+    if at_once(_COMMIT, upload.tenant_id, **who, **known, **rows):
+        _ring("take_in", upload, asset_id)
+        return Asset(**asset)
+    now = _find(upload.tenant_id, workspace=upload.workspace_id, upload=upload.id, user=upload.user_id)
+    if now.state in OPEN:
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
-    return _committed_before(upload)
+    return _committed_before(now)
 
 
 def _committed_before(upload: Upload) -> Asset:
