@@ -28,7 +28,7 @@ def head_object(client: S3Client, presigner: Presigner, key: str) -> dict[str, A
 
     ``presigner`` signs for the address that servers reach.
     """
-    url = presigner.presign_head(key, headers=CHECKSUM, expires_in=LIFE)
+    url = presigner.own_head(key, headers=CHECKSUM, expires_in=LIFE)
     pool: Any = client._endpoint.http_session._manager  # type: ignore[attr-defined]
     answer = pool.request("HEAD", url, headers=CHECKSUM, retries=ONCE_MORE, redirect=False)
     if answer.status != 200:

@@ -112,10 +112,6 @@ class Presigner:
         url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(now, expires_in))
         return SignedRequest("PUT", url, {}, headers)
 
-    def presign_head(self, key: str, *, headers: dict[str, str], expires_in: int) -> str:
-        """A URL that asks about one object; ``headers`` (names in lower case) must be sent with it."""
-        return self._url("HEAD", key, (), tuple(headers.items()), expires_in, _stamp(None, expires_in))
-
     def presign_get(
         self,
         key: str,
@@ -142,6 +138,16 @@ class Presigner:
     def _url(self, method: str, key: str, query: Pairs, headers: Pairs, expires_in: int, stamp: str) -> str:
         if keys.is_held(key):
             raise ValueError("nothing is ever signed for what is held back")
+        return self._signed(method, key, query, headers, expires_in, stamp)
+
+    def own_head(self, key: str, *, headers: dict[str, str], expires_in: int) -> str:
+        """Where the portal itself asks about one object, also one that is held back; nobody else is given this.
+
+        ``headers`` (names in lower case) must be sent with it.
+        """
+        return self._signed("HEAD", key, (), tuple(headers.items()), expires_in, _stamp(None, expires_in))
+
+    def _signed(self, method: str, key: str, query: Pairs, headers: Pairs, expires_in: int, stamp: str) -> str:
         path = "/" + quote(self.location.full_key(key), safe="/-_.~")
         signed = sorted((("host", self._host), *headers))
         names = ";".join(name for name, _ in signed)
