@@ -34,6 +34,7 @@ ROOMS_WITH_ROUTES = (
     "tenancy.views",
     "tenancy.api",
     "storage.api",
+    "storage.views",
     "quotas.api",
     "quotas.views",
     "quotas.desk.api",

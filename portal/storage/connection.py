@@ -18,6 +18,9 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _AMAZON = re.compile(r"(?P<bucket>.+\.)?s3[.-](dualstack\.)?((?P<region>[a-z0-9-]+)\.)?amazonaws\.com(\.cn)?")
+_TELLING = re.compile(
+    r"s3\.(?P<second>[a-z0-9-]+)\.(backblazeb2|wasabisys)\.com|(?P<first>[a-z0-9]+)\.digitaloceanspaces\.com"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def checked(wanted: Connection, egress: Egress) -> Connection:
     endpoint, region = _endpoint(wanted.endpoint, bucket, egress), _region(wanted.region.strip().lower())
     if endpoint is not None and (amazon := _AMAZON.fullmatch(urlsplit(endpoint).hostname or "")):
         endpoint, region = None, _region_of(amazon["region"], region)
+    region = region or _told_by(endpoint)
     if not region and endpoint is None:
         raise Invalid("Enter the bucket's region, such as eu-central-1.", field="region")
     if wanted.addressing_style is AddressingStyle.VIRTUAL and ("." in bucket or bucket != bucket.lower()):
@@ -160,6 +164,15 @@ def _region_of(endpoints: str | None, entered: str) -> str:
         words = f"The endpoint belongs to {endpoints}, and the region says {entered}. Correct one of them."
         raise Invalid(words, field="region")
     return endpoints or entered
+
+
+def _told_by(endpoint: str | None) -> str:
+    """The region that an address of a known store tells; empty where none does."""
+    host = urlsplit(endpoint or "").hostname or ""
+    if host.endswith(".r2.cloudflarestorage.com"):
+        return "auto"
+    known = _TELLING.fullmatch(host)
+    return (known["first"] or known["second"]) if known else ""
 
 
 def _bucket(text: str) -> str:

@@ -1,0 +1,71 @@
+"""Forms of storage: connecting a bucket, changing it, changing its keys. What is wrong is said by the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import PasswordField, SelectField, StringField
+from wtforms.validators import DataRequired, Length
+
+from portal.errors import Problem
+from portal.storage.connection import Connection
+from portal.storage.models import AddressingStyle, Encryption
+
+LONGEST = 2048  # characters: more is none of these
+STYLES = (
+    ("auto", _("Automatic")),
+    ("path", _("In the path: https://endpoint/bucket")),
+    ("virtual", _("In front: https://bucket.endpoint")),
+)
+ENCRYPTIONS = (
+    ("", _("As usual for this store")),
+    ("none", _("What the bucket does by itself")),
+    ("sse_s3", _("With the store's own key (SSE-S3)")),
+    ("sse_kms", _("With a key of its key service (SSE-KMS)")),
+)
+
+
+class PlaceForm(FlaskForm):  # type: ignore[misc]
+    """Where a bucket is."""
+
+    bucket = StringField(_("Bucket"), [DataRequired(_("Enter the bucket's name.")), Length(max=LONGEST)])
+    endpoint = StringField(_("Endpoint"), [Length(max=LONGEST)])
+    region = StringField(_("Region"), [Length(max=LONGEST)])
+    key_prefix = StringField(_("Prefix"), [Length(max=LONGEST)])
+    name = StringField(_("Name"), [Length(max=LONGEST)])
+    addressing_style = SelectField(_("Address of the bucket"), choices=STYLES)
+    encryption = SelectField(_("Encryption"), choices=ENCRYPTIONS)
+    kms_key_id = StringField(_("KMS key"), [Length(max=LONGEST)])
+
+    def place(self) -> dict[str, Any]:
+        """What was entered, as the service takes it."""
+        texts = {name: self[name].data or "" for name in ("bucket", "endpoint", "region", "key_prefix", "name")}
+        chosen = Encryption(self.encryption.data) if self.encryption.data else None
+        style = AddressingStyle(self.addressing_style.data)
+        return texts | {"addressing_style": style, "encryption": chosen, "kms_key_id": self.kms_key_id.data or None}
+
+    def blame(self, problem: Problem) -> None:
+        """Say what the service refused, at the field that it names."""
+        where = self[problem.facts["field"]] if problem.facts.get("field") in self else self.bucket
+        where.errors = [*where.errors, problem.detail]
+
+
+class KeysForm(FlaskForm):  # type: ignore[misc]
+    """The key of a bucket. The secret is taken, and never shown again."""
+
+    access_key_id = StringField(_("Access key ID"), [DataRequired(_("Enter the access key ID.")), Length(max=LONGEST)])
+    secret_access_key = PasswordField(
+        _("Secret access key"), [DataRequired(_("Enter the secret access key.")), Length(max=LONGEST)]
+    )
+
+    blame = PlaceForm.blame
+
+
+class ConnectForm(PlaceForm, KeysForm):
+    """Both."""
+
+    def connection(self) -> Connection:
+        """What the owner wants to connect."""
+        return Connection(**self.place(), access_key_id=self.access_key_id.data or "")
