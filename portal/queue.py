@@ -34,6 +34,8 @@ CATALOGUE: dict[str, Job] = {
     "take_in": Job("portal.uploads.jobs.take_in", "intake", 3600),
     "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
     "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
+    "rescan_held": Job("portal.quarantine.jobs.rescan_held", "upkeep", 3600),
+    "release_held": Job("portal.quarantine.jobs.release_held", "upkeep", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
     "probe": Job("portal.storage.jobs.probe", "upkeep", 900),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),

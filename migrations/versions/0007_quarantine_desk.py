@@ -24,10 +24,11 @@ FUNCTIONS = {
     "due_desk_work(batch integer, present text)": """
         RETURNS TABLE (job text, tenant_id uuid, workspace_id uuid, id uuid)
         LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-            SELECT CASE WHEN a.desk_job LIKE 'release%' THEN 'release_held' ELSE 'rescan_held' END,
+            SELECT CASE WHEN a.desk_job IN ('rescan', 'rescan_later') THEN 'rescan_held' ELSE 'release_held' END,
                    a.tenant_id, a.workspace_id, a.id
             FROM assets a
-            WHERE a.state = 'quarantined' AND a.desk_job IS NOT NULL
+            WHERE a.desk_job IS NOT NULL
+              AND a.state = CASE a.desk_job WHEN 'tidy' THEN 'available' ELSE 'quarantined' END
               AND (a.desk_job <> 'rescan_later' OR (present IS NOT NULL AND a.scan_database IS DISTINCT FROM present))
               AND (a.due_at IS NULL OR a.due_at < now()) AND (a.claim_until IS NULL OR a.claim_until < now())
             ORDER BY a.due_at NULLS FIRST LIMIT batch

@@ -68,6 +68,7 @@ class CardRow(NamedTuple):
     created_at: datetime
     deleted_at: datetime | None
     purge_after: datetime | None
+    released_at: datetime | None
     author_name: str | None
     author_email: str | None
     derived: str | None
@@ -131,6 +132,7 @@ def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
         "status": row.state,
         "reason": presenters.reason_view(row.reason_code, row.reason_detail),
         "waiting": presenters.waiting_for(row.waiting_for),
+        "released": row.released_at is not None,
         "scan": {"verdict": row.scan_result, "signature": row.scan_signature, "reason": scan_reason},
         "previews": row.previews,
         "placeholder": row.placeholder,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from portal.assets import variants
-from portal.assets.models import Asset, ScanResult, Variant
+from portal.assets.models import Asset, Variant
 from portal.assets.verdicts import EXPLANATIONS
 from portal.identity.models import User
 from portal.storage import service as storage
@@ -29,13 +29,20 @@ class ReasonView(Answer):
 
 
 class ScanView(Answer):
-    """What the virus scanner said. ``reason`` says why there is no verdict."""
+    """What the virus scanner said. ``reason`` says why there is no verdict, or that a clean file has macros."""
 
     verdict: Literal["pending", "clean", "infected", "not_scanned"]
     signature: str | None
     engine: str | None
     database: str | None
     reason: str | None
+
+
+class ReleasedView(Answer):
+    """The mark of a file that was held in quarantine: who let it go, and when."""
+
+    by: UUID
+    at: Time
 
 
 class VariantView(Answer):
@@ -62,6 +69,7 @@ class AssetView(Answer):
     reason: ReasonView | None
     waiting_for: str | None
     scan: ScanView
+    released: ReleasedView | None
     metadata: dict[str, Any]
     previews: Previews
     preview_reason: ReasonView | None
@@ -101,6 +109,7 @@ def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> As
         reason=reason_view(asset.reason_code, asset.reason_detail),
         waiting_for=waiting_for(asset.waiting_for),
         scan=scan_view(asset),
+        released=released_view(asset),
         metadata=asset.facts,
         previews=asset.previews.value,
         preview_reason=reason_view(asset.previews_code, asset.previews_detail),
@@ -142,6 +151,13 @@ def scan_reason(code: str | None) -> str | None:
     return next((words for known, words in EXPLANATIONS.items() if known == code), code)
 
 
+def released_view(asset: Asset) -> ReleasedView | None:
+    """The mark of a file that was held, or None."""
+    if asset.released_by is None or asset.released_at is None:
+        return None
+    return ReleasedView(by=asset.released_by, at=asset.released_at)
+
+
 def scan_view(asset: Asset) -> ScanView:
     """The verdict, with what it rests on."""
     return ScanView(
@@ -149,7 +165,7 @@ def scan_view(asset: Asset) -> ScanView:
         signature=asset.scan_signature,
         engine=asset.scan_engine,
         database=asset.scan_database,
-        reason=scan_reason(asset.scan_reason) if asset.scan_result is ScanResult.NOT_SCANNED else None,
+        reason=scan_reason(asset.scan_reason),
     )
 
 

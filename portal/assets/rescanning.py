@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from portal import audit
 from portal import db as database
-from portal.assets import alerts, claims, intake, tallies
+from portal.assets import alerts, claims, holding, intake, tallies
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.assets.purging import HELD_FOR
@@ -32,7 +32,7 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     A move that was interrupted after the row had switched is brought to its end.
     """
     unscanned = and_(Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
-    half_moved = and_(Asset.state == AssetState.QUARANTINED, Asset.due_at.is_not(None))
+    half_moved = and_(Asset.state == AssetState.QUARANTINED, Asset.due_at.is_not(None), Asset.desk_job.is_(None))
     with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, or_(unscanned, half_moved)) as lease:
         if lease is None:
             return
@@ -60,7 +60,7 @@ def _note(lease: Lease, verdict: Verdict) -> None:
     """The other verdicts change the mark only; previews that are due stay due."""
     with transaction(lease.tenant_id):
         tallies.count(lease.tenant_id, "scan", verdict.result)
-        again = claims.settle(**_scan_values(verdict), due_at=database.now())
+        again = claims.settle(**holding.scan_values(verdict), due_at=database.now())
         db.session.execute(update(Asset).where(*lease.mine).values(again))
 
 
@@ -73,13 +73,14 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
     bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
     at = database.now()
     values = {
-        **_scan_values(verdict),
+        **holding.scan_values(verdict),
         "object_key": held,
         "reason_code": "infected",
         "reason_detail": INFECTED,
         "quarantined_at": at,
         "purge_after": at + HELD_FOR,
         "previews": PreviewState.NONE,
+        "desk_job": None,
         "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
     }
     with transaction(lease.tenant_id):
@@ -107,14 +108,3 @@ def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
     with transaction(lease.tenant_id):
         db.session.execute(update(Asset).where(*lease.mine).values(claims.settle()))
-
-
-def _scan_values(verdict: Verdict) -> dict[str, object]:
-    return {
-        "scan_result": ScanResult(verdict.result),
-        "scanned_at": database.now(),
-        "scan_signature": verdict.signature,
-        "scan_engine": verdict.engine,
-        "scan_database": verdict.database,
-        "scan_reason": verdict.reason,
-    }

@@ -24,6 +24,7 @@ class EventType(StrEnum):
     ASSET_DELETED = "asset.deleted"
     ASSET_RESTORED = "asset.restored"
     ASSET_PURGED = "asset.purged"
+    QUARANTINE_DECIDED = "quarantine.decided"
     QUOTA_WARNING = "quota.warning"
     QUOTA_MISCOUNTED = "quota.miscounted"
     STORAGE_UNHEALTHY = "storage.unhealthy"

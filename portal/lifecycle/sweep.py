@@ -94,13 +94,16 @@ def _due_rescans() -> list[Due]:
     """What was taken in unscanned is due as soon as a scanner is there."""
     report = Scanner.at(current_app.extensions["portal.settings"]).report()
     proofs.keep_new(report)
-    return _due("due_rescans") if report.state == "ready" else []
+    ready = report.state == "ready"
+    # What the quarantine desk has ordered; a scan that waits for other signatures is due once there are some.
+    desk = _due("due_desk_work", report.database if ready else None)
+    return desk + (_due("due_rescans") if ready else [])
 
 
-def _due(function: str) -> list[Due]:
+def _due(function: str, *more: Any) -> list[Due]:
     with transaction():
         columns: list[ColumnClause[Any]] = [column(name) for name in Due._fields]
-        source = getattr(func, function)(BATCH).table_valued(*columns)
+        source = getattr(func, function)(BATCH, *more).table_valued(*columns)
         return [Due(*row) for row in db.session.execute(select(source))]
 
 

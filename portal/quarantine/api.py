@@ -7,7 +7,9 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.quarantine import service
+from portal.assets import policy
+from portal.quarantine import decisions, service
+from portal.quarantine.forms import Because, PolicyBody, PolicyView, QuarantineQuery, ReleaseBody, RescanBody
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -16,6 +18,7 @@ from portal.web.openapi import operation
 from portal.web.paging import Paging
 
 blueprint = Blueprint("quarantine_api", __name__)
+HELD = "/v1/tenants/<uuid:t>/quarantine/<uuid:a>"
 
 
 class HeldFileView(Answer):
@@ -43,10 +46,85 @@ class HeldFileView(Answer):
         return cls(**{name: getattr(held, name) for name in names}, uploaded_by=held.uploaded_by.id)
 
 
+class OutcomeView(Answer):
+    """What comes of a decision, in words; a scan and a release are done by a worker, in a moment."""
+
+    asset_id: UUID
+    detail: str
+
+
 @blueprint.get("/v1/tenants/<uuid:t>/quarantine")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(paged=True, returns=Listing[HeldFileView])
-def index(member: Member, paging: Paging) -> Listing[HeldFileView]:
+@operation(query=QuarantineQuery, paged=True, returns=Listing[HeldFileView])
+def index(member: Member, query: QuarantineQuery, paging: Paging) -> Listing[HeldFileView]:
     """List what is held in the tenant, the newest upload first."""
-    held, cursor = service.list_items(member.tenant_id, paging)
+    held, cursor = service.list_items(member.tenant_id, paging, query.narrowing())
     return Listing[HeldFileView](items=[HeldFileView.of(each) for each in held], next_cursor=cursor)
+
+
+@blueprint.post(f"{HELD}/rescan")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(body=RescanBody, returns=OutcomeView, errors=("conflict",))
+def rescan(member: Member, a: UUID, body: RescanBody) -> OutcomeView:
+    """Have a held file scanned again, now or after the next update of the signatures.
+
+    The new verdict is recorded. Whatever it is, the file stays held until an admin decides.
+    """
+    return _view(decisions.decide(member, "rescan_later" if body.after_update else "rescan", a, body.reason))
+
+
+@blueprint.post(f"{HELD}/release")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(body=ReleaseBody, returns=OutcomeView, errors=("conflict", "forbidden"))
+def release(member: Member, a: UUID, body: ReleaseBody) -> OutcomeView:
+    """Release a held file: it is scanned once more and becomes available, with the mark of who released it.
+
+    Never one's own upload (403). Where the tenant demands two persons, the first call proposes and another admin's
+    confirms. What the scanner calls infected needs `infected_too` (409), refused (403) where the rules forbid it.
+    """
+    return _view(decisions.decide(member, "release", a, body.reason, infected_too=body.infected_too))
+
+
+@blueprint.post(f"{HELD}/delete")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(body=Because, returns=OutcomeView, errors=("conflict",))
+def delete(member: Member, a: UUID, body: Because) -> OutcomeView:
+    """Remove a held file for good, now. Its space is free once the bytes are gone, in a moment."""
+    return _view(decisions.decide(member, "delete", a, body.reason))
+
+
+@blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/block-uploads")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(body=Because, errors=("conflict",))
+def block(member: Member, p: UUID, body: Because) -> None:
+    """Take no upload of this person from now on; sessions that are open can't be committed. They read the reason."""
+    decisions.set_block(member, p, body.reason, blocked=True)
+
+
+@blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/unblock-uploads")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(body=Because, errors=("conflict",))
+def unblock(member: Member, p: UUID, body: Because) -> None:
+    """Take this person's uploads again."""
+    decisions.set_block(member, p, body.reason, blocked=False)
+
+
+@blueprint.get("/v1/tenants/<uuid:t>/scan-policy")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(returns=PolicyView)
+def show_policy(member: Member) -> PolicyView:
+    """Read the tenant's rules for what the virus scanner did not, or could not, look through."""
+    return PolicyView.model_validate(policy.rules_of(member.tenant_id))
+
+
+@blueprint.put("/v1/tenants/<uuid:t>/scan-policy")
+@tenant(Permission.SET_SCAN_POLICY)
+@operation(body=PolicyBody, returns=PolicyView)
+def set_policy(member: Member, body: PolicyBody) -> PolicyView:
+    """Change them, for files that are checked from now on."""
+    policy.set_rules(member, body.rules())
+    return PolicyView.model_validate(policy.rules_of(member.tenant_id))
+
+
+def _view(outcome: decisions.Outcome) -> OutcomeView:
+    return OutcomeView(asset_id=outcome.asset_id, detail=outcome.words)

@@ -1,46 +1,60 @@
-"""Queries of the quarantine: what is held in a tenant."""
+"""Queries of the quarantine: what is held in a tenant, and what an admin has to know to decide about it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Uuid, bindparam, literal_column, select, text
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, and_, bindparam, func, literal_column, or_, select, text
+from sqlalchemy.orm import aliased
 
 from portal.assets.models import Asset, AssetState
 from portal.assets.purging import HELD_FOR
 from portal.db import db
+from portal.errors import NotFound
 from portal.identity.models import User
+from portal.quarantine.models import Decision
 from portal.statements import directly
-from portal.tenancy.models import Workspace
+from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
 
 COUNTED = 1000  # a number beside a menu entry need not be larger
+LOOKED_AT = 1000  # of a person's uploads, the newest
 # A plan with a parameter in the state's place can't use the index of what is held.
 _HELD: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
+_STAYS = or_(Asset.purge_after.is_(None), Asset.purge_after > func.now())
 # Asked for by every page of an admin.
 _COUNT_HELD = text(
-    "SELECT count(*) FROM (SELECT FROM assets WHERE tenant_id = :tenant AND state = 'quarantined' LIMIT :most) AS held"
+    "SELECT count(*) FROM (SELECT FROM assets WHERE tenant_id = :tenant AND state = 'quarantined' "
+    "AND (purge_after IS NULL OR purge_after > now()) LIMIT :most) AS held"
 ).bindparams(bindparam("tenant", type_=Uuid()), bindparam("most", type_=Integer()))
 
 
 @dataclass(frozen=True)
 class Uploader:
-    """Who sent it."""
+    """Who sent it. ``blocked``: why nothing more is taken from them, or None."""
 
     id: UUID
     name: str
     email: str
+    blocked: str | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What others see."""
+        return self.name or self.email
 
 
 @dataclass(frozen=True)
 class HeldFile:
     """One held file. ``declared_type`` is what the client said, ``found_type`` what the content says.
 
-    At ``deadline`` it is removed for good.
+    At ``deadline`` it is removed for good. ``elsewhere`` counts other files of the tenant with the same content.
+    ``order`` is what a worker is about to do with it, ``proposed_by`` (and name) who wants it released.
     """
 
     asset_id: UUID
@@ -59,24 +73,149 @@ class HeldFile:
     uploaded_by: Uploader
     quarantined_at: datetime
     deadline: datetime
+    scanned_at: datetime | None = None
+    elsewhere: int = 0
+    order: str | None = None
+    proposed_by: UUID | None = None
+    proposer: str | None = None
 
 
-def list_items(tenant_id: UUID, paging: Paging) -> tuple[list[HeldFile], str | None]:
+@dataclass(frozen=True)
+class Narrowing:
+    """What the list is narrowed to. ``q`` is a part of the file's name or of the signature, or the whole hash."""
+
+    reason: str | None = None
+    workspace_id: UUID | None = None
+    person_id: UUID | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Held files that share something: how many, and their bytes."""
+
+    key: str
+    name: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is held altogether, by reason, workspace and person; the most first."""
+
+    count: int
+    bytes: int
+    reasons: list[Group]
+    workspaces: list[Group]
+    people: list[Group]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A person's newest uploads in this tenant: how many were looked at, and what became of them."""
+
+    looked_at: int
+    held: int
+    failed: int
+
+    @property
+    def percent(self) -> float:
+        """The share of those that were held or refused."""
+        return 100 * (self.held + self.failed) / self.looked_at if self.looked_at else 0.0
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision about a file, as the page tells it; ``who`` None: Stowage itself."""
+
+    what: str
+    who: str | None
+    reason: str
+    at: datetime
+    facts: dict[str, Any]
+
+
+def list_items(
+    tenant_id: UUID, paging: Paging, narrowing: Narrowing = Narrowing()
+) -> tuple[list[HeldFile], str | None]:
     """One page of what is held in the tenant, newest upload first, and the cursor of the next."""
-    statement = (
-        select(Asset, Workspace.name, Upload.declared_type, User.name, User.email)
-        .join(Workspace, Workspace.id == Asset.workspace_id)
-        .outerjoin(Upload, Upload.id == Asset.upload_id)
-        .outerjoin(User, User.id == Asset.created_by)
-        .where(Asset.tenant_id == tenant_id, _HELD)
-        .order_by(Asset.id.desc())
-        .limit(paging.limit + 1)
-        .execution_options(populate_existing=True)
-    )
+    conditions = _narrowed(narrowing)
     if (after := paging.after_id()) is not None:
-        statement = statement.where(Asset.id < after)
+        conditions.append(Asset.id < after)
+    statement = _items(tenant_id).where(*conditions).order_by(Asset.id.desc()).limit(paging.limit + 1)
     rows, cursor = cut(db.session.execute(statement).all(), paging, key=lambda row: row[0].id)
     return [_held_file(row) for row in rows], cursor
+
+
+def find_items(tenant_id: UUID, asset_ids: Sequence[UUID]) -> list[HeldFile]:
+    """Those of these that are held now, the newest upload first."""
+    statement = _items(tenant_id).where(Asset.id.in_(asset_ids)).order_by(Asset.id.desc())
+    return [_held_file(row) for row in db.session.execute(statement)]
+
+
+def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
+    """One held file. Raises ``NotFound``."""
+    found = find_items(tenant_id, [asset_id])
+    if not found:
+        raise NotFound("There is no such file in quarantine: it was released or removed, or never held.")
+    return found[0]
+
+
+def summary(tenant_id: UUID) -> Summary:
+    """Everything that is held, in one statement that reads what is held alone."""
+    sets = func.grouping_sets
+    place = Workspace.id, Workspace.name
+    person = User.id, func.coalesce(func.nullif(User.name, ""), User.email)
+    columns = (Asset.reason_code, *place, *person, func.count(), func.coalesce(func.sum(Asset.size_bytes), 0))
+    statement = (
+        select(*columns)
+        .join(Workspace, Workspace.id == Asset.workspace_id)
+        .join(User, User.id == Asset.created_by)
+        .where(Asset.tenant_id == tenant_id, _HELD, _STAYS)
+        .group_by(sets(func.row(Asset.reason_code), func.row(*place), func.row(*person)))
+    )
+    rows = [tuple(row) for row in db.session.execute(statement)]
+    reasons = _groups((row[0] or "", "", *row[5:]) for row in rows if row[1] is None and row[3] is None)
+    places = _groups((str(row[1]), row[2], *row[5:]) for row in rows if row[1] is not None)
+    people = _groups((str(row[3]), row[4], *row[5:]) for row in rows if row[3] is not None)
+    return Summary(sum(each.count for each in places), sum(each.bytes for each in places), reasons, places, people)
+
+
+def same_content(tenant_id: UUID, item: HeldFile) -> dict[str, int]:
+    """Other files of the tenant with the same SHA-256: how many in each state."""
+    if item.sha256 is None:
+        return {}
+    others = Asset.tenant_id == tenant_id, Asset.sha256 == item.sha256, Asset.id != item.asset_id
+    statement = select(Asset.state, func.count()).where(*others).group_by(Asset.state)
+    return {state.value: count for state, count in db.session.execute(statement)}
+
+
+def record_of(tenant_id: UUID, person_id: UUID) -> Record:
+    """What became of somebody's newest uploads in this tenant; what was removed since is not counted."""
+    newest = (
+        select(Asset.state)
+        .where(Asset.tenant_id == tenant_id, Asset.created_by == person_id)
+        .order_by(Asset.id.desc())
+        .limit(LOOKED_AT)
+        .subquery()
+    )
+    held = func.count().filter(newest.c.state == AssetState.QUARANTINED)
+    failed = func.count().filter(newest.c.state == AssetState.FAILED)
+    return Record(*db.session.execute(select(func.count(), held, failed).select_from(newest)).one())
+
+
+def decisions_about(asset_id: UUID) -> list[Decided]:
+    """What was decided about a file, the newest first."""
+    statement = (
+        select(Decision, func.coalesce(func.nullif(User.name, ""), User.email))
+        .outerjoin(User, User.id == Decision.actor_id)
+        .where(Decision.asset_id == asset_id)
+        .order_by(Decision.id.desc())
+        .limit(100)
+    )
+    rows = db.session.execute(statement)
+    return [Decided(each.what.value, who, each.reason, each.created_at, each.facts) for each, who in rows]
 
 
 def count_held(tenant_id: UUID) -> int:
@@ -85,8 +224,50 @@ def count_held(tenant_id: UUID) -> int:
     return count
 
 
+def _items(tenant_id: UUID) -> Select[Any]:
+    twin, proposer = aliased(Asset), aliased(User)
+    same = twin.tenant_id == Asset.tenant_id, twin.sha256 == Asset.sha256, twin.id != Asset.id
+    elsewhere = select(func.count()).select_from(twin).where(*same).scalar_subquery()
+    membership = and_(TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == Asset.created_by)
+    uploader = User.name, User.email, TenantMembership.uploads_blocked_reason
+    return (
+        select(Asset, Workspace.name, Upload.declared_type, *uploader, elsewhere, proposer.name, proposer.email)
+        .join(Workspace, Workspace.id == Asset.workspace_id)
+        .outerjoin(Upload, Upload.id == Asset.upload_id)
+        .outerjoin(User, User.id == Asset.created_by)
+        .outerjoin(TenantMembership, membership)
+        .outerjoin(proposer, proposer.id == Asset.proposed_by)
+        .where(Asset.tenant_id == tenant_id, _HELD, _STAYS)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _narrowed(narrowing: Narrowing) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if narrowing.reason:
+        conditions.append(Asset.reason_code == narrowing.reason)
+    if narrowing.workspace_id:
+        conditions.append(Asset.workspace_id == narrowing.workspace_id)
+    if narrowing.person_id:
+        conditions.append(Asset.created_by == narrowing.person_id)
+    if narrowing.q:
+        words = narrowing.q.strip()
+        named = or_(
+            Asset.file_name.icontains(words, autoescape=True), Asset.scan_signature.icontains(words, autoescape=True)
+        )
+        conditions.append(or_(named, Asset.sha256 == words.lower()))
+    return conditions
+
+
+def _groups(rows: Any) -> list[Group]:
+    return sorted(
+        (Group(row[0], row[1], row[2], int(row[3])) for row in rows),
+        key=lambda each: (-each.count, each.name, each.key),
+    )
+
+
 def _held_file(row: Any) -> HeldFile:
-    asset, workspace_name, declared_type, name, email = row
+    asset, workspace_name, declared_type, name, email, blocked, elsewhere, proposer_name, proposer_email = row
     since = asset.quarantined_at or asset.created_at
     return HeldFile(
         asset_id=asset.id,
@@ -102,7 +283,12 @@ def _held_file(row: Any) -> HeldFile:
         signature=asset.scan_signature,
         engine=asset.scan_engine,
         database=asset.scan_database,
-        uploaded_by=Uploader(asset.created_by, name or "", email or ""),
+        uploaded_by=Uploader(asset.created_by, name or "", email or "", blocked),
         quarantined_at=since,
         deadline=asset.purge_after or since + HELD_FOR,
+        scanned_at=asset.scanned_at,
+        elsewhere=elsewhere,
+        order=asset.desk_job,
+        proposed_by=asset.proposed_by,
+        proposer=proposer_name or proposer_email,
     )

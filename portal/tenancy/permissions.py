@@ -22,6 +22,7 @@ class Permission(StrEnum):
     TENANT_OVERVIEW = "tenant_overview"
     SET_QUOTA = "set_quota"
     REVIEW_QUARANTINE = "review_quarantine"
+    SET_SCAN_POLICY = "set_scan_policy"
     READ_AUDIT = "read_audit"
 
 
@@ -42,6 +43,7 @@ OF_TENANT_ROLE: dict[TenantRole, frozenset[Permission]] = {
             Permission.SET_QUOTA,
             Permission.TENANT_OVERVIEW,
             Permission.REVIEW_QUARANTINE,
+            Permission.SET_SCAN_POLICY,
             Permission.READ_AUDIT,
         }
     ),
@@ -73,6 +75,7 @@ _WORDS = {
     Permission.MANAGE_STORAGE: "Only an owner of the workspace may see and change where its files lie.",
     Permission.SET_QUOTA: "Only an administrator of the tenant may set limits.",
     Permission.REVIEW_QUARANTINE: "Only an administrator of the tenant may see what is held.",
+    Permission.SET_SCAN_POLICY: "Only an administrator of the tenant may change its rules.",
     Permission.TENANT_OVERVIEW: "Only an administrator of the tenant may see this.",
 }
 

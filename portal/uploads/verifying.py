@@ -14,10 +14,10 @@ from sqlalchemy import or_, select, update
 
 from portal import audit, queue
 from portal import db as database
-from portal.assets import alerts, claims, inspection, intake, policy, tallies
+from portal.assets import alerts, claims, holding, inspection, intake, policy, tallies
 from portal.assets.claims import Lease
 from portal.assets.inspection import Decision, Declared, Found
-from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
+from portal.assets.models import Asset, AssetState, PreviewState
 from portal.assets.previews.outcome import PREVIEWABLE
 from portal.assets.purging import HELD_FOR
 from portal.assets.scanner import Scanner
@@ -210,17 +210,7 @@ def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
 
 
 def _facts_values(facts: Found) -> dict[str, Any]:
-    verdict = facts.verdict
-    return {
-        "sha256": facts.sha256,
-        "found_type": facts.mime_type,
-        "scanned_at": database.now(),
-        "scan_result": ScanResult(verdict.result),
-        "scan_signature": verdict.signature,
-        "scan_engine": verdict.engine,
-        "scan_database": verdict.database,
-        "scan_reason": verdict.reason,
-    }
+    return {"sha256": facts.sha256, "found_type": facts.mime_type, **holding.scan_values(facts.verdict)}
 
 
 def _ring_previews(asset: Asset) -> None:

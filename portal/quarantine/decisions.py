@@ -1,0 +1,235 @@
+"""What admins decide about held files. Each decision is one compare-and-set, with a reason, and is written down.
+
+Two who decide at once: one wins, the other is told who did what. Nobody releases what they uploaded themselves, and
+where the tenant demands two persons the first proposes and another confirms. What the scanner calls infected is
+released only where the tenant's rules allow it at all, and when that is confirmed expressly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select
+
+from portal import audit, queue
+from portal.assets import holding, policy
+from portal.assets.models import Asset, AssetState, ScanResult
+from portal.db import after_commit, db, transaction
+from portal.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from portal.identity.models import User
+from portal.quarantine import records
+from portal.quarantine.models import Decision, Verb
+from portal.tenancy import blocks
+from portal.tenancy.service import Member
+
+SHORTEST_REASON, LONGEST_REASON = 3, 1000  # characters
+MOST_AT_ONCE = 200
+Deed = Literal["rescan", "rescan_later", "delete", "release", "block", "unblock"]
+_PAST = {
+    Verb.RESCAN: "ordered another scan of it",
+    Verb.DELETE: "deleted it",
+    Verb.PROPOSE: "proposed to release it",
+    Verb.RELEASE: "released it",
+    Verb.BLOCK: "blocked who uploaded it",
+    Verb.UNBLOCK: "unblocked who uploaded it",
+    Verb.DOWNLOAD: "downloaded it",
+    Verb.OUTCOME: "had it looked at",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a decision about one file; ``done`` False: ``words`` say why not."""
+
+    asset_id: UUID
+    done: bool
+    words: str
+
+
+def checked_reason(reason: str) -> str:
+    """Raises ``Invalid``."""
+    reason = reason.strip()
+    if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON or "\0" in reason:
+        raise Invalid(
+            f"Give a reason of {SHORTEST_REASON} to {LONGEST_REASON:,} characters; this one has {len(reason):,}.",
+            field="reason",
+        )
+    return reason
+
+
+def decide(member: Member, deed: Deed, asset_id: UUID, reason: str, *, infected_too: bool = False) -> Outcome:
+    """Do one thing about one held file.
+
+    Raises ``Invalid`` for the reason, ``NotFound``, ``Forbidden`` for what the rules refuse, and ``Conflict`` when
+    somebody else was faster.
+    """
+    reason = checked_reason(reason)
+    with transaction(member.tenant_id):
+        asset = _held(member, asset_id)
+        if deed == "release":
+            words = _release(member, asset, reason, infected_too)
+        else:
+            words = _DEEDS[deed](member, asset, reason)
+    return Outcome(asset_id, True, words)
+
+
+def decide_all(
+    member: Member, deed: Deed, asset_ids: Iterable[UUID], reason: str, *, infected_too: bool = False
+) -> list[Outcome]:
+    """The same for several, each by itself; what is refused says why. Raises ``Invalid`` for the reason."""
+    reason, done, people = checked_reason(reason), [], set[UUID | None]()
+    for asset_id in dict.fromkeys(asset_ids):
+        try:
+            if deed in ("block", "unblock") and (person := _uploader(member, asset_id)) in people:
+                done.append(Outcome(asset_id, True, "The same person."))
+                continue
+            done.append(decide(member, deed, asset_id, reason, infected_too=infected_too))
+            if deed in ("block", "unblock"):
+                people.add(person)
+        except Problem as problem:
+            done.append(Outcome(asset_id, False, problem.detail))
+    return done
+
+
+def set_block(member: Member, user_id: UUID, reason: str, *, blocked: bool) -> None:
+    """Block or unblock somebody's uploads without a file at hand. Raises as ``decide`` does."""
+    reason = checked_reason(reason)
+    with transaction(member.tenant_id):
+        if blocked:
+            blocks.block(member.tenant_id, user_id, member.user_id, reason)
+        else:
+            blocks.unblock(member.tenant_id, user_id)
+        audit.record(
+            member.tenant_id, member.user_id, f"uploads.{'' if blocked else 'un'}blocked", user_id, reason=reason
+        )
+
+
+def _held(member: Member, asset_id: UUID) -> Asset:
+    """The held file, or why there is none any more. Raises ``NotFound``, ``Conflict``."""
+    statement = select(Asset).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id, *holding.staying())
+    asset = db.session.scalar(statement.execution_options(populate_existing=True))
+    if asset is None:
+        raise _gone(member, asset_id)
+    return asset
+
+
+def _gone(member: Member, asset_id: UUID) -> Problem:
+    asset = db.session.scalar(select(Asset).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id))
+    last = _last_words(asset_id)
+    if last is None and (asset is None or asset.state is not AssetState.QUARANTINED):
+        return NotFound("There is no such file in quarantine.")
+    return Conflict(f"This file is not in quarantine any more. {last or 'Its time was over.'}")
+
+
+def _last_words(asset_id: UUID) -> str | None:
+    """Who decided last, in words."""
+    statement = (
+        select(Decision.what, Decision.reason, User.name, User.email)
+        .join(User, User.id == Decision.actor_id)
+        .where(Decision.asset_id == asset_id)
+        .order_by(Decision.id.desc())
+        .limit(1)
+    )
+    row = db.session.execute(statement).one_or_none()
+    return row and f"{row.name or row.email} {_PAST[row.what]}: {row.reason[:200]}"
+
+
+def _faster(asset: Asset) -> Conflict:
+    last = _last_words(asset.id)
+    return Conflict(f"Somebody else was faster. {last or ''}".strip())
+
+
+def _rescan(member: Member, asset: Asset, reason: str) -> str:
+    return _order_scan(member, asset, reason, "rescan", "It is scanned again in a moment.")
+
+
+def _rescan_later(member: Member, asset: Asset, reason: str) -> str:
+    return _order_scan(member, asset, reason, "rescan_later", "It is scanned again as soon as the signatures change.")
+
+
+def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str) -> str:
+    if not holding.order(member.tenant_id, asset.id, job, member.user_id):
+        raise _faster(asset)
+    records.note(asset, Verb.RESCAN, member.user_id, reason, **({"when": "later"} if job == "rescan_later" else {}))
+    if job == "rescan":
+        _ring_later("rescan_held", asset)
+    return words
+
+
+def _delete(member: Member, asset: Asset, reason: str) -> str:
+    if not holding.leave(member.tenant_id, asset.id):
+        raise _faster(asset)
+    records.note(asset, Verb.DELETE, member.user_id, reason, size_bytes=asset.size_bytes)
+    _ring_later("purge", asset)
+    return "It is being removed; its space is free in a moment."
+
+
+def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> str:
+    rules = policy.rules_of(member.tenant_id)
+    if asset.created_by == member.user_id:
+        raise Forbidden("You uploaded this file yourself: another administrator decides whether it is released.")
+    _check_infection(asset, rules, infected_too)
+    if rules.two_persons and asset.proposed_by is None:
+        if not holding.propose(member.tenant_id, asset.id, member.user_id):
+            raise _faster(asset)
+        records.note(asset, Verb.PROPOSE, member.user_id, reason)
+        return "Your proposal is noted. Another administrator has to confirm it."
+    if rules.two_persons and asset.proposed_by == member.user_id:
+        raise Conflict("You proposed this release: another administrator has to confirm it.")
+    job = "release_infected" if infected_too else "release"
+    seen = Asset.proposed_by.is_not_distinct_from(asset.proposed_by)
+    if not holding.order(member.tenant_id, asset.id, job, member.user_id, seen):
+        raise _faster(asset)
+    records.note(asset, Verb.RELEASE, member.user_id, reason, **({"infected_too": True} if infected_too else {}))
+    _ring_later("release_held", asset)
+    return "It is scanned once more, and then it is available again."
+
+
+def _check_infection(asset: Asset, rules: policy.Rules, infected_too: bool) -> None:
+    infected = asset.scan_result is ScanResult.INFECTED
+    if (infected or infected_too) and not rules.release_infected:
+        raise Forbidden(
+            "The scanner calls this file infected, and the rules of this tenant do not allow to release such files. "
+            "Have it scanned again after the next update of the signatures, or delete it."
+        )
+    if infected and not infected_too:
+        raise Conflict(
+            f"The scanner calls this file infected ({asset.scan_signature}). Confirm expressly that it is released "
+            "all the same.",
+            confirm="infected_too",
+        )
+
+
+def _block(member: Member, asset: Asset, reason: str) -> str:
+    blocks.block(member.tenant_id, asset.created_by, member.user_id, reason)
+    records.note(asset, Verb.BLOCK, member.user_id, reason, person_id=str(asset.created_by))
+    return "Uploads of this person are refused from now on."
+
+
+def _unblock(member: Member, asset: Asset, reason: str) -> str:
+    blocks.unblock(member.tenant_id, asset.created_by)
+    records.note(asset, Verb.UNBLOCK, member.user_id, reason, person_id=str(asset.created_by))
+    return "This person may upload again."
+
+
+_DEEDS: dict[Deed, Callable[[Member, Asset, str], str]] = {
+    "rescan": _rescan,
+    "rescan_later": _rescan_later,
+    "delete": _delete,
+    "block": _block,
+    "unblock": _unblock,
+}
+
+
+def _uploader(member: Member, asset_id: UUID) -> UUID | None:
+    return db.session.scalar(select(Asset.created_by).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id))
+
+
+def _ring_later(job: Literal["rescan_held", "release_held", "purge"], asset: Asset) -> None:
+    def rings() -> None:
+        queue.ring(job, asset.tenant_id, asset.workspace_id, asset.id)
+
+    after_commit(rings)

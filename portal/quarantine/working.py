@@ -1,0 +1,155 @@
+"""What workers do for the desk: scan a held file again, and let one go. Safe to run twice, and after any crash.
+
+A file that is let go is copied to a key that nobody can write, and that copy is scanned once more: what people download
+is what was scanned. Only then does the row switch; the copy in the quarantine goes last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+
+from portal import queue
+from portal.assets import alerts, claims, holding, inspection, intake, policy, tallies
+from portal.assets.claims import Lease
+from portal.assets.inspection import Found
+from portal.assets.models import Asset
+from portal.assets.purging import HELD_FOR
+from portal.assets.scanner import Scanner, Verdict
+from portal.db import after_commit, db, transaction
+from portal.errors import Unavailable
+from portal.events import service as events
+from portal.events.models import EventType
+from portal.quarantine import records
+from portal.quarantine.models import Verb
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+
+CLEAN_NOW = "clean_now"
+CLEAN_WORDS = "Scanned again: nothing was found. It stays held until an administrator releases it."
+LOST = "The file is missing in storage."
+WORN_OUT = "It could not be done after several attempts: the file ends every scan."
+
+
+def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Give a held file a new verdict; whatever it is, the file stays held: an admin decides."""
+    ordered = Asset.desk_job.in_(holding.RESCANS)
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered, *holding.staying()) as lease:
+        if lease is None:
+            return
+        asset, bucket = _opened(lease)
+        facts = bucket.head(asset.object_key or "")
+        if facts is None or claims.exhausted(asset):
+            _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
+            return
+        with bucket.open(asset.object_key or "") as stream, intake.take(stream, _scanner()) as found:
+            verdict = found.verdict
+        _stays(lease, asset, verdict, _reason(verdict)[1])
+
+
+def release(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Let a held file go, or say why it stays. A release that was cut short after the switch is tidied up."""
+    ordered = Asset.desk_job.in_((*holding.RELEASES, holding.TIDY))
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered) as lease:
+        if lease is None:
+            return
+        asset, bucket = _opened(lease)
+        if asset.desk_job != holding.TIDY and not _released(lease, asset, bucket):
+            return
+        bucket.delete_prefix(keys.quarantine_prefix(workspace_id, asset_id))
+        with transaction(tenant_id):
+            if holding.tidied(lease):
+                after_commit(lambda: _ring_previews(asset))
+
+
+def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
+    bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))  # what an attempt before may have left
+    facts = bucket.head(asset.object_key or "")
+    if facts is None or claims.exhausted(asset):
+        _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
+        return False
+    copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
+    bucket.promote(asset.object_key or "", copy, if_etag=facts.etag, content_type=asset.mime_type)
+    with bucket.open(copy) as stream, intake.take(stream, _scanner()) as found:
+        pass
+    mime_type = inspection.served_as(asset.file_name, found)
+    refusal = _refusal(asset, found, mime_type)
+    if refusal is not None or mime_type is None:
+        bucket.delete(copy)
+        _stays(lease, asset, found.verdict, refusal or "")
+        return False
+    if mime_type != asset.mime_type:
+        again = bucket.head(copy)
+        bucket.promote(copy, copy, if_etag=again.etag if again else "", content_type=mime_type)
+    return _let_go(lease, asset, copy, mime_type, found.verdict)
+
+
+def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
+    """Why this file can't be let go after all, or None."""
+    if policy.rules_of(asset.tenant_id).waits(found.verdict.reason):
+        raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
+    if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
+        return "Not released: what lies in the quarantine is not what was held."
+    if found.verdict.result == "infected" and asset.desk_job != "release_infected":
+        return f"Not released: the scanner finds a virus in it, {found.verdict.signature}."
+    if mime_type is None:
+        return "Not released: its content contradicts its name, and such a file is never taken."
+    return None
+
+
+def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdict) -> bool:
+    place = asset.tenant_id, asset.workspace_id
+    with transaction(lease.tenant_id):
+        if not holding.let_go(lease, asset, key, mime_type, verdict):
+            return False
+        tallies.count(lease.tenant_id, "scan", verdict.result)
+        infected = {"scanner_found": verdict.signature} if verdict.signature else {}
+        records.note(asset, Verb.OUTCOME, None, "Released.", **infected)
+        names: dict[str, Any] = {
+            "asset_id": str(asset.id),
+            "file_name": asset.file_name,
+            "released_by": str(asset.desk_by),
+        }
+        events.record(EventType.ASSET_AVAILABLE, *place, **names)
+    return True
+
+
+def _stays(lease: Lease, asset: Asset, verdict: Verdict | None, words: str) -> None:
+    """Write the outcome of an order whose file stays held; a virus that nobody knew of is told at once."""
+    looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
+    code, detail = _reason(looked) if looked else (None, None)
+    with transaction(lease.tenant_id):
+        if not holding.noted(lease, asset, looked, code, detail):
+            return
+        if looked is not None:
+            tallies.count(lease.tenant_id, "scan", looked.result)
+        records.note(asset, Verb.OUTCOME, None, words)
+        if code == "infected" and asset.reason_code != "infected" and looked is not None:
+            since = asset.quarantined_at or asset.created_at
+            alerts.infected(asset, looked.signature, since, asset.purge_after or since + HELD_FOR)
+
+
+def _reason(verdict: Verdict) -> tuple[str, str]:
+    """Code and words of a held file's reason after this verdict."""
+    if verdict.result == "infected":
+        return "infected", f"A virus was found: {verdict.signature}. The file is held and can't be downloaded."
+    if verdict.reason is not None:
+        return verdict.reason, f"{verdict.explanation} It is held until an administrator decides."
+    return CLEAN_NOW, CLEAN_WORDS
+
+
+def _opened(lease: Lease) -> tuple[Asset, Bucket]:
+    asset = db.session.scalars(select(Asset).where(*lease.mine).execution_options(populate_existing=True)).one()
+    return asset, storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
+
+
+def _scanner() -> Scanner:
+    return Scanner.at(current_app.extensions["portal.settings"])
+
+
+def _ring_previews(asset: Asset) -> None:
+    queue.ring("render_previews", asset.tenant_id, asset.workspace_id, asset.id)

@@ -1,0 +1,102 @@
+"""What tests of the desk share: held files with their bytes in the store, a second admin, what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from portal.assets import policy
+from portal.assets.models import AssetState, PreviewState, ScanResult
+from portal.assets.policy import Rules
+from portal.db import db, enter, new_id, now, transaction
+from portal.quarantine.models import Decision
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.tenancy.models import TenantMembership, TenantRole
+from tests.cast import Actor, Cast, Client
+from tests.factories import make_asset
+
+CLEAN = b"Nothing but words, and a few more of them.\n"
+WHY = "It is an invoice that we wait for."
+
+
+def hold(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **values: Any) -> UUID:
+    """A held file of alice's whose bytes lie in the quarantine."""
+    import hashlib
+
+    asset_id = new_id()
+    key = keys.quarantine(cast.press.id, asset_id, file_name)
+    held: dict[str, Any] = {
+        "id": asset_id,
+        "state": AssetState.QUARANTINED,
+        "kind": "document",
+        "mime_type": "text/plain",
+        "previews": PreviewState.NONE,
+        "scan_result": ScanResult.NOT_SCANNED,
+        "scan_reason": "encrypted",
+        "reason_code": "encrypted",
+        "reason_detail": "Not scanned: the file is encrypted.",
+        "size_bytes": len(content),
+        "charged_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "object_key": key,
+        "quarantined_at": now(),
+        "purge_after": now() + timedelta(days=7),
+    }
+    make_asset(cast, file_name, **(held | values))
+    with cast.app.app_context():
+        storage.managed_bucket().put(key, content, content_type="application/octet-stream")
+    return asset_id
+
+
+def infected(cast: Cast, content: bytes = CLEAN, **values: Any) -> UUID:
+    """The same, with a virus found in it."""
+    found = {"scan_result": ScanResult.INFECTED, "scan_signature": "Eicar-Test-Signature", "scan_reason": None}
+    words = {"reason_code": "infected", "reason_detail": "A virus was found: Eicar-Test-Signature."}
+    return hold(cast, content, **(found | words | values))
+
+
+def make_admin(cast: Cast, actor: Actor) -> Actor:
+    """One more admin of acme."""
+    with cast.app.app_context(), transaction(cast.acme.id) as session:
+        here = TenantMembership.tenant_id == cast.acme.id, TenantMembership.user_id == actor.id
+        session.execute(update(TenantMembership).where(*here).values(role=TenantRole.ADMIN))
+    return actor
+
+
+def set_rules(cast: Cast, **rules: Any) -> None:
+    """Let tina change the tenant's rules."""
+    with cast.app.app_context():
+        policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), Rules(**rules))
+
+
+def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = WHY, **more: Any) -> Any:
+    """One decision over JSON."""
+    url = f"/v1/tenants/{cast.acme.id}/quarantine/{asset_id}/{deed}"
+    return client.post(url, json={"reason": reason, **more})
+
+
+def work(cast: Cast, job: str, asset_id: UUID) -> None:
+    """What a worker does when the bell rings."""
+    from portal.quarantine import jobs
+
+    with cast.app.app_context():
+        getattr(jobs, job)(str(cast.acme.id), str(cast.press.id), str(asset_id))
+
+
+def decided(cast: Cast, asset_id: UUID) -> list[str]:
+    """What was decided about a file, the oldest first."""
+    with cast.app.app_context():
+        enter(cast.acme.id)
+        rows = db.session.scalars(select(Decision.what).where(Decision.asset_id == asset_id).order_by(Decision.id))
+        return [what.value for what in rows]
+
+
+def stored(cast: Cast) -> list[str]:
+    """Every object of the workspace."""
+    with cast.app.app_context():
+        return [key for key, *_ in storage.managed_bucket().list(keys.workspace_prefix(cast.press.id))]
