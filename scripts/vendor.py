@@ -33,10 +33,10 @@ COMPOSED = "alert-success alert-info alert-warning alert-danger"
 ICONS = re.findall(
     r"\S+",
     """
-activity alert-triangle arrow-back-up arrow-left arrows-maximize building camera check chevron-down chevron-left
-chevron-right chevron-up circle-check circle-x clock cloud-upload copy database device-desktop dots-vertical
+activity alert-triangle arrow-back-up arrow-left arrows-maximize building camera chart-bar check chevron-down
+chevron-left chevron-right chevron-up circle-check circle-x clock cloud-upload copy database device-desktop dots-vertical
 download eye file-text file-type-pdf file-unknown file-zip folder gauge home info-circle key keyboard
-layout-grid list loader-2 lock logout mail map-pin menu-2 minus moon photo player-pause player-play plus refresh
+layout-grid list loader-2 lock logout mail map-pin menu-2 minus moon pencil photo player-pause player-play plus refresh
 search selector server shield-check shield-question shield-x stethoscope sun tool trash trash-x upload user
 users vector video x zoom-in zoom-out
 """,
@@ -64,6 +64,9 @@ PACKAGES = (
         "5.2.4",
         "MIT",
         {"dist/uppy.min.js": "uppy.min.js", "dist/uppy.min.css": "uppy.min.css", "LICENSE": "LICENSE"},
+    ),
+    Package(
+        "chart.js", "chart.js", "4.6.1", "MIT", {"dist/chart.umd.min.js": "chart.umd.min.js", "LICENSE.md": "LICENSE"}
     ),
     Package(
         "noble-hashes",
@@ -135,6 +138,8 @@ def collect(package: Package, unpacked: Path) -> dict[str, bytes]:
         files["tabler.min.css"] = re.sub(rb"\n?/\*# sourceMappingURL=.*?\*/", b"", files["tabler.min.css"])
     if package.folder == "tabler-icons":
         files["sprite.svg"] = sprite(unpacked).encode()
+    if package.folder == "chart.js":
+        files["chart.umd.min.js"] = re.sub(rb"\n//# sourceMappingURL=.*", b"", files["chart.umd.min.js"])
     if package.folder == "uppy":
         files["uppy.min.js"] = re.sub(rb"\n//# sourceMappingURL=.*", b"", files["uppy.min.js"])
     return files

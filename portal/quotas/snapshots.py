@@ -86,8 +86,12 @@ def take_of(tenant_id: UUID) -> None:
 
 def outlook(points: Sequence[Point], limit_bytes: int | None, day: date, days: int = WINDOW) -> Outlook:
     """What the ``days`` before ``day`` say: a day that is not over would pull the line."""
-    over = [(at, size) for at, size in points if day - timedelta(days=days) <= at < day]
-    return trends.outlook(over, limit_bytes, day)
+    return trends.outlook(whole_days(points, day, days), limit_bytes, day)
+
+
+def whole_days(points: Sequence[Point], day: date, days: int = WINDOW) -> list[Point]:
+    """Those of the ``days`` before ``day``."""
+    return [(at, size) for at, size in points if day - timedelta(days=days) <= at < day]
 
 
 def points_of_tenant(tenant_id: UUID, day: date, days: int = WINDOW) -> list[Point]:

@@ -100,6 +100,16 @@ def outlook(points: Sequence[tuple[date, int]], limit_bytes: int | None, today: 
     )
 
 
+def ahead(points: Sequence[tuple[date, int]], today: date) -> list[tuple[date, int, int, int]]:
+    """(day, expected, low, high) of today and the next 30 days, in bytes; empty with too few days."""
+    line = line_through(points)
+    if line is None:
+        return []
+    days = [today + timedelta(days=number) for number in range(WINDOW + 1)]
+    middle = [(day, line.at(day), line.reach(day)) for day in days]
+    return [(day, max(0, round(at)), max(0, round(at - off)), max(0, round(at + off))) for day, at, off in middle]
+
+
 def trend_of(growth: float) -> Trend:
     """The word for so many bytes a day: what shrinks is stable, too."""
     if growth < 1:

@@ -7,3 +7,11 @@ import "./lightbox.js";
 import "./gallery.js";
 import "./keys.js";
 import "./tray.js";
+import "./ticks.js";
+
+// Charts and their library come where there is one.
+function drawCharts() {
+  if (document.querySelector("canvas[data-chart]")) import("./charts.js").then(({ draw }) => draw()).catch(console.error);
+}
+document.addEventListener("htmx:afterSettle", ({ detail }) => detail.target?.id === "main" && drawCharts());
+drawCharts();

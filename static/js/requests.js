@@ -106,7 +106,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     if (byItself) renew(event);
     return;
   }
-  const isPage = (xhr.getResponseHeader("Content-Type") || "").includes("html") && xhr.responseText.includes('id="main"');
+  const isHtml = (xhr.getResponseHeader("Content-Type") || "").includes("html");
+  const isPage = isHtml && xhr.responseText.includes('id="main"');
   if (isLive(requestConfig.elt)) {
     requestConfig.elt.classList.add("is-old");
   } else if (byItself && PASSING(xhr.status)) {
@@ -114,6 +115,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   } else if (xhr.status === 401) {
     toast({ text: t("error_login"), tone: "bad" });
   } else if (target.id === "main" && isPage) {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  } else if (target.id !== "main" && isHtml && !isPage) {
+    // A part that came back as it was written, with the reason beside it.
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   } else if (xhr.status === 404 && target.dataset.asset) {

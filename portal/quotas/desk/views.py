@@ -1,0 +1,200 @@
+"""The pages of the quota desk: every workspace, one of them, limits, and requests for more space."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+
+from portal.errors import Conflict, Invalid, NotFound
+from portal.quotas import amounts, asking, changes, charts, drilldown, lines, snapshots
+from portal.quotas.changes import Outcome, Wish
+from portal.quotas.lines import View
+from portal.tenancy.access import current_places, member, tenant
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member, WorkspacePlace
+from portal.web.pages import is_fragment_wanted
+from portal.web.paging import Paging, read_paging
+
+blueprint = Blueprint("quota_desk", __name__)
+DESK = "/t/<tenant_slug>/quotas"
+HERE = "/t/<tenant_slug>/w/<workspace_slug>"
+
+
+@blueprint.get(DESK)
+@tenant(Permission.SET_QUOTA)
+def index(member: Member) -> ResponseReturnValue:
+    """The list; to htmx, which asks with a cursor, the next rows alone."""
+    paging, view = read_paging(), View.of(*(request.args.get(name, "") for name in ("sort", "level", "q")))
+    if paging.after and is_fragment_wanted():
+        return render_template("quotas/_rows.html", **_list(member, view, paging))
+    return _page(member, view, paging)
+
+
+@blueprint.get(f"{DESK}/<uuid:wid>")
+@tenant(Permission.SET_QUOTA)
+def show(member: Member, wid: UUID) -> ResponseReturnValue:
+    """One workspace: what takes its space, and what frees some."""
+    found = drilldown.of_workspace(member, wid, _place(member, wid))
+    spec = charts.of_days(found.days, found.line.quota.limit_bytes, snapshots.today())
+    return render_template("quotas/show.html", found=found, member=member, chart_spec=spec)
+
+
+@blueprint.get(f"{DESK}/<uuid:wid>/row")
+@tenant(Permission.SET_QUOTA)
+def row(member: Member, wid: UUID) -> ResponseReturnValue:
+    """One row of the list, to look at or (``?edit=1``) to change its limit."""
+    return _row(member, wid, editing=request.args.get("edit") == "1")
+
+
+@blueprint.post(f"{DESK}/<uuid:wid>/limit")
+@tenant(Permission.SET_QUOTA)
+def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
+    """One limit. What can't be saved comes back as it was written, with the reason."""
+    written, seen = request.form.get("limit", ""), request.form.get("seen", "")
+    try:
+        outcome = changes.change_one(member, Wish(wid, _seen(seen), amounts.parse(written)))
+    except (Invalid, Conflict) as refusal:
+        return _row(member, wid, editing=True, written=written, refusal=refusal.detail), refusal.http_status
+    words = gettext("The limit was changed.")
+    line = _line(member, wid)
+    if line.quota.limit_bytes is not None and line.held_bytes > line.quota.limit_bytes:
+        words = gettext("The limit is below what is held: nothing is deleted, new uploads stop until there is room.")
+    return _toast(_row(member, wid, editing=False), member, words, outcome)
+
+
+@blueprint.post(f"{DESK}/limits")
+@tenant(Permission.SET_QUOTA)
+def set_limits(member: Member) -> ResponseReturnValue:
+    """One limit for many: each ticked workspace carries the limit that was seen."""
+    view = View.of(*(request.form.get(name, "") for name in ("sort", "level", "q")))
+    ticked = [value.partition(":") for value in request.form.getlist("workspace")[: changes.MOST]]
+    if not ticked:
+        raise Invalid(gettext("Tick the workspaces first."), field="workspace")
+    wanted = amounts.parse(request.form.get("limit", ""))
+    outcome = changes.change(member, [Wish(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
+    return _toast(_page(member, view, Paging()), member, _told(outcome), outcome)
+
+
+@blueprint.post(f"{DESK}/changes/<uuid:change_id>/undo")
+@tenant(Permission.SET_QUOTA)
+def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
+    """Put back what a change set."""
+    outcome = changes.undo(member, change_id)
+    count = len(outcome.changed)
+    words = ngettext("%(num)s limit is as it was.", "%(num)s limits are as they were.", count)
+    if outcome.missed:
+        words = f"{words} {_missed(outcome)}"
+    flash(words, "success")
+    return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
+
+
+@blueprint.post(f"{DESK}/requests/<uuid:request_id>/grant")
+@tenant(Permission.SET_QUOTA)
+def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
+    """Give what was asked for."""
+    asked = asking.grant(member, request_id)
+    more = amounts.in_words(asked.wanted_bytes)
+    flash(gettext("%(name)s has %(more)s more.", name=asked.workspace_name, more=more), "success")
+    return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
+
+
+@blueprint.post(f"{DESK}/requests/<uuid:request_id>/decline")
+@tenant(Permission.SET_QUOTA)
+def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
+    """Say no."""
+    asked = asking.decline(member, request_id)
+    flash(gettext("%(person)s was told that there is no more space for now.", person=asked.user_name), "success")
+    return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
+
+
+@blueprint.get(f"{HERE}/more-space")
+@member(Permission.UPLOAD)
+def ask_form(member: Member) -> ResponseReturnValue:
+    """Ask for more space; to who has asked already, that it waits."""
+    waiting = asking.open_of(member.tenant_id, member.workspace)
+    return render_template("quotas/ask.html", member=member, waiting=waiting, usual=asking.USUAL)
+
+
+@blueprint.post(f"{HERE}/more-space")
+@member(Permission.UPLOAD)
+def ask(member: Member) -> ResponseReturnValue:
+    """Send the request to the tenant's admins."""
+    wanted = amounts.parse(request.form.get("wanted", ""), field="wanted")
+    asking.ask(member, wanted, request.form.get("note", ""))
+    flash(gettext("Your administrators have been asked. You get a mail with the answer."), "success")
+    return redirect(url_for("library.index", workspace_id=member.workspace), 303)
+
+
+def _page(member: Member, view: View, paging: Paging) -> str:
+    asked = asking.list_open(member.tenant_id)
+    return str(render_template("quotas/index.html", asked=asked, **_list(member, view, paging)))
+
+
+def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
+    whole = lines.summary(member.tenant_id)
+    held = whole.quota.used_bytes + whole.quota.reserved_bytes
+    found, cursor = lines.list_lines(member.tenant_id, held, view, paging)
+    place: dict[str, Any] = {
+        "tenant_slug": member.tenant_slug,
+        "sort": view.key,
+        "level": view.level or None,
+        "q": view.q or None,
+    }
+    next_url = url_for(".index", **place, cursor=cursor) if cursor else None
+    return {"member": member, "whole": whole, "lines": found, "view": view, "next_url": next_url, "written": None}
+
+
+def _line(member: Member, wid: UUID) -> lines.Line:
+    whole = lines.summary(member.tenant_id)
+    line = lines.find_line(member.tenant_id, wid, whole.quota.used_bytes + whole.quota.reserved_bytes)
+    if line is None:
+        raise NotFound("There is no such workspace.")
+    return line
+
+
+def _row(member: Member, wid: UUID, *, editing: bool, written: str | None = None, refusal: str | None = None) -> str:
+    line = _line(member, wid)
+    shown = amounts.to_edit(line.quota.limit_bytes) if written is None else written
+    context: dict[str, Any] = {"line": line, "member": member, "editing": editing, "written": shown, "refusal": refusal}
+    return str(render_template("quotas/_row.html", **context))
+
+
+def _toast(page: str, member: Member, words: str, outcome: Outcome) -> Response:
+    response = make_response(page)
+    toast = {"text": words, "tone": "calm"}
+    if outcome.change_id is not None:
+        toast["undo_url"] = url_for(".undo", tenant_slug=member.tenant_slug, change_id=outcome.change_id)
+    response.headers["HX-Trigger"] = json.dumps({"toast": toast})
+    return response
+
+
+def _told(outcome: Outcome) -> str:
+    words = ngettext("%(num)s limit was changed.", "%(num)s limits were changed.", len(outcome.changed))
+    return f"{words} {_missed(outcome)}" if outcome.missed else words
+
+
+def _missed(outcome: Outcome) -> str:
+    one = "%(num)s was not: somebody else had set it meanwhile."
+    words: str = ngettext(one, "%(num)s were not: somebody else had set them meanwhile.", len(outcome.missed))
+    return words
+
+
+def _place(member: Member, wid: UUID) -> WorkspacePlace | None:
+    tenants = (each for each in current_places() if each.id == member.tenant_id)
+    return next((place for each in tenants for place in each.workspaces if place.id == wid), None)
+
+
+def _seen(value: str) -> int | None:
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def _uuid(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise Invalid("This is no workspace.", field="workspace") from None

@@ -1,0 +1,73 @@
+"""Pages of quotas for operators."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from portal.errors import Invalid, NotFound
+from portal.identity.access import operator
+from portal.identity.service import Person
+from portal.quotas import amounts, operators, snapshots
+from portal.quotas import service as quotas
+from portal.quotas.desk import reporting
+
+blueprint = Blueprint("quota_operator", __name__, url_prefix="/operator/quotas")
+
+
+@blueprint.get("")
+@operator
+def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+    """Every tenant, and the report over all of them."""
+    tenants = operators.list_tenants()
+    report = operators.report(tenants)
+    return render_template(
+        "quotas/operator.html", tenants=tenants, today=snapshots.today(), **reporting.context(report)
+    )
+
+
+@blueprint.get("/report.csv")
+@operator
+def as_csv(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+    """For a spreadsheet."""
+    return reporting.spreadsheet(operators.report(operators.list_tenants()), "stowage-all")
+
+
+@blueprint.get("/report.json")
+@operator
+def as_json(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+    """As the API gives a tenant's."""
+    return reporting.download(operators.report(operators.list_tenants()), "stowage-all")
+
+
+@blueprint.post("/<uuid:tenant_id>/override")
+@operator
+def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
+    """Another limit than the plan's, until a day (UTC) is over."""
+    tenant = operators.find_tenant(tenant_id)
+    if tenant is None:
+        raise NotFound("There is no such tenant.")
+    limit, day = amounts.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
+    quotas.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
+    flash(gettext("%(name)s has its temporary limit until %(day)s is over.", name=tenant.name, day=day), "success")
+    return redirect(url_for(".index"), 303)
+
+
+@blueprint.post("/<uuid:tenant_id>/override/end")
+@operator
+def end_override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
+    """Let the plan's limit hold again."""
+    quotas.end_override(tenant_id, user.id)
+    flash(gettext("The plan’s limit holds again."), "success")
+    return redirect(url_for(".index"), 303)
+
+
+def _day(written: str) -> date:
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        raise Invalid(gettext("Say until which day, like 2027-01-31."), field="until") from None

@@ -1,0 +1,133 @@
+"""The same over all tenants, for operators: from functions of the database that answer numbers and names of places."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from portal.db import db, now
+from portal.identity.models import User
+from portal.quotas import reports, snapshots
+from portal.quotas.reports import Place, PlanLine, Report, Somebody
+from portal.quotas.standing import Counter, Standing
+from portal.quotas.trends import WINDOW
+from portal.statements import directly
+from portal.tenancy.models import Tenant
+
+_TENANTS = text("""
+    SELECT q.*, t.slug, t.name, t.plan FROM quota_of_tenants() q JOIN tenants t ON t.id = q.tenant_id
+    ORDER BY q.used_bytes DESC, t.slug
+""")
+_WORKSPACES = text("SELECT * FROM quota_top_workspaces(:most)")
+_PEOPLE = text("SELECT * FROM quota_top_people(:most)")
+_PARTS = text("SELECT * FROM quota_parts() ORDER BY part, bytes DESC")
+_DAYS = text("SELECT * FROM quota_days(:since)")
+
+
+@dataclass(frozen=True)
+class TenantLine:
+    """One tenant; sizes in bytes. ``over_bytes``: what its workspaces were promised beyond its limit."""
+
+    id: UUID
+    slug: str
+    name: str
+    plan: str
+    quota: Standing
+    files: int
+    workspaces: int
+    plan_bytes: int | None
+    override_until: datetime | None
+    over_bytes: int
+    growth_bytes: int | None
+    full_on: date | None
+
+
+def list_tenants() -> list[TenantLine]:
+    """Every tenant, what holds most first; one statement."""
+    return [_line(row) for row in directly(_TENANTS)]
+
+
+def find_tenant(tenant_id: UUID) -> Tenant | None:
+    """By its id."""
+    return db.session.get(Tenant, tenant_id)
+
+
+def report(tenants: list[TenantLine]) -> Report:
+    """Over all tenants; ``near_limit`` are tenants."""
+    today = snapshots.today()
+    days = [(row.day, int(row.used_bytes)) for row in directly(_DAYS, since=today - timedelta(days=WINDOW))]
+    return Report(
+        generated_at=now(),
+        as_of=None,
+        total_bytes=sum(line.quota.used_bytes for line in tenants),
+        total_files=sum(line.files for line in tenants),
+        limit_bytes=None,
+        by_plan=_by_plan(tenants),
+        near_limit=[_place(line) for line in tenants if line.quota.percent >= reports.NEAR * 100 and _held(line)],
+        top_users=_people(),
+        top_workspaces=[_workspace(row) for row in directly(_WORKSPACES, most=reports.FIRST)],
+        parts=[reports.part_line(row) for row in directly(_PARTS)],
+        days=days,
+        outlook=snapshots.outlook(days, None, today),
+    )
+
+
+def _line(row: Any) -> TenantLine:
+    overridden = row.override_until is not None and row.override_until > now()
+    promised = int(row.promised_bytes)
+    return TenantLine(
+        id=row.tenant_id,
+        slug=row.slug,
+        name=row.name,
+        plan=row.plan,
+        quota=Counter("tenant", row.limit_bytes, row.used_bytes, row.reserved_bytes).standing(),
+        files=row.used_files,
+        workspaces=row.workspaces,
+        plan_bytes=row.plan_bytes,
+        override_until=row.override_until if overridden else None,
+        over_bytes=0 if row.limit_bytes is None else max(0, promised - row.limit_bytes),
+        growth_bytes=row.growth_bytes,
+        full_on=row.full_on,
+    )
+
+
+def _held(line: TenantLine) -> int:
+    return line.quota.used_bytes + line.quota.reserved_bytes
+
+
+def _place(line: TenantLine) -> Place:
+    quota = line.quota
+    counters = quota.used_bytes, quota.reserved_bytes, line.files, quota.limit_bytes
+    return Place(line.id, None, line.name, *counters)
+
+
+def _workspace(row: Any) -> Place:
+    return Place(row.tenant_id, row.workspace_id, row.name, row.bytes, 0, row.files, row.limit_bytes)
+
+
+def _people() -> list[Somebody]:
+    rows = directly(_PEOPLE, most=reports.FIRST)
+    users = select(User.id, User.name, User.email).where(User.id.in_([row.user_id for row in rows]))
+    known = {row.id: (row.name, row.email) for row in db.session.execute(users)}
+    return [Somebody(r.user_id, *known.get(r.user_id, ("", "")), int(r.bytes), int(r.files)) for r in rows]
+
+
+def _by_plan(tenants: list[TenantLine]) -> list[PlanLine]:
+    plans: defaultdict[str, list[TenantLine]] = defaultdict(list)
+    for line in tenants:
+        plans[line.plan].append(line)
+    return [
+        PlanLine(
+            plan=plan,
+            tenants=len(found),
+            bytes=sum(line.quota.used_bytes for line in found),
+            files=sum(line.files for line in found),
+            limit_bytes=found[0].plan_bytes,
+        )
+        for plan, found in sorted(plans.items())
+    ]
