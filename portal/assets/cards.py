@@ -5,8 +5,10 @@ A page of the gallery is listed by what its cards depend on alone; only of cards
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -145,16 +147,27 @@ def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
     }
 
 
-def _variants(row: CardRow, buckets: Buckets) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Shown:
+    """A derived file, as a template sees it. Its address is signed only where one is shown."""
+
+    name: str
+    width: int
+    height: int
+    address: Callable[[], str]
+
+    @property
+    def url(self) -> str:
+        return self.address()
+
+
+def _variants(row: CardRow, buckets: Buckets) -> list[_Shown]:
     """From small to large."""
     found = (line.split(" ") for line in (row.derived or "").splitlines())
-    named = [
-        {
-            "name": name,
-            "width": int(width),
-            "height": int(height),
-            "url": variants.url(buckets.of(UUID(row.profile_id)), key, row.file_name, name),
-        }
-        for name, width, height, key in found
-    ]
-    return sorted(named, key=lambda variant: (variant["width"], variant["name"] != "thumb"))
+    bucket = partial(buckets.of, UUID(row.profile_id))
+
+    def shown_as(name: str, key: str) -> Callable[[], str]:
+        return lambda: variants.url(bucket(), key, row.file_name, name)
+
+    named = [_Shown(name, int(width), int(height), shown_as(name, key)) for name, width, height, key in found]
+    return sorted(named, key=lambda variant: (variant.width, variant.name != "thumb"))
