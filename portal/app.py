@@ -35,6 +35,8 @@ ROOMS_WITH_ROUTES = (
     "tenancy.api",
     "storage.api",
     "storage.views",
+    "storage.probe.api",
+    "storage.probe.views",
     "quotas.api",
     "quotas.views",
     "quotas.desk.api",

@@ -14,6 +14,7 @@ For a developer, ``python -m tests.engines FOLDER`` keeps a private set in the f
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from portal.embedded.secret import load_or_create
 from portal.embedded.service import Service
 from portal.embedded.valkey import Valkey
 from portal.settings import Settings
+from portal.storage.policies import policies_for
 
 # The harmless test file of the European Institute for Computer Antivirus Research, in two halves so that no scanner
 # takes this file for it.
@@ -48,6 +50,17 @@ SECOND_CUSTOMER = Guest("second-customer", "CUSTOMERKEY9876543210", f"{CANARY}Se
 RESTRICTED = Guest(
     "restricted", "RESTRICTEDKEY01234567", f"{CANARY}Third", ("Read:restricted", "Write:restricted", "List:restricted")
 )
+# A key with the least rights, exactly as ``policies`` writes them for SeaweedFS, below one prefix of one bucket.
+LEAST_PLACE = ("contract", "customer/files")
+
+
+def _least() -> Guest:
+    policy = next(each for each in policies_for(*LEAST_PLACE) if each.provider == "seaweedfs")
+    (identity,) = json.loads(policy.text)["identities"]
+    return Guest("least", "LEASTRIGHTSKEY0123456", "LeastRightsSecretOfTheTests", tuple(identity["actions"]))
+
+
+LEAST = _least()
 
 
 class TestEngines:
@@ -78,7 +91,7 @@ class TestEngines:
             engines.store,
             engines.clamd,
         )
-        self.store.guests = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED]
+        self.store.guests = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST]
         self._engines = engines
 
     def __iter__(self) -> Iterator[Service]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 Document = dict[str, Any]
 
@@ -72,6 +73,14 @@ KMS = Right(
     "Use the encryption key",
     "Files can't be encrypted with your own key (SSE-KMS).",
 )
+_HOSTS = {
+    "amazonaws.com": "aws",
+    "amazonaws.com.cn": "aws",
+    "r2.cloudflarestorage.com": "r2",
+    "backblazeb2.com": "b2",
+    "wasabisys.com": "wasabi",
+    "digitaloceanspaces.com": "digitalocean",
+}
 _BELOW_PREFIX = {"s3:ListBucket", "s3:ListBucketVersions"}  # what takes the condition s3:prefix
 
 
@@ -92,7 +101,7 @@ def rights(*, kms: bool = False) -> tuple[Right, ...]:
 
 
 def policies_for(
-    bucket: str, prefix: str, *, region: str = "us-east-1", kms: bool = False, kms_key_id: str | None = None
+    bucket: str, prefix: str, region: str = "us-east-1", *, kms: bool = False, kms_key_id: str | None = None
 ) -> list[Policy]:
     """One policy a provider, for this bucket and prefix; ``kms`` adds the key's statement for AWS."""
     below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
@@ -106,6 +115,12 @@ def policies_for(
         _wasabi(bucket, below),
         _digitalocean(bucket),
     ]
+
+
+def provider_of(endpoint: str | None) -> str:
+    """Which of the providers an endpoint belongs to, as far as its name tells; AWS's language, where it does not."""
+    host = urlsplit(endpoint).hostname or "" if endpoint else "amazonaws.com"
+    return next((provider for end, provider in _HOSTS.items() if host.endswith(end)), "minio")
 
 
 def statements(bucket: str, below: str, wanted: Sequence[Right], *, partition: str = "aws") -> list[Document]:

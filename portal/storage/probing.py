@@ -7,7 +7,8 @@ token there and moves ``probe_due_at`` on with every step; one that is killed st
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -17,12 +18,13 @@ from sqlalchemy import ColumnElement, CursorResult, column, func, or_, select, u
 from portal import audit, queue
 from portal import db as database
 from portal.db import after_commit, db, transaction
-from portal.errors import Problem
+from portal.errors import Conflict, Problem
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.storage.health import NEXT_LOOK, tell_lost, tell_recovered
-from portal.storage.models import Health, StorageProfile
-from portal.storage.probe.engine import Probe, Verdict
+from portal.storage.models import Encryption, Health, ProfileMode, StorageProfile
+from portal.storage.policies import Policy, Right, policies_for, provider_of, rights
+from portal.storage.probe.engine import STEPS, Probe, Verdict
 from portal.storage.probe.trial import Subject
 
 log = logging.getLogger(__name__)
@@ -38,9 +40,9 @@ def ask(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> S
     """Have a profile tested, inside the caller's transaction; one that is being tested already goes on.
 
     A person who asks (``actor_id``) accepts that the owner's marker was lost: the place is marked anew.
-    Raises ``NotFound``.
+    Raises ``NotFound``, and ``Conflict`` for the managed storage.
     """
-    profile = storage.find_profile(workspace_id, profile_id)
+    profile = _own(workspace_id, profile_id)
     if profile.health is Health.PROBING:
         return profile
     before = {"health": profile.health.value, "reason": profile.reason}
@@ -103,6 +105,56 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
             log.info("the probe of %s is somebody else's by now", profile_id)
             return
     _conclude(profile, token, told, probe.verdict())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A test as a page shows it: every step in its order, those not told yet without a result."""
+
+    running: bool
+    at: datetime | None
+    steps: list[dict[str, Any]]
+
+    def count(self, result: str) -> int:
+        """How many steps had this result."""
+        return sum(step["result"] == result for step in self.steps)
+
+
+def shown(profile: StorageProfile) -> Shown:
+    """The last test of a profile, or the one that runs."""
+    told = profile.probe or {}
+    running = profile.health is Health.PROBING
+    steps = list(told.get("steps", []))
+    if running:
+        known = {step["name"] for step in steps}
+        waiting = [step.name for step in STEPS if step.name not in known]
+        steps += [{"name": name, "result": "waiting" if number else "running"} for number, name in enumerate(waiting)]
+    return Shown(running, datetime.fromisoformat(told["at"]) if told.get("at") else None, steps)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a profile's key must be allowed, in each provider's words; ``provider``: whose the endpoint seems to be."""
+
+    provider: str
+    rights: tuple[Right, ...]
+    policies: list[Policy]
+
+
+def needed(workspace_id: UUID, profile_id: UUID) -> Needed:
+    """The least-privilege policies of a profile. Raises ``NotFound``, and ``Conflict`` for the managed storage."""
+    profile = _own(workspace_id, profile_id)
+    kms = profile.encryption is Encryption.SSE_KMS
+    place = profile.bucket or "", profile.key_prefix, profile.region or "us-east-1"
+    made = policies_for(*place, kms=kms, kms_key_id=profile.kms_key_id)
+    return Needed(provider_of(profile.endpoint), rights(kms=kms), made)
+
+
+def _own(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
+    profile = storage.find_unretired(workspace_id, profile_id)
+    if profile.mode is not ProfileMode.BYOS:
+        raise Conflict("The managed storage belongs to the operator, and is looked after by itself.")
+    return profile
 
 
 def _claim(tenant_id: UUID, token: UUID, *which: ColumnElement[bool]) -> StorageProfile | None:

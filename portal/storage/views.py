@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Conflict, Invalid
-from portal.storage import profiles
+from portal.storage import probing, profiles
 from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
-from portal.storage.models import StorageProfile
+from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.presets import BY_CODE, PRESETS, Preset
 from portal.storage.profiles import Contents
 from portal.storage.service import find_unretired, health_of
@@ -144,7 +144,9 @@ def _shown(profile: StorageProfile, held: Contents | None) -> dict[str, Any]:
 def _page(member: Member, profile: StorageProfile, keys_form: KeysForm) -> str:
     held = profiles.contents(member.workspace)
     active = next(each for each in profiles.list_profiles(member.workspace) if each.active)
-    context = {"active": active, "active_held": held.get(active.id, Contents()), "keys_form": keys_form}
+    context: dict[str, Any] = {"active": active, "active_held": held.get(active.id, Contents()), "keys_form": keys_form}
+    if profile.mode is ProfileMode.BYOS:
+        context |= {"test": probing.shown(profile), "needed": probing.needed(member.workspace, profile.id)}
     return render_template("storage/show.html", **_shown(profile, held.get(profile.id)), **context)
 
 

@@ -7,10 +7,7 @@ more is one line: ``PORTAL_TEST_STORE=https://KEY:SECRET@host/bucket?region=…`
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,12 +19,12 @@ import urllib3
 
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
-from portal.storage.policies import policies_for
+from tests.engines import LEAST, LEAST_PLACE
 from tests.stores.no_post_proxy import Proxy
 
 SEAWEEDFS, RESTRICTED, NO_FORMS = "seaweedfs", "seaweedfs-restricted", "seaweedfs-without-forms"
 ORIGIN = "http://localhost:5000"
-PREFIX = "customer/files"  # the restricted key's place
+PREFIX = LEAST_PLACE[1]  # the restricted key's place
 
 
 def store_at(url: str) -> tuple[str, Location]:
@@ -58,7 +55,7 @@ def seaweedfs(engines: Any) -> Location:
         endpoint=settings.s3_endpoint,
         public_endpoint=settings.s3_public_endpoint,
         region=settings.s3_region,
-        bucket="contract",
+        bucket=LEAST_PLACE[0],
         access_key_id=settings.s3_access_key_id,
         secret_access_key=settings.s3_secret_access_key,
     )
@@ -67,32 +64,9 @@ def seaweedfs(engines: Any) -> Location:
 
 
 @pytest.fixture(scope="session")
-def restricted(engines: Any, seaweedfs: Location) -> Location:
+def restricted(seaweedfs: Location) -> Location:
     """The same bucket by a key with exactly the rights that ``policies`` writes for SeaweedFS, below one prefix."""
-    policy = next(each for each in policies_for(seaweedfs.bucket, PREFIX) if each.provider == "seaweedfs")
-    (identity,) = json.loads(policy.text)["identities"]
-    identity["credentials"] = [{"accessKey": "RESTRICTEDKEY", "secretKey": "restricted-secret"}]
-    path = engines.store.home / "s3.json"
-    document = json.loads(path.read_text())
-    document["identities"] = [each for each in document["identities"] if each["name"] != identity["name"]]
-    document["identities"].append(identity)
-    path.write_text(json.dumps(document))
-    os.kill(engines.store.process.pid, signal.SIGHUP)  # it reads its identities again
-    place = replace(seaweedfs, access_key_id="RESTRICTEDKEY", secret_access_key="restricted-secret")
-    _wait_for(replace(place, key_prefix=PREFIX))
-    return place
-
-
-def _wait_for(place: Location) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            list(Bucket(place).list("workspaces/"))
-        except Exception:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the store did not take the new identity")
+    return replace(seaweedfs, access_key_id=LEAST.access_key_id, secret_access_key=LEAST.secret_access_key)
 
 
 @pytest.fixture(scope="session")

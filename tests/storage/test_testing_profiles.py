@@ -1,0 +1,263 @@
+"""Testing a storage profile: asked for, done by a job, seen step by step, done again when it was killed."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from portal import db as database
+from portal.db import db, enter, transaction
+from portal.events.models import Event
+from portal.lifecycle import sweep
+from portal.lifecycle.chores import CHORES
+from portal.storage import jobs, probing
+from portal.storage.models import Health, StorageProfile
+from portal.storage.probe.engine import STEPS, Probe
+from tests.cast import Cast
+from tests.engines import CUSTOMER
+from tests.own_buckets import client_of, connect_own_bucket
+
+
+@pytest.fixture
+def profile(cast: Cast) -> StorageProfile:
+    """A bucket of alice's, connected and not tested yet."""
+    return connect_own_bucket(cast, seen=False, activate=False)
+
+
+def url(cast: Cast, profile: StorageProfile, more: str = "") -> str:
+    return cast.url(f"storage-profiles/{profile.id}{more}")
+
+
+def work(cast: Cast, profile: StorageProfile) -> None:
+    """What the worker does when the bell rings."""
+    with cast.app.app_context():
+        jobs.probe(str(profile.tenant_id), str(profile.workspace_id), str(profile.id))
+
+
+def told(cast: Cast, profile: StorageProfile) -> Any:
+    answer = cast.alice.api.get(url(cast, profile))
+    assert answer.status_code == 200
+    return answer.json
+
+
+def change(cast: Cast, profile: StorageProfile, **values: Any) -> None:
+    with cast.app.app_context(), transaction(profile.tenant_id):
+        db.session.execute(update(StorageProfile).where(StorageProfile.id == profile.id).values(values))
+
+
+def ask(cast: Cast, profile: StorageProfile) -> None:
+    """As the clock does it: nobody asks."""
+    with cast.app.app_context(), transaction(profile.tenant_id):
+        probing.ask(profile.workspace_id, profile.id)
+
+
+def age(cast: Cast, profile: StorageProfile, interval: str) -> None:
+    """Let so much time pass for what the row says."""
+    with cast.app.app_context(), transaction(profile.tenant_id):
+        db.session.execute(
+            text(
+                "UPDATE storage_profiles SET probed_at = probed_at - CAST(:i AS interval),"
+                " probe_due_at = probe_due_at - CAST(:i AS interval) WHERE id = :p"
+            ),
+            {"i": interval, "p": profile.id},
+        )
+
+
+def run_sweep(cast: Cast) -> None:
+    with cast.app.app_context():
+        sweep.run()
+
+
+def run_chore(cast: Cast) -> None:
+    with cast.app.app_context():
+        CHORES["probe_stores"].run()
+
+
+def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, profile: StorageProfile) -> None:
+    assert told(cast, profile)["health"] == "probing"
+    work(cast, profile)
+    shown = told(cast, profile)
+    assert (shown["health"], shown["reason"]) == ("healthy", None)
+    assert [step["name"] for step in shown["probe"]["steps"]] == [step.name for step in STEPS]
+    assert set(shown["probe"]) == {"at", "steps"}
+    assert shown["capabilities"]["post"] is True
+    assert shown["capabilities"]["marker"] is True
+    listed = client_of(cast.app.extensions["portal.settings"], CUSTOMER).list_objects_v2(Bucket=profile.bucket)
+    assert [entry["Key"] for entry in listed["Contents"]] == ["team/files/.stowage/owner.json"]
+
+
+def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -> None:
+    work(cast, profile)
+    first = cast.alice.api.post(url(cast, profile, "/probe"))
+    again = cast.alice.api.post(url(cast, profile, "/probe"))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json is not None and again.json is not None
+    assert first.json["health"] == again.json["health"] == "probing"
+    assert first.json["probe"]["at"] == again.json["probe"]["at"]
+    work(cast, profile)
+    work(cast, profile)  # a second bell finds nothing to do
+    assert told(cast, profile)["health"] == "healthy"
+
+
+def test_only_owners_test_and_see_the_policy_and_a_foreign_id_is_404(cast: Cast, profile: StorageProfile) -> None:
+    for path, method in (("/probe", "POST"), ("/policy", "GET")):
+        assert cast.vera.api.open(url(cast, profile, path), method=method).status_code == 403
+        assert cast.bob.api.open(url(cast, profile, path), method=method).status_code == 403
+        assert cast.mallory.api.open(url(cast, profile, path), method=method).status_code == 404
+        foreign = cast.url(f"storage-profiles/{profile.id}{path}", cast.lair)
+        assert cast.mallory.api.open(foreign, method=method).status_code == 404
+
+
+def test_the_managed_storage_is_not_tested_by_owners(cast: Cast) -> None:
+    items = cast.alice.api.get(cast.url("storage-profiles")).json["items"]  # type: ignore[index]
+    managed = next(each for each in items if each["mode"] == "managed_r2")
+    answer = cast.alice.api.post(cast.url(f"storage-profiles/{managed['id']}/probe"))
+    assert answer.status_code == 409
+
+
+def test_steps_are_seen_one_by_one_while_it_runs(
+    cast: Cast, profile: StorageProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_steps = Probe.__iter__
+
+    def look() -> str:
+        page = cast.alice.browser.get(cast.page(f"storage/{profile.id}/test"), headers={"HX-Request": "true"})
+        return page.text
+
+    def watched(self: Probe) -> Any:
+        for result in run_steps(self):
+            yield result
+            seen.append(elsewhere.submit(look).result())
+
+    monkeypatch.setattr(Probe, "__iter__", watched)
+    seen: list[str] = []
+    with ThreadPoolExecutor(1) as elsewhere:  # as another process sees it
+        work(cast, profile)
+    assert [page.count("probe-pass") for page in seen[:6]] == [1, 2, 3, 4, 5, 6]
+    assert all("hx-get" in page and 'aria-busy="true"' in page for page in seen)
+    page = look()
+    assert "hx-get" not in page
+    assert "Test again" in page
+    assert "data-copy" in page  # the lifecycle rule to paste
+
+
+def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
+    cast: Cast, profile: StorageProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    run_steps = Probe.__iter__
+
+    def dies(self: Probe) -> Any:
+        for result in run_steps(self):
+            yield result
+            if result.name == "copy":
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Probe, "__iter__", dies)
+        with pytest.raises(Killed):
+            work(cast, profile)
+    assert told(cast, profile)["health"] == "probing"
+    work(cast, profile)  # a bell while the lease lasts does nothing
+    assert told(cast, profile)["health"] == "probing"
+    rung: list[str] = []
+    monkeypatch.setattr("portal.queue.ring", lambda job, *_ids: bool(rung.append(job) or True))
+    run_sweep(cast)
+    assert "probe" not in rung
+    age(cast, profile, "3 minutes")
+    run_sweep(cast)
+    assert "probe" in rung
+    work(cast, profile)
+    assert told(cast, profile)["health"] == "healthy"
+
+
+def test_one_that_can_never_be_finished_ends_visibly(cast: Cast, profile: StorageProfile) -> None:
+    change(cast, profile, probe={**(profile.probe or {}), "at": None, "steps": [], "attempts": 5})
+    work(cast, profile)
+    shown = told(cast, profile)
+    assert shown["health"] == "unhealthy"
+    assert "could not be finished" in shown["reason"]
+
+
+def test_a_healthy_storage_that_fails_tells_an_event_and_keeps_what_it_can(cast: Cast, profile: StorageProfile) -> None:
+    work(cast, profile)
+    before = told(cast, profile)["capabilities"]
+    client_of(cast.app.extensions["portal.settings"], CUSTOMER).delete_object(
+        Bucket=profile.bucket, Key="team/files/.stowage/owner.json"
+    )
+    ask(cast, profile)
+    work(cast, profile)
+    shown = told(cast, profile)
+    assert shown["health"] == "unhealthy"
+    assert "marker that Stowage left" in shown["reason"]
+    assert shown["capabilities"] == {**before, "marker_lost": True}
+    with cast.app.app_context():
+        enter(profile.tenant_id)
+        events = db.session.scalars(select(Event).where(Event.type == "storage.unhealthy")).all()
+        assert [event.data["profile_id"] for event in events] == [str(profile.id)]
+
+    # By itself it stays so; a person who tests again says that it is all right.
+    ask(cast, profile)
+    work(cast, profile)
+    assert told(cast, profile)["health"] == "unhealthy"
+    cast.alice.api.post(url(cast, profile, "/probe"))
+    work(cast, profile)
+    assert told(cast, profile)["health"] == "healthy"
+
+
+def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: StorageProfile) -> None:
+    work(cast, profile)
+    client = client_of(cast.app.extensions["portal.settings"], CUSTOMER)
+    marker = client.get_object(Bucket=profile.bucket, Key="team/files/.stowage/owner.json")["Body"].read()
+    theirs = connect_own_bucket(cast, seen=False, activate=False)
+    strange = json.dumps({**json.loads(marker), "tenant_id": str(database.new_id())}).encode()
+    client.put_object(Bucket=theirs.bucket, Key="team/files/.stowage/owner.json", Body=strange)
+    work(cast, theirs)
+    shown = told(cast, theirs)
+    assert shown["health"] == "unhealthy"
+    assert "belongs to another organisation" in shown["reason"]
+    listed = client.list_objects_v2(Bucket=theirs.bucket)
+    assert len(listed["Contents"]) == 1
+
+
+def test_one_whose_last_test_is_a_week_old_is_tested_again(cast: Cast, profile: StorageProfile) -> None:
+    work(cast, profile)
+    run_chore(cast)
+    assert told(cast, profile)["health"] == "healthy"
+    age(cast, profile, "8 days")
+    run_chore(cast)
+    assert told(cast, profile)["health"] == "probing"
+    work(cast, profile)
+    assert told(cast, profile)["health"] == "healthy"
+
+
+def test_an_edit_while_it_runs_makes_the_running_one_nobodys(
+    cast: Cast, profile: StorageProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_steps = Probe.__iter__
+
+    def edited(self: Probe) -> Any:
+        for result in run_steps(self):
+            yield result
+            if result.name == "read":
+                change(cast, profile, health=Health.UNKNOWN, probe=None)
+
+    monkeypatch.setattr(Probe, "__iter__", edited)
+    work(cast, profile)
+    assert told(cast, profile)["health"] == "unknown"
+    assert told(cast, profile)["probe"] is None
+
+
+def test_the_policy_names_bucket_and_prefix_for_every_provider(cast: Cast, profile: StorageProfile) -> None:
+    answer = cast.alice.api.get(url(cast, profile, "/policy"))
+    assert answer.status_code == 200 and answer.json is not None
+    assert answer.json["policies"][0]["provider"] == "aws"
+    aws = json.loads(answer.json["policies"][0]["text"])
+    assert aws["Statement"][1]["Resource"] == f"arn:aws:s3:::{profile.bucket}/team/files/*"
+    assert answer.json["rights"][0]["name"] == "minimum"
