@@ -29,13 +29,14 @@ class Job:
     timeout: int
 
 
-QUEUES = ("intake", "previews", "upkeep")
+QUEUES = ("intake", "previews", "upkeep", "idle")  # workers empty an earlier one first
 CATALOGUE: dict[str, Job] = {
     "take_in": Job("portal.uploads.jobs.take_in", "intake", 3600),
     "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
     "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
     "rescan_held": Job("portal.quarantine.jobs.rescan_held", "upkeep", 3600),
     "release_held": Job("portal.quarantine.jobs.release_held", "upkeep", 3600),
+    "scan_again": Job("portal.assets.jobs.scan_again", "idle", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
     "probe": Job("portal.storage.jobs.probe", "upkeep", 900),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),

@@ -63,6 +63,7 @@ class Settings:
     log_format: str = "text"
     trusted_proxies: int = 0
     store_folder: Path | None = None
+    signatures_ask: Path | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -70,7 +71,7 @@ class Settings:
         reader = _Reader(environ)
         s3_endpoint = reader.url("PORTAL_S3_ENDPOINT")
         test_database = reader.optional("PORTAL_SCANNER_TEST_DATABASE")
-        store_folder = reader.optional("PORTAL_STORE_FOLDER")
+        store_folder, ask = reader.optional("PORTAL_STORE_FOLDER"), reader.optional("PORTAL_SIGNATURES_ASK")
         settings = cls(
             database_url=reader.required("PORTAL_DATABASE_URL"),
             redis_url=reader.required("PORTAL_REDIS_URL"),
@@ -91,6 +92,7 @@ class Settings:
             log_format=reader.one_of("PORTAL_LOG_FORMAT", ("text", "json")),
             trusted_proxies=reader.count("PORTAL_TRUSTED_PROXIES"),
             store_folder=Path(store_folder) if store_folder else None,
+            signatures_ask=Path(ask) if ask else None,
         )
         if reader.problems:
             raise SettingsError(reader.problems)

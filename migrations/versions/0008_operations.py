@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("engine", sa.String(length=100), nullable=True),
         sa.Column("database", sa.String(length=100), nullable=True),
         sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("rescanned_version", sa.Integer(), nullable=True),
         sa.Column("signatures_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_scanner_proofs")),

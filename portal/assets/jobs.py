@@ -17,6 +17,11 @@ def rescan(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     rescanning.rescan(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
 
 
+def scan_again(tenant_id: str, workspace_id: str, asset_id: str) -> None:
+    """Scan a clean asset with newer signatures, while everything is scanned again."""
+    rescanning.scan_again(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+
+
 def purge(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     """Remove a deleted or held asset for good."""
     purging.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

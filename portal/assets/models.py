@@ -243,7 +243,10 @@ class DailyCount(Base):
 
 
 class ScannerProof(Base):
-    """What the scanner last proved to be: one row of the installation."""
+    """What the scanner last proved to be: one row of the installation.
+
+    ``rescanned_version``: the database with which everything was scanned last, or the first one that was seen.
+    """
 
     __tablename__ = "scanner_proofs"
 
@@ -253,6 +256,7 @@ class ScannerProof(Base):
     engine: Mapped[str | None] = mapped_column(String(100))
     database: Mapped[str | None] = mapped_column(String(100))
     version: Mapped[int | None]
+    rescanned_version: Mapped[int | None]
     signatures_at: Mapped[datetime | None]
     proved_at: Mapped[datetime]
 

@@ -27,6 +27,7 @@ class Proof:
     version: int | None
     signatures_at: datetime | None
     proved_at: datetime
+    rescanned_version: int | None = None
 
     @property
     def is_stale(self) -> bool:
@@ -64,5 +65,5 @@ def last() -> Proof | None:
     row = db.session.get(ScannerProof, _ONE, populate_existing=True)
     if row is None:
         return None
-    dates = row.signatures_at, row.proved_at
-    return Proof(row.state, row.detail, row.engine, row.database, row.version, *dates)
+    when = row.signatures_at, row.proved_at, row.rescanned_version
+    return Proof(row.state, row.detail, row.engine, row.database, row.version, *when)

@@ -1,4 +1,4 @@
-"""Scanning what was taken in while there was no scanner, once there is one."""
+"""Scanning files that were taken in before: unscanned, once there is a scanner, or with older signatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from portal import audit
 from portal import db as database
-from portal.assets import alerts, claims, holding, intake, tallies
+from portal.assets import alerts, claims, holding, intake, rescans, tallies
 from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.assets.purging import HELD_FOR
@@ -46,14 +46,48 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
             _scan(lease, asset, bucket)
 
 
+def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Look at a clean file once more, as long as everything is being scanned; safe to run twice.
+
+    A scanner that can't look this time takes no verdict away: the file stays what it was.
+    """
+    whole = rescans.running()
+    if whole is None:
+        return
+    old = or_(Asset.scanned_at.is_(None), Asset.scanned_at < whole.created_at)
+    clean = Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.CLEAN, old
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *clean) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        verdict = Verdict("not_scanned") if claims.exhausted(asset) else _verdict(asset, bucket)
+        if verdict.result == "infected":
+            _hold(lease, asset, bucket, verdict)
+        elif verdict.result == "clean":
+            _note(lease, verdict)
+        else:
+            _leave(lease)
+
+
+def _leave(lease: Lease) -> None:
+    with transaction(lease.tenant_id):
+        kept = claims.settle(scanned_at=database.now(), due_at=database.now())
+        db.session.execute(update(Asset).where(*lease.mine).values(kept))
+
+
 def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
-    scanner = Scanner.at(current_app.extensions["portal.settings"])
-    with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
-        verdict = facts.verdict
+    verdict = _verdict(asset, bucket)
     if verdict.result == "infected":
         _hold(lease, asset, bucket, verdict)
     else:
         _note(lease, verdict)
+
+
+def _verdict(asset: Asset, bucket: Bucket) -> Verdict:
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
+        return facts.verdict
 
 
 def _note(lease: Lease, verdict: Verdict) -> None:
@@ -87,6 +121,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
         if not compare_and_set(Asset, lease.mine, AssetState.QUARANTINED, **values):
             return  # another attempt was faster; held by now, or deleted
         tallies.count(lease.tenant_id, "scan", verdict.result)
+        rescans.note_find()
         db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
         facts_for_audit = {"reason": "infected", "signature": verdict.signature}
         audit.record(

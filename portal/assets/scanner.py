@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 from portal.assets.clamd_wire import Link, LinkError, Stream, nested_archive
@@ -31,6 +32,7 @@ from portal.settings import Settings
 
 __all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict", "check"]
 
+NO_SIGNATURES = ".waits-for-signatures"
 REPORT_SECONDS = 60.0
 """How long a proof holds before the daemon is asked again."""
 
@@ -66,7 +68,11 @@ class Scanner:
     def prove(self) -> Report:
         """Ask it now: its version and database, whether it finds EICAR, whether it speaks of its limits."""
         if self.url == "off":
-            return Report("off", "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned.")
+            words = "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned."
+            return Report("off", words, listens=False)
+        if self._waits_for_signatures():
+            words = "ClamAV has no signatures yet. Files are not scanned until freshclam has fetched some."
+            return Report("no_signatures", words, listens=False)
         try:
             engine, database = engine_and_database(self._ask(b"VERSION"))
             eicar, deep = read(self._ask_about(_eicar())), read(self._ask_about(nested_archive()))
@@ -77,6 +83,19 @@ class Scanner:
         if database is None and self._test_database:
             database = "test signatures"
         return report_on(engine, database, finds_eicar=finds(*eicar), speaks_of_limits=deep[0] == "FOUND")
+
+    def reload(self) -> Report:
+        """Let the daemon read its signatures again, and prove itself. Raises Unavailable when it can't be reached."""
+        try:
+            self._ask(b"RELOAD")
+        except LinkError:
+            raise self.lost("connect") from None
+        self._report = None
+        return self.prove()
+
+    def _waits_for_signatures(self) -> bool:
+        """Whether `portal up` has put a note beside the socket that the daemon will come with its first signatures."""
+        return self.local and Path(self.url.removeprefix("unix://") + NO_SIGNATURES).exists()
 
     def takes(self, size_bytes: int) -> bool:
         """Whether it looks into a file of this size: tried with so many zeros, for the doctor. Raises Unavailable."""
@@ -102,7 +121,7 @@ class Scanner:
         report = self.report()
         if report.state == "down":
             raise _unavailable("connect")
-        if report.state == "off":
+        if not report.listens:
             yield Scan(self, report)
             return
         if self.local:
@@ -161,7 +180,7 @@ class Scanner:
 
 
 class Scan:
-    """One file's scan. This one is of a scanner that is off: it takes everything and says that nobody looked."""
+    """One file's scan. This one is of a scanner that is off, or waits for its first signatures: nobody looked."""
 
     def __init__(self, scanner: Scanner, report: Report) -> None:
         self.scanner = scanner
@@ -172,7 +191,7 @@ class Scan:
 
     def verdict(self) -> Verdict:
         """What the scanner says, once every byte was fed and the spool is flushed."""
-        return Verdict("not_scanned", reason="off")
+        return Verdict("not_scanned", reason="off" if self.report.state == "off" else "no_signatures")
 
 
 class _DescriptorScan(Scan):

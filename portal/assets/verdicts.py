@@ -56,13 +56,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK"."""
+    """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK".
+
+    ``listens``: there is a daemon that can be asked about files.
+    """
 
     state: State
     detail: str
     engine: str | None = None
     database: str | None = None
     speaks_of_limits: bool = False
+    listens: bool = True
 
 
 def engine_and_database(answer: str) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -18,7 +19,10 @@ SIGNATURES = Path("/var/lib/clamav")
 INSTALL = "apt-get install clamav-daemon clamav-freshclam && freshclam"
 # ClamAV can't look into files of 2 GiB and more (clamd.conf(5)); everything that may be uploaded is smaller.
 LARGEST = "2047M"
-STALE_AFTER = 3  # days; ClamAV publishes every day
+STALE_AFTER = 2  # days; ClamAV publishes every day
+# Beside the socket while there are no signatures: files are then marked as not scanned, and do not wait.
+NOTE = ".waits-for-signatures"
+ASK = "update-signatures"  # in the folder run/: made by who wants freshclam to look now
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -43,7 +47,10 @@ def what_is_missing(test_database: Path | None) -> str | None:
         return f"Files are not scanned: ClamAV is not installed. To add it, run: {INSTALL}"
     folder = test_database or SIGNATURES
     if not has_signatures(folder):
-        return f"Files are not scanned: ClamAV has no signatures in {folder}. To get them, run: freshclam"
+        return (
+            f"Files are not scanned: ClamAV has no signatures in {folder}. To get them, run: freshclam. "
+            "As soon as they are there, the scanner is started, and what was taken in is scanned."
+        )
     return None
 
 
@@ -64,6 +71,13 @@ class Clamd(Service):
     def url(self) -> str:
         """The value of PORTAL_SCANNER_URL."""
         return f"unix://{self.socket}"
+
+    def can_start(self) -> bool:
+        """Whether there is anything that it can load; leaves a note for the portal's processes while there is not."""
+        found = has_signatures(self.test_database or SIGNATURES)
+        note = self.socket.with_name(self.socket.name + NOTE)
+        note.unlink(missing_ok=True) if found else note.touch()
+        return found
 
     def prepare(self) -> None:
         """Write the configuration, copy a test database to where the daemon's user can read it, free the socket."""
@@ -131,7 +145,9 @@ class Clamd(Service):
 
 
 class Freshclam(Service):
-    """Keeps the signatures fresh. It may fail (no network, no rights) without harm to anything else."""
+    """Keeps the signatures fresh. It may fail (no network, no rights) without harm: it is tried again in an hour."""
+
+    pause_after_death = 3600.0
 
     def __init__(self, folder: DataFolder, clamd: Clamd | None) -> None:
         super().__init__("freshclam", folder)
@@ -155,6 +171,18 @@ class Freshclam(Service):
     def working_folder(self) -> Path:
         """The scanner's folder."""
         return self.home
+
+    def heed(self) -> None:
+        """Look for new signatures now, when somebody has asked for it."""
+        if self.asked.exists():
+            self.asked.unlink()
+            if self.process is not None and self.running():
+                os.kill(self.process.pid, signal.SIGUSR1)  # freshclam(1): check now
+
+    @property
+    def asked(self) -> Path:
+        """Who wants an update makes this file."""
+        return self.folder.run / ASK
 
     @property
     def configuration(self) -> Path:

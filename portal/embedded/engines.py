@@ -39,7 +39,7 @@ class Engines:
         self.postgres = Postgres(folder, secrets, ports.port("postgres"), durable=durable) if own_database else None
         self.valkey = Valkey(folder, secrets, ports.port("valkey")) if own_queue else None
         self.store = SeaweedFS(folder, secrets, ports, origin) if own_store else None
-        self.clamd = self._scanner(folder, environ) if own_scanner and not self.scanner_missing else None
+        self.clamd = self._scanner(folder, environ) if own_scanner and clamav.program("clamd") else None
         self._own_scanner = own_scanner
         ports.save()
 

@@ -30,6 +30,7 @@ class Service:
 
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
+    pause_after_death: float | None = None  # seconds until it is started again; None: soon, then given up
     account: Account | None = None
     stdin: int = subprocess.DEVNULL
 

@@ -19,6 +19,7 @@ STILLBORN = 3  # deaths while everything starts that end the start
 HURRY = 2  # the second Ctrl-C
 TRIM = 60.0  # seconds between two looks at the length of the logs
 TICK = 0.2  # seconds between two looks
+GLANCE = 2.0  # seconds between two looks at what needs no quick answer
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -36,7 +37,6 @@ class Watched:
     """One service and what became of it."""
 
     service: Service
-    optional: bool = False
     condition: Condition = Condition.STARTING
     started_at: float = field(default_factory=time.monotonic)
     deaths: int = 0
@@ -54,6 +54,8 @@ class Supervisor:
     ) -> None:
         self.watched: list[Watched] = []
         self.errands: list[Service] = []
+        self.postponed: list[tuple[Service, Callable[[], bool]]] = []
+        self.heeded: list[Callable[[], None]] = []
         self.say = say
         self.changed = changed
         self.pauses = pauses
@@ -70,10 +72,17 @@ class Supervisor:
         for number in STOP_SIGNALS:
             signal.signal(number, self._asked_to_stop)
 
-    def add(self, service: Service, *, optional: bool = False) -> None:
+    def add(self, service: Service) -> None:
         """Start a service and watch it from now on. Raises ``StackError`` when its program can't be run."""
         service.start()
-        self.watched.append(Watched(service, optional))
+        self.watched.append(Watched(service))
+
+    def add_when(self, service: Service, can_start: Callable[[], bool]) -> None:
+        """Add a service now, or as soon as it can start; that is looked at every few seconds."""
+        if can_start():
+            self.add(service)
+        else:
+            self.postponed.append((service, can_start))
 
     def add_errand(self, service: Service) -> None:
         """Start a command that runs once; it is ended with the rest if it has not ended by then."""
@@ -116,14 +125,29 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch until we are asked to stop."""
-        trimmed_at = 0.0
+        trimmed_at = glanced_at = 0.0
         while not self.stop_asked:
             self.look()
+            if time.monotonic() - glanced_at > GLANCE:
+                glanced_at = time.monotonic()
+                self._glance()
             if time.monotonic() - trimmed_at > TRIM:
                 trimmed_at = time.monotonic()
                 for one in self.watched:
                     one.service.trim_log()
             time.sleep(TICK)
+
+    def _glance(self) -> None:
+        """What needs no quick answer: who can start by now, and what somebody has asked for."""
+        for postponed in list(self.postponed):
+            service, can_start = postponed
+            if can_start():
+                self.postponed.remove(postponed)
+                self.add(service)
+                self.say(f"{service.name} is started: it has what it needs by now.")
+                self.changed()
+        for heed in self.heeded:
+            heed()
 
     def look(self) -> None:
         """One look at each service."""
@@ -193,11 +217,18 @@ class Supervisor:
     def _note_death(self, one: Watched) -> None:
         code = one.service.process.returncode if one.service.process else None
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
-        if one.deaths >= len(self.pauses) or one.optional:
-            one.condition = Condition.GIVEN_UP
-            tries = "once" if one.optional else f"{one.deaths + 1} times in a row"
+        if (later := one.service.pause_after_death) is not None:
+            one.deaths += 1
+            one.condition, one.starts_at = Condition.WAITING, time.monotonic() + later
             self.say(
-                f"{one.service.name} {how}, {tries}. GIVEN UP; the rest runs on. {one.service.log_tail()}".rstrip()
+                f"{one.service.name} {how}; it is tried again in {later / 60:.0f} minutes. {one.service.log_tail(3)}"
+            )
+            return
+        if one.deaths >= len(self.pauses):
+            one.condition = Condition.GIVEN_UP
+            often = f"{one.deaths + 1} times in a row"
+            self.say(
+                f"{one.service.name} {how}, {often}. GIVEN UP; the rest runs on. {one.service.log_tail()}".rstrip()
             )
             return
         pause = self.pauses[one.deaths]

@@ -50,7 +50,11 @@ class Stack:
         base_url = os.environ.get("PORTAL_BASE_URL", "").strip() or f"http://localhost:{port}"
         parts = urlsplit(base_url)
         self.engines = Engines(folder, secrets, os.environ, origin=f"{parts.scheme}://{parts.netloc}")
+        self.notes = [*folder.notes, *([self.engines.scanner_missing] if self.engines.scanner_missing else [])]
+        self.freshclam = self._freshclam()
+        asked = {"PORTAL_SIGNATURES_ASK": str(self.freshclam.asked)} if self.freshclam else {}
         defaults = {
+            **asked,
             **self.engines.environment(),
             "PORTAL_BASE_URL": base_url,
             "PORTAL_SECRET_KEYS": secrets.session_key,
@@ -61,7 +65,6 @@ class Stack:
         self.settings = complete_settings(self.environment)
         self.processes = processes(procfile, folder, self.environment, port)
         self.supervisor = Supervisor(say, self._note)
-        self.notes = [*folder.notes, *([self.engines.scanner_missing] if self.engines.scanner_missing else [])]
         self.usable = False
 
     def run(self, began: float, *, demo: bool) -> int:
@@ -89,7 +92,10 @@ class Stack:
         setup = Setup(self.folder, self.environment)
         self.supervisor.add_errand(setup)
         for engine in self.engines:
-            self.supervisor.add(engine)
+            if engine is self.engines.clamd:
+                self.supervisor.add_when(engine, self.engines.clamd.can_start)
+            else:
+                self.supervisor.add(engine)
         # The scanner may load its signatures for a while: files wait for it, pages do not.
         self.supervisor.wait_for([engine for engine in self.engines if engine is not self.engines.clamd])
         engines = time.monotonic()
@@ -109,15 +115,20 @@ class Stack:
         return {"engines": engines - began, "set-up": ready - engines, "web": time.monotonic() - ready}
 
     def _keep_signatures_fresh(self) -> None:
-        if "PORTAL_SCANNER_URL" in os.environ or self.engines.test_database or clamav.program("clamd") is None:
-            return
-        ours, note = clamav.freshness()
-        if ours:
-            self.supervisor.add(clamav.Freshclam(self.folder, self.engines.clamd), optional=True)
+        if self.freshclam is not None:
+            self.supervisor.add(self.freshclam)
+            self.supervisor.heeded.append(self.freshclam.heed)
             if self.engines.scanner_missing:
-                self.notes.append("freshclam tries to get them now. When it has, stop and start again.")
+                self.notes.append("freshclam tries to get them now.")
+
+    def _freshclam(self) -> clamav.Freshclam | None:
+        """The program that keeps signatures fresh, where it is ours to run."""
+        if self.engines.clamd is None or self.engines.test_database:
+            return None
+        ours, note = clamav.freshness()
         if note:
             self.notes.append(note)
+        return clamav.Freshclam(self.folder, self.engines.clamd) if ours else None
 
     def _greet(self, seconds: float, phases: dict[str, float]) -> None:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())

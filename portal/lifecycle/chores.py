@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
+from portal.assets import rescans
 from portal.db import db, transaction
 from portal.errors import Conflict, NotFound, Problem
 from portal.events import mail
@@ -79,6 +80,7 @@ def probe_stores() -> str:
 
 
 CHORES: dict[str, Chore] = {
+    "signatures": Chore(timedelta(hours=1), rescans.start_after_updates),
     "probe_stores": Chore(timedelta(hours=6), probe_stores),
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),

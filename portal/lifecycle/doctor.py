@@ -16,13 +16,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import db as database
 from portal import queue, schema
-from portal.assets import kinds
+from portal.assets import kinds, proofs
 from portal.assets.models import Asset, AssetState
 from portal.assets.scanner import Scanner
+from portal.assets.verdicts import signatures_of
 from portal.db import db
 from portal.errors import Unavailable
 from portal.lifecycle import objects
 from portal.quotas.recount import recount
+from portal.storage import disk
 from portal.storage import service as storage
 from portal.tenancy.models import Tenant, Workspace
 from portal.uploads.models import OPEN, Upload, UploadState
@@ -47,7 +49,7 @@ def examine(verify: bool = False) -> list[Finding]:
     if not findings[0].ok:
         return findings
     store = _store()
-    findings += [_queue(), store, _scanner(verify)]
+    findings += [_queue(), store, _scanner(verify), *_disk()]
     if verify and store.ok:
         findings += [finding for tenant_id in _tenants() for finding in examine_tenant(tenant_id)]
     return findings
@@ -87,12 +89,26 @@ def _store() -> Finding:
     return Finding("store", True, "answers, and takes our key")
 
 
+def _disk() -> Iterator[Finding]:
+    found = disk.look(current_app.extensions["portal.settings"])
+    if found is not None:
+        words = f"{found.share:.0%} of the embedded store's disk is free"
+        full = f"{words}: uploads are refused below {disk.LEAST_SHARE:.0%}. Free some space."
+        yield Finding("disk", not found.is_full, full if found.is_full else words)
+
+
 def _scanner(verify: bool) -> Finding:
     scanner = Scanner.at(current_app.extensions["portal.settings"])
     report = scanner.report()
     ok = {"ready": True, "down": False}.get(report.state)
     if report.state == "ready" and not report.speaks_of_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
+    _version, made_at = signatures_of(report.database)
+    if made_at is not None and database.now() - made_at > proofs.STALE:
+        days = (database.now() - made_at).days
+        return Finding(
+            "scanner", None, f"The virus signatures are {days} days old. Run freshclam, or look into its log."
+        )
     disagreement = _limit_of(scanner) if verify and report.state == "ready" else None
     return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
 

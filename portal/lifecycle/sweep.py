@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal import queue
-from portal.assets import claims, proofs
+from portal.assets import claims, proofs, rescans
 from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
@@ -97,6 +97,8 @@ def _due_rescans() -> list[Due]:
     ready = report.state == "ready"
     # What the quarantine desk has ordered; a scan that waits for other signatures is due once there are some.
     desk = _due("due_desk_work", report.database if ready else None)
+    if ready:
+        rescans.go_on()
     return desk + (_due("due_rescans") if ready else [])
 
 

@@ -10,18 +10,22 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from portal.assets import rescans
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events import mail
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.operations import board, forms, service
+from portal.operations import board, forms, scanning, service
 from portal.tenancy import switches
+from portal.tenancy.access import tenant
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
 
-blueprint = Blueprint("operations", __name__, url_prefix="/operator")
+blueprint = Blueprint("operations", __name__)
 
 
-@blueprint.get("")
+@blueprint.get("/operator")
 @operator
 def index(user: Person) -> ResponseReturnValue:
     """Everything at a glance, the switches, and what operators did last."""
@@ -39,7 +43,7 @@ def index(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/board")
+@blueprint.get("/operator/board")
 @operator
 def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """The part of the page that changes by itself."""
@@ -62,7 +66,7 @@ def _live() -> dict[str, Any]:
     }
 
 
-@blueprint.post("/pause")
+@blueprint.post("/operator/pause")
 @operator
 def pause(user: Person) -> ResponseReturnValue:
     """No upload begins anywhere."""
@@ -72,14 +76,14 @@ def pause(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/resume")
+@blueprint.post("/operator/resume")
 @operator
 def resume(user: Person) -> ResponseReturnValue:
     """Uploads begin again."""
     return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are open again."))
 
 
-@blueprint.post("/tenants/close")
+@blueprint.post("/operator/tenants/close")
 @operator
 def close_tenant(user: Person) -> ResponseReturnValue:
     """A tenant can only be read."""
@@ -90,7 +94,7 @@ def close_tenant(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/tenants/open")
+@blueprint.post("/operator/tenants/open")
 @operator
 def open_tenant(user: Person) -> ResponseReturnValue:
     """A tenant can be changed again."""
@@ -100,7 +104,7 @@ def open_tenant(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/tenants/raise")
+@blueprint.post("/operator/tenants/raise")
 @operator
 def raise_quota(user: Person) -> ResponseReturnValue:
     """More space for a tenant until a day."""
@@ -110,7 +114,7 @@ def raise_quota(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/people/block")
+@blueprint.post("/operator/people/block")
 @operator
 def block(user: Person) -> ResponseReturnValue:
     """A person's sessions and tokens stop."""
@@ -121,7 +125,7 @@ def block(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/people/unblock")
+@blueprint.post("/operator/people/unblock")
 @operator
 def unblock(user: Person) -> ResponseReturnValue:
     """They may log in again."""
@@ -131,7 +135,7 @@ def unblock(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/restart")
+@blueprint.post("/operator/restart")
 @operator
 def restart(user: Person) -> ResponseReturnValue:
     """What waits for its turn is due now."""
@@ -146,7 +150,7 @@ def restart(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/failures")
+@blueprint.post("/operator/failures")
 @operator
 def failures(user: Person) -> ResponseReturnValue:
     """Retry or give up what failed for one reason."""
@@ -157,7 +161,7 @@ def failures(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/chores")
+@blueprint.post("/operator/chores")
 @operator
 def run_chore(user: Person) -> ResponseReturnValue:
     """Let the clock do a chore at its next pass."""
@@ -167,10 +171,68 @@ def run_chore(user: Person) -> ResponseReturnValue:
     )
 
 
-def _done(act: Callable[[], Any], words: Callable[[Any], str]) -> ResponseReturnValue:
+def _done(act: Callable[[], Any], words: Callable[[Any], str], page: str = "operations.index") -> ResponseReturnValue:
     """Do it and say so on the page; a refusal is said there, too."""
     try:
         flash(words(act()), "success")
     except (Invalid, Conflict, NotFound) as refusal:
         flash(refusal.detail, "danger")
-    return redirect(url_for("operations.index"), 303)
+    return redirect(url_for(page), 303)
+
+
+@blueprint.get("/operator/scanner")
+@operator
+def scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+    """The scanner of the whole installation."""
+    return render_template("operations/scanner.html", scanner=scanning.of_all())
+
+
+@blueprint.post("/operator/scanner/prove")
+@operator
+def prove_scanner(user: Person) -> ResponseReturnValue:
+    """Let it find EICAR."""
+    return _done(lambda: scanning.prove(user.id), lambda proof: proof.detail, "operations.scanner")
+
+
+@blueprint.post("/operator/scanner/reload")
+@operator
+def reload_scanner(user: Person) -> ResponseReturnValue:
+    """Let it read its signatures again."""
+    return _done(lambda: scanning.reload(user.id), lambda proof: proof.detail, "operations.scanner")
+
+
+@blueprint.post("/operator/scanner/update")
+@operator
+def update_signatures(user: Person) -> ResponseReturnValue:
+    """Let freshclam look now."""
+    words = _("freshclam looks for new signatures now. When there are some, the scanner reloads by itself.")
+    return _done(lambda: scanning.update(user.id), lambda _nothing: words, "operations.scanner")
+
+
+@blueprint.post("/operator/scanner/rescan")
+@operator
+def start_rescan(user: Person) -> ResponseReturnValue:
+    """Scan everything again."""
+    return _done(
+        lambda: rescans.start("operator", user.id),
+        lambda found: ngettext(
+            "%(num)s file is scanned again, after all other work.",
+            "%(num)s files are scanned again, after all other work.",
+            found.total,
+        ),
+        "operations.scanner",
+    )
+
+
+@blueprint.post("/operator/scanner/rescan/stop")
+@operator
+def stop_rescan(user: Person) -> ResponseReturnValue:
+    """Stop that."""
+    return _done(lambda: rescans.stop(user.id), lambda _nothing: _("The scan was stopped."), "operations.scanner")
+
+
+@blueprint.get("/t/<tenant_slug>/scanner")
+@tenant(Permission.REVIEW_QUARANTINE)
+def tenant_scanner(member: Member) -> ResponseReturnValue:
+    """The scanner as a tenant's admins see it."""
+    return render_template("operations/tenant_scanner.html", scanner=scanning.of_tenant(member.tenant_id))

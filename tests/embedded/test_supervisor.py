@@ -45,12 +45,32 @@ def test_what_never_stays_alive_is_given_up_and_the_rest_runs_on(folder: DataFol
         supervisor.stop()
 
 
-def test_what_is_optional_is_given_up_at_once(folder: DataFolder) -> None:
+def test_what_may_fail_is_tried_again_later_without_end(folder: DataFolder) -> None:
     said: list[str] = []
     supervisor = Supervisor(said.append)
-    supervisor.add(Process("extra", folder, "exit 1", {}), optional=True)
-    watch_until(supervisor, "extra", Condition.GIVEN_UP)
-    assert len(said) == 1
+    extra = Process("extra", folder, "exit 1", {})
+    extra.pause_after_death = 3600
+    supervisor.add(extra)
+    watch_until(supervisor, "extra", Condition.WAITING)
+    assert len(said) == 1 and "tried again in 60 minutes" in said[0]
+    supervisor.watched[0].starts_at = 0
+    watch_until(supervisor, "extra", Condition.STARTING)
+    watch_until(supervisor, "extra", Condition.WAITING)
+    assert len(said) == 2
+    supervisor.stop()
+
+
+def test_what_can_not_start_yet_is_started_as_soon_as_it_can(folder: DataFolder) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(said.append)
+    needed = folder.path / "needed"
+    supervisor.add_when(Process("later", folder, "exec sleep 3600", {}), needed.exists)
+    supervisor._glance()
+    assert supervisor.conditions() == {}
+    needed.touch()
+    supervisor._glance()
+    watch_until(supervisor, "later", Condition.RUNNING)
+    assert said == ["later is started: it has what it needs by now."]
     supervisor.stop()
 
 

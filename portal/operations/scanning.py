@@ -1,0 +1,142 @@
+"""How the scanner is, what it found day by day, and what operators do about it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import func, select
+
+from portal import audit
+from portal.assets import proofs, rescans, tallies
+from portal.assets.models import Asset, AssetState, Rescan, ScanResult
+from portal.assets.proofs import Proof
+from portal.assets.scanner import Scanner
+from portal.db import db, now, transaction
+from portal.errors import Conflict, Unavailable
+from portal.operations import board
+from portal.settings import Settings
+
+log = logging.getLogger(__name__)
+DAYS = 30
+VERDICTS = ("clean", "infected", "not_scanned")
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the scanner said on one day (UTC): verdict → files."""
+
+    day: date
+    numbers: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All files of the day."""
+        return sum(self.numbers.values())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The scanner for one page. ``waiting``: files that wait to be scanned; ``per_minute``: over the last hour."""
+
+    proof: Proof | None
+    days: list[Day]
+    unscanned: int
+    waiting: int = 0
+    per_minute: float = 0.0
+    may_update: bool = False
+    rescans: list[Rescan] = field(default_factory=list)
+
+    @property
+    def running(self) -> Rescan | None:
+        """The scan of everything that goes on."""
+        return next((each for each in self.rescans if each.finished_at is None), None)
+
+    @property
+    def age_days(self) -> int | None:
+        """How old the signatures are."""
+        made_at = self.proof.signatures_at if self.proof else None
+        return (now() - made_at).days if made_at else None
+
+
+def of_tenant(tenant_id: UUID) -> Standing:
+    """What an admin sees of it, with the verdicts on the tenant's own files."""
+    rows = ((row.day, row.label, row.number) for row in tallies.of_tenant(tenant_id, "scan", DAYS))
+    here = Asset.tenant_id == tenant_id, Asset.state == AssetState.AVAILABLE
+    unscanned = select(func.count()).where(*here, Asset.scan_result == ScanResult.NOT_SCANNED)
+    return Standing(proofs.last(), _by_day(rows), db.session.scalar(unscanned) or 0)
+
+
+def of_all() -> Standing:
+    """What an operator sees."""
+    rows = ((row.day, row.label, row.number) for row in tallies.of_all(DAYS) if row.what == "scan")
+    work = [line for line in board.work() if line.job == "take_in"]
+    settings: Settings = current_app.extensions["portal.settings"]
+    return Standing(
+        proofs.last(),
+        _by_day(rows),
+        sum(number for (what, _label), number in board.counts().items() if what == "unscanned"),
+        waiting=sum(line.due + line.later for line in work),
+        per_minute=_last_hour() / 60,
+        may_update=settings.signatures_ask is not None,
+        rescans=rescans.history(),
+    )
+
+
+def prove(actor_id: UUID) -> Proof:
+    """Let the scanner find EICAR now, and keep what it proved to be."""
+    proof = proofs.keep(_scanner().prove())
+    with transaction(None):
+        audit.record_act(actor_id, "scanner.proved", None, name=proof.state)
+    return proof
+
+
+def reload(actor_id: UUID) -> Proof:
+    """Let the daemon read its signatures again. Raises ``Conflict`` without one that could."""
+    try:
+        proof = proofs.keep(_scanner().reload())
+    except Unavailable as problem:
+        raise Conflict(problem.detail) from None
+    with transaction(None):
+        audit.record_act(actor_id, "scanner.reloaded", None)
+    return proof
+
+
+def update(actor_id: UUID) -> None:
+    """Ask the freshclam of ``portal up`` to look for new signatures now. Raises ``Conflict`` where none is ours."""
+    settings: Settings = current_app.extensions["portal.settings"]
+    if settings.signatures_ask is None:
+        raise Conflict("The signatures are not renewed from here: run freshclam where the scanner runs.")
+    try:
+        settings.signatures_ask.touch()
+    except OSError as error:
+        log.warning("the request for new signatures could not be left: %s", error.strerror)
+        raise Conflict("The request could not be left for `portal up`: its folder can't be written.") from None
+    with transaction(None):
+        audit.record_act(actor_id, "scanner.update_asked", None)
+
+
+def _scanner() -> Scanner:
+    return Scanner.at(current_app.extensions["portal.settings"])
+
+
+def _by_day(rows: Iterable[tuple[date, str, int]]) -> list[Day]:
+    """The last ``DAYS`` days without a gap, the oldest first."""
+    today = now().date()
+    found = {today - timedelta(days=back): dict.fromkeys(VERDICTS, 0) for back in reversed(range(DAYS))}
+    for day, label, number in rows:
+        if day in found and label in VERDICTS:
+            found[day][label] += number
+    return [Day(day, numbers) for day, numbers in found.items()]
+
+
+def _last_hour() -> int:
+    """Files that were taken in within the hour and have their verdict: ids begin with the time they were made at."""
+    since = int((now() - timedelta(hours=1)).timestamp() * 1000)
+    count: Any = db.session.scalar(select(func.scanned_since(UUID(int=since << 80))))
+    return int(count or 0)

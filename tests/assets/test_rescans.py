@@ -1,0 +1,161 @@
+"""Everything is scanned again: each file once, whatever is lost on the way, after all other work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from portal import db as database
+from portal import queue
+from portal.assets import proofs, rescans
+from portal.assets.verdicts import Report
+from portal.errors import Conflict
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import EICAR, TestEngines
+from tests.stack import own_settings
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines) -> Iterator[Door]:
+    """An installation of its own: everything is what these tests have uploaded."""
+    yield from served(own_settings(engines, "rescans", queue=9))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """New people there, nothing going on, the scanner proved."""
+    door.sql("DELETE FROM rescans")
+    door.sql("DELETE FROM scanner_proofs")
+    door.app.extensions.pop("portal.proof", None)
+    yield from scene_at(door)
+
+
+def three(scene: Scene, text: bytes) -> list[str]:
+    sent = [scene.alice.upload(f"{number}.txt", text + bytes([number])).asset_id for number in range(65, 68)]
+    scene.door.work()
+    scene.door.sweep()
+    return sent
+
+
+def start(scene: Scene, why: str = "operator") -> Any:
+    with scene.door.app.app_context():
+        return rescans.start(why, scene.cast.alice.id)
+
+
+def go_on(scene: Scene) -> int:
+    with scene.door.app.app_context():
+        return rescans.go_on()
+
+
+def standing(scene: Scene) -> tuple[int, int, int, bool]:
+    (row,) = scene.door.sql("SELECT total, done, infected, finished_at IS NOT NULL FROM rescans")
+    return row
+
+
+def scanned_at(scene: Scene, asset_id: str) -> Any:
+    return scene.door.sql("SELECT scanned_at FROM assets WHERE id = %s", UUID(asset_id))[0][0]
+
+
+def test_each_file_is_looked_at_once(scene: Scene, text: bytes) -> None:
+    sent = three(scene, text)
+    before = [scanned_at(scene, each) for each in sent]
+    everything = start(scene).total
+    assert everything >= 3
+    scene.door.sweep()  # the clock hands out the batch
+    assert scene.door.work() == ["scan_again"] * everything
+    scene.door.sweep()
+    scene.door.sweep()
+    assert standing(scene) == (everything, everything, 0, True)
+    assert all(scanned_at(scene, each) > then for each, then in zip(sent, before, strict=True))
+    assert [scene.alice.asset(each)["scan"]["verdict"] for each in sent] == ["clean"] * 3
+    assert scene.door.sweep() == {} and scene.door.work() == []
+
+
+def test_what_is_infected_by_now_is_held(scene: Scene, text: bytes) -> None:
+    sent = three(scene, text)
+    (key,) = scene.door.sql("SELECT object_key FROM assets WHERE id = %s", UUID(sent[1]))[0]
+    scene.door.put(key, EICAR)  # as if the signatures had learnt of it
+    start(scene)
+    go_on(scene)
+    scene.door.work()
+    held = scene.alice.asset(sent[1])
+    assert (held["status"], held["scan"]["verdict"]) == ("quarantined", "infected")
+    assert scene.alice.asset(sent[0])["status"] == "available"
+    go_on(scene)
+    assert standing(scene)[2:] == (1, True)
+
+
+def test_lost_bells_are_rung_again_and_nothing_is_left_out(scene: Scene, text: bytes) -> None:
+    sent = three(scene, text)
+    start(scene)
+    assert go_on(scene) >= 3
+    scene.door.app.extensions["portal.redis"].flushdb()
+    assert go_on(scene) == 0  # they may be at work
+    scene.door.sql("UPDATE rescans SET rung_at = rung_at - interval '2 minutes'")
+    assert go_on(scene) >= 3
+    scene.door.work()
+    go_on(scene)
+    go_on(scene)
+    total, done, _infected, finished = standing(scene)
+    assert finished and done == total
+    began = scene.door.sql("SELECT created_at FROM rescans")[0][0]
+    assert all(scanned_at(scene, each) > began for each in sent)
+
+
+def test_batch_after_batch(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    three(scene, text)
+    monkeypatch.setattr(rescans, "BATCH", 2)
+    total = start(scene).total
+    done = 0
+    while rung := go_on(scene):
+        assert rung <= 2
+        done += len(scene.door.work())
+    assert done == total and standing(scene) == (total, total, 0, True)
+
+
+def test_one_runs_at_a_time_and_can_be_stopped(scene: Scene, text: bytes) -> None:
+    three(scene, text)
+    start(scene)
+    with pytest.raises(Conflict):
+        start(scene)
+    go_on(scene)
+    with scene.door.app.app_context():
+        rescans.stop(scene.cast.alice.id)
+        with pytest.raises(Conflict):
+            rescans.stop(scene.cast.alice.id)
+    scene.door.work()
+    began = scene.door.sql("SELECT created_at FROM rescans")[0][0]
+    assert scene.door.sql("SELECT count(*) FROM assets WHERE scanned_at > %s", began) == [(0,)]
+    start(scene)  # a new one may begin
+
+
+def test_it_comes_after_all_other_work() -> None:
+    assert queue.CATALOGUE["scan_again"].queue == queue.QUEUES[-1]
+    assert [job.queue for job in queue.CATALOGUE.values()].count("idle") == 1
+
+
+def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> None:
+    three(scene, text)
+
+    def chore(version: int) -> str:
+        words = f"{version}/Mon Nov 23 10:24:00 2026"
+        with scene.door.app.app_context():
+            database.enter(None)
+            proofs.keep(Report("ready", "fine", "ClamAV", words, speaks_of_limits=True))
+            return rescans.start_after_updates()
+
+    assert "From database 27000 on" in chore(27000)
+    assert "29 databases ahead" in chore(27029)
+    assert scene.door.sql("SELECT count(*) FROM rescans") == [(0,)]
+    assert "are scanned again" in chore(27030)
+    assert scene.door.sql("SELECT why FROM rescans") == [("signatures",)]
+    assert "0 databases ahead" in chore(27030)
+
+
+def test_without_a_scanner_none_begins(scene: Scene) -> None:
+    scene.door.sql("DELETE FROM scanner_proofs")
+    with pytest.raises(Conflict):
+        start(scene)

@@ -1,0 +1,100 @@
+"""The scanner's pages: what it is, what it said, and what operators can do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete
+
+from portal import db as database
+from portal.assets import proofs, tallies
+from portal.assets.models import Rescan
+from portal.assets.verdicts import Report
+from portal.lifecycle import doctor
+from portal.operations import scanning
+from tests.cast import Actor, Cast
+
+
+def keep(cast: Cast, **changed: object) -> None:
+    facts = {"state": "ready", "detail": "fine", "engine": "ClamAV 1.4.6", "database": dated(0), **changed}
+    with cast.app.app_context():
+        proofs.keep(Report(**facts))  # type: ignore[arg-type]
+
+
+def dated(days: int) -> str:
+    return f"27817/{(database.now() - timedelta(days=days)).strftime('%a %b %d %H:%M:%S %Y')}"
+
+
+def test_operators_see_engine_signatures_queue_and_verdicts(cast: Cast, olga: Actor) -> None:
+    keep(cast)
+    with cast.app.app_context(), database.transaction(cast.acme.id):
+        tallies.count(cast.acme.id, "scan", "clean")
+        tallies.count(cast.acme.id, "scan", "infected")
+    page = olga.browser.get("/operator/scanner").text
+    for words in ("ClamAV 1.4.6", "number 27817", "EICAR test", "files a minute", "Infected", "Show as a table"):
+        assert words in page, words
+    assert "It works" in page and "old signatures" not in page
+
+
+def test_admins_of_a_tenant_see_their_own_numbers_and_nothing_to_press(cast: Cast) -> None:
+    keep(cast)
+    with cast.app.app_context():
+        with database.transaction(cast.acme.id):
+            for _ in range(3):
+                tallies.count(cast.acme.id, "scan", "clean")
+        with database.transaction(cast.evil.id):
+            tallies.count(cast.evil.id, "scan", "clean")
+        database.enter(cast.acme.id)
+        assert scanning.of_tenant(cast.acme.id).days[-1].numbers["clean"] == 3
+    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/scanner")
+    assert page.status_code == 200 and "/operator/" not in page.text
+    assert cast.bob.browser.get(f"/t/{cast.acme.slug}/scanner").status_code == 403
+    assert cast.mallory.browser.get(f"/t/{cast.acme.slug}/scanner").status_code == 404
+    assert f"/t/{cast.acme.slug}/scanner" in cast.tina.browser.get(f"/t/{cast.acme.slug}/overview").text
+
+
+def test_signatures_older_than_two_days_are_a_warning(cast: Cast, olga: Actor) -> None:
+    keep(cast, database=dated(3))
+    page = olga.browser.get("/operator/scanner").text
+    assert "It works with old signatures" in page and "3 days" in page
+
+
+def test_the_doctor_warns_of_old_signatures(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report("ready", "fine", "ClamAV", dated(5), speaks_of_limits=True)
+    monkeypatch.setattr(doctor.Scanner, "report", lambda _self: report)
+    with cast.app.app_context():
+        found = doctor._scanner(verify=False)
+    assert found.ok is None and "5 days old" in found.detail
+
+
+def test_it_is_proved_and_reloaded_at_a_click(cast: Cast, olga: Actor) -> None:
+    keep(cast, state="down", detail="It was away.")
+    answer = olga.browser.post("/operator/scanner/prove", follow_redirects=True).text
+    assert "It works" in answer and "It was away." not in answer
+    assert "alert-success" in olga.browser.post("/operator/scanner/reload", follow_redirects=True).text
+
+
+def test_new_signatures_are_asked_for_where_freshclam_is_ours(cast: Cast, olga: Actor, tmp_path: Path) -> None:
+    assert "freshclam runs elsewhere" in olga.browser.get("/operator/scanner").text
+    assert "alert-danger" in olga.browser.post("/operator/scanner/update", follow_redirects=True).text
+    settings = cast.app.extensions["portal.settings"]
+    cast.app.extensions["portal.settings"] = replace(settings, signatures_ask=tmp_path / "ask")
+    try:
+        assert "Update now" in olga.browser.get("/operator/scanner").text
+        assert "alert-success" in olga.browser.post("/operator/scanner/update", follow_redirects=True).text
+    finally:
+        cast.app.extensions["portal.settings"] = settings
+    assert (tmp_path / "ask").exists()
+
+
+def test_a_scan_of_everything_is_begun_shown_and_stopped(cast: Cast, olga: Actor) -> None:
+    keep(cast)
+    with cast.app.app_context(), database.transaction() as session:
+        session.execute(delete(Rescan))
+    answer = olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text
+    assert "after all other work" in answer and "<progress" in answer
+    assert "being scanned already" in olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text
+    assert "The scan was stopped" in olga.browser.post("/operator/scanner/rescan/stop", follow_redirects=True).text
