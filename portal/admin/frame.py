@@ -22,14 +22,18 @@ from portal.quotas import service as quotas
 from portal.quotas.standing import Standing
 from portal.statements import directly
 from portal.storage import health
+from portal.storage import service as storage
 from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import TenantPlace, WorkspacePlace
+from portal.web import headers
 from portal.web.problems import speaks_json
 
 # One round trip for everything that a page shows around its content.
-_BOTH = f"SELECT s.*, ({library.NAMES}) AS libraries, ({health.TROUBLE}) AS trouble FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
+_PARTS = {"libraries": library.NAMES, "trouble": health.TROUBLE, "stores": storage.STORES}
+_ASKED = ", ".join(f"({asked}) AS {name}" for name, asked in _PARTS.items())
+_BOTH = f"SELECT s.*, {_ASKED} FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
 _SURROUNDINGS = text(_BOTH).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
 
@@ -99,7 +103,15 @@ class Frame:
         """What the database says of the workspace: one row."""
         if self.tenant is None or self.workspace is None:
             return None
-        return next(iter(directly(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
+        found = next(iter(directly(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
+        if found is not None and found.stores:
+            headers.allow_stores(storage.origin_at(*each) for each in found.stores)
+        return found
+
+    @property
+    def stores(self) -> list[str]:
+        """Customers' stores that the page may load from; asked for where it begins, as its own headers name them."""
+        return headers.allowed_stores() if self._surroundings else []
 
     @cached_property
     def libraries(self) -> Sequence[Place]:

@@ -7,6 +7,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from portal.errors import Problem
@@ -15,15 +16,15 @@ from portal.storage.models import AddressingStyle, Encryption
 
 LONGEST = 2048  # characters: more is none of these
 STYLES = (
-    ("auto", _("Automatic")),
-    ("path", _("In the path: https://endpoint/bucket")),
-    ("virtual", _("In front: https://bucket.endpoint")),
+    SelectChoice("auto", _("Automatic")),
+    SelectChoice("path", _("In the path: https://endpoint/bucket")),
+    SelectChoice("virtual", _("In front: https://bucket.endpoint")),
 )
 ENCRYPTIONS = (
-    ("", _("As usual for this store")),
-    ("none", _("What the bucket does by itself")),
-    ("sse_s3", _("With the store's own key (SSE-S3)")),
-    ("sse_kms", _("With a key of its key service (SSE-KMS)")),
+    SelectChoice("", _("As usual for this store")),
+    SelectChoice("none", _("What the bucket does by itself")),
+    SelectChoice("sse_s3", _("With the store's own key (SSE-S3)")),
+    SelectChoice("sse_kms", _("With a key of its key service (SSE-KMS)")),
 )
 
 

@@ -25,6 +25,7 @@ from portal.storage.location import Location
 from portal.storage.marker import Owner as Mark
 from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
 from portal.storage.vault import Owner, Sealed, vault_of
+from portal.web.headers import origin_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
 ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
+# The customers' buckets that pages of a workspace load from: one JSON array of (endpoint, region, bucket, style).
+STORES = """
+    SELECT json_agg(DISTINCT jsonb_build_array(endpoint, region, bucket, addressing_style)) FROM storage_profiles
+    WHERE workspace_id = :workspace AND mode = 'byos_s3' AND retired_at IS NULL
+"""
 
 _COLUMNS = tuple(StorageProfile.__table__.columns.keys())
 _KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
@@ -197,6 +203,13 @@ def _capabilities() -> dict[str, bool]:
         capabilities = dict(store.capabilities) if store else {}
         _known[key] = (time.monotonic(), capabilities)
     return capabilities
+
+
+@lru_cache(maxsize=512)
+def origin_at(endpoint: str | None, region: str, bucket: str, style: str) -> str:
+    """Where browsers reach such a bucket: scheme, host and port."""
+    address = Location(endpoint, None, region, bucket, "", "", addressing_style=style).address(public=True)
+    return origin_of(address)
 
 
 def _own_location(profile: StorageProfile, settings: Settings) -> Location:

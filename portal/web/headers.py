@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, g, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.settings import Settings
 
+STORES = "Stowage-Stores"  # what a page needs beside the managed store: one that is swapped in may need more
 # Probes come from inside, by whatever name they know the machine.
 ANY_HOST = frozenset(("/healthz", "/readyz", "/metrics"))
 
@@ -20,8 +21,20 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def content_security_policy(store: str) -> str:
-    """The policy of our pages: nothing from elsewhere but the store's objects, nothing inline."""
+def allow_stores(origins: Iterable[str]) -> None:
+    """Let the page that is being made load from, and upload to, these stores, too."""
+    g.stores = sorted({*allowed_stores(), *origins})
+
+
+def allowed_stores() -> list[str]:
+    """Those that were named so far."""
+    stores: list[str] = g.get("stores", [])
+    return stores
+
+
+def content_security_policy(*stores: str) -> str:
+    """The policy of our pages: nothing from elsewhere but the stores' objects, nothing inline."""
+    store = " ".join(stores)
     rules = {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -40,8 +53,9 @@ def content_security_policy(store: str) -> str:
 
 def install(app: Flask, settings: Settings) -> None:
     """Send these headers with every answer, and lead requests for another host to ours."""
+    managed = origin_of(settings.s3_public_endpoint)
     always = {
-        "Content-Security-Policy": content_security_policy(origin_of(settings.s3_public_endpoint)),
+        "Content-Security-Policy": content_security_policy(managed),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",
@@ -51,6 +65,9 @@ def install(app: Flask, settings: Settings) -> None:
         always["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
 
     def add(response: Response) -> Response:
+        if stores := [origin for origin in allowed_stores() if origin != managed]:
+            response.headers["Content-Security-Policy"] = content_security_policy(managed, *stores)
+            response.headers[STORES] = " ".join(stores)
         for name, value in always.items():
             response.headers.setdefault(name, value)
         if request.endpoint != "static":

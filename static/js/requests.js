@@ -39,6 +39,14 @@ document.addEventListener("htmx:historyCacheMiss", () => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (leadsAway(event.detail) && event.detail.xhr !== lastStep?.xhr) event.preventDefault();
 });
+// The document's security policy names the stores it may load from. A page that needs another one is loaded as a whole.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const needed = event.detail.xhr.getResponseHeader("Stowage-Stores")?.split(" ") || [];
+  const allowed = document.querySelector('meta[name="stores"]')?.content.split(" ") || [];
+  if (!leadsAway(event.detail) || needed.every((origin) => allowed.includes(origin))) return;
+  event.preventDefault();
+  location.assign(event.detail.xhr.responseURL);
+});
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   if (detail.xhr === lastStep?.xhr) underWay = false;
 });
