@@ -1,0 +1,64 @@
+"""Every page and list of tenant admins and operators, with 500 workspaces, 5,000 people and 1,000,000 files.
+
+The time is the server's, from the request to the last byte of the answer, in one process that has seen each page before;
+beside it stands how many statements it took.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+
+from bench.house import house
+from portal.admin import crowd
+from portal.admin import service as admin
+from portal.db import db, enter
+from portal.quotas.models import WorkspaceQuota
+from portal.tenancy import service as tenancy
+from tests.cast import Browser
+from tests.queries import counted, desks
+
+SLUG = "crowd"
+ROUNDS = 12
+WORK = "a desk with 500 workspaces, 5,000 people, 1,000,000 files"
+SLOW = ("trail.download", "quota_desk.download")  # files of all lines, not pages
+
+
+def run() -> list[dict[str, Any]]:
+    """Rows for the table."""
+    with house() as here:
+        with here.app.app_context():
+            admin.make_operator(here.cast.tina.email)
+            crowd.generate(here.settings, SLUG, crowd.Size(), here.cast.tina.email, print)
+            db.session.remove()
+        return measure(here.app, here.cast.tina.browser)
+
+
+def measure(app: Flask, browser: Browser) -> list[dict[str, Any]]:
+    """The same on a crowd that is there; ``browser`` is of somebody who is its administrator and an operator."""
+    with app.app_context():
+        tenant = tenancy.find_tenant(SLUG)
+        assert tenant is not None
+        enter(tenant.id)
+        largest = select(WorkspaceQuota.workspace_id).order_by(WorkspaceQuota.used_bytes.desc()).limit(1)
+        addresses = desks(app, SLUG, tenant.id, db.session.scalars(largest).one())
+        db.session.remove()
+    return [_row(browser, name, address) for name, address in sorted(addresses.items()) if name not in SLOW]
+
+
+def _row(browser: Browser, name: str, address: str) -> dict[str, Any]:
+    with counted() as statements:
+        answer = browser.get(address)
+    assert answer.status_code == 200, (address, answer.status)
+    taken = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        browser.get(address).get_data()
+        taken.append(time.perf_counter() - began)
+    measured = f"ms of server time, {name}, {len(statements)} statements"
+    ours = round(statistics.median(taken) * 1000, 1)
+    return {"work": WORK, "measure": measured, "ours": ours, "peer": None, "ratio": None, "target": "≤ 100"}
