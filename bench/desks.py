@@ -1,7 +1,7 @@
 """Every page and list of tenant admins and operators, with 500 workspaces, 5,000 people and 1,000,000 files.
 
-The time is the server's, from the request to the last byte of the answer, in one process that has seen each page before;
-beside it stands how many statements it took.
+The time is the server's, from the request to the last byte of the answer, in one process that has seen each page
+before; beside it stands how many statements it took.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which statements a piece of work sends to the database, and every page of the desks to try it on.
 
-    with counted() as statements:
-        browser.get(address)
-    assert len(statements) <= 10
+with counted() as statements:
+    browser.get(address)
+assert len(statements) <= 10
 """
 
 from __future__ import annotations

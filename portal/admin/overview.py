@@ -1,8 +1,8 @@
-"""A tenant at a glance, for its admins: usage, workspaces, people. A fixed number of statements."""
+"""A tenant at a glance, for its admins: usage, workspaces, people; a page of each list, a fixed number of statements."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,9 +10,10 @@ from portal.errors import NotFound
 from portal.quotas import service as quotas
 from portal.quotas.standing import Standing
 from portal.tenancy import people, service
-from portal.tenancy.models import Tenant, WorkspaceRole
-from portal.tenancy.people import PersonHere, Role
+from portal.tenancy.models import Tenant
+from portal.tenancy.people import PersonHere
 from portal.tenancy.service import Member
+from portal.web.paging import Paging
 
 
 @dataclass(frozen=True)
@@ -28,39 +29,36 @@ class WorkspaceLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything the page shows."""
+    """The heads of the page, with how many there are of each."""
 
     tenant: Tenant
     quota: Standing
-    workspaces: list[WorkspaceLine]
-    people: list[PersonHere]
+    workspaces: int
+    people: int
 
 
 def of_tenant(member: Member) -> Overview:
-    """The member's tenant; five statements, however many workspaces and people it has."""
+    """The member's tenant."""
     tenant = service.find_tenant(member.tenant_slug)
     if tenant is None:
         raise NotFound("There is no such tenant.")
-    everybody = people.list_people(tenant.id)
-    owners, own = _owners(everybody), {each.workspace_id for each in _roles_of(member.user_id, everybody)}
-    standings = quotas.workspace_standings(tenant.id)
+    numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id)
+    return Overview(tenant, quotas.tenant_standing(tenant.id), *numbers)
+
+
+def list_workspaces(member: Member, own: set[UUID], paging: Paging) -> tuple[list[WorkspaceLine], str | None]:
+    """One page of the workspaces by name, ``own`` those that the person may enter, and the cursor of the next."""
+    found, cursor = service.list_workspaces(member.tenant_id, paging)
+    owners = people.owner_names(member.tenant_id, [each.id for each in found])
+    standings = quotas.workspace_standings(member.tenant_id)
     lines = [
-        WorkspaceLine(each.id, each.name, ", ".join(owners[each.id]), each.id in own, standings[each.id])
-        for each in service.list_workspaces(tenant.id)
+        WorkspaceLine(each.id, each.name, owners.get(each.id, ""), each.id in own, standings[each.id])
+        for each in found
         if each.id in standings
     ]
-    return Overview(tenant, quotas.tenant_standing(tenant.id), lines, everybody)
+    return lines, cursor
 
 
-def _owners(everybody: list[PersonHere]) -> defaultdict[UUID, list[str]]:
-    """The names of each workspace's owners."""
-    owners: defaultdict[UUID, list[str]] = defaultdict(list)
-    for person in everybody:
-        for each in person.workspaces:
-            if each.role is WorkspaceRole.OWNER:
-                owners[each.workspace_id].append(person.name or person.email)
-    return owners
-
-
-def _roles_of(user_id: UUID, everybody: list[PersonHere]) -> list[Role]:
-    return next((person.workspaces for person in everybody if person.id == user_id), [])
+def list_people(member: Member, paging: Paging) -> tuple[Sequence[PersonHere], str | None]:
+    """One page of the people by name, and the cursor of the next."""
+    return people.list_people(member.tenant_id, paging)

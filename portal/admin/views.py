@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.admin import overview as overviews
-from portal.tenancy.access import tenant
+from portal.tenancy.access import current_places, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.web.body import Query, read_query
+from portal.web.pages import is_fragment_wanted
+from portal.web.paging import Paging, read_paging
 
 blueprint = Blueprint("tenants", __name__)
+
+
+LISTS = ("workspaces", "people")
+
+
+class Asked(Query):
+    """Which of the two lists the cursor belongs to."""
+
+    of: Literal["workspaces", "people"] = "workspaces"
 
 
 @blueprint.get("/t/<tenant_slug>/overview")
 @tenant(Permission.TENANT_OVERVIEW)
 def overview(member: Member) -> ResponseReturnValue:
-    """The tenant at a glance: how full it is, its workspaces, its people."""
+    """The tenant at a glance; to htmx, which asks with a cursor, the next rows of one list alone."""
+    asked, paging = read_query(Asked).of, read_paging()
+    if paging.after and is_fragment_wanted():
+        return render_template(f"tenants/_{asked}.html", **_list(asked, member, paging))
+    lists: dict[str, Any] = {}
+    for name in LISTS:
+        lists |= _list(name, member, paging if name == asked else Paging())
     found = overviews.of_tenant(member)
-    return render_template(
-        "tenants/overview.html",
-        tenant=found.tenant,
-        quota=found.quota,
-        workspaces=found.workspaces,
-        people=found.people,
-    )
+    return render_template("tenants/overview.html", tenant=found.tenant, quota=found.quota, found=found, **lists)
+
+
+def _list(name: str, member: Member, paging: Paging) -> dict[str, Any]:
+    rows: Sequence[Any]
+    if name == "people":
+        rows, cursor = overviews.list_people(member, paging)
+    else:
+        own = {workspace.id for place in current_places() for workspace in place.workspaces}
+        rows, cursor = overviews.list_workspaces(member, own, paging)
+    more = url_for(".overview", tenant_slug=member.tenant_slug, of=name, cursor=cursor) if cursor else None
+    return {name: rows, f"{name}_url": more}

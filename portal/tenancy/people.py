@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.db import db
 from portal.events.mail import Addressee
 from portal.identity.models import User
 from portal.tenancy.models import TenantMembership, TenantRole, Workspace, WorkspaceMembership, WorkspaceRole
+from portal.web.paging import Paging, cut
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,51 @@ class PersonHere:
     workspaces: list[Role] = field(default_factory=list)
 
 
-def list_people(tenant_id: UUID) -> list[PersonHere]:
-    """Everybody in the entered tenant, by name; two statements whatever their number."""
+_SHOWN_NAME = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
+
+
+def list_people(tenant_id: UUID, paging: Paging) -> tuple[Sequence[PersonHere], str | None]:
+    """One page of the people in the entered tenant, by name, and the cursor of the next; two statements."""
     membership = TenantMembership
     statement = (
-        select(User.id, User.name, User.email, membership.role, User.active)
+        select(User.id, User.name, User.email, membership.role, User.active, _SHOWN_NAME.label("place"))
         .join(User, User.id == membership.user_id)
         .where(membership.tenant_id == tenant_id)
-        .order_by(func.lower(func.coalesce(func.nullif(User.name, ""), User.email)), User.id)
+        .order_by(_SHOWN_NAME, User.id)
+        .limit(paging.limit + 1)
     )
-    people = {row.id: PersonHere(*row) for row in db.session.execute(statement)}
+    if (after := paging.after_name()) is not None:
+        statement = statement.where(tuple_(_SHOWN_NAME, User.id) > after)
+    rows, cursor = cut(db.session.execute(statement).all(), paging, key=lambda row: (row.place, row.id))
+    people = {row.id: PersonHere(*row[:-1]) for row in rows}
     roles = (
         select(WorkspaceMembership.user_id, Workspace.id, Workspace.name, WorkspaceMembership.role)
         .join(Workspace, Workspace.id == WorkspaceMembership.workspace_id)
-        .where(WorkspaceMembership.tenant_id == tenant_id)
+        .where(WorkspaceMembership.tenant_id == tenant_id, WorkspaceMembership.user_id.in_(people))
         .order_by(func.lower(Workspace.name), Workspace.id)
     )
     for user_id, workspace_id, name, role in db.session.execute(roles):
         people[user_id].workspaces.append(Role(workspace_id, name, role))
-    return list(people.values())
+    return list(people.values()), cursor
+
+
+def count_people(tenant_id: UUID) -> int:
+    """How many people the tenant has."""
+    mine = select(func.count()).select_from(TenantMembership).where(TenantMembership.tenant_id == tenant_id)
+    return db.session.scalar(mine) or 0
+
+
+def owner_names(tenant_id: UUID, workspaces: Iterable[UUID]) -> dict[UUID, str]:
+    """The names of the owners of these workspaces of the entered tenant."""
+    name, membership = func.coalesce(func.nullif(User.name, ""), User.email), WorkspaceMembership
+    owners = (
+        select(membership.workspace_id, func.array_agg(aggregate_order_by(name, name)))
+        .join(User, User.id == membership.user_id)
+        .where(membership.tenant_id == tenant_id, membership.workspace_id.in_(workspaces))
+        .where(membership.role == WorkspaceRole.OWNER)
+        .group_by(membership.workspace_id)
+    )
+    return {row[0]: ", ".join(row[1]) for row in db.session.execute(owners)}
 
 
 def owners_of(workspace_id: UUID) -> list[Addressee]:

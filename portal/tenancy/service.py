@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
@@ -31,6 +31,7 @@ from portal.tenancy.models import (
     WorkspaceRole,
 )
 from portal.tenancy.permissions import Permission, forbidden
+from portal.web.paging import Paging, cut
 
 LONGEST_NAME = 200
 
@@ -172,10 +173,18 @@ def find_workspace(tenant_id: UUID, slug: str) -> Workspace | None:
     return db.session.scalar(select(Workspace).where(Workspace.tenant_id == tenant_id, Workspace.slug == slug))
 
 
-def list_workspaces(tenant_id: UUID) -> list[Workspace]:
-    """The workspaces of a tenant, by name."""
+def list_workspaces(tenant_id: UUID, paging: Paging) -> tuple[Sequence[Workspace], str | None]:
+    """One page of the workspaces of a tenant, by name, and the cursor of the next."""
     query = select(Workspace).where(Workspace.tenant_id == tenant_id).order_by(Workspace.name, Workspace.id)
-    return list(db.session.scalars(query))
+    if (after := paging.after_name()) is not None:
+        query = query.where(tuple_(Workspace.name, Workspace.id) > after)
+    found = db.session.scalars(query.limit(paging.limit + 1)).all()
+    return cut(found, paging, key=lambda workspace: (workspace.name, workspace.id))
+
+
+def count_workspaces(tenant_id: UUID) -> int:
+    """How many workspaces the tenant has."""
+    return db.session.scalar(select(func.count()).select_from(Workspace).where(Workspace.tenant_id == tenant_id)) or 0
 
 
 def plan_of(code: str) -> Plan:

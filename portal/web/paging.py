@@ -44,6 +44,16 @@ class Paging:
         except ValueError:
             raise _bad_cursor() from None
 
+    def after_name(self) -> tuple[str, UUID] | None:
+        """The place as a name and an id, where the list is sorted by both. Raises ``Invalid``."""
+        if not self.after:
+            return None
+        try:
+            name, last = self.after
+            return name, UUID(last)
+        except ValueError:
+            raise _bad_cursor() from None
+
 
 def read_paging(default: int = DEFAULT) -> Paging:
     """The paging that the request asks for."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import re
+from uuid import UUID
+
 from portal.admin import service as admin
+from portal.web.paging import encode_cursor
 from tests.assets.test_gallery_page import counted_statements
 from tests.cast import Cast
 from tests.factories import make_asset
@@ -37,3 +42,22 @@ def test_it_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast)
     with counted_statements(cast) as many:
         cast.tina.browser.get(overview(cast))
     assert len(many) == len(few)
+
+
+def test_long_lists_come_page_by_page(cast: Cast) -> None:
+    with cast.app.app_context():
+        for number in range(4):
+            admin.open_workspace(cast.acme.slug, f"w{number}", f"W{number}", cast.bob.email)
+    for of, expected in (("people", "Alice Bob Tina Vera"), ("workspaces", "Press W0 W1 W2 W3")):
+        seen: list[str] = []
+        address = f"{overview(cast)}?of={of}&limit=2&cursor={encode_cursor('', UUID(int=0))}"
+        while address:
+            part = cast.tina.browser.get(address, headers={"HX-Request": "true"})
+            assert part.status_code == 200 and "<html" not in part.text
+            seen += re.findall(r"<strong[^>]*>([^<]+)</strong>", part.text)
+            more = re.search(r'href="([^"]+cursor[^"]+)"', part.text)
+            address = html.unescape(more[1]) + "&limit=2" if more else ""
+        assert " ".join(seen) == expected
+    assert "<html" in cast.tina.browser.get(f"{overview(cast)}?of=people&limit=2").text
+    for bad in ("of=files", "of=people&cursor=WyJhIl0", "limit=0"):
+        assert cast.tina.browser.get(f"{overview(cast)}?{bad}").status_code == 422

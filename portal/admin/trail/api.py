@@ -42,6 +42,7 @@ class ActView(Answer):
     actor_email: str | None
     action: str
     target_id: UUID | None
+    file_name: str | None = Field(description="where the act is about a file that is still there")
     workspace_id: UUID | None
     workspace_name: str | None
     facts: dict[str, Any]

@@ -8,13 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
+from portal.assets.models import Asset
 from portal.audit import AuditEvent
 from portal.db import db, enter
 from portal.errors import Invalid
 from portal.identity.models import User
 from portal.tenancy.models import TenantMembership, Workspace
+from portal.uploads.models import Upload
 from portal.web.paging import LARGEST, Paging, cut
 
 MOST_LINES = 50_000  # of one CSV file
@@ -33,7 +35,7 @@ class Narrowing:
 
 @dataclass(frozen=True)
 class Act:
-    """One act; ``actor_id`` None: Stowage itself. Names are None for people and places that are gone."""
+    """One act; ``actor_id`` None: Stowage itself. Names are None for people, places and files that are gone."""
 
     id: UUID
     time: datetime
@@ -42,6 +44,7 @@ class Act:
     actor_email: str | None
     action: str
     target_id: UUID | None
+    file_name: str | None
     workspace_id: UUID | None
     workspace_name: str | None
     facts: dict[str, Any]
@@ -112,10 +115,13 @@ def _named(page: Select[AuditEvent]) -> Select[Any]:
     acts = page.subquery()
     who = (acts.c.actor_id, User.name, User.email)
     where = (acts.c.workspace_id, Workspace.name)
+    what = (acts.c.target_id, func.coalesce(acts.c.facts["file_name"].astext, Asset.file_name, Upload.file_name))
     return (
-        select(acts.c.id, acts.c.created_at, *who, acts.c.action, acts.c.target_id, *where, acts.c.facts)
+        select(acts.c.id, acts.c.created_at, *who, acts.c.action, *what, *where, acts.c.facts)
         .outerjoin(User, User.id == acts.c.actor_id)
         .outerjoin(Workspace, Workspace.id == acts.c.workspace_id)
+        .outerjoin(Asset, Asset.id == acts.c.target_id)
+        .outerjoin(Upload, Upload.id == acts.c.target_id)
         .order_by(acts.c.id.desc())
     )
 

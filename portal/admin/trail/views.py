@@ -23,7 +23,7 @@ from portal.web.sheets import sheet
 
 blueprint = Blueprint("trail", __name__)
 
-HEAD = ("time", "person", "email", "action", "workspace", "target_id", "facts", "id")
+HEAD = ("time", "person", "email", "action", "workspace", "file_name", "target_id", "facts", "id")
 
 
 class Asked(Query):
@@ -66,7 +66,7 @@ def download(member: Member) -> Response:
 def _line(act: Act) -> tuple[Any, ...]:
     who = act.actor_name, act.actor_email
     facts = json.dumps(act.facts, ensure_ascii=False)
-    return act.time, *who, act.action, act.workspace_name, act.target_id, facts, act.id
+    return act.time, *who, act.action, act.workspace_name, act.file_name, act.target_id, facts, act.id
 
 
 def _narrowing(member: Member, asked: Asked) -> Narrowing:
