@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from portal.admin import crowd_sql as sql
 from portal.admin import service
-from portal.quotas import snapshots
+from portal.quotas import measuring, snapshots
 from portal.settings import Settings, SettingsError
 from portal.tenancy.models import TenantRole
 
@@ -54,10 +54,11 @@ def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: C
         service.add_user(slug, service.require_user(boss).email, TenantRole.ADMIN, None)
     with engine.begin() as connection:
         _run(connection, sql.SEED, *sql.PEOPLE, tenant=tenant_id, slug=slug, people=size.people, days=DAYS)
+    workspaces = []
     for number in range(size.workspaces):
         name = f"{TEAMS[number % len(TEAMS)]} {number + 1}"
         owner = f"person-{1 + number % size.people}@{slug}.example"
-        service.open_workspace(slug, f"team-{number + 1}", name, owner)
+        workspaces.append(service.open_workspace(slug, f"team-{number + 1}", name, owner).id)
     say(f"{size.people:,} people in {size.workspaces:,} workspaces.")
     with engine.begin() as connection:
         _run(connection, sql.SEED, *sql.PLACES, tenant=tenant_id, workspaces=size.workspaces)
@@ -71,7 +72,9 @@ def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: C
         _run(connection, sql.VARIANTS, tenant=tenant_id, newest=20_000)
     settle(engine)
     snapshots.take_of(tenant_id)
-    say("Counters, snapshots and previews.")
+    for workspace_id in workspaces:
+        measuring.measure(tenant_id, workspace_id)
+    say("Counters, snapshots and statistics.")
     return tenant_id
 
 

@@ -1,4 +1,4 @@
-"""A tenant at a glance, for its admins: usage, workspaces, people; a page of each list, a fixed number of statements."""
+"""A tenant at a glance, for its admins: usage, workspaces, people. Statements in a fixed number, lists page by page."""
 
 from __future__ import annotations
 

@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from uuid import uuid4
-
 import pytest
-from flask import Flask
 from sqlalchemy import func, select
 
 from portal.admin import crowd
 from portal.assets.models import Asset, AssetState
-from portal.db import db, enter
+from portal.db import db
 from portal.errors import Conflict
 from portal.quotas.recount import recount
 from portal.tenancy.models import TenantMembership, Workspace
+from tests.admin.conftest import SIZE, Made
 from tests.engines import TestEngines
 
-SIZE = crowd.Size(workspaces=7, people=40, assets=3_000)
 
-
-@dataclass(frozen=True)
-class Made:
-    """The tenant, and what its maker said."""
-
-    slug: str
-    words: list[str]
-
-
-@pytest.fixture(scope="module")
-def made(app: Flask, engines: TestEngines) -> Iterator[Made]:
-    """A small crowd."""
-    slug, words = f"crowd-{uuid4().hex[:8]}", list[str]()
-    with app.app_context():
-        enter(crowd.generate(engines.settings(), slug, SIZE, None, words.append))
-        yield Made(slug, words)
-
-
-def test_it_has_as_many_as_were_asked_for(made: Made) -> None:
+def test_it_has_as_many_as_were_asked_for(inside: Made) -> None:
     for model, number in ((Workspace, 7), (TenantMembership, 40), (Asset, 3_000)):
         assert db.session.scalar(select(func.count()).select_from(model)) == number
-    assert made.words[:2] == ["40 people in 7 workspaces.", "3,000 files."]
+    assert inside.words[:2] == ["40 people in 7 workspaces.", "3,000 files."]
 
 
-def test_its_books_explain_every_byte(made: Made) -> None:
-    tenant_id = db.session.scalars(select(Workspace.tenant_id)).first()
-    assert tenant_id is not None and recount(tenant_id) == []
+def test_its_books_explain_every_byte(inside: Made) -> None:
+    assert recount(inside.tenant_id) == []
 
 
-def test_it_has_files_of_every_kind_and_state(made: Made) -> None:
+def test_it_has_files_of_every_kind_and_state(inside: Made) -> None:
     states = dict(db.session.execute(select(Asset.state, func.count()).group_by(Asset.state)).all())
     assert set(states) == set(AssetState) - {AssetState.PROCESSING}
     assert states[AssetState.AVAILABLE] > 2_800
@@ -58,11 +34,11 @@ def test_it_has_files_of_every_kind_and_state(made: Made) -> None:
     assert len(db.session.scalars(duplicates).all()) > 5
 
 
-def test_nothing_of_it_is_due_to_be_removed(made: Made) -> None:
+def test_nothing_of_it_is_due_to_be_removed(inside: Made) -> None:
     due = select(func.count()).select_from(Asset).where(Asset.purge_after < func.now())
     assert db.session.scalar(due) == 0
 
 
-def test_a_second_one_of_the_same_name_is_refused(made: Made, engines: TestEngines) -> None:
+def test_a_second_one_of_the_same_name_is_refused(inside: Made, engines: TestEngines) -> None:
     with pytest.raises(Conflict):
-        crowd.generate(engines.settings(), made.slug, SIZE, None, print)
+        crowd.generate(engines.settings(), inside.slug, SIZE, None, print)

@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Uuid, bindparam, func, select, text
 
 from portal.assets.models import Asset
 from portal.audit import AuditEvent
 from portal.db import db, enter
 from portal.errors import Invalid
 from portal.identity.models import User
+from portal.statements import directly
 from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import LARGEST, Paging, cut
@@ -81,17 +82,21 @@ def person_of(tenant_id: UUID, email: str) -> UUID:
     return found
 
 
+_ACTIONS = text("""
+    WITH RECURSIVE known AS (
+        (SELECT action FROM audit_events WHERE tenant_id = :tenant ORDER BY action LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.action FROM audit_events a WHERE a.tenant_id = :tenant AND a.action > k.action
+                ORDER BY a.action LIMIT 1)
+        FROM known k WHERE k.action IS NOT NULL
+    )
+    SELECT action FROM known WHERE action IS NOT NULL
+""").bindparams(bindparam("tenant", type_=Uuid()))
+
+
 def actions_of(tenant_id: UUID) -> list[str]:
     """Every action that was ever recorded in the tenant; one jump in the index for each."""
-    actions: list[str] = []
-    while True:
-        later = select(AuditEvent.action).where(AuditEvent.tenant_id == tenant_id)
-        if actions:
-            later = later.where(AuditEvent.action > actions[-1])
-        action = db.session.scalar(later.order_by(AuditEvent.action).limit(1))
-        if action is None:
-            return actions
-        actions.append(action)
+    return [row.action for row in directly(_ACTIONS, tenant=tenant_id)]
 
 
 def _read(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> list[Act]:

@@ -1,0 +1,53 @@
+"""A small crowd, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal.admin import crowd
+from portal.db import db, enter
+from portal.tenancy.models import Workspace
+from tests.engines import TestEngines
+
+SIZE = crowd.Size(workspaces=7, people=40, assets=3_000)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A tenant, one of its workspaces, and what its maker said."""
+
+    slug: str
+    tenant_id: UUID
+    workspace_id: UUID
+    words: list[str]
+
+
+def make_crowd(app: Flask, engines: TestEngines, size: crowd.Size) -> Made:
+    """A tenant of this size."""
+    slug, words = f"crowd-{uuid4().hex[:8]}", list[str]()
+    with app.app_context():
+        tenant_id = crowd.generate(engines.settings(), slug, size, None, words.append)
+        enter(tenant_id)
+        first = db.session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
+    assert first is not None
+    return Made(slug, tenant_id, first, words)
+
+
+@pytest.fixture(scope="session")
+def made(app: Flask, engines: TestEngines) -> Made:
+    """The crowd."""
+    return make_crowd(app, engines, SIZE)
+
+
+@pytest.fixture
+def inside(made: Made, app: Flask) -> Iterator[Made]:
+    """The crowd, entered."""
+    with app.app_context():
+        enter(made.tenant_id)
+        yield made

@@ -1,0 +1,46 @@
+"""Every desk asks the database a fixed number of questions, however many workspaces, people and files there are."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from portal.admin import crowd
+from portal.admin import service as admin
+from portal.tenancy.models import TenantRole
+from tests.admin.conftest import Made, make_crowd
+from tests.cast import Browser, Cast
+from tests.engines import TestEngines
+from tests.queries import counted, desks
+
+MOST = 15  # statements of one page
+EVERY_LINE = {"trail.download"}  # a file of all lines is read page by page
+
+
+@pytest.fixture(scope="module")
+def hamlet(app: Flask, engines: TestEngines) -> Made:
+    """A crowd a tenth of the other."""
+    return make_crowd(app, engines, crowd.Size(workspaces=2, people=6, assets=300))
+
+
+def statements(browser: Browser, place: Made) -> dict[str, list[str]]:
+    """Endpoint -> what it asks of the database at its second visit."""
+    found = {}
+    for endpoint, address in desks(browser.application, place.slug, place.tenant_id, place.workspace_id).items():
+        assert browser.get(address).status_code == 200, address
+        with counted() as asked:
+            browser.get(address).get_data()
+        found[endpoint] = asked
+    return found
+
+
+def test_a_desk_costs_the_same_statements_at_any_size(cast: Cast, made: Made, hamlet: Made) -> None:
+    with cast.app.app_context():
+        admin.make_operator(cast.tina.email)
+        for place in (made, hamlet):
+            admin.add_user(place.slug, cast.tina.email, TenantRole.ADMIN, None)
+    few, many = (statements(cast.tina.browser, place) for place in (hamlet, made))
+    assert len(many) >= 15, "the desks are found"
+    for endpoint in many.keys() - EVERY_LINE:
+        assert len(many[endpoint]) == len(few[endpoint]), (endpoint, many[endpoint])
+        assert len(many[endpoint]) <= MOST, (endpoint, many[endpoint])
