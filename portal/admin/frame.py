@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from flask import Flask, url_for
+from flask import Flask, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import Uuid, bindparam, text
@@ -124,6 +124,16 @@ class Frame:
         """How full the workspace is."""
         return quotas.standing_from(self._surroundings) if self._surroundings else None
 
+    @property
+    def warning(self) -> Standing | None:
+        """How full it is, for who answers for the space here, until they hide it: a higher level shows again."""
+        here, quota = self.member, self.quota
+        if here is None or quota is None or quota.level == "ok":
+            return None
+        answers = here.may(Permission.MANAGE_WORKSPACE) or here.may(Permission.SET_QUOTA)
+        hidden = session.get("hidden_warning") == f"{here.workspace_id}:{quota.scope}:{quota.level}"
+        return quota if answers and not hidden else None
+
     @cached_property
     def quarantine_count(self) -> int:
         """How many files wait at the desk; for those who may see it."""
@@ -144,6 +154,7 @@ class Frame:
             "begin_url": url_for("uploads_api.begin", w=here),
             "uploads_url": url_for("uploads_api.begin", w=here),
             "assets_url": url_for("assets_api.index", w=here),
+            "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": policy,
         }
 

@@ -28,6 +28,15 @@ function shown(name) {
   return found;
 }
 
+/** Steps of 1, 2 or 5 in the unit that the largest value is told in: 5 GB, not 4.66. */
+function stepOf(largest) {
+  const unit = [2 ** 40, 2 ** 30, 2 ** 20, 2 ** 10].find((size) => largest >= size) || 1;
+  const rough = largest / unit / 4 || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  return unit * (unit === 1 ? Math.max(1, step) : step);
+}
+
 const words = (unit) => (value) => (unit === "bytes" ? sizeWords(value) : String(value));
 
 function look(line, place, palette, type) {
@@ -52,8 +61,9 @@ function config({ type, labels, series, unit }) {
   const bands = series.filter((line) => line.band);
   if (bands.length) bands[bands.length - 1].top = true;
   const flat = type === "bar";
-  const sizes = { beginAtZero: true, grid: { color: grid }, ticks: { color: text, callback: words(unit), maxTicksLimit: 6 } };
-  const names = { grid: { display: false }, ticks: { color: text, maxRotation: 0, autoSkip: !flat, maxTicksLimit: flat ? 20 : 7 } };
+  const stepSize = stepOf(Math.max(...series.flatMap((line) => line.values.filter((value) => value !== null))));
+  const sizes = { beginAtZero: true, grid: { color: grid }, ticks: { color: text, callback: words(unit), stepSize, maxRotation: 0 } };
+  const names = { grid: { display: false }, ticks: { color: text, maxRotation: 0, autoSkip: !flat, autoSkipPadding: 24, maxTicksLimit: flat ? 20 : 7 } };
   return {
     type,
     data: { labels, datasets: series.map((line, place) => ({ label: line.name, data: line.values, ...look(line, place, palette, type) })) },

@@ -4,8 +4,8 @@ import { say, t } from "./strings.js";
 const box = () => document.getElementById("tray-problems");
 const list = () => box().querySelector("ul") || box().appendChild(document.createElement("ul"));
 
-/** Put a file on the list. `retry`, when given, is called by its button. */
-export function addProblem(id, name, reason, retry) {
+/** Put a file on the list. `retry`, when given, is called by its button; `link` {href, words} leads to a way out. */
+export function addProblem(id, name, reason, retry, link = null) {
   removeProblem(id);
   const item = document.createElement("li");
   item.dataset.problem = id;
@@ -16,6 +16,13 @@ export function addProblem(id, name, reason, retry) {
   why.textContent = reason;
   words.append(title, why);
   item.append(words);
+  if (link) {
+    const way = document.createElement("a");
+    way.className = "btn btn-sm";
+    way.href = link.href;
+    way.textContent = link.words;
+    item.append(way);
+  }
   if (retry) {
     const button = document.createElement("button");
     button.type = "button";

@@ -153,7 +153,8 @@ function listen() {
   uppy.on("upload-error", (file, error) => {
     // What the portal judged stays so; what failed on the way may be tried again, as a new upload.
     const again = { file: file.data, path: file.meta.relativePath };
-    addProblem(file.id, file.name, error.message, sessions.get(file.id)?.committed ? null : () => add([again]));
+    const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, words: t("more_space") } : null;
+    addProblem(file.id, file.name, error.message, sessions.get(file.id)?.committed ? null : () => add([again]), link);
     // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.
     setTimeout(() => {
       uppy.removeFile(file.id);

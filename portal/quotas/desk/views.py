@@ -6,12 +6,13 @@ import json
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
 from portal.errors import Conflict, Invalid, NotFound
 from portal.quotas import amounts, asking, changes, charts, drilldown, lines, snapshots
+from portal.quotas import service as quotas
 from portal.quotas.changes import Outcome, Wish
 from portal.quotas.lines import View
 from portal.tenancy.access import current_places, member, tenant
@@ -127,6 +128,15 @@ def ask(member: Member) -> ResponseReturnValue:
     wanted = amounts.parse(request.form.get("wanted", ""), field="wanted")
     asking.ask(member, wanted, request.form.get("note", ""))
     flash(gettext("Your administrators have been asked. You get a mail with the answer."), "success")
+    return redirect(url_for("library.index", workspace_id=member.workspace), 303)
+
+
+@blueprint.post(f"{HERE}/quota/hide")
+@member(Permission.SEE_QUOTA)
+def hide(member: Member) -> ResponseReturnValue:
+    """Show the warning no more in this browser, until the level rises."""
+    standing = quotas.standing(member.tenant_id, member.workspace)
+    session["hidden_warning"] = f"{member.workspace}:{standing.scope}:{standing.level}"
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
 
