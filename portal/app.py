@@ -52,6 +52,8 @@ ROOMS_WITH_ROUTES = (
     "delivery.views",
     "quarantine.views",
     "quarantine.api",
+    "moving.views",
+    "moving.api",
     "admin.views",
     "operations.views",
     "admin.trail.views",

@@ -130,7 +130,9 @@ def start_live(engines: TestEngines, folder: Path) -> Iterator[Live]:
     """Everything, until the end of the block; then each invariant of each tenant is proved."""
     with Unruly(engines.settings().s3_endpoint) as store, Daemon(dated=True) as daemon, Gate(daemon.port) as gate:
         scanner: dict[str, Any] = {"scanner_url": gate.url, "scanner_test_database": None}
-        stack = Stack(own_settings(engines, "live", queue=5, s3_endpoint=store.url, **scanner), folder)
+        allowed = (*engines.settings().egress_allow, store.url)
+        settings = own_settings(engines, "live", queue=5, s3_endpoint=store.url, egress_allow=allowed, **scanner)
+        stack = Stack(settings, folder)
         live = Live(stack, store, gate)
         try:
             stack.start()

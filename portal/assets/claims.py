@@ -60,8 +60,44 @@ def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> I
     ``Unavailable`` inside puts the row back without burning an attempt (unless this file killed the scanner); any
     other exception burns one and goes on up.
     """
-    lease = Lease(tenant_id, asset_id)
-    if not _claim(lease, conditions):
+    with _kept(Lease(tenant_id, asset_id), conditions, attempts=1) as lease:
+        try:
+            yield lease
+        except Unavailable as problem:
+            if lease is None:
+                raise
+            log.info("asset %s waits: %s", asset_id, problem.code)
+            profile_id = db.session.scalar(select(Asset.profile_id).where(*lease.mine))
+            if profile_id is not None:
+                health.suspect(tenant_id, profile_id, problem)
+            # A scanner that died with this file in its hands may die of it again: that attempt counts.
+            refund = 0 if problem.facts.get("during") == "scan" else 1
+            _put_back(lease, AWAY, waiting_for=problem.code, attempts=func.greatest(Asset.attempts - refund, 0))
+        except Exception:
+            if lease:
+                _put_back(lease, LEASE, waiting_for=None)
+            raise
+
+
+@contextmanager
+def borrow(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> Iterator[Lease | None]:
+    """Keep every other worker from an asset meanwhile; None when there is nothing to claim.
+
+    What it waits for, when, and how often that was tried stays as it is, whatever happens inside.
+    """
+    with _kept(Lease(tenant_id, asset_id), conditions, attempts=0) as lease:
+        try:
+            yield lease
+        finally:
+            if lease:
+                with transaction(tenant_id):
+                    db.session.execute(update(Asset).where(*lease.mine).values(claim_token=None, claim_until=None))
+
+
+@contextmanager
+def _kept(lease: Lease, conditions: tuple[ColumnElement[bool], ...], *, attempts: int) -> Iterator[Lease | None]:
+    """Claim the row and renew the claim until the end; None when there is nothing to claim."""
+    if not _claim(lease, conditions, attempts):
         yield None
         return
     done = threading.Event()
@@ -69,17 +105,6 @@ def hold(tenant_id: UUID, asset_id: UUID, *conditions: ColumnElement[bool]) -> I
     renewal.start()
     try:
         yield lease
-    except Unavailable as problem:
-        log.info("asset %s waits: %s", asset_id, problem.code)
-        profile_id = db.session.scalar(select(Asset.profile_id).where(*lease.mine))
-        if profile_id is not None:
-            health.suspect(tenant_id, profile_id, problem)
-        # A scanner that died with this file in its hands may die of it again: that attempt counts.
-        refund = 0 if problem.facts.get("during") == "scan" else 1
-        _put_back(lease, AWAY, waiting_for=problem.code, attempts=func.greatest(Asset.attempts - refund, 0))
-    except Exception:
-        _put_back(lease, LEASE, waiting_for=None)
-        raise
     finally:
         done.set()
         renewal.join()
@@ -101,11 +126,11 @@ def postpone(tenant_id: UUID, asset_id: UUID, delay: timedelta) -> None:
         db.session.execute(update(Asset).where(Asset.id == asset_id).values(due_at=func.now() + delay))
 
 
-def _claim(lease: Lease, conditions: tuple[ColumnElement[bool], ...]) -> bool:
+def _claim(lease: Lease, conditions: tuple[ColumnElement[bool], ...], attempts: int) -> bool:
     free = or_(Asset.claim_until.is_(None), Asset.claim_until < func.now())
     with transaction(lease.tenant_id):
         statement = update(Asset).where(Asset.id == lease.asset_id, free, *conditions)
-        values = {"claim_token": lease.token, "claim_until": func.now() + LEASE, "attempts": Asset.attempts + 1}
+        values = {"claim_token": lease.token, "claim_until": func.now() + LEASE, "attempts": Asset.attempts + attempts}
         result = db.session.execute(statement.values(values).execution_options(synchronize_session=False))
     return bool(cast(CursorResult[Any], result).rowcount)
 

@@ -116,6 +116,7 @@ class Asset(Identified, Base):
         Index("ix_assets_folder", "folder_id", "id", postgresql_where=text("state <> 'deleted'")),
         Index("ix_assets_state", "workspace_id", "state", "id"),
         Index("ix_assets_sha256", "workspace_id", "sha256"),
+        Index("ix_assets_profile", "workspace_id", "profile_id", "id"),
         Index(
             "ix_assets_name",
             "workspace_id",

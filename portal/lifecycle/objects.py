@@ -18,6 +18,7 @@ from sqlalchemy import Select, or_, select
 from portal import db as database
 from portal.assets.models import Asset, AssetState, Variant
 from portal.db import db
+from portal.moving.progress import keeps
 from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
@@ -114,7 +115,7 @@ def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket) -> b
         return True  # nothing of ours is ever named so
     expected = next(_expectations(profile, [asset_id]), Expected(difference.asset_id))
     facts = bucket.head(difference.key)
-    if difference.expected is None and not expected.settled:
+    if difference.expected is None and (not expected.settled or keeps(profile, asset_id)):
         return False
     return expected.sizes.get(difference.key) != (facts.size if facts else None)
 

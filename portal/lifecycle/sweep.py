@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +20,7 @@ from portal.assets.scanner import Scanner
 from portal.db import db, transaction
 from portal.errors import Unavailable
 from portal.events import mail
+from portal.moving import service as moves
 from portal.quotas import crossings
 from portal.storage import probing
 from portal.storage import service as storage
@@ -30,6 +32,16 @@ log = logging.getLogger(__name__)
 BATCH = 200
 RING_AGAIN = timedelta(seconds=30)
 KEEP_LINKS = timedelta(days=90)
+
+
+# Functions of the database, each of which names rows that are due; and what keeps a row that is no asset's from being
+# rung for twice.
+SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_moves")
+POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
+    "send_letter": lambda _, letter_id: mail.postpone(letter_id),
+    "probe": probing.postpone,
+    "move": moves.postpone,
+}
 
 
 class Due(NamedTuple):
@@ -49,8 +61,7 @@ def run() -> Counter[str]:
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done: Counter[str] = Counter()
     away: set[str] = set()
-    functions = ("due_letters", "due_probes", "due_quota_warnings")
-    for due in (*_due("due_work"), *_due_rescans(), *(row for name in functions for row in _due(name))):
+    for due in (*_due_rescans(), *(row for source in SOURCES for row in _due(source))):
         if due.job in away:
             continue
         try:
@@ -68,26 +79,21 @@ def run() -> Counter[str]:
 
 
 def _do(due: Due) -> None:
+    """At once what only needs the database and the store; for the rest a worker is rung, and not again for a while."""
     if due.job == "expire":
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "clear_staging":
         staging.clear(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "warn":
         crossings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
-    elif due.job == "send_letter":
-        mail.postpone(due.id)
-        _ring(due)
-    elif due.job == "probe":
-        probing.postpone(due.tenant_id, due.id)
-        _ring(due)
     else:
-        claims.postpone(due.tenant_id, due.id, RING_AGAIN)
-        _ring(due)
+        POSTPONE.get(due.job, _postpone_asset)(due.tenant_id, due.id)
+        if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
+            raise Unavailable("The queue is away.")
 
 
-def _ring(due: Due) -> None:
-    if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
-        raise Unavailable("The queue is away.")
+def _postpone_asset(tenant_id: UUID, asset_id: UUID) -> None:
+    claims.postpone(tenant_id, asset_id, RING_AGAIN)
 
 
 def _due_rescans() -> list[Due]:

@@ -120,6 +120,14 @@ def free(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> No
     _move(Entry.FREE, tenant_id, workspace_id, subject_id, size)
 
 
+def check_room(tenant_id: UUID, workspace_id: UUID, size: int) -> None:
+    """Whether ``size`` bytes would fit now; nothing is promised. Raises ``Invalid`` with ``quota_exceeded``."""
+    (row,) = directly(_STANDING, tenant=tenant_id, workspace=workspace_id)
+    for counter in (of_workspace(row), of_tenant(row)):
+        if size and counter.shortage(size) > 0:
+            raise _exceeded(counter, size)
+
+
 def standing(tenant_id: UUID, workspace_id: UUID) -> Standing:
     """How a workspace stands inside its tenant. Raises ``NotFound``."""
     rows = directly(_STANDING, tenant=tenant_id, workspace=workspace_id)

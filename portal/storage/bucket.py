@@ -23,6 +23,7 @@ from portal.storage.copying import copy
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
+from portal.storage.parts import Parts
 from portal.storage.posting import accepts_post
 from portal.storage.refusals import changed
 from portal.storage.signing import Presigner, SignedRequest
@@ -97,10 +98,14 @@ class Bucket(Presigner):
         return after
 
     @contextmanager
-    def open(self, key: str) -> Iterator[ObjectStream]:
-        """The bytes of one object as a stream. Raises ``NotFound``; ``Unavailable`` also in the middle of reading."""
+    def open(self, key: str, start: int = 0) -> Iterator[ObjectStream]:
+        """The bytes of one object as a stream, from byte ``start`` on, which must be one of it.
+
+        Raises ``NotFound``; ``Unavailable`` also in the middle of reading.
+        """
+        span: Any = {"Range": f"bytes={start}-"} if start else {}
         with our_words("GetObject"):
-            answer = self._client.get_object(**self._at(key))
+            answer = self._client.get_object(**self._at(key), **span)
         try:
             yield ObjectStream(answer["Body"], answer["ContentLength"])
         finally:
@@ -120,6 +125,25 @@ class Bucket(Presigner):
         options: Any = {name: value for name, value in given.items() if value is not None} | self.location.sealing
         with our_words("PutObject"):
             self._client.put_object(**self._at(key), Body=body, ContentType=content_type, **options)
+
+    def parts(self, key: str) -> Parts:
+        """Sending one object in parts, so that a sender that was killed goes on where it was."""
+        return Parts(self._client, self._at(key), self.location.sealing)
+
+    def copy_from(self, source: Bucket, source_key: str, key: str, facts: ObjectFacts) -> bool:
+        """Have the store copy an object of another of its buckets, last seen as ``facts``; did it?
+
+        False where the buckets belong to two stores, or the store does not do it for this one's access key.
+        """
+        one_store = source.location.endpoint, source.location.region
+        if one_store != (self.location.endpoint, self.location.region):
+            return False
+        with suppress(NotFound, Unavailable), our_words("CopyObject"):
+            where = source._at(source_key), self._at(key)
+            sealing = self.location.sealing
+            copy(self._patient_client, *where, facts=facts, content_type=None, part_size=None, extra=sealing)
+            return True
+        return False
 
     def delete(self, key: str) -> None:
         """Remove one object; a missing one is a success."""

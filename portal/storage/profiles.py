@@ -26,12 +26,14 @@ PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing li
 # An upload that began at the last moment has read the active profile, and not yet written that it will use it.
 LAST_UPLOADS = timedelta(minutes=1)
 
-# The tables of assets and uploads are named in SQL only: their rooms stand above this one. An upload is over once its
-# staging key was removed for the last time; until then it needs its bucket.
+# The tables of assets, uploads and moves are named in SQL only: their rooms stand above this one. An upload is over
+# once its staging key was removed for the last time; until then it needs its bucket.
 _HOLDS = text("""
     SELECT (SELECT count(*) FROM assets WHERE workspace_id = :workspace AND profile_id = :profile) AS files,
            (SELECT max(form_expires_at) FROM uploads
-            WHERE workspace_id = :workspace AND profile_id = :profile AND cleared_at IS NULL) AS open_until
+            WHERE workspace_id = :workspace AND profile_id = :profile AND cleared_at IS NULL) AS open_until,
+           EXISTS (SELECT FROM moves WHERE workspace_id = :workspace AND state <> 'done'
+                   AND :profile IN (source_id, target_id)) AS in_a_move
 """).bindparams(bindparam("workspace", type_=Uuid()), bindparam("profile", type_=Uuid()))
 _CONTENTS = text("""
     SELECT a.profile_id, count(*) AS files, CAST(sum(a.size_bytes) AS bigint) AS original_bytes,
@@ -127,25 +129,35 @@ def activate(member: Member, profile_id: UUID) -> StorageProfile:
 
     Raises ``NotFound``, and ``Conflict`` for one that was not seen to work.
     """
-    with transaction(member.tenant_id) as session:
-        # All at once: of two that activate at the same time the second sees what the first has done.
-        everyone = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
-        session.scalars(everyone.order_by(StorageProfile.id).with_for_update()).all()
-        profile = _mine(member, profile_id)
-        if profile.active:
-            return profile
-        if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
-            raise Conflict(
-                "This storage was not seen to work yet. Test it; when the test passes, it can take new files.",
-                health=profile.health.value,
-            )
-        here = StorageProfile.workspace_id == member.workspace
-        off = {"active": False, "deactivated_at": database.now()}
-        session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
-        profile.active, profile.deactivated_at, profile.updated_at = True, None, database.now()
-        session.flush()
-        _record(member, "storage.activate", profile, **_place(profile))
+    with transaction(member.tenant_id):
+        return make_active(member, profile_id)
+
+
+def make_active(member: Member, profile_id: UUID) -> StorageProfile:
+    """The same inside the caller's transaction."""
+    # All at once: of two that activate at the same time the second sees what the first has done.
+    everyone = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
+    db.session.scalars(everyone.order_by(StorageProfile.id).with_for_update()).all()
+    profile = _mine(member, profile_id)
+    if profile.active:
+        return profile
+    require_seen(profile)
+    here = StorageProfile.workspace_id == member.workspace
+    off = {"active": False, "deactivated_at": database.now()}
+    db.session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
+    profile.active, profile.deactivated_at, profile.updated_at = True, None, database.now()
+    db.session.flush()
+    _record(member, "storage.activate", profile, **_place(profile))
     return profile
+
+
+def require_seen(profile: StorageProfile) -> None:
+    """Raises ``Conflict`` for a bucket that was not seen to work."""
+    if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
+        raise Conflict(
+            "This storage was not seen to work yet. Test it; when the test passes, it can take new files.",
+            health=profile.health.value,
+        )
 
 
 def retire(member: Member, profile_id: UUID) -> None:
@@ -196,6 +208,8 @@ def _require_empty(profile: StorageProfile, words: str) -> None:
     holds = db.session.execute(_HOLDS, {"workspace": profile.workspace_id, "profile": profile.id}).one()
     if holds.files:
         raise Conflict(words, files=holds.files)
+    if holds.in_a_move:
+        raise Conflict("Files are being moved from it or to it. Finish the move first.")
     if holds.open_until is not None:
         until = holds.open_until.isoformat(timespec="minutes")
         raise Conflict(f"An upload to it can still arrive, until {until}. Try again after that.", open_until=until)

@@ -1,0 +1,12 @@
+"""Jobs of moves: each is the verb it rings."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from portal.moving import running
+
+
+def move(tenant_id: str, workspace_id: str, move_id: str) -> None:
+    """Work on a move for some minutes."""
+    running.run(UUID(tenant_id), UUID(workspace_id), UUID(move_id))

@@ -1,0 +1,241 @@
+"""Commands and queries of moves: start, pause, resume, roll back, confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal import audit, queue
+from portal import db as database
+from portal.assets.models import Asset
+from portal.db import after_commit, compare_and_set, db, transaction
+from portal.errors import Conflict, Invalid, NotFound
+from portal.moving.models import ItemState, Move, MoveItem, MoveState
+from portal.quotas import service as quotas
+from portal.storage import profiles
+from portal.storage import service as storage
+from portal.storage.models import StorageProfile
+from portal.tenancy.service import Member
+
+RING_AGAIN = timedelta(seconds=30)
+SLOWEST = 64 * 1024  # bytes per second
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a move would mean: ``files`` and ``bytes`` lie in the source; ``one_store``: the store copies by itself."""
+
+    source: StorageProfile
+    target: StorageProfile
+    files: int
+    bytes: int
+    one_store: bool
+
+
+def plan(member: Member, target_id: UUID) -> Plan:
+    """What moving to ``target_id`` would mean. Raises ``NotFound``, and ``Conflict`` where it can't be."""
+    source, target = _active(member), storage.find_unretired(member.workspace, target_id)
+    _refuse_where_useless(source, target)
+    files, size = _size_in(source)
+    here, there = storage.bucket_for(source).location, storage.bucket_for(target).location
+    return Plan(source, target, files, size, (here.endpoint, here.region) == (there.endpoint, there.region))
+
+
+def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) -> Move:
+    """Move the workspace from its active profile to ``target_id``; new uploads go there from this moment on.
+
+    Raises ``NotFound`` (no such profile), ``Conflict`` (a move is under way, the target is active already, or was not
+    seen to work), ``Invalid`` (the speed; ``quota_exceeded``, when the managed store has no room).
+    """
+    speed = checked_speed(bytes_per_second)
+    with transaction(member.tenant_id) as session:
+        source = _active(member)
+        target = storage.find_unretired(member.workspace, target_id)
+        _refuse_where_useless(source, target)
+        files, size = _size_in(source)
+        _require_room(member, source, target)
+        move = Move(**_place(member), source_id=source.id, target_id=target.id, started_by=member.user_id)
+        move.bytes_per_second, move.total_files, move.total_bytes = speed, files, size
+        move.due_at = move.stretch_began = database.now()
+        session.add(move)
+        try:
+            session.flush()
+        except IntegrityError:
+            words = "A move is under way in this workspace. Finish it, or bring everything back, before the next one."
+            raise Conflict(words, code="move_under_way") from None
+        profiles.make_active(member, target.id)
+        _tell(move, member, "storage.move_started", files=files, bytes=size)
+        _ring(move)
+    return move
+
+
+def pause(member: Member, move_id: UUID) -> None:
+    """Stop copying; what was moved stays moved. Raises ``NotFound``, ``Conflict``."""
+    _change(member, move_id, MoveState.PAUSED, "storage.move_paused", "It is not copying right now.")
+
+
+def resume(member: Member, move_id: UUID) -> None:
+    """Go on where it was. Raises ``NotFound``, ``Conflict``."""
+    _change(member, move_id, MoveState.COPYING, "storage.move_resumed", "It is not paused.", only=MoveState.PAUSED)
+
+
+def retry(member: Member, move_id: UUID) -> None:
+    """Try again what could not be moved. Raises ``NotFound``, ``Conflict``."""
+    words = "Files can be tried again once everything else has been copied."
+    _change(member, move_id, MoveState.COPYING, "storage.move_retried", words, only=MoveState.COPIED, forget=True)
+
+
+def confirm(member: Member, move_id: UUID) -> None:
+    """The owner has looked: remove what was left in the source. There is no way back from here.
+
+    Raises ``NotFound``, ``Conflict``.
+    """
+    words = "Only a move that has copied everything can be finished."
+    _change(member, move_id, MoveState.CLEARING, "storage.move_confirmed", words)
+
+
+def roll_back(member: Member, move_id: UUID) -> None:
+    """Bring everything back to where it was, what was uploaded meanwhile included: the same move the other way round.
+
+    Raises ``NotFound``, ``Conflict``.
+    """
+    workspace = member.workspace
+    with transaction(member.tenant_id) as session:
+        move = _find(workspace, move_id, lock=True)
+        if move.state not in (MoveState.COPYING, MoveState.PAUSED, MoveState.COPIED):
+            raise Conflict("What was left in the old storage is being removed: there is no way back.", code="too_late")
+        back = storage.find_profile(workspace, move.source_id)
+        session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED))
+        files, size = _size_in(storage.find_profile(workspace, move.target_id))
+        move.source_id, move.target_id, move.rolled_back = move.target_id, move.source_id, not move.rolled_back
+        move.state, move.total_files, move.total_bytes = MoveState.COPYING, files, size
+        move.moved_files = move.moved_bytes = 0
+        move.copied_at = None
+        _begin_stretch(move)
+        profiles.make_active(member, back.id)
+        _tell(move, member, "storage.move_rolled_back")
+        _ring(move)
+
+
+def set_speed(member: Member, move_id: UUID, bytes_per_second: int | None) -> None:
+    """Another limit, from the next few seconds on. Raises ``NotFound``, ``Invalid``."""
+    speed = checked_speed(bytes_per_second)
+    with transaction(member.tenant_id):
+        move = _find(member.workspace, move_id, lock=True)
+        move.bytes_per_second = speed
+        _begin_stretch(move)
+        _ring(move)
+
+
+def postpone(tenant_id: UUID, move_id: UUID) -> None:
+    """The sweep rings now: don't ring again within half a minute."""
+    with transaction(tenant_id):
+        db.session.execute(update(Move).where(Move.id == move_id).values(due_at=func.now() + RING_AGAIN))
+
+
+def checked_speed(bytes_per_second: int | None) -> int | None:
+    """A limit as it can be kept. Raises ``Invalid``."""
+    if bytes_per_second is not None and bytes_per_second < SLOWEST:
+        raise Invalid("A speed is at least 64 KB a second, or none for as fast as it goes.", field="bytes_per_second")
+    return bytes_per_second
+
+
+def find(member: Member, move_id: UUID) -> Move:
+    """One move of the workspace. Raises ``NotFound``."""
+    return _find(member.workspace, move_id)
+
+
+def list_moves(member: Member) -> Sequence[Move]:
+    """The latest fifty, newest first."""
+    query = select(Move).where(Move.workspace_id == member.workspace).order_by(Move.id.desc()).limit(50)
+    return db.session.scalars(query).all()
+
+
+def _active(member: Member) -> StorageProfile:
+    here = StorageProfile.workspace_id == member.workspace, StorageProfile.active
+    return db.session.scalars(select(StorageProfile).where(*here)).one()
+
+
+def _refuse_where_useless(source: StorageProfile, target: StorageProfile) -> None:
+    if source.id == target.id:
+        raise Conflict("The files of this workspace go there already.", code="already_there")
+    profiles.require_seen(target)
+
+
+def _require_room(member: Member, source: StorageProfile, target: StorageProfile) -> None:
+    """What comes out of an own bucket counts against the limits from then on."""
+    paid = select(func.coalesce(func.sum(Asset.size_bytes - Asset.charged_bytes), 0))
+    here = Asset.workspace_id == source.workspace_id, Asset.profile_id == source.id, Asset.object_key.is_not(None)
+    missing = int(db.session.scalar(paid.where(*here)) or 0)
+    quotas.check_room(member.tenant_id, member.workspace, storage.counted(target, missing))
+
+
+def _change(
+    member: Member,
+    move_id: UUID,
+    to: MoveState,
+    action: str,
+    otherwise: str,
+    *,
+    only: MoveState | None = None,
+    forget: bool = False,
+) -> None:
+    with transaction(member.tenant_id) as session:
+        move = _find(member.workspace, move_id, lock=True)
+        allowed = move.state is only if only else to in Move.TRANSITIONS.get(move.state, ())
+        here = [Move.id == move.id, Move.state == move.state]
+        if not allowed or not compare_and_set(
+            Move, here, to, claim_token=None, claim_until=None, due_at=database.now()
+        ):
+            raise Conflict(otherwise, code="conflict")
+        if forget:
+            failed = MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED
+            session.execute(delete(MoveItem).where(*failed))
+        stretch = {"stretch_began": database.now(), "stretch_bytes": Move.moved_bytes, "waiting_for": None}
+        session.execute(update(Move).where(Move.id == move.id).values(stretch))
+        _tell(move, member, action)
+        if to is not MoveState.PAUSED:
+            _ring(move)
+
+
+def _begin_stretch(move: Move) -> None:
+    """Whoever works on it stops within seconds; the next one finds what has changed."""
+    move.stretch_began, move.stretch_bytes, move.waiting_for = database.now(), move.moved_bytes, None
+    move.claim_token = move.claim_until = None
+    move.due_at = database.now()
+
+
+def _size_in(profile: StorageProfile) -> tuple[int, int]:
+    """Files and bytes of originals; the one sum over assets, when a move begins."""
+    here = Asset.workspace_id == profile.workspace_id, Asset.profile_id == profile.id
+    row = db.session.execute(select(func.count(), func.coalesce(func.sum(Asset.size_bytes), 0)).where(*here)).one()
+    return int(row[0]), int(row[1])
+
+
+def _find(workspace_id: UUID, move_id: UUID, *, lock: bool = False) -> Move:
+    query = select(Move).where(Move.workspace_id == workspace_id, Move.id == move_id)
+    move = db.session.scalar(query.with_for_update() if lock else query)
+    if move is None:
+        raise NotFound("There is no such move.")
+    return move
+
+
+def _place(member: Member) -> dict[str, Any]:
+    return {"tenant_id": member.tenant_id, "workspace_id": member.workspace}
+
+
+def _tell(move: Move, member: Member, action: str, **facts: Any) -> None:
+    audit.record(move.tenant_id, member.user_id, action, move.id, workspace_id=move.workspace_id, **facts)
+
+
+def _ring(move: Move) -> None:
+    def ring() -> None:
+        queue.ring("move", move.tenant_id, move.workspace_id, move.id)
+
+    after_commit(ring)

@@ -1,0 +1,150 @@
+"""One asset: hold it still, bring its objects over, switch it by a compare-and-set, and note what became of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import db as database
+from portal.assets import claims
+from portal.assets.claims import Lease
+from portal.assets.models import Asset, AssetState, Variant
+from portal.assets.rendering import FOREVER
+from portal.db import db, transaction
+from portal.errors import Conflict, NotFound, Problem
+from portal.moving.copying import Route, copy
+from portal.moving.models import ItemState, Move, MoveItem, MoveState
+from portal.moving.pace import Pace, Stopped
+from portal.quotas import service as quotas
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.models import StorageProfile
+
+log = logging.getLogger(__name__)
+
+UNFORESEEN = "It could not be copied for a reason that nobody foresaw: the server's log says more. Try it again."
+
+
+@dataclass(frozen=True)
+class Work:
+    """One worker's part in a move: whose it is (``token``), from where to where, and how fast."""
+
+    move: Move
+    token: str
+    source: StorageProfile
+    target: StorageProfile
+    pace: Pace
+
+
+def bring(work: Work, asset_id: UUID) -> None:
+    """Copy and switch one asset, or note why it stays. Nothing to do when somebody else holds it, or it has moved.
+
+    Raises ``Stopped``, ``Unavailable``, and ``Invalid`` with ``quota_exceeded``; then the asset is as it was.
+    """
+    move = work.move
+    settled = Asset.profile_id == move.source_id, Asset.state != AssetState.PROCESSING
+    with claims.borrow(move.tenant_id, asset_id, Asset.workspace_id == move.workspace_id, *settled) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        derived = db.session.scalars(select(Variant.object_key).where(Variant.asset_id == asset_id)).all()
+        route = Route(storage.bucket_for(work.source), storage.bucket_for(work.target), work.pace, _Kept(move, asset))
+        try:
+            if asset.object_key:
+                copy(route, asset.object_key, sha256=asset.sha256)
+            for key in derived:
+                copy(route, key, cache_control=FOREVER)
+        except (NotFound, Conflict) as problem:
+            log.warning("asset %s stays where it is: %s", asset_id, problem.code)
+            _fail(move, asset, problem.detail)
+            return
+        except (Stopped, Problem, SQLAlchemyError):
+            raise  # not this file's fault: all of them wait
+        except Exception:
+            log.exception("asset %s could not be moved", asset_id)
+            _fail(move, asset, UNFORESEEN)
+            return
+        _switch(work, lease, asset)
+
+
+def _switch(work: Work, lease: Lease, asset: Asset) -> None:
+    """From now on the asset is read at the target. The counters come last, as everywhere."""
+    move = work.move
+    charged = storage.counted(work.target, asset.size_bytes) if asset.object_key else 0
+    with transaction(move.tenant_id) as session:
+        mine = Move.id == move.id, Move.state == MoveState.COPYING, Move.claim_token == work.token
+        done = {"moved_files": Move.moved_files + 1, "moved_bytes": Move.moved_bytes + asset.size_bytes}
+        counted_up = update(Move).where(*mine).values({**done, "waiting_for": None}).returning(Move.id)
+        if session.execute(counted_up.execution_options(synchronize_session=False)).one_or_none() is None:
+            raise Stopped
+        here, before = (*lease.mine, Asset.profile_id == move.source_id), asset.charged_bytes
+        switched = update(Asset).where(*here).values(profile_id=move.target_id, charged_bytes=charged)
+        if session.execute(switched.returning(Asset.id)).one_or_none() is None:
+            raise Stopped  # the lease went to somebody else: what was copied is looked at again
+        _note(move, asset, ItemState.MOVED, None)
+        session.flush()
+        _charge(asset, before, charged)
+
+
+def _charge(asset: Asset, before: int, after: int) -> None:
+    """What is paid for where: moving out of the counted store frees, moving in takes room."""
+    place = asset.tenant_id, asset.workspace_id, asset.id
+    if after > before:
+        quotas.reserve(*place, after - before)
+        quotas.settle(*place, after - before)
+    elif after < before:
+        quotas.free(*place, before - after)
+
+
+def _fail(move: Move, asset: Asset, reason: str) -> None:
+    with transaction(move.tenant_id):
+        _note(move, asset, ItemState.FAILED, reason)
+
+
+def _note(move: Move, asset: Asset, state: ItemState, reason: str | None) -> None:
+    place = {"move_id": move.id, "asset_id": asset.id, "tenant_id": move.tenant_id, "workspace_id": move.workspace_id}
+    outcome = {"state": state, "reason": reason, "part_key": None, "part_upload_id": None}
+    statement = insert(MoveItem).values(**place, **outcome, size_bytes=asset.size_bytes)
+    db.session.execute(statement.on_conflict_do_update(index_elements=["move_id", "asset_id"], set_=outcome))
+
+
+class _Kept:
+    """The unfinished upload of one asset's original, in its item's row."""
+
+    def __init__(self, move: Move, asset: Asset) -> None:
+        self._move, self._asset = move, asset
+        self._mine = MoveItem.move_id == move.id, MoveItem.asset_id == asset.id
+
+    def find(self, key: str) -> str | None:
+        """The id of the upload that was begun for ``key``."""
+        database.enter(self._move.tenant_id)
+        return db.session.scalar(select(MoveItem.part_upload_id).where(*self._mine, MoveItem.part_key == key))
+
+    def keep(self, key: str, upload_id: str | None) -> None:
+        """Remember it; None: forget it."""
+        place = {"tenant_id": self._move.tenant_id, "workspace_id": self._move.workspace_id}
+        ids = {"move_id": self._move.id, "asset_id": self._asset.id}
+        parts = {"state": ItemState.COPYING, "part_key": key if upload_id else None, "part_upload_id": upload_id}
+        statement = insert(MoveItem).values(**ids, **place, **parts, size_bytes=self._asset.size_bytes)
+        with transaction(self._move.tenant_id):
+            db.session.execute(statement.on_conflict_do_update(index_elements=list(ids), set_=parts))
+
+
+def clear(work: Work, asset_id: UUID) -> None:
+    """Remove what a moved asset left in the source; what belongs to no asset any more is removed on both sides."""
+    move = work.move
+    database.enter(move.tenant_id)
+    here = Asset.workspace_id == move.workspace_id, Asset.id == asset_id
+    lives = db.session.scalar(select(Asset.profile_id).where(*here))
+    left = [work.source] if lives == move.target_id else [work.source, work.target] if lives is None else []
+    for profile in left:
+        bucket = storage.bucket_for(profile)
+        for prefix in (keys.asset_prefix, keys.quarantine_prefix):
+            bucket.delete_prefix(prefix(move.workspace_id, asset_id))
+    with transaction(move.tenant_id):
+        db.session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id))
