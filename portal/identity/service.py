@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from flask_security.utils import hash_password
+from flask_security.utils import hash_password, verify_password
 from sqlalchemy import func, select, text
 
 from portal.db import db, now
@@ -88,6 +88,14 @@ def checked_password(password: str) -> str:
             field="password",
         )
     return password
+
+
+def proves(user_id: UUID, password: str) -> bool:
+    """Whether this is the person's password; the caller counts the attempts."""
+    user = db.session.get(User, user_id)
+    if user is None or user.password is None or not 1 <= len(password) <= LONGEST_PASSWORD:
+        return False
+    return bool(verify_password(password, user.password))
 
 
 def make_operator(user: User) -> None:

@@ -24,6 +24,7 @@ from portal.errors import Conflict, NotFound, Problem
 from portal.events import mail
 from portal.events import service as events
 from portal.lifecycle.models import ChoreRun
+from portal.quarantine import digest
 from portal.quotas import books, measuring, snapshots
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ CHORES: dict[str, Chore] = {
     "measure": Chore(timedelta(minutes=1), measuring.measure_due),
     "snapshots": Chore(timedelta(hours=1), snapshots.take),
     "recount": Chore(timedelta(days=1), books.recount_all),
+    "quarantine_digest": Chore(timedelta(days=1), digest.run),
 }
 
 

@@ -8,7 +8,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, Uuid, and_, bindparam, func, literal_column, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 
 from portal.assets.models import Asset, AssetState
@@ -16,14 +29,12 @@ from portal.assets.purging import HELD_FOR
 from portal.db import db
 from portal.errors import NotFound
 from portal.identity.models import User
-from portal.quarantine.models import Decision
 from portal.statements import directly
 from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
 
 COUNTED = 1000  # a number beside a menu entry need not be larger
-LOOKED_AT = 1000  # of a person's uploads, the newest
 # A plan with a parameter in the state's place can't use the index of what is held.
 _HELD: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
 _STAYS = or_(Asset.purge_after.is_(None), Asset.purge_after > func.now())
@@ -111,31 +122,6 @@ class Summary:
     people: list[Group]
 
 
-@dataclass(frozen=True)
-class Record:
-    """A person's newest uploads in this tenant: how many were looked at, and what became of them."""
-
-    looked_at: int
-    held: int
-    failed: int
-
-    @property
-    def percent(self) -> float:
-        """The share of those that were held or refused."""
-        return 100 * (self.held + self.failed) / self.looked_at if self.looked_at else 0.0
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A decision about a file, as the page tells it; ``who`` None: Stowage itself."""
-
-    what: str
-    who: str | None
-    reason: str
-    at: datetime
-    facts: dict[str, Any]
-
-
 def list_items(
     tenant_id: UUID, paging: Paging, narrowing: Narrowing = Narrowing()
 ) -> tuple[list[HeldFile], str | None]:
@@ -158,70 +144,51 @@ def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
     """One held file. Raises ``NotFound``."""
     found = find_items(tenant_id, [asset_id])
     if not found:
-        raise NotFound("There is no such file in quarantine: it was released or removed, or never held.")
+        raise _missing()
     return found[0]
+
+
+def held_in(tenant_id: UUID) -> list[ColumnElement[bool]]:
+    """Conditions for what is held in a tenant, and not on its way out."""
+    return [Asset.tenant_id == tenant_id, _HELD, _STAYS]
+
+
+def find_held(tenant_id: UUID, asset_id: UUID) -> Asset:
+    """The row of a held file. Raises ``NotFound``."""
+    statement = select(Asset).where(*held_in(tenant_id), Asset.id == asset_id)
+    asset = db.session.scalar(statement.execution_options(populate_existing=True))
+    if asset is None:
+        raise _missing()
+    return asset
 
 
 def summary(tenant_id: UUID) -> Summary:
     """Everything that is held, in one statement that reads what is held alone."""
-    sets = func.grouping_sets
-    place = Workspace.id, Workspace.name
-    person = User.id, func.coalesce(func.nullif(User.name, ""), User.email)
-    columns = (Asset.reason_code, *place, *person, func.count(), func.coalesce(func.sum(Asset.size_bytes), 0))
+    place, person = (Workspace.id, Workspace.name), (User.id, User.name, User.email)
+    totals = func.count(), func.coalesce(func.sum(Asset.size_bytes), 0)
+    groups = func.grouping_sets(tuple_(Asset.reason_code), tuple_(*place), tuple_(*person))
     statement = (
-        select(*columns)
+        select(Asset.reason_code, *place, *person, *totals)
         .join(Workspace, Workspace.id == Asset.workspace_id)
         .join(User, User.id == Asset.created_by)
-        .where(Asset.tenant_id == tenant_id, _HELD, _STAYS)
-        .group_by(sets(func.row(Asset.reason_code), func.row(*place), func.row(*person)))
+        .where(*held_in(tenant_id))
+        .group_by(groups)
     )
     rows = [tuple(row) for row in db.session.execute(statement)]
-    reasons = _groups((row[0] or "", "", *row[5:]) for row in rows if row[1] is None and row[3] is None)
-    places = _groups((str(row[1]), row[2], *row[5:]) for row in rows if row[1] is not None)
-    people = _groups((str(row[3]), row[4], *row[5:]) for row in rows if row[3] is not None)
+    reasons = _groups((row[0] or "", "", *row[6:]) for row in rows if row[1] is None and row[3] is None)
+    places = _groups((str(row[1]), row[2], *row[6:]) for row in rows if row[1] is not None)
+    people = _groups((str(row[3]), row[4] or row[5], *row[6:]) for row in rows if row[3] is not None)
     return Summary(sum(each.count for each in places), sum(each.bytes for each in places), reasons, places, people)
-
-
-def same_content(tenant_id: UUID, item: HeldFile) -> dict[str, int]:
-    """Other files of the tenant with the same SHA-256: how many in each state."""
-    if item.sha256 is None:
-        return {}
-    others = Asset.tenant_id == tenant_id, Asset.sha256 == item.sha256, Asset.id != item.asset_id
-    statement = select(Asset.state, func.count()).where(*others).group_by(Asset.state)
-    return {state.value: count for state, count in db.session.execute(statement)}
-
-
-def record_of(tenant_id: UUID, person_id: UUID) -> Record:
-    """What became of somebody's newest uploads in this tenant; what was removed since is not counted."""
-    newest = (
-        select(Asset.state)
-        .where(Asset.tenant_id == tenant_id, Asset.created_by == person_id)
-        .order_by(Asset.id.desc())
-        .limit(LOOKED_AT)
-        .subquery()
-    )
-    held = func.count().filter(newest.c.state == AssetState.QUARANTINED)
-    failed = func.count().filter(newest.c.state == AssetState.FAILED)
-    return Record(*db.session.execute(select(func.count(), held, failed).select_from(newest)).one())
-
-
-def decisions_about(asset_id: UUID) -> list[Decided]:
-    """What was decided about a file, the newest first."""
-    statement = (
-        select(Decision, func.coalesce(func.nullif(User.name, ""), User.email))
-        .outerjoin(User, User.id == Decision.actor_id)
-        .where(Decision.asset_id == asset_id)
-        .order_by(Decision.id.desc())
-        .limit(100)
-    )
-    rows = db.session.execute(statement)
-    return [Decided(each.what.value, who, each.reason, each.created_at, each.facts) for each, who in rows]
 
 
 def count_held(tenant_id: UUID) -> int:
     """How many files are held in the tenant, counted up to ``COUNTED``."""
     count: int = directly(_COUNT_HELD, tenant=tenant_id, most=COUNTED)[0].count
     return count
+
+
+def _missing() -> NotFound:
+    return NotFound("There is no such file in quarantine: it was released or removed, or never held.")
 
 
 def _items(tenant_id: UUID) -> Select[Any]:
@@ -237,7 +204,7 @@ def _items(tenant_id: UUID) -> Select[Any]:
         .outerjoin(User, User.id == Asset.created_by)
         .outerjoin(TenantMembership, membership)
         .outerjoin(proposer, proposer.id == Asset.proposed_by)
-        .where(Asset.tenant_id == tenant_id, _HELD, _STAYS)
+        .where(*held_in(tenant_id))
         .execution_options(populate_existing=True)
     )
 

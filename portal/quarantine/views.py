@@ -1,28 +1,229 @@
-"""The page of what is held in a tenant."""
+"""The quarantine desk: what is held, why, by whom; and what is to become of it. Never the content.
+
+A decision takes two steps that work without script: ``review`` shows what it would do, in real numbers, and asks for
+the reason; ``decide`` does it and says for each file what came of it.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, url_for
-from flask.typing import ResponseReturnValue
+from dataclasses import asdict
+from typing import Any, cast, get_args
+from uuid import UUID
 
-from portal.quarantine import service
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.assets import policy
+from portal.assets.policy import Rules
+from portal.errors import Invalid, NotFound
+from portal.identity import service as identity
+from portal.quarantine import decisions, dossier, packing, service
+from portal.quarantine.decisions import MOST_AT_ONCE, Deed, Outcome
+from portal.quarantine.forms import QuarantineQuery
+from portal.storage import disposition
+from portal.tenancy import people
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
+from portal.web.rates import Rate, rates
 
 blueprint = Blueprint("quarantine", __name__)
+HERE = "/t/<tenant_slug>/quarantine"
+HELD = f"{HERE}/<uuid:asset_id>"
+RULES = "/t/<tenant_slug>/scan-policy"
+NAMED = 10  # files that the question names
+PROOFS = Rate("prove-password", "10 per 5 minutes")
+DOWNLOADS = Rate("quarantine-download", "20 per hour")
+CHOICES = ("too_large", "encrypted", "macros", "unscannable")
+SWITCHES = ("scanner_required", "two_persons", "release_infected")
 
 
-@blueprint.get("/t/<tenant_slug>/quarantine")
+@blueprint.get(HERE)
 @tenant(Permission.REVIEW_QUARANTINE)
 def index(member: Member) -> ResponseReturnValue:
     """The list; to htmx, which asks with a cursor, the next rows alone."""
-    paging = read_paging()
-    items, cursor = service.list_items(member.tenant_id, paging)
-    next_url = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor) if cursor else None
+    paging, query = read_paging(), read_query(QuarantineQuery)
+    items, cursor = service.list_items(member.tenant_id, paging, query.narrowing())
+    given = query.model_dump(exclude_none=True)
+    next_url = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor, **given) if cursor else None
     if paging.after and is_fragment_wanted():
-        return render_template("quarantine/_items.html", items=items, next_url=next_url)
-    here = {"id": member.tenant_id, "slug": member.tenant_slug, "name": member.tenant_name}
-    return render_template("quarantine/index.html", tenant=here, items=items, next_url=next_url)
+        return render_template("quarantine/_items.html", items=items, next_url=next_url, tenant=_place(member))
+    context = {"items": items, "next_url": next_url, "given": given, "summary": service.summary(member.tenant_id)}
+    return render_template("quarantine/index.html", tenant=_place(member), **context)
+
+
+@blueprint.get(HELD)
+@tenant(Permission.REVIEW_QUARANTINE)
+def show(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """Everything about one held file; of one that has left, what was decided."""
+    decided = dossier.decisions_about(asset_id)
+    found = service.find_items(member.tenant_id, [asset_id])
+    if not found:
+        if not decided:
+            raise NotFound("There is no such file in quarantine.")
+        return render_template("quarantine/gone.html", tenant=_place(member), decided=decided)
+    (item,) = found
+    return render_template(
+        "quarantine/show.html",
+        tenant=_place(member),
+        item=item,
+        decided=decided,
+        elsewhere=dossier.same_content(member.tenant_id, item),
+        record=dossier.record_of(member.tenant_id, item.uploaded_by.id),
+    )
+
+
+@blueprint.post(f"{HERE}/review")
+@tenant(Permission.REVIEW_QUARANTINE)
+def review(member: Member) -> ResponseReturnValue:
+    """The question before a decision, with real numbers."""
+    deed, asset_ids = _sent()
+    if not asset_ids:
+        flash(_("Choose at least one file first."), "warning")
+        return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
+    return _question(member, deed, asset_ids)
+
+
+@blueprint.post(f"{HERE}/decide")
+@tenant(Permission.REVIEW_QUARANTINE)
+def decide(member: Member) -> ResponseReturnValue:
+    """Do it, and say what came of it; without a good reason ask once more, with what was typed."""
+    deed, asset_ids = _sent()
+    infected_too = request.form.get("infected_too") == "yes"
+    try:
+        done = decisions.decide_all(member, deed, asset_ids, request.form.get("reason", ""), infected_too=infected_too)
+    except Invalid as problem:
+        return _question(member, deed, asset_ids, problem=problem.detail), 422
+    _tell(done)
+    return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
+
+
+@blueprint.get(f"{HELD}/download")
+@tenant(Permission.REVIEW_QUARANTINE)
+def ask(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """The form that asks for password and reason."""
+    return _form(member, asset_id)
+
+
+@blueprint.post(f"{HELD}/unlock")
+@tenant(Permission.REVIEW_QUARANTINE)
+def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """Who has proved who they are sees the zip's password, this once, and may fetch it for ten minutes."""
+    rates().count(PROOFS, str(member.user_id))
+    service.find_item(member.tenant_id, asset_id)
+    if not identity.proves(member.user_id, request.form.get("password", "")):
+        return _form(member, asset_id, {"password": _("This is not your password.")}), 422
+    rates().forget(PROOFS, str(member.user_id))
+    try:
+        ticket = packing.issue(member, asset_id, request.form.get("reason", ""))
+    except Invalid as problem:
+        return _form(member, asset_id, {"reason": problem.detail}), 422
+    return _form(member, asset_id, ticket=ticket)
+
+
+@blueprint.post(f"{HELD}/download")
+@tenant(Permission.REVIEW_QUARANTINE)
+def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """The encrypted zip, made while it is read."""
+    rates().count(DOWNLOADS, str(member.user_id))
+    packed = packing.pack(member, asset_id, request.form.get("ticket", ""))
+    response = Response(packed.chunks, mimetype="application/zip")
+    response.headers["Content-Disposition"] = disposition.attachment(packed.name)
+    response.headers["Cache-Control"] = "no-store"
+    response.call_on_close(packed.close)
+    return response
+
+
+@blueprint.get(RULES)
+@tenant(Permission.REVIEW_QUARANTINE)
+def rules(member: Member) -> ResponseReturnValue:
+    """The tenant's rules."""
+    return _rules(member, policy.rules_of(member.tenant_id))
+
+
+@blueprint.post(RULES)
+@tenant(Permission.SET_SCAN_POLICY)
+def set_rules(member: Member) -> ResponseReturnValue:
+    """Change them."""
+    sent = request.form
+    if any(sent.get(name) not in ("hold", "release") for name in CHOICES):
+        raise Invalid("Choose for each kind of file whether it is held or released.", field="too_large")
+    chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
+    switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
+    policy.set_rules(member, Rules(**chosen, **switched))
+    flash(_("Saved. The rules hold for files that are checked from now on."), "success")
+    return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
+
+
+def _sent() -> tuple[Deed, list[UUID]]:
+    """What is to be done, and with which files. Raises ``Invalid``."""
+    deed, ids = request.form.get("deed", ""), request.form.getlist("id")
+    if deed not in get_args(Deed):
+        raise Invalid("There is no such decision.", field="deed")
+    if len(ids) > MOST_AT_ONCE:
+        raise Invalid(f"Choose at most {MOST_AT_ONCE} files at once.", field="id")
+    try:
+        return cast(Deed, deed), [UUID(each) for each in ids]
+    except ValueError:
+        raise Invalid("A file is named by its id.", field="id") from None
+
+
+def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | None = None) -> str:
+    items = service.find_items(member.tenant_id, asset_ids)
+    return render_template(
+        "quarantine/decide.html",
+        tenant=_place(member),
+        deed=deed,
+        items=items,
+        named=items[:NAMED],
+        gone=len(set(asset_ids)) - len(items),
+        bytes=sum(item.size_bytes for item in items),
+        people=sorted({item.uploaded_by.shown_name for item in items}),
+        own=[item for item in items if item.uploaded_by.id == member.user_id],
+        infected=[item for item in items if item.code == "infected"],
+        rules=policy.rules_of(member.tenant_id),
+        reason=request.form.get("reason", ""),
+        problem=problem,
+    )
+
+
+def _tell(outcomes: list[Outcome]) -> None:
+    """One line for what was done, one for each kind of refusal."""
+    done = [each for each in outcomes if each.done]
+    if len(done) == 1:
+        flash(done[0].words, "success")
+    elif done:
+        flash(ngettext("Done for %(num)s file.", "Done for %(num)s files.", len(done)) + f" {done[0].words}", "success")
+    refused = [each.words for each in outcomes if not each.done]
+    for words in dict.fromkeys(refused):
+        count = refused.count(words)
+        flash(words if len(outcomes) == 1 else _("Not done for %(num)s: %(why)s", num=count, why=words), "warning")
+
+
+def _form(
+    member: Member, asset_id: UUID, errors: dict[str, str] | None = None, ticket: packing.Ticket | None = None
+) -> str:
+    return render_template(
+        "quarantine/download.html",
+        tenant=_place(member),
+        item=service.find_item(member.tenant_id, asset_id),
+        errors=errors or {},
+        reason=request.form.get("reason", ""),
+        ticket=ticket,
+        minutes=packing.TICKET_SECONDS // 60,
+    )
+
+
+def _rules(member: Member, present: Rules) -> str:
+    admins = len(people.admins_of(member.tenant_id))
+    return render_template("quarantine/policy.html", tenant=_place(member), rules=asdict(present), admins=admins)
+
+
+def _place(member: Member) -> dict[str, Any]:
+    """The tenant, as the templates name it."""
+    return {"id": member.tenant_id, "slug": member.tenant_slug, "name": member.tenant_name}

@@ -6,6 +6,7 @@ import "./dialogs.js";
 import "./lightbox.js";
 import "./gallery.js";
 import "./keys.js";
+import "./picking.js";
 import "./tray.js";
 import "./ticks.js";
 

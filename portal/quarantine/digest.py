@@ -1,0 +1,70 @@
+"""The daily letter to admins while something waits at their desk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+
+from portal.assets import alerts
+from portal.assets.models import Asset
+from portal.db import db, now, transaction
+from portal.events import mail
+from portal.quarantine import service
+from portal.statements import at_once
+from portal.tenancy import people
+from portal.tenancy.models import Tenant
+from portal.web.paging import Paging
+
+LISTED = 20  # files that a letter names
+SOON = timedelta(days=2)
+_TENANTS = text("SELECT id FROM tenants_with_held()")
+
+
+def run() -> str:
+    """Write to the admins of each tenant in which something is held, once a day; what was done, in words."""
+    tenants = [row.id for row in at_once(_TENANTS)]
+    letters = sum(_write(tenant_id) for tenant_id in tenants)
+    return f"{letters} letters about held files of {len(tenants)} tenants were written."
+
+
+def _write(tenant_id: UUID) -> int:
+    at = now()
+    with transaction(tenant_id):
+        held, new, leaving = _counts(tenant_id)
+        tenant = db.session.get_one(Tenant, tenant_id)
+        if not held:
+            return 0
+        items, _ = service.list_items(tenant_id, Paging(LISTED))
+        lines = [
+            {
+                "file_name": each.file_name,
+                "place": each.workspace_name,
+                "found": each.signature or each.reason,
+                "deadline": each.deadline,
+            }
+            for each in items
+        ]
+        return mail.write(
+            "quarantine_digest",
+            people.admins_of(tenant_id),
+            tenant_id,
+            once=f"quarantine:{at.date()}",
+            tenant_name=tenant.name,
+            held=held,
+            new=new,
+            leaving=leaving,
+            items=lines,
+            path=alerts.desk_path(tenant.slug),
+        )
+
+
+def _counts(tenant_id: UUID) -> tuple[int, int, int]:
+    """How many are held, how many of them since a day, and how many leave within two."""
+    at = now()
+    new = func.count().filter(Asset.quarantined_at > at - timedelta(days=1))
+    leaving = func.count().filter(Asset.purge_after < at + SOON)
+    statement = select(func.count(), new, leaving).where(*service.held_in(tenant_id))
+    held, fresh, soon = db.session.execute(statement).one()
+    return held, fresh, soon

@@ -1,0 +1,120 @@
+"""The only way to a held file's bytes: an encrypted zip, for an admin who has just given their password."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import tracemalloc
+
+import pytest
+from sqlalchemy import select
+from stream_unzip import UnzipError, stream_unzip
+
+from portal.audit import AuditEvent
+from portal.db import db, enter
+from portal.storage import keys
+from portal.storage import service as storage
+from tests.cast import PASSWORD, Actor, Cast
+from tests.engines import EICAR
+from tests.quarantine.desk import WHY, decided, hold, infected, make_admin
+
+
+def unlock(cast: Cast, actor: Actor, asset_id: object, password: str = PASSWORD, reason: str = WHY) -> tuple[int, str]:
+    url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/unlock"
+    answer = actor.browser.post(url, data={"password": password, "reason": reason})
+    return answer.status_code, answer.text
+
+
+def parts(shown: str) -> tuple[str, str]:
+    """The zip's password and the ticket."""
+    password = re.search(r'font-monospace" readonly value="([a-z2-7]{24})"', shown)
+    ticket = re.search(r'name="ticket" value="([^"]+)"', shown)
+    assert password and ticket, shown
+    return password[1], ticket[1]
+
+
+def fetch(cast: Cast, actor: Actor, asset_id: object, ticket: str):
+    return actor.browser.post(f"/t/{cast.acme.slug}/quarantine/{asset_id}/download", data={"ticket": ticket})
+
+
+def test_it_is_an_aes_zip_that_only_the_shown_password_opens(cast: Cast) -> None:
+    asset_id = infected(cast, EICAR)
+    status, shown = unlock(cast, cast.tina, asset_id)
+    assert status == 200
+    password, ticket = parts(shown)
+    answer = fetch(cast, cast.tina, asset_id, ticket)
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert EICAR not in answer.data
+    opened = [
+        (name, b"".join(chunks)) for name, _size, chunks in stream_unzip([answer.data], password=password.encode())
+    ]
+    assert opened == [(b"invoice.txt", EICAR)]
+    with pytest.raises(UnzipError):
+        for _name, _size, each in stream_unzip([answer.data], password=b"another"):
+            list(each)
+    assert decided(cast, asset_id) == ["download"]
+    with cast.app.app_context():
+        enter(cast.acme.id)
+        (event,) = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "quarantine.downloaded"))
+    assert (event.actor_id, event.target_id) == (cast.tina.id, asset_id)
+    assert password not in str(event.facts)
+
+
+def test_without_the_right_password_or_a_reason_there_is_nothing(cast: Cast) -> None:
+    asset_id = hold(cast)
+    assert unlock(cast, cast.tina, asset_id, "wrong")[0] == 422
+    assert unlock(cast, cast.tina, asset_id, "")[0] == 422
+    status, shown = unlock(cast, cast.tina, asset_id, reason="")
+    assert status == 422 and "Give a reason" in shown
+    assert decided(cast, asset_id) == []
+
+
+def test_passwords_can_not_be_guessed_here(cast: Cast) -> None:
+    asset_id = hold(cast)
+    codes = [unlock(cast, cast.tina, asset_id, f"wrong {number}")[0] for number in range(11)]
+    assert codes == [422] * 10 + [429]
+
+
+def test_a_ticket_is_for_one_person_and_one_file(cast: Cast) -> None:
+    first, second = hold(cast), hold(cast)
+    other = make_admin(cast, cast.bob)
+    _password, ticket = parts(unlock(cast, cast.tina, first)[1])
+    assert fetch(cast, other, first, ticket).status_code == 409
+    assert fetch(cast, cast.tina, second, ticket).status_code == 409
+    assert fetch(cast, cast.tina, first, "forged").status_code == 409
+    assert fetch(cast, cast.mallory, first, ticket).status_code == 404
+
+
+def test_memory_stays_flat_while_it_is_sent(cast: Cast) -> None:
+    import os
+
+    asset_id = hold(cast, os.urandom(1024) * 24 * 1024, "large.txt")
+    _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
+    url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
+    fetch(cast, cast.tina, hold(cast), "warm")
+    answer = cast.tina.browser.post(url, data={"ticket": ticket}, buffered=False)
+    tracemalloc.start()
+    size = sum(len(chunk) for chunk in answer.response)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    answer.close()
+    assert size > 1024
+    assert peak < 8 * 1024 * 1024, peak
+
+
+def test_no_address_is_ever_signed_for_a_held_object(cast: Cast) -> None:
+    asset_id = hold(cast)
+    key = keys.quarantine(cast.press.id, asset_id, "invoice.txt")
+    with cast.app.app_context():
+        bucket = storage.managed_bucket()
+        with pytest.raises(ValueError, match="held back"):
+            bucket.presign_get(key, disposition="attachment", expires_in=60)
+        with pytest.raises(ValueError, match="held back"):
+            at = datetime.datetime.now(datetime.UTC)
+            bucket.presign_get(key, disposition="attachment", expires_in=60, now=at)
+        with pytest.raises(ValueError, match="held back"):
+            bucket.presign_put(key, content_type="text/plain", size=1, expires_in=60)
+        with pytest.raises(ValueError, match="held back"):
+            bucket.presign_post(key, content_type="text/plain", size=1, expires_in=60)
