@@ -16,6 +16,7 @@ ELSEWHERE: dict[str, str] = {
     "user": "portal.commands:user",
     "workspace": "portal.commands:workspace",
     "token": "portal.commands:token",
+    "vault": "portal.commands:vault",
     "sweep": "portal.upkeep:sweep",
     "chore": "portal.upkeep:chore",
     "doctor": "portal.upkeep:examine",

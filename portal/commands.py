@@ -215,3 +215,26 @@ def token_create(email: str, name: str, days: int | None, as_json: bool) -> None
     with application():
         plain = service.create_token(email, name, days)
     tell(as_json, plain, token=plain, name=name, email=email, days=days)
+
+
+@click.group()
+def vault() -> None:
+    """The keys that seal customers' credentials."""
+
+
+@vault.command("rotate")
+@as_json
+def vault_rotate(as_json: bool) -> None:
+    """Seal all credentials with the newest key of PORTAL_VAULT_KEYS, while everything runs. Safe to repeat."""
+    from portal.storage import rotation
+
+    with application():
+        done = rotation.rotate()
+    words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
+    if done.closed:
+        words += (
+            f" {done.closed} open with none of the keys: keep the older keys, or have their owners enter them again."
+        )
+    tell(as_json, words, **asdict(done))
+    if done.closed:
+        sys.exit(1)

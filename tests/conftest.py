@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from portal import schema
 from portal.app import create_app
 from portal.db import db
 from portal.storage.service import prepare_managed_store
+from tests import canary
 from tests.cast import Cast, make_cast
 from tests.doors import either, form_door, put_door, scene, text
 from tests.engines import TestEngines, start_engines
@@ -20,12 +22,14 @@ __all__ = ["either", "form_door", "put_door", "scene", "text"]  # fixtures that 
 
 
 @pytest.fixture(scope="session")
-def engines() -> Iterator[TestEngines]:
-    """Postgres with our tables, Valkey, SeaweedFS and, when installed, clamd."""
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngines]:
+    """Postgres with our tables, Valkey, SeaweedFS and, when installed, clamd. In the end the canary is looked for."""
+    logging.getLogger().addHandler(canary.Ear())
     running = start_engines()
     try:
         schema.upgrade(running.settings())
         yield running
+        assert canary.search(running, tmp_path_factory.getbasetemp()) == []
     finally:
         running.stop()
 
@@ -34,7 +38,7 @@ def engines() -> Iterator[TestEngines]:
 def app(engines: TestEngines) -> Iterator[Flask]:
     """The whole application on these engines, its store prepared."""
     settings = engines.settings()
-    application = create_app(settings)
+    application = canary.listen(create_app(settings))
     with application.app_context():
         prepare_managed_store(settings)
     yield application

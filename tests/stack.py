@@ -34,6 +34,7 @@ from portal.db import db
 from portal.embedded.ports import choose
 from portal.settings import Settings
 from portal.storage.service import prepare_managed_store
+from tests import canary
 from tests.engines import TestEngines
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,7 @@ def own_settings(engines: TestEngines, name: str, *, queue: int, **overrides: An
 
 def application(settings: Settings) -> Flask:
     """The application in this process, its store prepared. Hand it to ``close`` in the end."""
-    app = create_app(settings)
+    app = canary.listen(create_app(settings))
     with app.app_context():
         prepare_managed_store(settings)
     return app

@@ -18,8 +18,8 @@ from portal.settings import Settings
 from portal.storage import probing
 from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
 from portal.storage.models import Health, ProfileMode, StorageProfile
-from portal.storage.service import egress_of, no_profile
-from portal.storage.vault import Owner, vault_of
+from portal.storage.service import egress_of, no_profile, owner_of
+from portal.storage.vault import vault_of
 from portal.tenancy.service import Member
 
 PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
@@ -230,8 +230,7 @@ def _require_free(profile: StorageProfile) -> None:
 
 
 def _seal(profile: StorageProfile, given: Keys) -> None:
-    owner = Owner(profile.tenant_id, profile.workspace_id, profile.id)
-    sealed = vault_of(_settings().vault_keys).seal(given.secret_access_key, owner)
+    sealed = vault_of(_settings().vault_keys).seal(given.secret_access_key, owner_of(profile))
     profile.access_key_id, profile.keys_changed_at = given.access_key_id, database.now()
     profile.sealed_secret, profile.wrapped_key, profile.vault_key_id = sealed.secret, sealed.wrapped_key, sealed.key_id
 

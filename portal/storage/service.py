@@ -212,16 +212,24 @@ def origin_at(endpoint: str | None, region: str, bucket: str, style: str) -> str
     return origin_of(address)
 
 
+def sealed_of(profile: StorageProfile) -> Sealed:
+    """Its secret as the row keeps it; what a retired profile has left of it opens with no key."""
+    return Sealed(profile.sealed_secret or b"", profile.wrapped_key or b"", profile.vault_key_id or "")
+
+
+def owner_of(profile: StorageProfile) -> Owner:
+    """To whom its secret is bound."""
+    return Owner(profile.tenant_id, profile.workspace_id, profile.id)
+
+
 def _own_location(profile: StorageProfile, settings: Settings) -> Location:
-    sealed = Sealed(profile.sealed_secret or b"", profile.wrapped_key or b"", profile.vault_key_id or "")
-    owner = Owner(profile.tenant_id, profile.workspace_id, profile.id)
     return Location(
         endpoint=profile.endpoint,
         public_endpoint=None,
         region=profile.region or "",
         bucket=profile.bucket or "",
         access_key_id=profile.access_key_id or "",
-        secret_access_key=vault_of(settings.vault_keys).open(sealed, owner),
+        secret_access_key=vault_of(settings.vault_keys).open(sealed_of(profile), owner_of(profile)),
         key_prefix=profile.key_prefix,
         addressing_style=profile.addressing_style.value,
         encryption=profile.encryption.value,
