@@ -63,7 +63,7 @@ def write(
     """
     people = {addressee.email.lower(): addressee for addressee in to}
     key = f"{tenant_id or ''}:{once}" if once is not None else None
-    rows = [_row(template, addressee, key, context) for addressee in people.values()]
+    rows = [row for addressee in people.values() if (row := _row(template, addressee, key, context))]
     if not rows:
         return 0
     new = insert(Letter).values(rows).on_conflict_do_nothing(index_elements=[Letter.recipient, Letter.once])
@@ -147,8 +147,13 @@ def forget() -> int:
         return cast(CursorResult[Any], db.session.execute(old)).rowcount
 
 
-def _row(template: str, addressee: Addressee, key: str | None, context: dict[str, Any]) -> dict[str, Any]:
-    words, at = render(template, addressee=addressee, **context), now()
+def _row(template: str, addressee: Addressee, key: str | None, context: dict[str, Any]) -> dict[str, Any] | None:
+    """A letter that can't be drawn is logged and left out: it must not undo what it would have told of."""
+    try:
+        words, at = render(template, addressee=addressee, **context), now()
+    except Exception:
+        log.exception("the letter %s could not be written", template)
+        return None
     return {
         "id": new_id(),
         "created_at": at,

@@ -60,6 +60,15 @@ def test_nothing_is_written_when_the_change_is_not(post: Post) -> None:
         assert db.session.query(Letter).filter_by(recipient="never@example.com").count() == 0
 
 
+def test_a_letter_that_can_not_be_drawn_does_not_undo_the_change(post: Post) -> None:
+    with post.app.app_context():
+        with transaction(post.cast.acme.id):
+            to = [Addressee("", "undrawn@example.com")]
+            assert mail.write("chore_alarm", to, None, chore="Half of it") == 0
+            assert mail.write("no_such_template", to, None) == 0
+        assert db.session.query(Letter).filter_by(recipient="undrawn@example.com").count() == 0
+
+
 def test_a_key_is_written_once_a_recipient(post: Post) -> None:
     first, again = post.write(once="crossing:1"), post.write(once="crossing:1")
     other = post.write(once="crossing:2")
