@@ -51,6 +51,22 @@ def test_in_a_crowd_no_instant_is_oversold_and_the_ledger_explains_every_byte(in
     assert sum(place.counters(each)[0] for each in place.workspaces) == used
 
 
+def test_sixty_four_clients_never_hold_more_than_either_limit_at_any_instant(in_app: Flask) -> None:
+    place = open_place(7_000, 9_000, tenant_limit=10_000)
+    crowd = _crowd(in_app, 64)
+    watch = _Watch(in_app, place, limits=(7_000, 9_000), whole=10_000)
+    with watch:
+        at_once(crowd, 64, lambda number: _work(place, number, rounds=6, largest=2_000))
+    with crowd.app_context():
+        db.engine.dispose()
+    assert watch.looks > 10
+    assert watch.highest > 5_000  # it was full enough for the limits to matter
+    assert watch.oversold == []
+    used = sum(each[1] for each in place.ledger())
+    assert place.tenant_counters() == (used, 0)
+    assert sum(place.counters(each)[0] for each in place.workspaces) == used
+
+
 def test_the_workspace_is_locked_before_the_tenant(in_app: Flask) -> None:
     """Whoever waits for the tenant's row holds the workspace's already, and the other way round never."""
     place = open_place(1000, tenant_limit=1000)
@@ -108,11 +124,21 @@ def _try(place: Place, size: int, workspace: int = 0) -> _Refused | None:
     return None
 
 
-def _work(place: Place, number: int) -> None:
+def _crowd(app: Flask, clients: int) -> Flask:
+    """The same database for many clients, each with a connection of its own."""
+    crowd = Flask("crowd")
+    crowd.config["SQLALCHEMY_DATABASE_URI"] = app.config["SQLALCHEMY_DATABASE_URI"]
+    crowd.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": clients, "max_overflow": 0}
+    crowd.extensions["portal.settings"] = app.extensions["portal.settings"]
+    db.init_app(crowd)
+    return crowd
+
+
+def _work(place: Place, number: int, rounds: int = 30, largest: int = 400) -> None:
     dice = random.Random(number)
     workspace = place.workspaces[number % 2]
-    for _ in range(30):
-        size, subject = dice.randint(1, 400), new_id()
+    for _ in range(rounds):
+        size, subject = dice.randint(1, largest), new_id()
         try:
             with transaction(place.tenant):
                 quotas.reserve(place.tenant, workspace, subject, size)
@@ -131,9 +157,9 @@ def _work(place: Place, number: int) -> None:
 class _Watch:
     """Looks at what is committed again and again while others work."""
 
-    def __init__(self, app: Flask, place: Place) -> None:
-        self.app, self.place = app, place
-        self.looks, self.oversold = 0, list[Any]()
+    def __init__(self, app: Flask, place: Place, limits: tuple[int, ...] = (700, 700), whole: int = 1000) -> None:
+        self.app, self.place, self.limits, self.whole = app, place, limits, whole
+        self.looks, self.highest, self.oversold = 0, 0, list[Any]()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -149,8 +175,8 @@ class _Watch:
             while not self._over.is_set():
                 seen = [sum(self.place.counters(each)) for each in self.place.workspaces]
                 total = sum(self.place.tenant_counters())
-                self.looks += 1
-                if max(seen) > 700 or total > 1000:
+                self.looks, self.highest = self.looks + 1, max(self.highest, total)
+                if any(held > limit for held, limit in zip(seen, self.limits, strict=True)) or total > self.whole:
                     self.oversold.append((seen, total))
 
 
