@@ -21,6 +21,7 @@ from portal.tenancy.service import Member
 FIRST = 10  # people and workspaces
 NEAR = 0.8  # of a limit
 MOST_NEAR = 100
+MOST_PROFILES = 500
 UNCOUNTED = frozenset(("derived", "staging", "tmp"))  # what the quota doesn't count, or counts as reserved
 
 
@@ -132,6 +133,11 @@ _PARTS = text("""
     FROM usage_parts p JOIN storage_profiles s ON s.id = p.profile_id WHERE p.tenant_id = :tenant
     GROUP BY p.part, p.kind, p.storage_class, s.mode ORDER BY p.part, sum(p.bytes) DESC
 """)
+_PROFILES = text("""
+    SELECT p.profile_id, p.workspace_id, s.name, s.mode, sum(p.bytes) AS bytes, sum(p.files) AS files
+    FROM usage_parts p JOIN storage_profiles s ON s.id = p.profile_id WHERE p.tenant_id = :tenant
+    GROUP BY p.profile_id, p.workspace_id, s.name, s.mode ORDER BY sum(p.bytes) DESC, p.profile_id LIMIT :most
+""")
 _AS_OF = text("""
     SELECT CASE WHEN count(*) = count(u.as_of) THEN min(u.as_of) END AS as_of, coalesce(sum(u.downloads), 0) AS links,
            coalesce(sum(u.download_bytes), 0) AS bytes
@@ -176,6 +182,24 @@ def near_limit(member: Member, share: float) -> list[Place]:
 def parts_of_tenant(tenant_id: UUID) -> list[PartLine]:
     """By part, kind, storage class and kind of store."""
     return [part_line(row) for row in directly(_PARTS, tenant=tenant_id)]
+
+
+@dataclass(frozen=True)
+class ProfileLine:
+    """Everything that lies in one storage profile, derived files included."""
+
+    profile_id: UUID
+    workspace_id: UUID
+    name: str
+    mode: str
+    bytes: int
+    files: int
+
+
+def profiles_of_tenant(tenant_id: UUID) -> list[ProfileLine]:
+    """By storage profile, what holds most first; at most ``MOST_PROFILES``."""
+    rows = directly(_PROFILES, tenant=tenant_id, most=MOST_PROFILES)
+    return [ProfileLine(r.profile_id, r.workspace_id, r.name, r.mode, int(r.bytes), int(r.files)) for r in rows]
 
 
 @dataclass(frozen=True)

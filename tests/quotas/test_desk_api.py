@@ -100,6 +100,9 @@ def test_statistics_tell_parts_apart(cast: Cast) -> None:
         "derived": (3 * DERIVED, 3 * len(SIZES), False),
     }
     assert {line["storage_class"] for line in found["parts"]} == {"STANDARD"}
+    (profile,) = found["profiles"]
+    assert (profile["mode"], profile["workspace_id"]) == ("managed_r2", str(cast.press.id))
+    assert (profile["bytes"], profile["files"]) == (450 + 3 * DERIVED, 3 + 3 * len(SIZES))
     assert found["downloads"] == {"links": 0, "bytes": 0}
 
 

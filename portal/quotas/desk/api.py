@@ -152,6 +152,17 @@ class PartView(Answer):
     files: int
 
 
+class ProfileUsageView(Answer):
+    """What lies in one storage profile, derived files included."""
+
+    profile_id: UUID
+    workspace_id: UUID
+    name: str
+    mode: Literal["managed_r2", "byos_s3"]
+    bytes: int
+    files: int
+
+
 class DownloadsView(Answer):
     """Links to files that were issued in the last 30 days."""
 
@@ -164,6 +175,7 @@ class StatsView(Answer):
 
     as_of: Time | None = Field(description="when it was counted; null: not all workspaces were yet")
     parts: list[PartView]
+    profiles: list[ProfileUsageView] = Field(description="the 500 that hold most")
     downloads: DownloadsView
 
 
@@ -197,7 +209,9 @@ def trend(member: Member, query: Days) -> TrendView:
 @tenant(Permission.SET_QUOTA)
 @operation(returns=StatsView)
 def stats(member: Member) -> StatsView:
-    """Count what is stored, by part, kind, storage class and kind of store."""
+    """Count what is stored, by part, kind, storage class and profile."""
     issued = reports.downloads_of_tenant(member.tenant_id)
     parts = [PartView.model_validate(line) for line in reports.parts_of_tenant(member.tenant_id)]
-    return StatsView(as_of=issued.as_of, parts=parts, downloads=DownloadsView.model_validate(issued))
+    profiles = [ProfileUsageView.model_validate(line) for line in reports.profiles_of_tenant(member.tenant_id)]
+    downloads = DownloadsView.model_validate(issued)
+    return StatsView(as_of=issued.as_of, parts=parts, profiles=profiles, downloads=downloads)
