@@ -36,7 +36,9 @@ PEOPLE = (
     ("bob@acme.example", "Bob Brook", TenantRole.MEMBER, "edits in Studio"),
     ("vera@acme.example", "Vera Vale", TenantRole.MEMBER, "views Studio"),
     ("tina@acme.example", "Tina Thorn", TenantRole.ADMIN, "administers the tenant"),
+    ("olga@acme.example", "Olga Orr", TenantRole.MEMBER, "operates the installation"),
 )
+OPERATOR = PEOPLE[-1][0]
 OWNER = PEOPLE[0][0]
 WORKSPACES = (("studio", "Studio"), ("press", "Press kit"))
 MEMBERS = (("bob@acme.example", WorkspaceRole.EDITOR), ("vera@acme.example", WorkspaceRole.VIEWER))
@@ -107,6 +109,7 @@ def _people_and_places(password: str) -> list[UUID]:
     _unless_there(partial(service.open_tenant, *TENANT))
     for email, name, role, _what in PEOPLE:
         _unless_there(partial(service.add_user, slug, email, role, password, name=name))
+    _unless_there(partial(service.make_operator, OPERATOR))
     for workspace, title in WORKSPACES:
         _unless_there(partial(service.open_workspace, slug, workspace, title, OWNER))
     for email, workspace_role in MEMBERS:
