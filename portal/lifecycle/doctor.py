@@ -11,7 +11,7 @@ from uuid import UUID
 import redis
 from alembic.script import ScriptDirectory
 from flask import current_app
-from sqlalchemy import select, text
+from sqlalchemy import case, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import db as database
@@ -26,6 +26,7 @@ from portal.lifecycle import objects
 from portal.quotas.recount import recount
 from portal.storage import disk
 from portal.storage import service as storage
+from portal.storage.models import ProfileMode, StorageProfile
 from portal.tenancy.models import Tenant, Workspace
 from portal.uploads.models import OPEN, Upload, UploadState
 
@@ -154,9 +155,11 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
     for upload_id in db.session.scalars(late):
         yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the clock running?"
     promised = Upload.state.in_((*OPEN, UploadState.VERIFYING))
-    differs = (promised & (Upload.reserved_bytes != Upload.size_bytes)) | (~promised & (Upload.reserved_bytes != 0))
+    counted = case((StorageProfile.mode == ProfileMode.MANAGED, Upload.size_bytes), else_=0)
+    differs = (promised & (Upload.reserved_bytes != counted)) | (~promised & (Upload.reserved_bytes != 0))
     columns = (Upload.id, Upload.state, Upload.size_bytes, Upload.reserved_bytes)
-    for upload in db.session.execute(select(*columns).where(Upload.tenant_id == tenant_id, differs)):
+    wrong = select(*columns).join(StorageProfile, StorageProfile.id == Upload.profile_id)
+    for upload in db.session.execute(wrong.where(Upload.tenant_id == tenant_id, differs)):
         yield (
             f"Upload {upload.id} is {upload.state} with {upload.size_bytes} bytes "
             f"and holds a reservation of {upload.reserved_bytes}."

@@ -7,6 +7,7 @@ broken is looked at once more before it is said.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,12 +19,15 @@ from sqlalchemy import Select, or_, select
 from portal import db as database
 from portal.assets.models import Asset, AssetState, Variant
 from portal.db import db
+from portal.errors import Unavailable
 from portal.moving.progress import keeps
 from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
-from portal.storage.models import StorageProfile
+from portal.storage.models import ProfileMode, StorageProfile
 from portal.uploads.models import Upload
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 # An object is written before the row that names it: a young one may belong to work that goes on.
@@ -68,17 +72,29 @@ class Difference:
 
 
 def compare(tenant_id: UUID, workspace_id: UUID) -> Iterator[str]:
-    """What is missing, differs, or belongs to nobody in one workspace, in words."""
+    """What is missing, differs, or belongs to nobody in one workspace, in words.
+
+    A customer's bucket that does not work is left out: its owners know, and it breaks no promise of ours.
+    """
     database.enter(tenant_id)
     statement = select(StorageProfile).where(StorageProfile.workspace_id == workspace_id)
-    for profile in db.session.scalars(statement).all():
-        bucket = storage.bucket_for(profile)
-        listing = bucket.list(f"{keys.workspace_prefix(workspace_id)}assets/")
-        for difference in merge(_rows(profile), _by_asset(listing), database.now() - YOUNG):
-            if _is_so(difference, profile, bucket):
-                yield str(difference)
-        yield from _held(profile, bucket)
-        yield from _left_behind(profile, bucket)
+    for profile in db.session.scalars(statement.where(StorageProfile.retired_at.is_(None))).all():
+        try:
+            yield from _compare_profile(profile)
+        except Unavailable as problem:
+            if profile.mode is ProfileMode.MANAGED:
+                raise
+            log.warning("the own bucket of profile %s can't be compared: %s", profile.id, problem.detail)
+
+
+def _compare_profile(profile: StorageProfile) -> Iterator[str]:
+    bucket = storage.bucket_for(profile)
+    listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}assets/")
+    for difference in merge(_rows(profile), _by_asset(listing), database.now() - YOUNG):
+        if _is_so(difference, profile, bucket):
+            yield str(difference)
+    yield from _held(profile, bucket)
+    yield from _left_behind(profile, bucket)
 
 
 def merge(rows: Iterator[Expected], listing: Iterator[Found], young: datetime) -> Iterator[Difference]:

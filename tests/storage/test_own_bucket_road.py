@@ -45,6 +45,7 @@ def test_what_lies_in_an_own_bucket_is_not_counted(scene: Scene, text: bytes) ->
     scene.door.sql("UPDATE assets SET charged_bytes = charged_bytes")  # the row exists, and holds nothing:
     assert scene.door.sql("SELECT charged_bytes FROM assets WHERE id = %s", UUID(committed["asset_id"])) == [(0,)]
     cancelled = scene.bob.sent("other.txt", text)
+    assert scene.door.broken(scene.cast) == []  # while it is open, too
     assert scene.bob.call("DELETE", f"uploads/{cancelled['upload_id']}").status_code == 204
     assert scene.door.broken(scene.cast) == []
 
