@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
 
 from tests.doors import Scene
-from tests.engines import CUSTOMER, SECOND_CUSTOMER
+from tests.engines import CUSTOMER, LEAST, LEAST_PLACE, SECOND_CUSTOMER
 from tests.foreign import done
 from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, long_inactive, see_it_work
 
@@ -129,3 +130,33 @@ def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryptio
     assert asked.get("x-amz-server-side-encryption-aws-kms-key-id") == key.get("kms_key_id")
     if not post:
         assert "x-amz-server-side-encryption" in begun["upload_url"]  # among the signed headers
+
+
+def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, text: bytes) -> None:
+    """The key lists, reads and writes below its prefix; it can neither ask for the bucket's rules nor use forms."""
+    bucket, prefix = LEAST_PLACE
+    owner = client_of(scene.door.settings, CUSTOMER)
+    with suppress(owner.exceptions.BucketAlreadyOwnedByYou, owner.exceptions.BucketAlreadyExists):
+        owner.create_bucket(Bucket=bucket)
+    place = {"bucket": bucket, "key_prefix": f"{prefix}/{scene.cast.press.id}"}
+    profile = connect_own_bucket(scene.cast, guest=LEAST, seen=False, activate=False, **place)
+    scene.door.work()
+    told = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
+    assert (told["health"], told["reason"]) == ("healthy", None)
+    results = {step["name"]: step["result"] for step in told["probe"]["steps"]}
+    assert results["privileges"] == results["clean"] == "pass"
+    assert told["capabilities"]["post"] is False
+    done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
+    sent = scene.bob.upload("note.txt", text)
+    assert sent.begun["method"] == "PUT"
+    scene.door.work()
+    scene.bob.wait(sent.asset_id, "available")
+    assert scene.vera.download(sent.asset_id).content == text
+    missing = done(scene.bob.begin("never-sent.txt", 10), 201)
+    assert scene.bob.commit(missing["upload_id"]).json()["code"] == "upload_missing"
+    assert scene.bob.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
+    scene.door.work()
+    scene.door.sweep()
+    scene.door.work()
+    assert [key for key in keys_in(scene, bucket) if f"{place['key_prefix']}/workspaces/" in key] == []
+    assert scene.door.broken(scene.cast) == []
