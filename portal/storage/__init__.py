@@ -5,5 +5,6 @@ of keys, everything that is said to an object store.
 Invariants: browsers are only ever given write access to staging keys, each bound to its exact type and length; what
 people read lies at keys that were never signed for writing. Only ``bucket`` knows S3, and no provider's words leave
 it: a missing object is ``NotFound`` (or None), a changed one ``Conflict``, everything else ``Unavailable``. No
-database transaction is open while the network is used.
+database transaction is open while the network is used. A customer's secret is sealed in its row (``vault``), opened
+for a client or a signature alone, and told to nobody; a customer's endpoint is dialled through ``egress`` alone.
 """

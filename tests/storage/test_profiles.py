@@ -11,6 +11,8 @@ from sqlalchemy import update
 
 from portal.db import db, enter, transaction
 from portal.errors import Unavailable
+from portal.quotas.models import Part, UsagePart
+from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from tests.cast import Cast
@@ -289,3 +291,18 @@ def test_a_row_that_was_swapped_does_not_open(cast: Cast) -> None:
         with pytest.raises(Unavailable, match="can't be opened"):
             storage.bucket_for(row_of(cast, second.id))
         storage.bucket_for(row_of(cast, first.id))
+
+
+def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> None:
+    profile = connect_own_bucket(cast)
+    make_asset(cast, profile_id=profile.id, charged_bytes=0)
+    with cast.app.app_context():
+        enter(cast.press.tenant_id)
+        assert profiles.contents(cast.press.id)[profile.id].files == 1
+        with transaction(cast.press.tenant_id) as session:
+            place = {"workspace_id": cast.press.id, "tenant_id": cast.acme.id, "profile_id": profile.id}
+            for part, files, size in ((Part.ORIGINAL, 30_000, 3_000), (Part.TRASH, 5, 50), (Part.DERIVED, 9, 90)):
+                values = {"part": part, "kind": "photo", "storage_class": "STANDARD", "files": files, "bytes": size}
+                session.add(UsagePart(**place, **values))
+        held = profiles.contents(cast.press.id)[profile.id]
+        assert (held.files, held.original_bytes, held.derived_bytes) == (30_005, 3_050, 90)
