@@ -101,8 +101,8 @@ function renew(event) {
 // What goes on changes by itself while somebody looks: not on a hidden page, not behind an open question.
 const isLive = (element) => Boolean(element?.matches("[data-live]"));
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt } = event.detail;
-  if (isLive(elt) && (document.hidden || document.querySelector("dialog[open]") || elt.contains(document.activeElement)))
+  const { elt, target } = event.detail;
+  if (isLive(elt) && (document.hidden || document.querySelector("dialog[open]") || target.contains(document.activeElement)))
     event.preventDefault();
 });
 
@@ -117,7 +117,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const isHtml = (xhr.getResponseHeader("Content-Type") || "").includes("html");
   const isPage = isHtml && xhr.responseText.includes('id="main"');
   if (isLive(requestConfig.elt)) {
-    requestConfig.elt.classList.add("is-old");
+    target.classList.add("is-old");
   } else if (byItself && PASSING(xhr.status)) {
     askAgain(requestConfig.elt);
   } else if (xhr.status === 401) {
@@ -140,7 +140,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 // A card that could not ask (portal restarting, laptop asleep) asks again instead of standing still.
 document.addEventListener("htmx:sendError", ({ detail }) => {
   const { elt, verb } = detail.requestConfig;
-  if (verb === "get" && isLive(elt)) elt.classList.add("is-old");
+  if (verb === "get" && isLive(elt)) detail.target.classList.add("is-old");
   else if (verb === "get" && asksForItself(elt)) askAgain(elt);
   else toast({ text: t("error_offline"), tone: "bad" });
 });

@@ -7,8 +7,9 @@ const PASSING = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
 
 /** A failure in words for people. `status` is HTTP's, 0 when there was no answer. */
 export class UploadError extends Error {
-  constructor(message, { status = 0, code = "" } = {}) {
+  constructor(message, { status = 0, code = "", patience = 0 } = {}) {
     super(message);
+    this.patience = patience; // seconds after which the portal wants to be asked again
     this.status = status;
     this.code = code;
   }
@@ -23,7 +24,7 @@ async function patiently(attempt, signal) {
     try {
       return await attempt();
     } catch (error) {
-      if (wait === null || !(error instanceof UploadError) || !PASSING.has(error.status)) throw error;
+      if (wait === null || !(error instanceof UploadError) || !PASSING.has(error.status) || error.patience > 10) throw error;
       await pause(wait);
     }
   }
@@ -46,7 +47,7 @@ async function call(method, url, { body, headers = {}, signal } = {}) {
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
   if (answer.status === 401) throw new UploadError(t("error_login"), { status: 401 });
-  throw new UploadError(data.detail || t("error_any", { code: answer.headers.get("X-Request-ID") || answer.status }), { status: answer.status, code: data.code });
+  throw new UploadError(data.detail || t("error_any", { code: answer.headers.get("X-Request-ID") || answer.status }), { status: answer.status, code: data.code, patience: data.retry_after });
 }
 
 /** Open an upload; the same `key` may be sent again and answers the same upload, freshly signed. */

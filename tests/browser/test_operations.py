@@ -1,0 +1,48 @@
+"""The operator's page changes by itself while somebody looks, and everybody can use it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from portal import db as database
+from portal.admin import service as admin
+from portal.assets.models import PreviewState
+from portal.lifecycle import chores
+from tests.browser.conftest import Visits
+from tests.browser.test_accessibility import EXAMINED, Examination
+from tests.cast import Actor, Cast
+from tests.factories import make_asset
+
+
+@pytest.fixture
+def olga(cast: Cast) -> Actor:
+    """Tina, an operator, too."""
+    with cast.app.app_context():
+        admin.make_operator(cast.tina.email)
+    return cast.tina
+
+
+def test_it_changes_by_itself_and_its_buttons_lead_to_one_page(visit: Visits, cast: Cast, olga: Actor) -> None:
+    page = visit(olga, "/operator")
+    expect(page.get_by_text("tidied the attic")).to_have_count(0)
+    with cast.app.app_context():
+        chores._finish(chores.Outcome("doctor", ok=True, said="tidied the attic"), database.now(), chores.RETRY)
+    expect(page.get_by_text("tidied the attic")).to_be_visible()
+    make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail="no")
+    retry = page.get_by_role("row", name="odd code").get_by_role("button", name="Retry")
+    retry.click()
+    expect(page.get_by_text("file was worked on")).to_be_visible()
+    expect(page.locator("#sidebar")).to_have_count(1)
+    expect(page.get_by_role("heading", name="Operations", exact=True)).to_have_count(1)
+
+
+def test_everybody_can_use_the_pages(visit: Visits, cast: Cast, olga: Actor) -> None:
+    examination = Examination()
+    page = visit(olga, "/operator", **EXAMINED)
+    examination.look_at(page, "operations")
+    page.goto("/operator/scanner")
+    examination.look_at(page, "scanner")
+    page.goto(f"/t/{cast.acme.slug}/scanner")
+    examination.look_at(page, "tenant's scanner")
+    assert not examination.found, examination.found
