@@ -143,11 +143,11 @@ def _faster(asset: Asset) -> Conflict:
 
 
 def _rescan(member: Member, asset: Asset, reason: str) -> str:
-    return _order_scan(member, asset, reason, "rescan", "It is scanned again in a moment.")
+    return _order_scan(member, asset, reason, "rescan", "Scanned again in a moment.")
 
 
 def _rescan_later(member: Member, asset: Asset, reason: str) -> str:
-    return _order_scan(member, asset, reason, "rescan_later", "It is scanned again as soon as the signatures change.")
+    return _order_scan(member, asset, reason, "rescan_later", "Scanned again as soon as the signatures change.")
 
 
 def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str) -> str:
@@ -164,7 +164,7 @@ def _delete(member: Member, asset: Asset, reason: str) -> str:
         raise _faster(asset)
     records.note(asset, Verb.DELETE, member.user_id, reason, size_bytes=asset.size_bytes)
     _ring_later("purge", asset)
-    return "It is being removed; its space is free in a moment."
+    return "Being removed; the space is free in a moment."
 
 
 def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> str:
@@ -185,7 +185,7 @@ def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> s
         raise _faster(asset)
     records.note(asset, Verb.RELEASE, member.user_id, reason, **({"infected_too": True} if infected_too else {}))
     _ring_later("release_held", asset)
-    return "It is scanned once more, and then it is available again."
+    return "Scanned once more in a moment, then available again."
 
 
 def _check_infection(asset: Asset, rules: policy.Rules, infected_too: bool) -> None:

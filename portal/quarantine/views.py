@@ -78,6 +78,14 @@ def show(member: Member, asset_id: UUID) -> ResponseReturnValue:
     )
 
 
+@blueprint.get(f"{HELD}/row")
+@tenant(Permission.REVIEW_QUARANTINE)
+def row(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """One row of the list, which asks for itself while a worker has it; nothing once it has left."""
+    items = service.find_items(member.tenant_id, [asset_id])
+    return render_template("quarantine/_items.html", items=items, next_url=None, tenant=_place(member))
+
+
 @blueprint.post(f"{HERE}/review")
 @tenant(Permission.REVIEW_QUARANTINE)
 def review(member: Member) -> ResponseReturnValue:

@@ -100,7 +100,7 @@ def test_an_item_that_left_while_its_page_was_open_is_told_and_the_list_is_fresh
 
 def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: Cast) -> None:
     asset_id = hold(cast, EICAR)
-    assert "scanned once more" in post(cast, "/decide", "release", asset_id, reason=WHY)
+    assert "Scanned once more" in post(cast, "/decide", "release", asset_id, reason=WHY)
     assert "Being released" in cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     work(cast, "release_held", asset_id)
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
@@ -115,7 +115,7 @@ def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> 
     assert 'name="infected_too"' in post(cast, "/review", "release", asset_id)
     assert "Confirm expressly" in post(cast, "/decide", "release", asset_id, reason=WHY)
     done = post(cast, "/decide", "release", asset_id, reason=WHY, infected_too="yes")
-    assert "scanned once more" in done
+    assert "Scanned once more" in done
 
 
 def test_only_admins_of_the_tenant_come_here(cast: Cast) -> None:

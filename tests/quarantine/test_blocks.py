@@ -1,0 +1,90 @@
+"""A blocked uploader: sends nothing, not even what was begun before, reads why, and may look as before."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from portal.audit import AuditEvent
+from portal.db import db, enter
+from tests.cast import Actor, Cast, Client
+from tests.doors import Scene
+from tests.foreign import done, refused
+from tests.quarantine.desk import WHY, decide, hold
+
+FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
+
+
+def set_block(cast: Cast, client: Client, person: Actor, verb: str = "block", reason: str = WHY) -> Any:
+    return client.post(f"/v1/tenants/{cast.acme.id}/people/{person.id}/{verb}-uploads", json={"reason": reason})
+
+
+def test_whoever_is_blocked_begins_nothing_and_reads_why(cast: Cast) -> None:
+    assert set_block(cast, cast.tina.api, cast.bob, reason="Three viruses in a day.").status_code == 204
+    answer = cast.bob.api.post(cast.url("uploads"), json=FILE)
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
+    assert "Three viruses in a day." in answer.get_json()["detail"]
+    assert cast.vera.api.get(cast.url("quota")).get_json()["reserved_bytes"] == 0
+    assert cast.bob.api.get(cast.url("assets")).status_code == 200
+    assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201
+    assert set_block(cast, cast.tina.api, cast.bob, "unblock").status_code == 204
+    assert cast.bob.api.post(cast.url("uploads"), json=FILE).status_code == 201
+
+
+def test_a_session_that_was_open_before_can_not_be_committed_until_the_block_is_lifted(scene: Scene) -> None:
+    cast = scene.cast
+    begun = scene.bob.sent("a.txt", b"hello")
+    assert set_block(cast, cast.tina.api, cast.bob).status_code == 204
+    assert WHY in refused(scene.bob.commit(begun["upload_id"]), 403, "forbidden")["detail"]
+    assert scene.bob.upload_state(begun["upload_id"])["state"] == "created"
+    set_block(cast, cast.tina.api, cast.bob, "unblock")
+    assert done(scene.bob.commit(begun["upload_id"]))["status"] == "processing"
+
+
+def test_the_desk_blocks_the_uploader_of_a_held_file(cast: Cast) -> None:
+    asset_id = hold(cast)
+    page = f"/t/{cast.acme.slug}/quarantine"
+    form = {"deed": "block", "id": [str(asset_id)], "reason": WHY}
+    assert "Block Alice?" in cast.tina.browser.post(f"{page}/review", data=form).text
+    assert "refused from now on" in cast.tina.browser.post(f"{page}/decide", data=form, follow_redirects=True).text
+    assert "Uploads blocked" in cast.tina.browser.get(page).text
+    assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 403
+    again = cast.tina.browser.post(f"{page}/decide", data=form, follow_redirects=True).text
+    assert "blocked already" in again
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 10_000])
+def test_it_takes_a_reason(cast: Cast, reason: str) -> None:
+    assert set_block(cast, cast.tina.api, cast.bob, reason=reason).status_code == 422
+
+
+def test_only_admins_of_this_tenant_block_and_nobody_themselves(cast: Cast) -> None:
+    for actor in (cast.alice, cast.bob, cast.vera):
+        assert set_block(cast, actor.api, cast.vera).status_code == 403
+    assert set_block(cast, cast.mallory.api, cast.vera).status_code == 404
+    assert set_block(cast, cast.tina.api, cast.tina).status_code == 409
+    assert set_block(cast, cast.tina.api, cast.mallory).status_code == 404
+    theirs = f"/v1/tenants/{cast.evil.id}/people/{cast.bob.id}/block-uploads"
+    missing = f"/v1/tenants/{cast.evil.id}/people/{uuid4()}/block-uploads"
+    answers = [cast.mallory.api.post(url, json={"reason": WHY}) for url in (theirs, missing)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].data == answers[1].data
+    assert set_block(cast, cast.tina.api, cast.bob, "unblock").status_code == 409
+
+
+def test_it_is_in_the_audit_log(cast: Cast) -> None:
+    set_block(cast, cast.tina.api, cast.bob)
+    with cast.app.app_context():
+        enter(cast.acme.id)
+        (event,) = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "uploads.blocked"))
+    assert (event.actor_id, event.target_id, event.facts) == (cast.tina.id, cast.bob.id, {"reason": WHY})
+
+
+def test_a_block_does_not_reach_held_files(cast: Cast) -> None:
+    """What is held can still be decided about."""
+    asset_id: UUID = hold(cast)
+    set_block(cast, cast.tina.api, cast.alice)
+    assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200

@@ -1,0 +1,73 @@
+"""Admins learn of a virus at once, and once a day of what waits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from portal.db import db, now
+from portal.events.models import Letter
+from portal.quarantine import digest
+from tests.cast import Cast
+from tests.doors import Scene
+from tests.engines import EICAR, SIGNATURE
+from tests.factories import change_asset
+from tests.quarantine.desk import hold, infected, work
+
+
+def letters(cast: Cast, template: str) -> list[Letter]:
+    """To tina, the newest last."""
+    with cast.app.app_context():
+        wanted = select(Letter).where(Letter.recipient == cast.tina.email, Letter.template == template)
+        found = list(db.session.scalars(wanted.order_by(Letter.id)))
+        db.session.expunge_all()
+        return found
+
+
+def everybodys(cast: Cast) -> set[str]:
+    with cast.app.app_context():
+        return set(db.session.scalars(select(Letter.recipient)))
+
+
+def test_a_virus_is_told_to_the_admins_with_the_verdict_and_to_nobody_else(scene: Scene) -> None:
+    sent = scene.bob.upload("invoice.txt", EICAR)
+    scene.door.work()
+    (letter,) = letters(scene.cast, "infected")
+    assert "Press" in letter.subject
+    text = f"{letter.text}{letter.html}"
+    for words in ("invoice.txt", SIGNATURE, "Bob", f"/t/{scene.cast.acme.slug}/quarantine"):
+        assert words in text or letter.text == "", words
+    assert not everybodys(scene.cast) & {scene.cast.bob.email, scene.cast.alice.email, scene.cast.mallory.email}
+    assert scene.door.sql(
+        "SELECT count(*) FROM events WHERE type = 'asset.quarantined' AND data->>'asset_id' = %s", sent.asset_id
+    ) == [(1,)]
+
+
+def test_a_second_scan_that_finds_a_virus_tells_once(cast: Cast) -> None:
+    asset_id: UUID = hold(cast, EICAR, desk_job="rescan", desk_by=cast.tina.id)
+    work(cast, "rescan_held", asset_id)
+    assert len(letters(cast, "infected")) == 1
+    change_asset(cast, asset_id, desk_job="rescan")
+    work(cast, "rescan_held", asset_id)
+    assert len(letters(cast, "infected")) == 1
+
+
+def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
+    infected(cast, file_name="one.txt")
+    old = hold(cast, b"other", file_name="two.txt")
+    change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
+    with cast.app.app_context():
+        assert "letters about held files" in digest.run()
+        digest.run()
+    (letter,) = letters(cast, "quarantine_digest")
+    assert "2 files are held" in letter.subject
+
+
+def test_where_nothing_is_held_nobody_is_written_to(cast: Cast) -> None:
+    leaving = hold(cast)
+    change_asset(cast, leaving, purge_after=now() - timedelta(seconds=1))
+    with cast.app.app_context():
+        digest.run()
+    assert letters(cast, "quarantine_digest") == []

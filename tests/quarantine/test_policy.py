@@ -1,0 +1,150 @@
+"""A tenant's rules: read and changed by its admins, and obeyed by the next file that is checked, on a real clamd."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from stream_zip import ZIP_32, stream_zip
+
+from portal.assets.scanner import Scanner
+from portal.assets.verdicts import Report, verdict_of
+from tests.assets.clamds import LIMIT_BYTES, Daemon
+from tests.cast import Cast
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import EICAR, TestEngines
+from tests.quarantine.desk import set_rules
+from tests.stack import own_settings
+
+DEFAULTS = {
+    "too_large": "hold",
+    "encrypted": "hold",
+    "macros": "release",
+    "unscannable": "hold",
+    "scanner_required": False,
+    "two_persons": False,
+    "release_infected": False,
+}
+LARGE = b"A very long text. " * (LIMIT_BYTES // 16)
+READY = Report("ready", "", "ClamAV 1.4.6", "27817", speaks_of_limits=True)
+
+
+def locked() -> bytes:
+    """A zip with a password, as people make them."""
+    at = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
+    return b"".join(stream_zip([("secret.txt", at, 0o100600, ZIP_32, [b"hello"])], password="secret"))
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines) -> Iterator[Door]:
+    """A portal with a scanner of its own that takes 8 MB."""
+    with Daemon(dated=True) as daemon:
+        scanner: dict[str, Any] = {"scanner_url": daemon.tcp, "scanner_test_database": None}
+        yield from served(own_settings(engines, "ruled", queue=9, **scanner))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """New people there."""
+    yield from scene_at(door)
+
+
+def url(cast: Cast) -> str:
+    return f"/v1/tenants/{cast.acme.id}/scan-policy"
+
+
+def test_the_defaults_hold_what_nobody_could_look_into(cast: Cast) -> None:
+    assert cast.tina.api.get(url(cast)).get_json() == DEFAULTS
+
+
+def test_admins_change_the_rules_and_the_page_shows_them(cast: Cast) -> None:
+    changed = DEFAULTS | {"encrypted": "release", "two_persons": True}
+    assert cast.tina.api.put(url(cast), json=changed).get_json() == changed
+    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/scan-policy").text
+    assert 'name="two_persons" value="yes" checked' in page
+    assert "nobody could confirm" in page
+    form = dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "hold") | {"scanner_required": "yes"}
+    cast.tina.browser.post(f"/t/{cast.acme.slug}/scan-policy", data=form)
+    wanted = DEFAULTS | {"macros": "hold", "scanner_required": True}
+    assert cast.tina.api.get(url(cast)).get_json() == wanted
+
+
+@pytest.mark.parametrize("change", [{"macros": "keep"}, {"scanner_required": "yes"}, {"more": 1}])
+def test_nonsense_is_refused(cast: Cast, change: dict[str, Any]) -> None:
+    assert cast.tina.api.put(url(cast), json=DEFAULTS | change).status_code == 422
+    assert cast.tina.api.get(url(cast)).get_json() == DEFAULTS
+
+
+def test_only_admins_of_this_tenant_set_rules(cast: Cast) -> None:
+    for actor, status in ((cast.alice, 403), (cast.bob, 403), (cast.vera, 403), (cast.mallory, 404)):
+        assert actor.api.get(url(cast)).status_code == status
+        assert actor.api.put(url(cast), json=DEFAULTS).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"), [("locked.zip", locked(), "encrypted"), ("large.txt", LARGE, "too_large")]
+)
+@pytest.mark.parametrize("choice", ["hold", "release"])
+def test_a_file_that_nobody_can_look_into_is_held_or_released_with_a_mark(
+    scene: Scene, name: str, content: bytes, reason: str, choice: Any
+) -> None:
+    set_rules(scene.cast, **{reason: choice})
+    sent = scene.alice.upload(name, content)
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert asset["scan"]["verdict"] == "not_scanned"
+    if choice == "hold":
+        assert (asset["status"], asset["reason"]["code"]) == ("quarantined", reason)
+    else:
+        assert (asset["status"], asset["reason"]) == ("available", None)
+        assert asset["scan"]["reason"].startswith("Not scanned")
+
+
+def test_a_virus_is_held_whatever_the_rules_say(scene: Scene) -> None:
+    released = dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "release")
+    set_rules(scene.cast, **released)
+    sent = scene.alice.upload("eicar.txt", EICAR)
+    scene.door.work()
+    assert scene.alice.asset(sent.asset_id)["status"] == "quarantined"
+
+
+def test_where_a_scanner_is_required_files_wait_until_there_is_one(scene: Scene) -> None:
+    settings = scene.door.app.extensions["portal.settings"]
+    set_rules(scene.cast, scanner_required=True)
+    scene.door.app.extensions["portal.settings"] = replace(settings, scanner_url="off")
+    try:
+        sent = scene.alice.upload("a.txt", b"hello\n")
+        scene.door.work()
+        asset = scene.alice.asset(sent.asset_id)
+        assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
+        assert len(scene.objects()) == 1
+    finally:
+        scene.door.app.extensions["portal.settings"] = settings
+        Scanner.at(settings)._report = None
+    scene.door.sql("UPDATE assets SET due_at = now() WHERE id = %s", UUID(sent.asset_id))
+    scene.door.sweep()
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["scan"]["verdict"]) == ("available", "clean")
+
+
+@pytest.mark.parametrize(
+    ("name", "result", "reason"),
+    [
+        ("Heuristics.OLE2.ContainsMacros.VBA", "clean", "macros"),
+        ("Heuristics.Encrypted.Zip", "not_scanned", "encrypted"),
+        ("Heuristics.Encrypted.PDF", "not_scanned", "encrypted"),
+        ("Heuristics.Limits.Exceeded.MaxFileSize", "not_scanned", "too_large"),
+        ("Heuristics.Broken.Media.JPEG", "not_scanned", "unscannable"),
+        ("Heuristics.Phishing.Email.SpoofedDomain", "infected", None),
+        ("Doc.Downloader.Macro-1", "infected", None),
+    ],
+)
+def test_what_clamd_noticed_is_not_taken_for_a_virus(name: str, result: str, reason: str | None) -> None:
+    verdict = verdict_of(f"stream: {name} FOUND", READY, 100)
+    assert (verdict.result, verdict.reason) == (result, reason)
+    assert verdict.signature == (name if result == "infected" else None)
