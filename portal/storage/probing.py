@@ -93,7 +93,7 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
         _conclude(profile, token, earlier, Verdict(False, NOT_FINISHED))
         return
     try:
-        probe = Probe(_subject(profile))
+        probe = Probe(_subject(profile, token))
     except Problem as problem:  # keys that can't be opened, an endpoint that is not allowed any more
         _conclude(profile, token, earlier, Verdict(False, problem.detail))
         return
@@ -171,13 +171,13 @@ def _claim(tenant_id: UUID, token: UUID, *which: ColumnElement[bool]) -> Storage
     return profile
 
 
-def _subject(profile: StorageProfile) -> Subject:
+def _subject(profile: StorageProfile, token: UUID) -> Subject:
     settings: Settings = current_app.extensions["portal.settings"]
     return Subject(
         location=storage.bucket_for(profile).location,
         origin=settings.base_url,
         owner=storage.mark_of(profile),
-        probe_id=profile.id,
+        probe_id=token,
         marked=bool(profile.capabilities.get("marker") or profile.capabilities.get("marker_lost")),
     )
 

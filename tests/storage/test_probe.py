@@ -134,8 +134,9 @@ def test_a_probe_that_is_dropped_in_the_middle_leaves_nothing(store: Location) -
 def test_what_a_killed_probe_left_goes_with_the_next_one(store: Location) -> None:
     asked = subject(store, prefix=f"{PREFIX}/killed")
     bucket = Bucket(asked.location)
-    bucket.put(f".stowage/probe/{asked.probe_id}/form.txt", b"left", content_type="text/plain")
-    key = asked.location.full_key(f".stowage/probe/{asked.probe_id}/parts.bin")
+    killed = uuid4()
+    bucket.put(f".stowage/probe/{killed}/form.txt", b"left", content_type="text/plain")
+    key = asked.location.full_key(f".stowage/probe/{killed}/parts.bin")
     bucket._client.create_multipart_upload(Bucket=store.bucket, Key=key)
     probe(asked)
     assert left_behind(store, asked) == []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from portal.storage import keys
-from portal.storage.probe.asking import Answer
 from portal.storage.probe.results import Finding, passed, warned
 from portal.storage.probe.trial import Trial
 
-LEFTOVER_AGE = timedelta(hours=1)  # no probe runs as long: what another one wrote before that was left behind
 MOST = 1000  # entries of one listing; the rest is the next probe's
 NAMES = (
     *("written", "listed-1", "listed-2", "range", "named", "source", "copied", "changed", "crossing", "private"),
@@ -22,14 +19,23 @@ NAMES = (
 
 
 def clear(trial: Trial) -> list[str]:
-    """Remove what probes left under the prefix; the full keys that are still there."""
-    for upload in _uploads(trial):
+    """Remove what this probe has stored; the full keys that are still there."""
+    return _clear(trial, trial.full("x")[:-1])
+
+
+def clear_before(trial: Trial) -> None:
+    """Remove what any probe has left under the prefix: only one runs there at a time."""
+    _clear(trial, trial.location.full_key(keys.PROBE_PREFIX))
+
+
+def _clear(trial: Trial, below: str) -> list[str]:
+    for upload in _uploads(trial, below):
         trial.store.ask("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
-    for full_key in _objects(trial):
+    for full_key in _objects(trial, below):
         trial.store.ask("delete_object", Key=full_key)
-    for version in _versions(trial):
+    for version in _versions(trial, below):
         trial.store.ask("delete_object", Key=version["Key"], VersionId=version["VersionId"])
-    return [name for name in _objects(trial) if not trial.store.ask("head_object", Key=name).missing]
+    return [name for name in _objects(trial, below) if not trial.store.ask("head_object", Key=name).missing]
 
 
 def clean(trial: Trial) -> Finding:
@@ -44,34 +50,26 @@ def clean(trial: Trial) -> Finding:
     )
 
 
-def _objects(trial: Trial) -> list[str]:
-    """Ours, and what is old enough to be nobody's. Where listing is refused: by the names that probes use."""
-    answer = trial.store.ask("list_objects_v2", Prefix=_everything(trial), MaxKeys=MOST)
+def _objects(trial: Trial, below: str) -> list[str]:
+    """What is listed; where that is refused, what is there under the names that probes use."""
+    answer = trial.store.ask("list_objects_v2", Prefix=below, MaxKeys=MOST)
     if answer.ok:
-        return [entry["Key"] for entry in answer.data.get("Contents", []) if _removable(trial, entry, "LastModified")]
+        return [entry["Key"] for entry in _below(answer.data.get("Contents", []), below)]
     full = [trial.full(f"{name}.txt") for name in NAMES] + [trial.full("parts.bin")]
     return [name for name in full if trial.store.ask("head_object", Key=name).ok]
 
 
-def _versions(trial: Trial) -> Iterator[dict[str, Any]]:
-    if not trial.can.get("delete_versions"):
-        return
-    answer: Answer = trial.store.ask("list_object_versions", Prefix=_everything(trial), MaxKeys=MOST)
-    for kind in ("Versions", "DeleteMarkers"):
-        yield from (entry for entry in answer.data.get(kind, []) if _removable(trial, entry, "LastModified"))
+def _versions(trial: Trial, below: str) -> list[dict[str, Any]]:
+    if not trial.can["delete_versions"]:
+        return []
+    data = trial.store.ask("list_object_versions", Prefix=below, MaxKeys=MOST).data
+    return _below([*data.get("Versions", []), *data.get("DeleteMarkers", [])], below)
 
 
-def _uploads(trial: Trial) -> list[dict[str, Any]]:
-    answer = trial.store.ask("list_multipart_uploads", Prefix=_everything(trial))
-    return [entry for entry in answer.data.get("Uploads", []) if _removable(trial, entry, "Initiated")]
+def _uploads(trial: Trial, below: str) -> list[dict[str, Any]]:
+    return _below(trial.store.ask("list_multipart_uploads", Prefix=below).data.get("Uploads", []), below)
 
 
-def _removable(trial: Trial, entry: dict[str, Any], since: str) -> bool:
-    key = str(entry["Key"])
-    if not key.startswith(_everything(trial)):  # a store that ignores the prefix
-        return False
-    return key.startswith(trial.full("x")[:-1]) or entry[since] < datetime.now(UTC) - LEFTOVER_AGE
-
-
-def _everything(trial: Trial) -> str:
-    return trial.location.full_key(keys.PROBE_PREFIX)
+def _below(entries: Sequence[dict[str, Any]], below: str) -> list[dict[str, Any]]:
+    """A store that ignores the prefix of a listing must not make us remove what is not ours."""
+    return [entry for entry in entries if str(entry["Key"]).startswith(below)]

@@ -129,7 +129,7 @@ class Probe:
         def work() -> None:
             try:
                 if step.name == "write":
-                    clearing.clear(trial)  # what a killed probe left
+                    clearing.clear_before(trial)
                 outcome.append(step.run(trial))
             except Exception:
                 log.exception("probe: the step %s broke", step.name)
