@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
@@ -14,6 +15,8 @@ from tests.cast import Cast
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
+Look = tuple[ViewportSize, Literal["light", "dark"]]
+LOOKS: tuple[Look, ...] = ((WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark"))
 RUN = "() => axe.run({ resultTypes: ['violations'] })"
 
 
@@ -23,16 +26,15 @@ class Examination:
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}
 
-    def look_at(self, page: Page, name: str) -> None:
-        """Examine the page as it is now in all four looks."""
+    def look_at(self, page: Page, name: str, looks: Iterable[Look] = LOOKS) -> None:
+        """Examine the page as it is now in all four looks, or in these."""
         page.add_script_tag(path=AXE)
-        for size in (WIDE, PHONE):
+        for size, scheme in looks:
             page.set_viewport_size(size)
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)
-                expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
-                if problems := _serious(page.evaluate(RUN)):
-                    self.found[f"{name}, {scheme}, {size['width']}"] = problems
+            page.emulate_media(color_scheme=scheme)
+            expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+            if problems := _serious(page.evaluate(RUN)):
+                self.found[f"{name}, {scheme}, {size['width']}"] = problems
 
 
 def _serious(result: dict[str, Any]) -> list[str]:

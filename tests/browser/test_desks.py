@@ -1,0 +1,64 @@
+"""The desks of tenant admins and operators: axe finds nothing serious, and nothing is wider than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from portal.admin import service as admin
+from portal.db import db, now, transaction
+from portal.errors import Conflict
+from portal.events import mail
+from portal.events.mail import Addressee
+from portal.events.models import Letter
+from tests.browser.conftest import Scene, Visits
+from tests.browser.test_accessibility import EXAMINED, PHONE, WIDE, Examination
+from tests.queries import desks
+
+BEYOND = """() => [...document.querySelectorAll("main *")]
+    .filter((element) => element.getBoundingClientRect().right > 360)
+    .map((element) => element.outerHTML.slice(0, 100))"""
+
+
+@pytest.fixture(scope="module")
+def addresses(scene: Scene) -> Iterator[list[str]]:
+    """Of every desk that is a page, for tina, who is an operator here; and of one letter."""
+    cast = scene.cast
+    with cast.app.app_context():
+        with suppress(Conflict):
+            admin.make_operator(cast.tina.email)
+        with transaction():
+            facts = {"chore": "The recount", "detail": "Three bytes.", "at": now(), "path": "/"}
+            mail.write("chore_alarm", [Addressee("Tina", cast.tina.email)], None, **facts)
+        letter = db.session.query(Letter.id).filter_by(recipient=cast.tina.email).first()
+        assert letter is not None
+    found = desks(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)
+    pages = [each for each in found.values() if not each.startswith("/v1/") and is_page(scene, each)]
+    yield [*pages, f"/operator/mail/{letter.id}"]
+
+
+def is_page(scene: Scene, address: str) -> bool:
+    """A whole page, not a file or a part of one."""
+    answer = scene.cast.tina.browser.get(address)
+    return answer.status_code == 200 and "<html" in answer.get_data(as_text=True)
+
+
+def test_desks_can_be_used_by_everybody(visit: Visits, scene: Scene, addresses: list[str]) -> None:
+    examination = Examination()
+    page = visit(scene.cast.tina, **EXAMINED)
+    for address in addresses:
+        page.goto(address)
+        examination.look_at(page, address, looks=((WIDE, "light"), (PHONE, "dark")))
+    assert examination.found == {}
+
+
+def test_desks_are_not_wider_than_a_phone(visit: Visits, scene: Scene, addresses: list[str]) -> None:
+    page = visit(scene.cast.tina, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    wide = {}
+    for address in addresses:
+        page.goto(address)
+        if page.evaluate("document.documentElement.scrollWidth") > 360:
+            wide[address] = page.evaluate(BEYOND)
+    assert wide == {}
