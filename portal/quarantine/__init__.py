@@ -4,6 +4,6 @@
 - The desk tells everything but the content. Bytes leave as an encrypted zip alone, after the password was given again.
 - A decision has a reason, is one compare-and-set, and is written down with an audit event and an event. Two who decide
   at once: one wins, the other is told. What a worker has to do stands on the asset's row until it is done.
-- Released is only what was scanned once more at the key it is served from; nobody releases what they uploaded themselves.
+- Released is only what was scanned once more at the key it is served from, and never by who uploaded it.
 - What nobody decides about is removed seven days after it was held; until then it uses space.
 """
