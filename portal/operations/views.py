@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.assets import rescans
+from portal.assets import proofs, rescans
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events import mail
 from portal.identity import service as identity
@@ -58,6 +58,7 @@ def _live() -> dict[str, Any]:
         "database": board.database_facts(),
         "queues": board.queues(),
         "clock": board.clock(),
+        "proof": proofs.last(),
         "checks": board.checks(),
         "store": board.managed_store(),
         "disk": board.free_disk(),

@@ -25,6 +25,7 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
         "The managed store answers",
         "Connections",
         "Nothing is stuck",
+        "virus scanner",
         "parts answer",
         "Switches",
     ):
