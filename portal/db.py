@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -20,9 +20,20 @@ from flask_sqlalchemy import SQLAlchemy
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import ColumnElement, Connection, CursorResult, DateTime, Enum, MetaData, event, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    DateTime,
+    Enum,
+    MetaData,
+    PoolProxiedConnection,
+    event,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, class_mapper, mapped_column, registry
+from sqlalchemy.orm.attributes import instance_dict
 from uuid6 import uuid7
 
 NAMING = {
@@ -124,38 +135,38 @@ def _set_tenant(session: Session, _transaction: Any, connection: Connection) -> 
     tenant_id: UUID | None = session.info.get("tenant_id")
     if tenant_id is None:
         return
-    driver: Any = connection.connection.driver_connection
-    if driver.pgconn.transaction_status == TransactionStatus.IDLE:
-        begin_in(tenant_id, connection)
+    pooled = connection.connection
+    if cast(Any, pooled.driver_connection).pgconn.transaction_status == TransactionStatus.IDLE:
+        begin_in(tenant_id, pooled)
     else:  # a savepoint
-        on_driver(connection, f"SELECT set_config('app.tenant_id', '{tenant_id}', true)", {})
+        on_driver(pooled, f"SELECT set_config('app.tenant_id', '{tenant_id}', true)", {})
 
 
-def begin_in(tenant_id: UUID, connection: Connection) -> None:
+def begin_in(tenant_id: UUID, connection: PoolProxiedConnection) -> None:
     """Begin a transaction that sees one tenant's rows. One round trip: the driver would send BEGIN by itself."""
     _send(connection, f"BEGIN; SELECT set_config('app.tenant_id', '{tenant_id}', true)")
 
 
-def commit_on(connection: Connection) -> None:
+def commit_on(connection: PoolProxiedConnection) -> None:
     """Commit what ``begin_in`` began."""
     _send(connection, "COMMIT")
 
 
-def _send(connection: Connection, sql: str) -> None:
+def _send(connection: PoolProxiedConnection, sql: str) -> None:
     """Statements without values: 4 µs instead of the 20 of a cursor."""
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.driver_connection
     answer = driver.pgconn.exec_(sql.encode())
     if answer.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
         lost = psycopg.OperationalError("the connection is lost")
         raise _translated(connection, sql, lost if driver.closed else error_from_result(answer))
 
 
-def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
+def on_driver(connection: PoolProxiedConnection, sql: str, values: Mapping[str, Any]) -> list[Any]:
     """Run one statement past SQLAlchemy's execution; its rows, with a name for each column. Raises as SQLAlchemy would.
 
     For what happens at every request: 20 to 40 µs instead of 70 to 200.
     """
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.driver_connection
     try:
         cursor = driver.cursor(row_factory=namedtuple_row)
         cursor.execute(sql, values)
@@ -164,9 +175,9 @@ def on_driver(connection: Connection, sql: str, values: Mapping[str, Any]) -> li
         raise _translated(connection, sql, error) from error
 
 
-def _translated(connection: Connection, sql: str, error: psycopg.Error) -> BaseException:
+def _translated(connection: PoolProxiedConnection, sql: str, error: psycopg.Error) -> BaseException:
     """The driver's error as SQLAlchemy raises it; a connection that is lost leaves the pool."""
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.driver_connection
     lost = bool(driver.closed)
     if lost:
         connection.invalidate(error)
@@ -180,6 +191,19 @@ def choice(kind: type[StrEnum], name: str) -> Enum:
 
 def _values(kind: type[StrEnum]) -> list[str]:
     return [member.value for member in kind]
+
+
+Model = TypeVar("Model", bound=Base)
+
+
+def detached(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """A row as an object of no session: to be read, not changed.
+
+    The constructor would keep a history of every attribute: 50 to 130 µs, this 5.
+    """
+    found: Model = class_mapper(model).class_manager.new_instance()
+    instance_dict(found).update(values)
+    return found
 
 
 def states_before(model: Any, to: StrEnum) -> list[StrEnum]:

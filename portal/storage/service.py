@@ -17,7 +17,6 @@ from portal import db as database
 from portal.db import db
 from portal.errors import NotFound, Unavailable
 from portal.settings import Settings, SettingsError
-from portal.statements import at_once
 from portal.storage import keys
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.egress import Egress
@@ -37,14 +36,16 @@ MANAGED_NAME = "Managed storage"
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
-ACTIVE = select(StorageProfile).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
+# The columns of a profile in a statement that reads other rows, too: ``profile_of`` finds them by these names.
+COLUMNS = [column.label(f"storage_{column.name}") for column in StorageProfile.__table__.columns]
+ACTIVE = select(*COLUMNS).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 # The customers' buckets that pages of a workspace load from: one JSON array of (endpoint, region, bucket, style).
 STORES = """
     SELECT json_agg(DISTINCT jsonb_build_array(endpoint, region, bucket, addressing_style)) FROM storage_profiles
     WHERE workspace_id = :workspace AND mode = 'byos_s3' AND retired_at IS NULL
 """
 
-_COLUMNS = tuple(StorageProfile.__table__.columns.keys())
+_NAMES = [(column.name, f"storage_{column.name}") for column in StorageProfile.__table__.columns]
 _KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
 
 
@@ -83,18 +84,10 @@ def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
     return (Health.UNHEALTHY if store.reason else Health.HEALTHY), store.reason
 
 
-def look_up_profile(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> StorageProfile:
-    """The same outside of the session: to be read, not changed. Raises ``NotFound``."""
-    rows = at_once(_FIND, tenant_id, workspace=workspace_id, profile=profile_id)
-    if not rows:
-        raise no_profile()
-    return profile_of(rows[0])
-
-
 def profile_of(row: Any) -> StorageProfile:
-    """A profile from a row with its columns, outside of the session: to be read, not changed."""
-    values = {name: getattr(row, name) for name in _COLUMNS}
-    return StorageProfile(**values | {name: kind(values[name]) for name, kind in _KINDS.items()})
+    """The profile in a row with ``COLUMNS``, of no session: to be read, not changed."""
+    values = {name: getattr(row, label) for name, label in _NAMES}
+    return database.detached(StorageProfile, values | {name: kind(values[name]) for name, kind in _KINDS.items()})
 
 
 def no_profile() -> NotFound:

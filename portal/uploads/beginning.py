@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from portal import audit
 from portal import db as database
 from portal.assets import kinds, library
-from portal.db import db, transaction
+from portal.db import db, detached, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
-from portal.statements import Row, at_once
+from portal.statements import Row, Run, in_short
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -94,16 +94,38 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 
 def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
-    workspace_id = member.workspace
-    profile, library_id = _destination(member, spec)
-    health.require_working(profile)
+    with in_short(member.tenant_id) as run:
+        profile, library_id = _destination(run, member, spec)
+        health.require_working(profile)
+        values = _row(member, spec, kind, idempotency_key, profile, library_id)
+        upload = detached(Upload, values)
+        event = audit.values_of(
+            member.tenant_id,
+            member.user_id,
+            "upload.begin",
+            upload.id,
+            workspace_id=member.workspace,
+            file_name=spec.file_name,
+            size_bytes=spec.size_bytes,
+        )
+        rows = _ROW.values(**values) | audit.ROW.values(**event)
+        database.end_read()  # what looked up a folder or a key gives its connection back
+        place = (member.tenant_id, member.workspace)
+        quotas.reserve_with(run, *place, upload.id, upload.reserved_bytes, _BEGIN, **rows)
+    return Begun(upload, sign(upload, profile), profile.mode)
+
+
+def _row(
+    member: Member, spec: Spec, kind: kinds.Kind, key: str | None, profile: StorageProfile, library_id: UUID
+) -> dict[str, Any]:
+    """The session's columns."""
     begun_at = database.now()
     expires_at = begun_at + life_of(spec.size_bytes)
-    values = {
+    return {
         "id": database.new_id(),
         "created_at": begun_at,
         "tenant_id": member.tenant_id,
-        "workspace_id": workspace_id,
+        "workspace_id": member.workspace,
         "profile_id": profile.id,
         "library_id": library_id,
         "folder_id": spec.folder_id,
@@ -117,19 +139,11 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
         "method": storage.upload_method(profile, spec.size_bytes),
         "reserved_bytes": storage.counted(profile, spec.size_bytes),
         "state": UploadState.CREATED,
-        "idempotency_key": idempotency_key,
-        "request_hash": _hash_of(spec) if idempotency_key else None,
+        "idempotency_key": key,
+        "request_hash": _hash_of(spec) if key else None,
         "expires_at": expires_at,
         "form_expires_at": expires_at,
     }
-    upload = Upload(**values)
-    facts: dict[str, Any] = {"file_name": spec.file_name, "size_bytes": spec.size_bytes}
-    place = (member.tenant_id, workspace_id)
-    event = audit.values_of(place[0], member.user_id, "upload.begin", upload.id, workspace_id=workspace_id, **facts)
-    rows = _ROW.values(**values) | audit.ROW.values(**event)
-    database.end_read()  # what looked up a folder or a key gives its connection back
-    quotas.reserve_with(_BEGIN, *place, upload.id, upload.reserved_bytes, rows)
-    return Begun(upload, sign(upload, profile), profile.mode)
 
 
 def sign(upload: Upload, profile: StorageProfile) -> SignedRequest | None:
@@ -153,13 +167,13 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
+def _destination(run: Run, member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
 
     Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this person's uploads.
     """
     workspace_id = member.workspace
-    found = at_once(_DESTINATION, member.tenant_id, workspace=workspace_id, user=member.user_id)
+    found = run(_DESTINATION, workspace=workspace_id, user=member.user_id)
     if not found:
         raise storage.no_storage()
     blocks.refuse(found[0].blocked)

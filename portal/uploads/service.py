@@ -11,24 +11,30 @@ from portal import audit, queue
 from portal import db as database
 from portal.assets import tallies
 from portal.assets.models import Asset, AssetState
-from portal.db import after_commit, compare_and_set, db, states_before, transaction
+from portal.db import after_commit, compare_and_set, db, detached, states_before, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from portal.quotas import service as quotas
 from portal.statements import Row, at_once, with_rows
 from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.location import ObjectFacts
+from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
 from portal.uploads.models import OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
 # Made once: putting a statement together costs as much as running it.
-_FIND = select(Upload).where(
-    Upload.workspace_id == bindparam("workspace"),
-    Upload.id == bindparam("upload"),
-    Upload.user_id == bindparam("user"),
+_FIND = (
+    select(Upload, *storage.COLUMNS)
+    .join(StorageProfile, StorageProfile.id == Upload.profile_id)
+    .where(
+        Upload.workspace_id == bindparam("workspace"),
+        Upload.id == bindparam("upload"),
+        Upload.user_id == bindparam("user"),
+    )
 )
+_COLUMNS = Upload.__table__.columns.keys()
 _ROW = Row(Asset, "folder_id", "due_at")
 # The winner of a race for one upload makes its asset in the same moment; who loses makes nothing.
 _COMMIT = with_rows(
@@ -54,19 +60,17 @@ _COMMIT = with_rows(
 
 
 def find(member: Member, upload_id: UUID) -> Upload:
-    """One of this person's own sessions in this workspace, outside of the session: to be read, not changed.
-
-    Raises ``NotFound``.
-    """
-    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
+    """One of this person's own sessions in this workspace: to be read, not changed. Raises ``NotFound``."""
+    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)[0]
 
 
-def _find(tenant_id: UUID, **place: UUID) -> Upload:
+def _find(tenant_id: UUID, **place: UUID) -> tuple[Upload, StorageProfile]:
+    """A session, and the profile whose bucket its bytes go to."""
     rows = at_once(_FIND, tenant_id, **place)
     if not rows:
         raise NotFound("There is no such upload.")
-    values = rows[0]._asdict()
-    return Upload(**values | {"state": UploadState(values["state"])})
+    values = {name: getattr(rows[0], name) for name in _COLUMNS}
+    return detached(Upload, values | {"state": UploadState(values["state"])}), storage.profile_of(rows[0])
 
 
 def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str | None = None) -> Asset:
@@ -76,13 +80,12 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     cancelled), ``Invalid`` (``size_mismatch``, ``checksum_mismatch``: the session has failed) and ``Forbidden`` when an
     admin has blocked this person's uploads.
     """
-    upload = find(member, upload_id)
+    upload, profile = _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
     if upload.state not in OPEN:
         return _committed_before(upload)
     if upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
         return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
-    profile = storage.look_up_profile(upload.tenant_id, upload.workspace_id, upload.profile_id)
     try:
         facts = storage.bucket_for(profile).head(staging_key(upload))
     except Unavailable as problem:
@@ -181,8 +184,8 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
     known = {"asset": asset_id, "digest": sha256.lower() if sha256 else None}
     if at_once(_COMMIT, upload.tenant_id, **who, **known, **rows):
         _ring("take_in", upload, asset_id)
-        return Asset(**asset)
-    now = _find(upload.tenant_id, workspace=upload.workspace_id, upload=upload.id, user=upload.user_id)
+        return detached(Asset, asset)
+    now, _ = _find(upload.tenant_id, workspace=upload.workspace_id, upload=upload.id, user=upload.user_id)
     if now.state in OPEN:
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
     return _committed_before(now)
