@@ -16,6 +16,7 @@ import botocore.session
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import get_cert_path
 from prometheus_client import Histogram
 from urllib3.exceptions import HTTPError
 
@@ -33,6 +34,9 @@ CONNECT_TIMEOUT = 3  # seconds
 SECONDS = Histogram(
     "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
 )
+
+# What it warns of is retried, or told by us; its words quote signed addresses.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _lock = threading.Lock()
 _clients: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -67,6 +71,7 @@ def connect(location: Location, read_timeout: int) -> S3Client:
         )
         _clients.add(client)
     client.meta.events.register_last("before-parameter-build.s3", _stay_there)
+    _trust(client)
     if location.egress is not None:
         _guard(client, location.egress)
     return client
@@ -75,6 +80,14 @@ def connect(location: Location, read_timeout: int) -> S3Client:
 def _stay_there(context: dict[str, Any], **_: Any) -> None:
     """Mark a request as redirected already, which botocore does once: to the address that a store's answer leads to."""
     context["s3_redirect"] = {**context.get("s3_redirect", {}), "redirected": True}
+
+
+def _trust(client: Any) -> None:
+    """Let every pool know the authorities from its beginning: boto3 tells each at its own first request, and we use
+    them without it, too.
+    """
+    session = client._endpoint.http_session
+    session._manager.connection_pool_kw.update(cert_reqs="CERT_REQUIRED", ca_certs=get_cert_path(session._verify))
 
 
 def _guard(client: Any, rules: Egress) -> None:

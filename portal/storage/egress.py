@@ -175,8 +175,18 @@ def guarded_pools(rules: Egress, *bases: type[HTTPConnectionPool]) -> dict[str, 
 class _Staying(HTTPConnectionPool):
     """Mixed into a pool: a redirect is an answer like any other."""
 
-    def urlopen(self, *place: Any, **request: Any) -> Any:
-        return super().urlopen(*place, **{**request, "redirect": False})
+    def urlopen(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        retries: Any = None,
+        redirect: bool = False,  # noqa: ARG002  (whatever is asked for)
+        *more: Any,
+        **options: Any,
+    ) -> Any:
+        return super().urlopen(method, url, body, headers, retries, False, *more, **options)
 
 
 class _Guarded(HTTPConnection):

@@ -5,11 +5,20 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from portal.db import now
 from portal.errors import Unavailable
 from portal.storage.bucket import Bucket
 from portal.storage.clients import connect
@@ -290,3 +299,35 @@ def test_without_credentials_there_is_no_client(missing: str) -> None:
     values: dict[str, Any] = {"access_key_id": "ours", "secret_access_key": "ours-too"} | {missing: ""}
     with pytest.raises(ValueError, match="credentials of its own"):
         connect(Location("https://s3.example.com", None, "us-east-1", "files", **values), 5)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "store")])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    day = timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now() - day, now() + day)
+        .add_extension(alternative, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "store.pem"
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(key.private_bytes(*plain) + made.public_bytes(Encoding.PEM))
+    return path
+
+
+def test_a_certificate_that_is_not_trusted_is_refused(certificate: Path) -> None:
+    with Listener(404, certificate=certificate) as store:
+        assert "can't be reached" in refusal(at(store.url, f"127.0.0.1:{store.port}"))
+        assert store.requests == []
+
+
+def test_a_trusted_one_is_taken_at_the_first_question(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))  # of the operator, for the deployment's own store
+    with Listener(403, certificate=certificate) as store:
+        assert "refused our key" in refusal(replace(at(store.url), egress=None, bucket="trusted"))
+        assert store.requests
