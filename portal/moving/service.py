@@ -151,6 +151,12 @@ def find(member: Member, move_id: UUID) -> Move:
     return _find(member.workspace, move_id)
 
 
+def find_under_way(member: Member) -> Move | None:
+    """The move of the workspace that is not done; there is at most one."""
+    query = select(Move).where(Move.workspace_id == member.workspace, Move.state != MoveState.DONE)
+    return db.session.scalar(query)
+
+
 def list_moves(member: Member) -> Sequence[Move]:
     """The latest fifty, newest first."""
     query = select(Move).where(Move.workspace_id == member.workspace).order_by(Move.id.desc()).limit(50)

@@ -34,15 +34,27 @@ ACTS = {
 @blueprint.get(HERE)
 @member(Permission.MANAGE_STORAGE)
 def index(member: Member) -> ResponseReturnValue:
-    """To the move that is under way, or else the list of what was moved before."""
+    """The move that is under way and those before it."""
     moves = [progress_of(move) for move in service.list_moves(member)]
     return render_template("moving/index.html", moves=moves, **_place(member))
+
+
+@blueprint.get(f"{HERE}/under-way")
+@member(Permission.MANAGE_STORAGE)
+def under_way(member: Member) -> ResponseReturnValue:
+    """The move that is under way in one line, for the pages of the storage; nothing when there is none."""
+    move = service.find_under_way(member)
+    progress = progress_of(move) if move else None
+    return render_template("moving/_under_way.html", progress=progress, **_place(member))
 
 
 @blueprint.get(f"{HERE}/to/<uuid:profile_id>")
 @member(Permission.MANAGE_STORAGE)
 def new(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """What a move to this profile would mean, in numbers, before it begins."""
+    """What a move to this profile would mean, in numbers, before it begins; one that is under way comes first."""
+    if move := service.find_under_way(member):
+        flash(gettext("A move is under way. Finish it, or bring everything back, before the next one."), "warning")
+        return _to(member, move.id)
     return render_template("moving/new.html", plan=service.plan(member, profile_id), **_place(member))
 
 
@@ -58,9 +70,10 @@ def start(member: Member, profile_id: UUID) -> ResponseReturnValue:
 @blueprint.get(f"{HERE}/<uuid:move_id>")
 @member(Permission.MANAGE_STORAGE)
 def show(member: Member, move_id: UUID) -> ResponseReturnValue:
-    """How far it is; to htmx the changing part alone."""
+    """How far it is; to htmx the changing part alone, and what changed since it ``seen`` is said."""
     move = service.find(member, move_id)
-    return render("moving/show.html", "moving/_progress.html", **_shown(move), **_place(member))
+    said = is_fragment_wanted() and request.args.get("seen") != _phase(move)
+    return render("moving/show.html", "moving/_progress.html", said=said, **_shown(move), **_place(member))
 
 
 @blueprint.post(f"{HERE}/<uuid:move_id>/speed")
@@ -90,7 +103,13 @@ def _to(member: Member, move_id: UUID) -> ResponseReturnValue:
 
 def _shown(move: Move) -> dict[str, object]:
     moving = move.state in (MoveState.COPYING, MoveState.CLEARING)
-    return {"move": move, "progress": progress_of(move), "stayed": list_stayed(move), "moving": moving}
+    shown = {"move": move, "progress": progress_of(move), "stayed": list_stayed(move)}
+    return {**shown, "moving": moving, "phase": _phase(move)}
+
+
+def _phase(move: Move) -> str:
+    """Its state; copying that can't go on is ``waiting``."""
+    return "waiting" if move.state is MoveState.COPYING and move.waiting_for else move.state.value
 
 
 def _place(member: Member) -> dict[str, object]:

@@ -1,5 +1,6 @@
 // The confirm dialog: elements with data-confirm ask before htmx sends their request.
 const dialog = document.getElementById("confirm");
+let asking = null;
 
 function ask(element) {
   const { confirm, confirmTitle, confirmAction, confirmTone } = element.dataset;
@@ -9,6 +10,7 @@ function ask(element) {
   yes.textContent = confirmAction;
   yes.className = `btn btn-${confirmTone === "danger" ? "danger" : "primary"}`;
   dialog.returnValue = "cancel";
+  asking = element;
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
@@ -21,6 +23,10 @@ if (dialog) {
     if (!element) return;
     event.preventDefault();
     ask(element).then((agreed) => agreed && event.detail.issueRequest(true));
+  });
+  // A part of the page that asks for itself again leaves what the question is about where it is.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (dialog.open && detail.target.contains(asking) && detail.requestConfig.verb === "get") detail.shouldSwap = false;
   });
 }
 
