@@ -88,6 +88,8 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
         return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
     try:
         facts = storage.bucket_for(profile).head(staging_key(upload))
+        if facts is None:
+            health.require_ours(profile)  # in a bucket that has vanished nothing has arrived either
     except Unavailable as problem:
         health.suspect(upload.tenant_id, profile.id, problem)
         raise

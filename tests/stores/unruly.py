@@ -28,7 +28,7 @@ Wanted = Callable[[str, str, Message], bool]
 Breakdown = Literal["reset", "truncated"] | int
 PATIENCE = 120  # seconds a held request waits at most
 ERROR = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>%s</Code><Message>Told to fail.</Message></Error>'
-CODES = {500: b"InternalError", 503: b"SlowDown", 507: b"XMinioStorageFull"}
+CODES = {403: b"AccessDenied", 500: b"InternalError", 503: b"SlowDown", 507: b"XMinioStorageFull"}
 
 
 def anything(_method: str, _path: str, _headers: Message) -> bool:

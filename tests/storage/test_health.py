@@ -1,0 +1,240 @@
+"""A customer's bucket stops working: who is told, what waits, what is refused, and how it goes on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import Message
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from portal.storage import marker
+from portal.storage.models import StorageProfile
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import CUSTOMER, SECOND_CUSTOMER, TestEngines
+from tests.foreign import done, refused
+from tests.own_buckets import client_of, connect_own_bucket, see_it_work
+from tests.stack import own_settings
+from tests.stores.unruly import Unruly, copies
+
+REVOKED = "refused our key"
+VANISHED = "does not exist"
+FOREIGN = "somebody else"
+
+
+@pytest.fixture(scope="module")
+def store(engines: TestEngines) -> Iterator[Unruly]:
+    """The customers' store: it can refuse."""
+    with Unruly(engines.settings().s3_endpoint) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines, store: Unruly) -> Iterator[Door]:
+    allowed = (*engines.settings().egress_allow, store.url)
+    yield from served(own_settings(engines, "health", queue=13, egress_allow=allowed))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """People at a door of their own."""
+    yield from scene_at(door)
+
+
+@pytest.fixture
+def own(scene: Scene, store: Unruly) -> StorageProfile:
+    """A bucket of alice's that was tested and takes the new files."""
+    profile = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=store.url)
+    scene.door.work()
+    done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
+    return profile
+
+
+def old_key(method: str, path: str, headers: Message) -> bool:
+    """Whatever is signed with the customer's first key."""
+    return CUSTOMER.access_key_id in path + (headers.get("Authorization") or "")
+
+
+def told(scene: Scene, profile: StorageProfile) -> tuple[str, str]:
+    """Health and reason, as the API says them."""
+    found = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
+    return found["health"], found["reason"] or ""
+
+
+def letters(scene: Scene) -> list[tuple[str, str]]:
+    """Every mail to somebody of this test: the template, and to whom."""
+    rows = scene.door.sql("SELECT template, recipient FROM letters WHERE template LIKE 'storage_%%' ORDER BY id")
+    names = {person.email: person.name for person in scene.cast.everybody}
+    return [(template, names[recipient]) for template, recipient in rows if recipient in names]
+
+
+def events(scene: Scene) -> list[str]:
+    """What was told to whoever listens about the storage, oldest first."""
+    rows = scene.door.sql(
+        "SELECT type FROM events WHERE tenant_id = %s AND type LIKE 'storage.%%' ORDER BY id", scene.cast.acme.id
+    )
+    return [kind for (kind,) in rows]
+
+
+def is_lost(scene: Scene, profile: StorageProfile, reason: str) -> None:
+    """Everybody knows: the page, the API, the owners and admins by mail, who listens; and nothing is taken."""
+    health, why = told(scene, profile)
+    assert health == "unhealthy" and reason in why
+    assert reason in scene.cast.vera.browser.get(scene.cast.page("files")).text.replace("&#39;", "'")
+    assert letters(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]
+    assert events(scene) == ["storage.unhealthy"]
+    refusal = refused(scene.bob.begin("more.txt", 10), 503, "storage_unavailable")
+    assert reason in refusal["detail"] and "Nothing was sent" in refusal["detail"]
+
+
+def later(scene: Scene) -> None:
+    """The minutes until the next test pass, and those of what waits."""
+    past = "now() - interval '1 second'"
+    scene.door.sql(f"UPDATE storage_profiles SET probe_due_at = {past} WHERE probe_due_at IS NOT NULL")
+    scene.door.sql(f"UPDATE assets SET due_at = {past} WHERE due_at IS NOT NULL")
+    scene.door.sweep()
+    scene.door.work()
+
+
+def attempts(scene: Scene, asset_id: str) -> int:
+    """How many attempts were burnt."""
+    return int(scene.door.sql("SELECT attempts FROM assets WHERE id = %s", UUID(asset_id))[0][0])
+
+
+def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
+    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+) -> None:
+    sent = scene.bob.upload("note.txt", text)
+    with store.failing(403, old_key):
+        scene.door.work()
+        is_lost(scene, own, REVOKED)
+        for _ in range(7):  # more often than a file may be tried
+            later(scene)
+        assert (scene.bob.asset(sent.asset_id)["status"], attempts(scene, sent.asset_id)) == ("processing", 0)
+        assert letters(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]  # told once
+    later(scene)
+    assert told(scene, own)[0] == "healthy"
+    later(scene)
+    assert scene.bob.asset(sent.asset_id)["status"] == "available"
+    assert events(scene) == ["storage.unhealthy", "storage.recovered"]
+    assert letters(scene)[2:] == [("storage_recovered", "Alice"), ("storage_recovered", "Tina")]
+    assert REVOKED not in scene.cast.vera.browser.get(scene.cast.page("files")).text
+    assert scene.bob.begin("more.txt", 10).status_code == 201
+
+
+def test_a_refused_write_is_told_in_plain_words(scene: Scene, own: StorageProfile, store: Unruly, text: bytes) -> None:
+    sent = scene.bob.upload("note.txt", text)
+    with store.failing(403, copies):
+        scene.door.work()
+        is_lost(scene, own, REVOKED)
+    later(scene)
+    later(scene)
+    assert scene.bob.asset(sent.asset_id)["status"] == "available"
+
+
+def test_a_commit_that_is_refused_is_enough(scene: Scene, own: StorageProfile, store: Unruly, text: bytes) -> None:
+    begun = scene.bob.sent("note.txt", text)
+    with store.failing(403, old_key):
+        refused(scene.bob.commit(begun["upload_id"]), 503, "storage_unavailable")
+        is_lost(scene, own, REVOKED)
+    done(scene.bob.commit(begun["upload_id"]))  # it needs no new upload, nor a new test
+
+
+def test_a_store_that_is_busy_is_no_reason_to_stop(
+    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+) -> None:
+    sent = scene.bob.upload("note.txt", text)
+    with store.failing(503, copies):
+        scene.door.work()
+        assert told(scene, own)[0] == "healthy"
+    later(scene)
+    assert scene.bob.asset(sent.asset_id)["status"] == "available"
+    assert (events(scene), letters(scene)) == ([], [])
+
+
+def test_a_vanished_bucket_is_noticed_at_the_commit_and_in_a_job(
+    scene: Scene, own: StorageProfile, text: bytes
+) -> None:
+    sent = scene.bob.upload("note.txt", text)
+    open_one = scene.bob.sent("other.txt", text)
+    vanish(scene, own)
+    refusal = refused(scene.bob.commit(open_one["upload_id"]), 503, "storage_unavailable")
+    assert VANISHED in refusal["detail"]
+    is_lost(scene, own, VANISHED)
+    scene.door.work()
+    assert (scene.bob.asset(sent.asset_id)["status"], attempts(scene, sent.asset_id)) == ("processing", 0)
+
+
+def vanish(scene: Scene, profile: StorageProfile) -> None:
+    """The bucket is deleted, with all that was in it."""
+    client = client_of(scene.door.settings, CUSTOMER)
+    for entry in client.list_objects_v2(Bucket=profile.bucket).get("Contents", []):
+        client.delete_object(Bucket=profile.bucket, Key=entry["Key"])
+    client.delete_bucket(Bucket=profile.bucket)
+
+
+def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged(
+    scene: Scene, own: StorageProfile, text: bytes
+) -> None:
+    kept = scene.bob.upload("kept.txt", text)
+    scene.door.work()
+    waiting = scene.bob.upload("waiting.txt", text + b"2")
+    vanish(scene, own)
+    theirs = client_of(scene.door.settings, SECOND_CUSTOMER)
+    theirs.create_bucket(Bucket=own.bucket)
+    key = f"team/files/workspaces/{scene.cast.press.id}/assets/{kept.asset_id}/original/theirs.txt"
+    theirs.put_object(Bucket=own.bucket, Key=key, Body=b"what they have put there")
+
+    scene.door.work()  # the check of the file finds nothing, and does not believe it
+    assert (scene.bob.asset(waiting.asset_id)["status"], attempts(scene, waiting.asset_id)) == ("processing", 0)
+    is_lost(scene, own, FOREIGN)
+    assert FOREIGN in scene.cast.alice.browser.get(scene.cast.page(f"storage/{own.id}")).text
+
+    assert scene.bob.call("DELETE", f"assets/{kept.asset_id}?permanent=true").status_code == 204
+    scene.door.work()
+    later(scene)
+    assert theirs.get_object(Bucket=own.bucket, Key=key)["Body"].read() == b"what they have put there"
+    assert scene.door.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == [("deleted",)]
+    assert told(scene, own)[0] == "unhealthy"  # by itself it never believes that the place is ours again
+
+    done(scene.alice.call("POST", f"storage-profiles/{own.id}/probe"), 202)  # a person does
+    scene.door.work()
+    assert told(scene, own)[0] == "healthy"
+    assert theirs.head_object(Bucket=own.bucket, Key=f"team/files/{marker.KEY}")
+    later(scene)
+    assert scene.bob.asset(waiting.asset_id)["reason"]["code"] == "upload_missing"
+    assert scene.door.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == []
+
+
+def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under_way(
+    scene: Scene, store: Unruly, text: bytes
+) -> None:
+    own = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=store.url)
+    scene.door.work()
+    see_it_work(scene.cast, own.id, post=False, marker=True)  # a signed address says whose key signed it
+    done(scene.alice.call("POST", f"storage-profiles/{own.id}/activate"))
+    begun = [begin(scene, text, number) for number in range(20)]
+    for each in begun[:10]:
+        assert scene.bob.send(each, text).status_code == 200
+    new = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
+    done(scene.alice.call("PATCH", f"storage-profiles/{own.id}", new))
+    with store.failing(403, old_key):
+        for number, each in enumerate(begun[10:], 10):
+            assert scene.bob.send(each, text).status_code == 403
+            again = begin(scene, text, number)
+            assert again["upload_id"] == each["upload_id"]
+            assert scene.bob.send(again, text).status_code == 200
+        assets = [done(scene.bob.commit(each["upload_id"]))["asset_id"] for each in begun]
+        scene.door.work()
+        assert {scene.bob.asset(asset_id)["status"] for asset_id in assets} == {"available"}
+    assert told(scene, own)[0] == "healthy"
+    assert events(scene) == []
+
+
+def begin(scene: Scene, content: bytes, number: int) -> dict[str, Any]:
+    """The same request for the same number, whenever it is sent."""
+    answer = scene.bob.begin(f"{number}.txt", len(content), key=f"twenty-{number}")
+    assert answer.status_code in (200, 201), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
