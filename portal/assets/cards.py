@@ -22,6 +22,7 @@ from portal.assets.service import Filters, page_of
 from portal.errors import NotFound
 from portal.identity.models import User
 from portal.statements import directly
+from portal.storage.models import StorageProfile
 from portal.web.paging import Paging, cut
 
 
@@ -36,12 +37,14 @@ class Listed(NamedTuple):
     """One asset of a page, and what its card depends on: hashable, so that a card which was drawn once can be kept.
 
     ``version`` is the transaction that wrote the row last (Postgres' ``xmin``): it changes whenever the row does.
-    Derived files count as part of the row, because they are written in one transaction with it.
+    Derived files count as part of the row, because they are written in one transaction with it. ``keys_since`` is when
+    the workspace's own bucket last got other keys: what the earlier ones signed may not open any more.
     """
 
     id: str
     version: str
     author: str | None
+    keys_since: datetime | None
 
 
 class CardRow(NamedTuple):
@@ -76,7 +79,7 @@ class CardRow(NamedTuple):
     derived: str | None
 
 
-_A, _V, _U = Asset.__table__.c, Variant.__table__.c, User.__table__.c
+_A, _V, _U, _P = (each.__table__.c for each in (Asset, Variant, User, StorageProfile))
 _COLUMNS = [_plain(_A[name]) for name in CardRow._fields[:-3]]
 # Text with a line for each is the cheapest form by far: as JSON, or joined and sorted, it is most of the statement.
 _LINE = func.concat_ws(literal_column("' '"), _V.name, _V.width, _V.height, _V.object_key)
@@ -90,7 +93,9 @@ _THESE = _CARDS.where(
 _IN_TRASH = _CARDS.where(_A.purge_after > func.now())
 _VERSION = literal_column("CAST(assets.xmin AS text)", Text)
 _AUTHOR = func.coalesce(func.nullif(_U.name, literal_column("''")), _U.email)
-_LISTED = select(_plain(_A.id), _VERSION, _AUTHOR).outerjoin_from(
+# Depends on no row, so that the database asks it once a page.
+_KEYS_SINCE = select(func.max(_P.keys_changed_at)).where(_P.workspace_id == bindparam("workspace_id")).scalar_subquery()
+_LISTED = select(_plain(_A.id), _VERSION, _AUTHOR, _KEYS_SINCE).outerjoin_from(
     Asset.__table__, User.__table__, _U.id == _A.created_by
 )
 

@@ -53,9 +53,10 @@ def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: st
     there = route.target.head(key)
     if there is not None and there.size == facts.size and _sha256(route, route.target, key) == wanted:
         return
-    if not route.target.copy_from(route.source, key, key, facts):
+    inside = route.target.copy_from(route.source, key, key, facts)
+    if not inside:
         _send(route, key, facts, cache_control)
-    arrived = _sha256(route, route.target, key)
+    arrived = _sha256(route, route.target, key, paced=inside)  # each byte counts once against the limit
     if arrived == wanted:
         return
     route.target.delete(key)
@@ -104,13 +105,13 @@ def _fill(spool: BinaryIO, stream: ObjectStream, most: int, pace: Pace) -> int:
     return size
 
 
-def _sha256(route: Route, bucket: Bucket, key: str) -> str | None:
+def _sha256(route: Route, bucket: Bucket, key: str, *, paced: bool = False) -> str | None:
     """What the object holds now, read to its end; None when there is none. A store's own word is not asked."""
     digest = hashlib.sha256()
     try:
         with bucket.open(key) as stream:
             while chunk := stream.read(CHUNK):
-                route.pace.take(0)
+                route.pace.take(len(chunk) if paced else 0)
                 digest.update(chunk)
     except NotFound:
         return None

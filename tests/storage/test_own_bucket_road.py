@@ -1,4 +1,4 @@
-"""The main road on a bucket of the customer's own: from begin to purge, its keys changed on the way."""
+"""The main road on a bucket of the customer's own: from begin to purge, and who pays for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.doors import Scene
-from tests.engines import CUSTOMER, LEAST, LEAST_PLACE, SECOND_CUSTOMER
+from tests.engines import CUSTOMER, LEAST, LEAST_PLACE
 from tests.foreign import done
 from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, long_inactive, see_it_work
 
@@ -68,24 +68,6 @@ def test_files_stay_readable_where_they_are_when_another_place_is_activated(scen
         assert scene.vera.download(sent.asset_id).content == sent.content
     assert [sent.begun["provider"] for sent in (first, second, third)] == ["managed", "byos", "managed"]
     assert scene.door.broken(scene.cast) == []
-
-
-def test_keys_are_changed_while_twenty_uploads_are_under_way(scene: Scene, text: bytes) -> None:
-    profile = connect_own_bucket(scene.cast)
-    open_before = [scene.bob.sent(f"{number}.txt", text + b"%d" % number) for number in range(10)]
-    not_sent_yet = [done(scene.bob.begin(f"late-{number}.txt", len(text)), 201) for number in range(10)]
-    new = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
-    done(scene.alice.call("PATCH", f"storage-profiles/{profile.id}", new))
-    assets = [done(scene.bob.commit(begun["upload_id"]))["asset_id"] for begun in open_before]
-    for begun in not_sent_yet:
-        fresh = scene.bob.upload_state(begun["upload_id"])  # signed anew, with the key that is good now
-        assert SECOND_CUSTOMER.access_key_id in str(fresh["fields"])
-        assert scene.bob.send(fresh, text).status_code in (200, 201, 204)
-        assets.append(done(scene.bob.commit(begun["upload_id"]))["asset_id"])
-    scene.door.work()
-    for asset_id in assets:
-        assert scene.bob.wait(asset_id)["status"] == "available"
-        assert scene.bob.download(asset_id).status_code == 200
 
 
 def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text: bytes) -> None:
