@@ -43,11 +43,13 @@ def of_kinds(parts: Sequence[PartLine], words: dict[str, str]) -> Spec | None:
 
 
 def of_parts(parts: Sequence[PartLine], words: dict[str, str]) -> Spec | None:
-    """Everything by part, the largest first."""
+    """Everything by part, what lies in own buckets apart, the largest first."""
     sums: dict[str, int] = {}
     for line in parts:
-        sums[line.part] = sums.get(line.part, 0) + line.bytes
-    return _bars(gettext("Size"), sorted(((words.get(part, part), size) for part, size in sums.items()), key=_size))
+        word = words.get(line.part, line.part)
+        name = word if line.is_managed else gettext("%(part)s, own bucket", part=word)
+        sums[name] = sums.get(name, 0) + line.bytes
+    return _bars(gettext("Size"), sorted(sums.items(), key=_size))
 
 
 def of_plans(plans: Sequence[PlanLine]) -> Spec | None:

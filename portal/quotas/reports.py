@@ -22,6 +22,7 @@ FIRST = 10  # people and workspaces
 NEAR = 0.8  # of a limit
 MOST_NEAR = 100
 MOST_PROFILES = 500
+MANAGED = "managed_r2"  # the mode of a profile; storage stands beside this room
 UNCOUNTED = frozenset(("derived", "staging", "tmp"))  # what the quota doesn't count, or counts as reserved
 
 
@@ -85,6 +86,11 @@ class PartLine:
     counted: bool
     bytes: int
     files: int
+
+    @property
+    def is_managed(self) -> bool:
+        """In the deployment's own store, not in a customer's bucket."""
+        return self.mode == MANAGED
 
 
 @dataclass(frozen=True)
@@ -236,5 +242,5 @@ def somebody(row: Any) -> Somebody:
 
 def part_line(row: Any) -> PartLine:
     """From a row with sums. What lies in a customer's own bucket is never counted."""
-    counted = row.mode == "managed_r2" and row.part not in UNCOUNTED
+    counted = row.mode == MANAGED and row.part not in UNCOUNTED
     return PartLine(row.part, row.kind, row.storage_class, row.mode, counted, int(row.bytes), int(row.files))

@@ -13,10 +13,11 @@ from sqlalchemy import insert, text
 
 from portal.admin import service as admin
 from portal.assets.models import AssetState
-from portal.db import transaction
+from portal.db import now, transaction
 from portal.quotas import limits, measuring, snapshots
 from portal.quotas import service as quotas
-from portal.quotas.models import UsageSnapshot
+from portal.quotas.models import UsagePart, UsageSnapshot
+from portal.storage.models import ProfileMode, StorageProfile
 from tests.assets.test_gallery_page import counted_statements
 from tests.cast import Cast
 from tests.factories import make_asset
@@ -218,3 +219,22 @@ def test_the_spreadsheet_runs_nothing(cast: Cast) -> None:
     assert "top workspace,'=HYPERLINK(1)," in answer.text
     found = cast.tina.browser.get(desk(cast, "/report.json")).get_json()
     assert found["top_workspaces"][0]["name"] == "=HYPERLINK(1)"
+
+
+def test_own_buckets_are_shown_apart_and_not_counted(cast: Cast) -> None:
+    make_asset(cast, size_bytes=500, charged_bytes=500)
+    place = {"tenant_id": cast.acme.id, "workspace_id": cast.press.id}
+    address = {"store": "s", "bucket": "b", "region": "r", "access_key_id": "k"}
+    with cast.app.app_context():
+        measuring.measure(cast.acme.id, cast.press.id)
+        with transaction(cast.acme.id) as session:
+            own = StorageProfile(mode=ProfileMode.BYOS, active=False, retired_at=now(), **place, **address)
+            session.add(own)
+            session.flush()
+            what = {"part": "original", "kind": "photo", "storage_class": "STANDARD", "bytes": 7, "files": 1}
+            session.add(UsagePart(profile_id=own.id, **place, **what))
+    parts = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/storage/stats").get_json()["parts"]
+    originals = {line["mode"]: (line["counted"], line["bytes"]) for line in parts if line["part"] == "original"}
+    assert originals == {"managed_r2": (True, 500), "byos_s3": (False, 7)}
+    page = cast.tina.browser.get(desk(cast, "/report")).text
+    assert "Files, own bucket" in html.unescape(page) and "Own bucket" in page

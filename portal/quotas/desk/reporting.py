@@ -27,7 +27,9 @@ HEAD = ("section", "name", "e-mail or id", "bytes", "files", "limit_bytes", "per
 @tenant(Permission.SET_QUOTA)
 def show(member: Member) -> ResponseReturnValue:
     """With charts."""
-    return render_template("quotas/report.html", member=member, **context(reports.of_tenant(member)))
+    downloads = reports.downloads_of_tenant(member.tenant_id)
+    seen = context(reports.of_tenant(member))
+    return render_template("quotas/report.html", member=member, downloads=downloads, **seen)
 
 
 @blueprint.get(f"{REPORT}.csv")
@@ -61,9 +63,15 @@ def context(report: Report) -> dict[str, Any]:
         "document": gettext("Documents"),
         "archive": gettext("Archives"),
     }
+    stored: dict[tuple[str, str, bool, bool], tuple[int, int]] = {}
+    for line in report.parts:
+        key = (parts[line.part], line.storage_class, line.is_managed, line.counted)
+        size, files = stored.get(key, (0, 0))
+        stored[key] = (size + line.bytes, files + line.files)
     people = [(each.name or each.email or gettext("Somebody who left"), each.bytes) for each in report.top_users]
     return {
         "report": report,
+        "stored": stored,
         "days_chart": charts.of_days(report.days, report.limit_bytes, snapshots.today()),
         "kinds_chart": charts.of_kinds(report.parts, kinds),
         "parts_chart": charts.of_parts(report.parts, parts),
