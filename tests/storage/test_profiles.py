@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +12,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from portal.app import create_app
 from portal.db import db, enter, transaction
 from portal.errors import Unavailable
 from portal.quotas.models import Part, UsagePart
+from portal.settings import SettingsError
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
@@ -306,3 +311,39 @@ def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> 
                 session.add(UsagePart(**place, **values))
         held = profiles.contents(cast.press.id)[profile.id]
         assert (held.files, held.original_bytes, held.derived_bytes) == (30_005, 3_050, 90)
+
+
+def test_of_many_who_connect_one_place_at_once_one_wins(cast: Cast, entered: dict[str, Any]) -> None:
+    prefixes = ["team/files", "team", "", "team/files/below", "team/files", "team"]
+    owners = [(cast.alice.api, cast.press), (cast.mallory.api, cast.lair)] * 3
+    start = Barrier(len(prefixes))
+
+    def connect(number: int) -> int:
+        client, workspace = owners[number]
+        start.wait()
+        body = {**entered, "key_prefix": prefixes[number]}
+        return client.post(cast.url(PATH, workspace), json=body).status_code
+
+    with ThreadPoolExecutor(len(prefixes)) as pool:
+        answers = sorted(pool.map(connect, range(len(prefixes))))
+    assert answers == [201] + [409] * 5
+
+
+def test_of_two_who_activate_at_once_one_profile_is_active(cast: Cast) -> None:
+    made = [connect_own_bucket(cast, activate=False) for _ in range(2)]
+    client, start = cast.alice.api, Barrier(2)
+
+    def activate(profile: StorageProfile) -> int:
+        start.wait()
+        return client.post(cast.url(f"{PATH}/{profile.id}/activate")).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(activate, made)) == [200, 200]
+    listed = client.get(cast.url(PATH)).get_json()["items"]
+    assert [each["active"] for each in listed] == [True, False, False]
+
+
+def test_what_the_operator_allows_must_be_readable(app: Flask) -> None:
+    wrong = replace(app.extensions["portal.settings"], egress_allow=("10.0.0.0/8", "https://minio:9000"))
+    with pytest.raises(SettingsError, match=r"PORTAL_EGRESS_ALLOW.*https://minio:9000"):
+        create_app(wrong)
