@@ -224,7 +224,7 @@ def test_the_spreadsheet_runs_nothing(cast: Cast) -> None:
 def test_own_buckets_are_shown_apart_and_not_counted(cast: Cast) -> None:
     make_asset(cast, size_bytes=500, charged_bytes=500)
     place = {"tenant_id": cast.acme.id, "workspace_id": cast.press.id}
-    address = {"store": "s", "bucket": "b", "region": "r", "access_key_id": "k"}
+    address = {"name": "Own", "store": "s", "bucket": "b", "region": "r", "access_key_id": "k"}
     with cast.app.app_context():
         measuring.measure(cast.acme.id, cast.press.id)
         with transaction(cast.acme.id) as session:
