@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from tests.assets.clamds import LIMIT_BYTES, Daemon
 from tests.cast import Cast
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, TestEngines
+from tests.quarantine import macros
 from tests.quarantine.desk import set_rules
 from tests.stack import own_settings
 
@@ -102,6 +103,28 @@ def test_a_file_that_nobody_can_look_into_is_held_or_released_with_a_mark(
     else:
         assert (asset["status"], asset["reason"]) == ("available", None)
         assert asset["scan"]["reason"].startswith("Not scanned")
+
+
+@pytest.mark.parametrize(("name", "make"), [("budget.xls", macros.old_office), ("letter.docx", macros.new_office)])
+@pytest.mark.parametrize("choice", ["hold", "release"])
+def test_macros_are_noticed_and_held_or_released_as_the_tenant_chose(
+    scene: Scene, name: str, make: Callable[[], bytes], choice: Any
+) -> None:
+    set_rules(scene.cast, macros=choice)
+    sent = scene.alice.upload(name, make())
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert asset["scan"]["verdict"] == "clean"
+    assert "macros" in asset["scan"]["reason"]
+    assert asset["status"] == {"hold": "quarantined", "release": "available"}[choice]
+    assert (asset["reason"] or {}).get("code") == {"hold": "macros", "release": None}[choice]
+
+
+def test_a_virus_beside_a_macro_is_a_virus(scene: Scene) -> None:
+    sent = scene.alice.upload("budget.xls", macros.old_office(Other=EICAR))
+    scene.door.work()
+    asset = scene.alice.asset(sent.asset_id)
+    assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
 
 
 def test_a_virus_is_held_whatever_the_rules_say(scene: Scene) -> None:

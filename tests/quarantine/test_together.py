@@ -1,0 +1,104 @@
+"""Several at once, and workers that die: one decision wins, and what was begun is brought to its end."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from portal.assets.holding import TIDY
+from portal.assets.models import AssetState, PreviewState
+from portal.storage import keys
+from tests.cast import Cast
+from tests.doors import Scene
+from tests.factories import change_asset, read_asset
+from tests.quarantine.desk import CLEAN, decide, decided, hold, make_admin, stored, work
+
+
+@pytest.mark.parametrize("deeds", [("delete", "release"), ("release", "release"), ("delete", "delete")])
+def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, deeds: tuple[str, str]) -> None:
+    admins = [cast.tina, make_admin(cast, cast.bob)]
+    asset_id = hold(cast)
+    tokens = [admin.api for admin in admins]
+
+    def act(number: int) -> int:
+        status: int = decide(cast, tokens[number % 2], asset_id, deeds[number % 2]).status_code
+        return status
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(act, range(8)))
+    assert answers == [200] + [409] * 7
+    (what,) = decided(cast, asset_id)
+    asset = read_asset(cast, asset_id)
+    assert asset.desk_job == ("release" if what == "release" else None)
+
+
+def test_a_release_that_was_cut_short_after_the_switch_is_tidied_up_by_the_sweep(scene: Scene) -> None:
+    cast = scene.cast
+    asset_id = hold(cast)
+    asset_key = keys.original(cast.press.id, asset_id, "5eed", "invoice.txt")
+    scene.door.put(asset_key, CLEAN)
+    change_asset(
+        cast,
+        asset_id,
+        state=AssetState.AVAILABLE,
+        object_key=asset_key,
+        desk_job=TIDY,
+        desk_by=cast.tina.id,
+        purge_after=None,
+        previews=PreviewState.PENDING,
+        claim_token="dead",
+    )
+    assert len(stored(cast)) == 2
+    assert scene.door.sweep()["release_held"] == 1
+    scene.door.work()
+    assert stored(cast) == [asset_key]
+    asset = read_asset(cast, asset_id)
+    assert (asset.state, asset.desk_job, asset.claim_token) == (AssetState.AVAILABLE, None, None)
+    assert "release_held" not in scene.door.sweep()
+
+
+def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_ends_it(cast: Cast) -> None:
+    asset_id = hold(cast)
+    decide(cast, cast.tina.api, asset_id, "release")
+    with cast.app.app_context():
+        from portal.storage import service as storage
+
+        left = keys.original(cast.press.id, asset_id, "dead", "invoice.txt")
+        storage.managed_bucket().put(left, CLEAN, content_type="text/plain")
+    work(cast, "release_held", asset_id)
+    work(cast, "release_held", asset_id)
+    asset = read_asset(cast, asset_id)
+    assert stored(cast) == [asset.object_key]
+    assert decided(cast, asset_id) == ["release", "outcome"]
+
+
+def test_what_the_desk_ordered_is_rung_again_by_the_sweep_when_the_queue_was_wiped(scene: Scene) -> None:
+    cast = scene.cast
+    rescanned, released = hold(cast), hold(cast)
+    decide(cast, cast.tina.api, rescanned, "rescan")
+    decide(cast, cast.tina.api, released, "release")
+    scene.door.app.extensions["portal.redis"].flushdb()
+    assert read_asset(cast, released).state is AssetState.QUARANTINED
+    scene.door.sweep()
+    scene.door.work()
+    assert read_asset(cast, released).state is AssetState.AVAILABLE
+    assert read_asset(cast, rescanned).reason_code == "clean_now"
+
+
+def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
+    asset_id: UUID = hold(cast)
+    decide(cast, cast.tina.api, asset_id, "rescan")
+    from datetime import timedelta
+
+    from portal.assets import jobs
+    from portal.db import now
+    from tests.factories import find_asset
+
+    change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
+    work(cast, "rescan_held", asset_id)
+    with cast.app.app_context():
+        jobs.purge(str(cast.acme.id), str(cast.press.id), str(asset_id))
+    assert find_asset(cast, asset_id) is None
+    assert stored(cast) == []
