@@ -62,9 +62,8 @@ def reach(trial: Trial) -> Finding:
         minutes = round(skew / timedelta(minutes=1))
         return failed(f"This server's clock and the store's differ by {minutes} minutes.", words.CLOCK[1])
     secure = trial.location.address(public=False).startswith("https")
-    said = (
-        "An S3 store answers, and its certificate is valid." if secure else "An S3 store answers, without encryption."
-    )
+    how = "and its certificate is valid" if secure else "over a connection that is not encrypted"
+    said = f"An S3 store answers, {how}."
     if skew is not None and skew > NOTED_SKEW:
         said += f" The clocks differ by {round(skew.total_seconds())} seconds: more than 15 minutes would be refused."
     return passed(said)

@@ -16,8 +16,6 @@ from portal.storage.signing import SignedRequest
 LIFE = 300  # seconds a signature lives
 NO_SUCH_THING = (405, 501)
 
-Cheat = Callable[[SignedRequest, str], SignedRequest]
-
 
 def post(trial: Trial) -> Finding:
     """A form is taken, and one that breaks its policy is not."""
