@@ -35,17 +35,19 @@ def counted() -> Iterator[list[str]]:
         psycopg.Cursor.execute = execute  # type: ignore[method-assign]
 
 
-def desks(app: Flask, slug: str, tenant_id: UUID, workspace_id: UUID) -> dict[str, str]:
-    """Endpoint -> address of everything that admins of a tenant and operators look at, and that needs no other id."""
-    known = {"tenant_slug": slug, "t": tenant_id, "w": workspace_id, "workspace_id": workspace_id}
+def desks(app: Flask, slug: str, tenant_id: UUID, workspace_id: UUID, held_id: UUID | None = None) -> dict[str, str]:
+    """Endpoint -> address of everything that admins of a tenant and operators look at: in a tenant, at one of its
+    workspaces, at a file that is held.
+    """
+    places = {"tenant_slug": slug, "t": tenant_id}
+    places |= dict.fromkeys(("w", "wid", "workspace_id"), workspace_id)
+    known = places | ({"asset_id": held_id} if held_id else {})
     found = {}
-    with app.test_request_context():
-        for rule in app.url_map.iter_rules():
-            mark = mark_of(app.view_functions[rule.endpoint])
-            if mark is None or mark.kind not in ("tenant", "operator") or "GET" not in (rule.methods or ()):
-                continue
-            if rule.arguments <= known.keys():
-                found[rule.endpoint] = app.url_map.bind("").build(
-                    rule.endpoint, {name: known[name] for name in rule.arguments}
-                )
+    for rule in app.url_map.iter_rules():
+        mark = mark_of(app.view_functions[rule.endpoint])
+        if mark is None or mark.kind not in ("tenant", "operator") or "GET" not in (rule.methods or ()):
+            continue
+        if rule.arguments <= known.keys():
+            values = {name: known[name] for name in rule.arguments}
+            found[rule.endpoint] = app.url_map.bind("").build(rule.endpoint, values)
     return found

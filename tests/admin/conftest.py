@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.admin import crowd
+from portal.assets.models import Asset, AssetState
 from portal.db import db, enter
 from portal.tenancy.models import Workspace
 from tests.engines import TestEngines
@@ -20,11 +21,12 @@ SIZE = crowd.Size(workspaces=7, people=40, assets=3_000)
 
 @dataclass(frozen=True)
 class Made:
-    """A tenant, one of its workspaces, and what its maker said."""
+    """A tenant, one of its workspaces, a file that is held there, and what the maker said."""
 
     slug: str
     tenant_id: UUID
     workspace_id: UUID
+    held_id: UUID | None
     words: list[str]
 
 
@@ -35,8 +37,9 @@ def make_crowd(app: Flask, engines: TestEngines, size: crowd.Size) -> Made:
         tenant_id = crowd.generate(engines.settings(), slug, size, None, words.append)
         enter(tenant_id)
         first = db.session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
+        held = db.session.scalars(select(Asset.id).where(Asset.state == AssetState.QUARANTINED)).first()
     assert first is not None
-    return Made(slug, tenant_id, first, words)
+    return Made(slug, tenant_id, first, held, words)
 
 
 @pytest.fixture(scope="session")

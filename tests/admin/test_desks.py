@@ -20,17 +20,19 @@ EVERY_LINE = {"trail.download"}  # a file of all lines is read page by page
 @pytest.fixture(scope="module")
 def hamlet(app: Flask, engines: TestEngines) -> Made:
     """A crowd a tenth of the other."""
-    return make_crowd(app, engines, crowd.Size(workspaces=2, people=6, assets=300))
+    return make_crowd(app, engines, crowd.Size(workspaces=2, people=6, assets=1_000))
 
 
 def statements(browser: Browser, place: Made) -> dict[str, list[str]]:
-    """Endpoint -> what it asks of the database at its second visit."""
-    found = {}
-    for endpoint, address in desks(browser.application, place.slug, place.tenant_id, place.workspace_id).items():
+    """Endpoint -> what it asks of the database, once what is believed for some seconds is known: the least of three."""
+    where = place.slug, place.tenant_id, place.workspace_id, place.held_id
+    found: dict[str, list[str]] = {}
+    for endpoint, address in desks(browser.application, *where).items():
         assert browser.get(address).status_code == 200, address
-        with counted() as asked:
-            browser.get(address).get_data()
-        found[endpoint] = asked
+        for _ in range(3):
+            with counted() as asked:
+                browser.get(address).get_data()
+            found[endpoint] = min(found.get(endpoint, asked), asked, key=len)
     return found
 
 
