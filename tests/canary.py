@@ -56,7 +56,8 @@ def listen(app: Flask) -> Flask:
 
     @app.after_request
     def look(response: Response) -> Response:
-        said = str(response.headers).encode() + (b"" if response.direct_passthrough else response.get_data())
+        whole = response.is_sequence and not response.direct_passthrough  # what is streamed must stay so
+        said = str(response.headers).encode() + (response.get_data() if whole else b"")
         if sings(said):
             from flask import request
 

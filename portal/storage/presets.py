@@ -42,7 +42,7 @@ PRESETS = (
             _("In IAM, create a user without console access, with the policy that Stowage shows after connecting."),
             _("Under “Security credentials” of that user, create an access key and copy both parts here."),
         ),
-        region_hint=_("It stands beside the bucket in the S3 console."),
+        region_hint=_("It stands beside the bucket in the S3 console, such as eu-central-1."),
     ),
     Preset(
         "r2",

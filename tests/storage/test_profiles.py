@@ -20,7 +20,7 @@ from portal.settings import SettingsError
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
-from tests.cast import Cast
+from tests.cast import Cast, make_cast
 from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
 from tests.factories import make_asset
 from tests.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
@@ -347,3 +347,11 @@ def test_what_the_operator_allows_must_be_readable(app: Flask) -> None:
     wrong = replace(app.extensions["portal.settings"], egress_allow=("10.0.0.0/8", "https://minio:9000"))
     with pytest.raises(SettingsError, match=r"PORTAL_EGRESS_ALLOW.*https://minio:9000"):
         create_app(wrong)
+
+
+def test_a_workspace_that_is_full_still_sends_files_to_its_own_bucket(app: Flask) -> None:
+    cast = make_cast(app, limit_bytes=3)
+    spec = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
+    assert cast.bob.api.post(cast.url("uploads"), json=spec).status_code == 413
+    connect_own_bucket(cast)
+    assert cast.bob.api.post(cast.url("uploads"), json=spec).status_code == 201
