@@ -114,12 +114,19 @@ class _Client:
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """One POST to the API."""
-        self.portal.request("POST", path, json.dumps(body), {**self.headers, "Content-Type": "application/json"})
-        answer = self.portal.getresponse()
-        words = answer.read()
+        try:
+            answer, words = self._post(path, body)
+        except ConnectionError:  # the portal ends what was silent for longer than it keeps a connection
+            self.portal.close()
+            answer, words = self._post(path, body)
         assert answer.status < 300, words
         found: dict[str, Any] = json.loads(words)
         return found
+
+    def _post(self, path: str, body: dict[str, Any]) -> tuple[http.client.HTTPResponse, bytes]:
+        self.portal.request("POST", path, json.dumps(body), {**self.headers, "Content-Type": "application/json"})
+        answer = self.portal.getresponse()
+        return answer, answer.read()
 
 
 def _post_form(address: str, fields: dict[str, str], film: Path) -> tuple[int, bytes]:

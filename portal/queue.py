@@ -61,7 +61,8 @@ def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool
     entry = CATALOGUE[job]
     connection: redis.Redis = current_app.extensions["portal.redis"]
     try:
-        with connection.pipeline() as pipeline:  # one round trip: by itself, RQ needs two
+        # One round trip: by itself, RQ needs two. Half of a bell is no harm, so that it is no transaction.
+        with connection.pipeline(transaction=False) as pipeline:
             Queue(entry.queue, connection=connection, serializer=JSONSerializer).enqueue(
                 entry.path,
                 str(tenant_id),
