@@ -34,6 +34,7 @@ from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
 
+LISTED = 50  # workspaces and people that a list can be narrowed to
 COUNTED = 1000  # a number beside a menu entry need not be larger
 # A plan with a parameter in the state's place can't use the index of what is held.
 _HELD: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
@@ -122,6 +123,14 @@ class Summary:
     people: list[Group]
 
 
+# Plain columns: making objects of rows costs more than reading them.
+_COLUMNS = (
+    *("id", "workspace_id", "created_by", "created_at", "file_name", "mime_type", "size_bytes", "sha256", "found_type"),
+    *("reason_code", "reason_detail", "scan_signature", "scan_engine", "scan_database", "scanned_at"),
+    *("quarantined_at", "purge_after", "desk_job", "proposed_by"),
+)
+
+
 def list_items(
     tenant_id: UUID, paging: Paging, narrowing: Narrowing = Narrowing()
 ) -> tuple[list[HeldFile], str | None]:
@@ -130,7 +139,7 @@ def list_items(
     if (after := paging.after_id()) is not None:
         conditions.append(Asset.id < after)
     statement = _items(tenant_id).where(*conditions).order_by(Asset.id.desc()).limit(paging.limit + 1)
-    rows, cursor = cut(db.session.execute(statement).all(), paging, key=lambda row: row[0].id)
+    rows, cursor = cut(db.session.execute(statement).all(), paging, key=lambda row: row.id)
     return [_held_file(row) for row in rows], cursor
 
 
@@ -163,22 +172,21 @@ def find_held(tenant_id: UUID, asset_id: UUID) -> Asset:
 
 
 def summary(tenant_id: UUID) -> Summary:
-    """Everything that is held, in one statement that reads what is held alone."""
-    place, person = (Workspace.id, Workspace.name), (User.id, User.name, User.email)
+    """Everything that is held, by reason, and by the workspaces and people that have the most of it."""
+    by = (Asset.reason_code, Asset.workspace_id, Asset.created_by)
     totals = func.count(), func.coalesce(func.sum(Asset.size_bytes), 0)
-    groups = func.grouping_sets(tuple_(Asset.reason_code), tuple_(*place), tuple_(*person))
-    statement = (
-        select(Asset.reason_code, *place, *person, *totals)
-        .join(Workspace, Workspace.id == Asset.workspace_id)
-        .join(User, User.id == Asset.created_by)
-        .where(*held_in(tenant_id))
-        .group_by(groups)
+    groups = func.grouping_sets(*(tuple_(column) for column in by))
+    rows: list[Any] = [
+        tuple(row) for row in db.session.execute(select(*by, *totals).where(*held_in(tenant_id)).group_by(groups))
+    ]
+    reasons, places, people = [sorted((row for row in rows if row[n] is not None), key=_size) for n in range(3)]
+    return Summary(
+        sum(row[3] for row in places),
+        int(sum(row[4] for row in places)),
+        [Group(row[0], "", row[3], int(row[4])) for row in reasons],
+        _named(places[:LISTED], 1, select(Workspace.id, Workspace.name)),
+        _named(people[:LISTED], 2, select(User.id, func.coalesce(func.nullif(User.name, ""), User.email))),
     )
-    rows = [tuple(row) for row in db.session.execute(statement)]
-    reasons = _groups((row[0] or "", "", *row[6:]) for row in rows if row[1] is None and row[3] is None)
-    places = _groups((str(row[1]), row[2], *row[6:]) for row in rows if row[1] is not None)
-    people = _groups((str(row[3]), row[4] or row[5], *row[6:]) for row in rows if row[3] is not None)
-    return Summary(sum(each.count for each in places), sum(each.bytes for each in places), reasons, places, people)
 
 
 def count_held(tenant_id: UUID) -> int:
@@ -196,16 +204,23 @@ def _items(tenant_id: UUID) -> Select[Any]:
     same = twin.tenant_id == Asset.tenant_id, twin.sha256 == Asset.sha256, twin.id != Asset.id
     elsewhere = select(func.count()).select_from(twin).where(*same).scalar_subquery()
     membership = and_(TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == Asset.created_by)
-    uploader = User.name, User.email, TenantMembership.uploads_blocked_reason
     return (
-        select(Asset, Workspace.name, Upload.declared_type, *uploader, elsewhere, proposer.name, proposer.email)
+        select(
+            *(getattr(Asset, name) for name in _COLUMNS),
+            Workspace.name.label("workspace_name"),
+            Upload.declared_type,
+            User.name.label("uploader_name"),
+            User.email.label("uploader_email"),
+            TenantMembership.uploads_blocked_reason.label("blocked"),
+            elsewhere.label("elsewhere"),
+            func.coalesce(func.nullif(proposer.name, ""), proposer.email).label("proposer"),
+        )
         .join(Workspace, Workspace.id == Asset.workspace_id)
         .outerjoin(Upload, Upload.id == Asset.upload_id)
         .outerjoin(User, User.id == Asset.created_by)
         .outerjoin(TenantMembership, membership)
         .outerjoin(proposer, proposer.id == Asset.proposed_by)
         .where(*held_in(tenant_id))
-        .execution_options(populate_existing=True)
     )
 
 
@@ -226,36 +241,41 @@ def _narrowed(narrowing: Narrowing) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _groups(rows: Any) -> list[Group]:
-    return sorted(
-        (Group(row[0], row[1], row[2], int(row[3])) for row in rows),
-        key=lambda each: (-each.count, each.name, each.key),
-    )
+def _size(row: tuple[Any, ...]) -> tuple[int, str]:
+    """The most first, in an order that stays."""
+    return -row[3], str(row[:3])
+
+
+def _named(rows: list[tuple[Any, ...]], at: int, names: Any) -> list[Group]:
+    """Groups by an id, with the name that each id has."""
+    ids = [row[at] for row in rows]
+    found = db.session.execute(names.where(names.selected_columns[0].in_(ids)))
+    known: dict[UUID, str] = dict(tuple(row) for row in found)
+    return [Group(str(row[at]), known.get(row[at], ""), row[3], int(row[4])) for row in rows]
 
 
 def _held_file(row: Any) -> HeldFile:
-    asset, workspace_name, declared_type, name, email, blocked, elsewhere, proposer_name, proposer_email = row
-    since = asset.quarantined_at or asset.created_at
+    since = row.quarantined_at or row.created_at
     return HeldFile(
-        asset_id=asset.id,
-        workspace_id=asset.workspace_id,
-        workspace_name=workspace_name,
-        file_name=asset.file_name,
-        size_bytes=asset.size_bytes,
-        sha256=asset.sha256,
-        declared_type=declared_type or asset.mime_type,
-        found_type=asset.found_type,
-        code=asset.reason_code,
-        reason=asset.reason_detail or "This file is held back.",
-        signature=asset.scan_signature,
-        engine=asset.scan_engine,
-        database=asset.scan_database,
-        uploaded_by=Uploader(asset.created_by, name or "", email or "", blocked),
+        asset_id=row.id,
+        workspace_id=row.workspace_id,
+        workspace_name=row.workspace_name,
+        file_name=row.file_name,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        declared_type=row.declared_type or row.mime_type,
+        found_type=row.found_type,
+        code=row.reason_code,
+        reason=row.reason_detail or "This file is held back.",
+        signature=row.scan_signature,
+        engine=row.scan_engine,
+        database=row.scan_database,
+        uploaded_by=Uploader(row.created_by, row.uploader_name or "", row.uploader_email or "", row.blocked),
         quarantined_at=since,
-        deadline=asset.purge_after or since + HELD_FOR,
-        scanned_at=asset.scanned_at,
-        elsewhere=elsewhere,
-        order=asset.desk_job,
-        proposed_by=asset.proposed_by,
-        proposer=proposer_name or proposer_email,
+        deadline=row.purge_after or since + HELD_FOR,
+        scanned_at=row.scanned_at,
+        elsewhere=row.elsewhere,
+        order=row.desk_job,
+        proposed_by=row.proposed_by,
+        proposer=row.proposer,
     )
