@@ -18,7 +18,7 @@ import psycopg
 from flask import Flask
 from psycopg.types.json import Jsonb
 from sqlalchemy import ClauseElement, Dialect, Engine, PoolProxiedConnection, TextClause, bindparam, event, text
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from portal.db import Base, begin_in, commit_on, db, on_driver
 
@@ -52,7 +52,7 @@ def at_once(statement: ClauseElement, tenant_id: UUID | None = None, **values: A
     if tenant_id is not None:
         with in_short(tenant_id) as run:
             return run(statement, **values)
-    with closing(db.engine.raw_connection()) as connection:
+    with closing(_connection()) as connection:
         return _committed_by_itself(connection, statement, values)
 
 
@@ -62,10 +62,18 @@ def in_short(tenant_id: UUID) -> Iterator[Run]:
 
     One round trip a statement and two around them. An error undoes all. No network inside.
     """
-    with closing(db.engine.raw_connection()) as connection:
+    with closing(_connection()) as connection:
         begin_in(tenant_id, connection)
         yield lambda statement, **values: _run(connection, statement, values)
         commit_on(connection)
+
+
+def _connection() -> PoolProxiedConnection:
+    """One of the pool's, without what SQLAlchemy puts around it. Raises what SQLAlchemy would."""
+    try:
+        return db.engine.raw_connection()
+    except psycopg.Error as error:
+        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error
 
 
 def _committed_by_itself(
