@@ -8,7 +8,7 @@ export function t(key, values = {}) {
 
 /** A size in bytes as the pages write it: binary steps, MB and GB. */
 export function sizeWords(bytes) {
-  for (const [unit, step] of [["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10]]) {
+  for (const [unit, step] of [["TB", 2 ** 40], ["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10]]) {
     if (bytes >= step) return `${(bytes / step).toFixed(bytes % step && bytes / step < 100 ? 1 : 0)} ${unit}`;
   }
   return `${bytes} B`;
