@@ -10,6 +10,7 @@ from uuid import UUID
 from portal.assets import variants
 from portal.assets.models import Asset, Variant
 from portal.assets.verdicts import EXPLANATIONS
+from portal.db import db
 from portal.identity.models import User
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
@@ -133,7 +134,14 @@ def page_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets, author
         "placeholder": asset.placeholder,
         "created_by": {"name": author.name if author else "", "email": author.email if author else ""},
         "purge_on": asset.purge_after,
+        "releaser": _name_of(asset.released_by),
     }
+
+
+def _name_of(person_id: UUID | None) -> str | None:
+    """Whoever let a held file go; asked for these files alone."""
+    person = db.session.get(User, person_id) if person_id else None
+    return (person.name or person.email) if person else None
 
 
 def reason_view(code: str | None, detail: str | None) -> ReasonView | None:

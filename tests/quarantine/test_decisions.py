@@ -56,6 +56,9 @@ def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) ->
     shown = cast.vera.api.get(cast.url(f"assets/{asset_id}")).get_json()
     assert (shown["status"], shown["reason"], shown["released"]["by"]) == ("available", None, str(cast.tina.id))
     assert cast.vera.api.get(cast.url(f"assets/{asset_id}/download")).status_code == 302
+    page = cast.vera.browser.get(cast.page(f"files/{asset_id}")).text
+    assert "from quarantine, by Tina" in page and "Released from quarantine" in page
+    assert "Released from quarantine" in cast.vera.browser.get(cast.page("files")).text
     with cast.app.app_context():
         asset_jobs.render_previews(str(cast.acme.id), str(cast.press.id), str(asset_id))
     assert read_asset(cast, asset_id).previews is PreviewState.READY
