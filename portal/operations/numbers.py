@@ -12,7 +12,8 @@ from datetime import datetime
 
 from flask import current_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal.assets import proofs, tallies
 from portal.db import db, end_read, enter
@@ -28,21 +29,28 @@ def collect() -> list[Metric]:
     """Every number that is of the installation, not of one process."""
     read_at, known = current_app.extensions.get("portal.numbers.kept", (float("-inf"), []))
     if time.monotonic() - read_at > BELIEVED_SECONDS:
-        enter(None)
-        known = [metric for part in PARTS for metric in _of(part)]
-        end_read()
+        known = _read()
         current_app.extensions["portal.numbers.kept"] = (time.monotonic(), known)
     return list(known)
 
 
-def _of(part: Callable[[], Iterator[Metric]]) -> list[Metric]:
-    """A part that can't be read is left out: what else is known is told all the same."""
-    try:
-        return list(part())
-    except SQLAlchemyError as error:
-        db.session.rollback()
-        log.warning("numbers of %s can't be read: %s", part.__name__, type(error).__name__)
-        return []
+def _read() -> list[Metric]:
+    """Part after part. One that can't be read is left out; without a database all that follow are, at once."""
+    known: list[Metric] = []
+    up = 1.0
+    for part in PARTS:
+        try:
+            enter(None)
+            known += part()
+            end_read()
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            log.warning("the database does not answer: %s", type(error).__name__)
+            up = 0.0
+            break
+        except SQLAlchemyError as error:
+            db.session.rollback()
+            log.warning("numbers of %s can't be read: %s", part.__name__, type(error).__name__)
+    return [*known, gauge("portal_database_up", "Whether the database answers.", value=up)]
 
 
 def gauge(name: str, words: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,14 +16,15 @@ from uuid import UUID
 import pytest
 
 from portal import db as database
+from portal.app import create_app
 from portal.assets.verdicts import signatures_of
 from portal.lifecycle import chores
 from portal.operations import numbers
-from tests.cast import Cast
+from tests.cast import Cast, Client
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, TestEngines
 from tests.foreign import refused
-from tests.stack import own_settings
+from tests.stack import close, own_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RUNBOOKS = DEPLOY.parent
@@ -112,6 +114,13 @@ def test_without_a_queue_the_rest_is_told(scene: Scene, monkeypatch: pytest.Monk
     assert now["portal_queue_up"] == 0 and now["portal_database_bytes"] > 0
 
 
+def test_without_a_database_processes_are_told_all_the_same(scene: Scene) -> None:
+    away = create_app(replace(scene.door.settings, database_url="postgresql+psycopg://a:b@127.0.0.1:1/c"))
+    text = Client(away).get("/metrics").text
+    assert "portal_database_up 0.0" in text and "portal_http_requests_total" in text
+    close(away)
+
+
 def test_a_part_that_can_not_be_read_is_left_out(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Iterator[Any]:
         database.db.session.execute(database.db.text("SELECT * FROM nothing_of_this_name"))
@@ -149,8 +158,6 @@ def test_everything_that_alerts_and_dashboard_ask_for_is_told(scene: Scene) -> N
 
 
 def test_the_disk_is_told_where_the_store_is_embedded(cast: Cast, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     settings = cast.app.extensions["portal.settings"]
     cast.app.extensions["portal.settings"] = replace(settings, store_folder=tmp_path)
     cast.app.extensions.pop("portal.numbers.kept", None)
