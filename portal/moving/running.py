@@ -30,7 +30,9 @@ from portal.moving import switching
 from portal.moving.models import ItemState, Move, MoveItem, MoveState
 from portal.moving.pace import Pace, Stopped
 from portal.moving.switching import Work
+from portal.storage import probing, refusals
 from portal.storage import service as storage
+from portal.storage.models import ProfileMode
 from portal.uploads.models import OPEN, Upload
 
 log = logging.getLogger(__name__)
@@ -125,11 +127,18 @@ def _unfinished(move: Move) -> Any:
 
 
 def _wait(work: Work, problem: Problem) -> None:
-    """A store that is away, or a quota that is full, is said on the page and tried again soon."""
+    """A store that is away, or a quota that is full, is said on the page and tried again soon.
+
+    Where somebody has to mend a store, both are tested, once: the test finds whose it is, and its owners are told.
+    """
     log.info("move %s waits: %s", work.move.id, problem.code)
     with transaction(work.move.tenant_id):
         mine = Move.id == work.move.id, Move.claim_token == work.token
         db.session.execute(update(Move).where(*mine).values(waiting_for=problem.detail))
+        if refusals.needs_a_person(problem) and work.move.waiting_for != problem.detail:
+            for profile in (work.source, work.target):
+                if profile.mode is ProfileMode.BYOS:
+                    probing.ask(work.move.workspace_id, profile.id)
 
 
 @contextmanager

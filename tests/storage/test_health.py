@@ -141,6 +141,27 @@ def test_a_commit_that_is_refused_is_enough(scene: Scene, own: StorageProfile, s
     done(scene.bob.commit(begun["upload_id"]))  # it needs no new upload, nor a new test
 
 
+def test_a_move_that_is_refused_finds_out_whose_store_it_is(
+    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+) -> None:
+    sent = scene.bob.upload("note.txt", text)
+    scene.door.work()
+    profiles = done(scene.alice.call("GET", "storage-profiles"))["items"]
+    (managed,) = [each["id"] for each in profiles if each["mode"] == "managed_r2"]
+    move = done(scene.alice.call("POST", "storage-moves", {"target_id": managed}), 201)
+    with store.failing(403, old_key):
+        scene.door.work()
+        assert REVOKED in done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["waiting_for"]
+        assert told(scene, own)[0] == "unhealthy"
+        assert events(scene) == ["storage.unhealthy"]
+        assert scene.bob.begin("more.txt", 10).status_code == 201  # new files go to the managed storage already
+    scene.door.sql("UPDATE moves SET due_at = now() WHERE due_at IS NOT NULL")
+    scene.door.sweep()
+    scene.door.work()
+    assert done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["state"] == "copied"
+    assert scene.bob.download(sent.asset_id).content == text
+
+
 def test_a_store_that_is_busy_is_no_reason_to_stop(
     scene: Scene, own: StorageProfile, store: Unruly, text: bytes
 ) -> None:
