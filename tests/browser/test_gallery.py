@@ -199,3 +199,14 @@ def test_a_card_that_renews_itself_disturbs_nobody_and_outlives_a_fault(
     change_asset(cast, asset_id, previews=PreviewState.FAILED, previews_code="x", previews_detail="x")
     expect(page.locator(".tile[hx-get]")).to_have_count(0)
     expect(card.locator("summary")).to_be_focused()
+
+
+def test_a_file_that_is_still_prepared_opens_a_page_of_its_own(visit: Visits, cast: Cast) -> None:
+    make_asset(cast, "sea.jpg", previews=PreviewState.PENDING)
+    page = visit(cast.bob, cast.page("files"))
+    tile(page, "sea.jpg").locator(".tile-link").click()
+    expect(page.locator("#main h1")).to_have_text("sea.jpg")
+    expect(page.locator("#main .tile")).to_have_count(0)
+    page.get_by_role("button", name="Move to trash").click()
+    expect(page.get_by_role("button", name="Restore")).to_be_visible()
+    expect(page.locator("#main")).to_have_count(1)
