@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -228,11 +228,6 @@ def trend_of_tenant(tenant_id: UUID, days: int = WINDOW) -> tuple[list[Point], O
     day, whole = snapshots.today(), limits.of_tenant(tenant_id)
     points = snapshots.points_of_tenant(tenant_id, day, days)
     return points, snapshots.outlook(points, whole.limit_bytes, day, days)
-
-
-def days_ahead(count: int = WINDOW) -> list[date]:
-    """Today and the next days."""
-    return [snapshots.today() + timedelta(days=number) for number in range(count + 1)]
 
 
 def somebody(row: Any) -> Somebody:
