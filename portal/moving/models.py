@@ -28,7 +28,7 @@ class MoveState(StrEnum):
 
 
 class ItemState(StrEnum):
-    """What became of one asset: ``copying`` only while a large object is on its way in parts."""
+    """What became of one asset; ``copying``: something of it may lie in the target already."""
 
     COPYING = "copying"
     MOVED = "moved"

@@ -95,8 +95,8 @@ def _to_bring(move: Move, after: UUID) -> Sequence[UUID]:
 
 def _to_clear(move: Move, after: UUID) -> Sequence[UUID]:
     database.enter(move.tenant_id)
-    moved = MoveItem.move_id == move.id, MoveItem.state == ItemState.MOVED, MoveItem.asset_id > after
-    return db.session.scalars(select(MoveItem.asset_id).where(*moved).order_by(MoveItem.asset_id).limit(BATCH)).all()
+    touched = MoveItem.move_id == move.id, MoveItem.asset_id > after
+    return db.session.scalars(select(MoveItem.asset_id).where(*touched).order_by(MoveItem.asset_id).limit(BATCH)).all()
 
 
 def _complete(work: Work) -> None:

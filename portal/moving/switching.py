@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -23,6 +24,7 @@ from portal.moving.pace import Pace, Stopped
 from portal.quotas import service as quotas
 from portal.storage import keys
 from portal.storage import service as storage
+from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ def bring(work: Work, asset_id: UUID) -> None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         derived = db.session.scalars(select(Variant.object_key).where(Variant.asset_id == asset_id)).all()
+        _begin(move, asset)
         route = Route(storage.bucket_for(work.source), storage.bucket_for(work.target), work.pace, _Kept(move, asset))
         try:
             if asset.object_key:
@@ -101,6 +104,14 @@ def _charge(asset: Asset, before: int, after: int) -> None:
         quotas.free(*place, before - after)
 
 
+def _begin(move: Move, asset: Asset) -> None:
+    """Before the first byte: whatever becomes of this attempt, clearing knows that something may lie in the target."""
+    place = {"tenant_id": move.tenant_id, "workspace_id": move.workspace_id, "size_bytes": asset.size_bytes}
+    new = insert(MoveItem).values(move_id=move.id, asset_id=asset.id, state=ItemState.COPYING, **place)
+    with transaction(move.tenant_id):
+        db.session.execute(new.on_conflict_do_nothing())
+
+
 def _fail(move: Move, asset: Asset, reason: str) -> None:
     with transaction(move.tenant_id):
         _note(move, asset, ItemState.FAILED, reason)
@@ -108,7 +119,9 @@ def _fail(move: Move, asset: Asset, reason: str) -> None:
 
 def _note(move: Move, asset: Asset, state: ItemState, reason: str | None) -> None:
     place = {"move_id": move.id, "asset_id": asset.id, "tenant_id": move.tenant_id, "workspace_id": move.workspace_id}
-    outcome = {"state": state, "reason": reason, "part_key": None, "part_upload_id": None}
+    outcome: dict[str, Any] = {"state": state, "reason": reason}
+    if state is ItemState.MOVED:
+        outcome |= {"part_key": None, "part_upload_id": None}
     statement = insert(MoveItem).values(**place, **outcome, size_bytes=asset.size_bytes)
     db.session.execute(statement.on_conflict_do_update(index_elements=["move_id", "asset_id"], set_=outcome))
 
@@ -136,15 +149,22 @@ class _Kept:
 
 
 def clear(work: Work, asset_id: UUID) -> None:
-    """Remove what a moved asset left in the source; what belongs to no asset any more is removed on both sides."""
+    """Remove what the move left of an asset wherever the asset does not lie; of one that is gone, on both sides."""
     move = work.move
     database.enter(move.tenant_id)
+    item = db.session.scalars(select(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id)).one()
     here = Asset.workspace_id == move.workspace_id, Asset.id == asset_id
     lives = db.session.scalar(select(Asset.profile_id).where(*here))
-    left = [work.source] if lives == move.target_id else [work.source, work.target] if lives is None else []
-    for profile in left:
-        bucket = storage.bucket_for(profile)
-        for prefix in (keys.asset_prefix, keys.quarantine_prefix):
-            bucket.delete_prefix(prefix(move.workspace_id, asset_id))
-    with transaction(move.tenant_id):
-        db.session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id))
+    for profile in (work.source, work.target):
+        if profile.id != lives:
+            _remove(storage.bucket_for(profile), item)
+    if item.state is not ItemState.FAILED:  # what stayed behind stays in the report
+        with transaction(move.tenant_id):
+            db.session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id))
+
+
+def _remove(bucket: Bucket, item: MoveItem) -> None:
+    if item.part_key and item.part_upload_id:
+        bucket.parts(item.part_key).abort(item.part_upload_id)
+    for prefix in (keys.asset_prefix, keys.quarantine_prefix):
+        bucket.delete_prefix(prefix(item.workspace_id, item.asset_id))

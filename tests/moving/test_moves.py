@@ -155,12 +155,33 @@ def test_it_can_be_paused_and_resumed(live: Live) -> None:
         held.wait()
         assert act(alice, move_id, "pause")["state"] == "paused"
     refused(alice.call("POST", f"storage-moves/{move_id}/pause"), 409, "conflict")
+    assert live.broken(cast.acme.id) == []
     refused(alice.call("POST", f"storage-moves/{move_id}/confirm"), 409, "conflict")
     all_readable(alice, sent)
     assert move(alice, move_id)["moved_files"] == 0
     act(alice, move_id, "resume")
     in_state(alice, move_id, "copied")
     all_readable(alice, sent)
+
+
+def test_what_was_copied_before_it_was_called_back_is_removed(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    own = connect_own_bucket(cast)
+    sent = some_files(alice, 1)
+    with live.store.hold(lambda method, path, _: method == "PUT" and "/derived/" in path) as held:
+        move_id = start(alice, managed(alice))
+        held.wait()  # the original lies in the target, and the asset was not switched
+        act(alice, move_id, "pause")
+    assert live.objects(cast)
+    act(alice, move_id, "rollback")
+    in_state(alice, move_id, "copied")
+    act(alice, move_id, "confirm")
+    in_state(alice, move_id, "done")
+    live.forms_run_out()
+    assert live.objects(cast) == set()
+    all_readable(alice, sent)
+    assert in_their_bucket(live, cast, own.bucket or "") == live.expected_objects(cast)
 
 
 def test_a_file_that_is_missing_stays_behind_with_the_reason(live: Live) -> None:
