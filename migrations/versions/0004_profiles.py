@@ -70,7 +70,7 @@ def upgrade() -> None:
     """Apply."""
     for column in _columns():
         op.add_column(TABLE, column)
-    for name in ("name", "key_prefix", "addressing_style", "encryption", "health", "capabilities", "updated_at"):
+    for name in ("name", "key_prefix", "addressing_style", "encryption", "health", "capabilities"):
         op.alter_column(TABLE, name, server_default=None)
     for name, choices in CHOICES.items():
         words = ", ".join(f"'{choice}'" for choice in choices)
@@ -127,7 +127,6 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("probe_token", sa.Uuid(), nullable=True),
         sa.Column("probe_due_at", moment, nullable=True),
         sa.Column("unhealthy_since", moment, nullable=True),
-        sa.Column("updated_at", moment, nullable=False, server_default=sa.func.now()),
         sa.Column("deactivated_at", moment, nullable=True),
         sa.Column("retired_at", moment, nullable=True),
     ]

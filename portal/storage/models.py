@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, Unique
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice, now
+from portal.db import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
@@ -111,7 +111,6 @@ class StorageProfile(Identified, Base):
     probe_token: Mapped[UUID | None]
     probe_due_at: Mapped[datetime | None]
     unhealthy_since: Mapped[datetime | None]
-    updated_at: Mapped[datetime] = mapped_column(default=now)
     deactivated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
 

@@ -125,7 +125,6 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
         if secret_access_key is not None:
             _seal(profile, checked_keys(after.access_key_id, secret_access_key))
             changed.append("secret_access_key")
-        profile.updated_at = database.now()
         session.flush()
         _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
         if set(changed) - {"name"}:
@@ -155,7 +154,7 @@ def make_active(member: Member, profile_id: UUID) -> StorageProfile:
     here = StorageProfile.workspace_id == member.workspace
     off = {"active": False, "deactivated_at": database.now()}
     db.session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
-    profile.active, profile.deactivated_at, profile.updated_at = True, None, database.now()
+    profile.active, profile.deactivated_at = True, None
     db.session.flush()
     _record(member, "storage.activate", profile, **_place(profile))
     return profile
@@ -183,7 +182,7 @@ def retire(member: Member, profile_id: UUID) -> None:
             raise Conflict("New files went here until a moment ago. Try again in a minute.")
         _require_empty(profile, "Files lie here. Move them to another storage, or delete them for good, first.")
         profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = None
-        profile.retired_at = profile.updated_at = database.now()
+        profile.retired_at = database.now()
         profile.health, profile.reason = Health.UNKNOWN, None
         session.flush()
         _record(member, "storage.retire", profile, **_place(profile))
