@@ -58,7 +58,24 @@ def test_an_admin_sees_the_tenant_and_what_is_held(visit: Visits, cast: Cast, cl
     line = page.locator("#held tr")
     for words in ("eicar.txt", "Press", SIGNATURE, "Alice"):
         expect(line).to_contain_text(words)
-    assert page.locator("#held a").count() == 0
+    (only,) = page.locator("#held a").all()
+    assert "/download" not in (only.get_attribute("href") or "")
+
+
+def test_an_admin_decides_about_what_is_held(visit: Visits, cast: Cast, client: Client) -> None:
+    alice = client(cast.alice)
+    alice.wait(alice.upload("eicar.txt", EICAR).asset_id, "quarantined")
+    page = visit(cast.tina, f"/t/{cast.acme.slug}/quarantine")
+    delete = page.get_by_role("button", name="Delete now")
+    expect(delete).to_be_disabled()
+    page.get_by_label("All shown").check()
+    expect(page.locator("[data-pick-count]")).to_contain_text("1 chosen")
+    delete.click()
+    expect(page.get_by_role("heading", name="Delete 1 file, 68 bytes?")).to_be_visible()
+    page.get_by_label("Reason").fill("Nobody needs it.")
+    page.get_by_role("button", name="Delete now").click()
+    expect(page.locator("#main")).to_contain_text("Being removed")
+    expect(page.locator("#main")).to_contain_text("Nothing is held")
 
 
 @pytest.mark.parametrize(
