@@ -199,11 +199,13 @@ COUNTERS = (
     INSERT INTO usage_snapshots (workspace_id, day, tenant_id, used_bytes, used_files)
     SELECT workspace_id, day, :tenant, sum(bytes) OVER so_far, sum(files) OVER so_far FROM ({_DAILY}) daily
     WINDOW so_far AS (PARTITION BY workspace_id ORDER BY day)
+    ON CONFLICT (workspace_id, day) DO UPDATE SET used_bytes = excluded.used_bytes, used_files = excluded.used_files
     """,  # noqa: S608  constants of our own
     """
     INSERT INTO tenant_snapshots (tenant_id, day, used_bytes, used_files, limit_bytes)
     SELECT tenant_id, day, sum(used_bytes), sum(used_files), NULL
     FROM usage_snapshots WHERE tenant_id = :tenant GROUP BY tenant_id, day
+    ON CONFLICT (tenant_id, day) DO UPDATE SET used_bytes = excluded.used_bytes, used_files = excluded.used_files
     """,
 )
 
