@@ -50,15 +50,20 @@ def run(tenant_id: UUID, workspace_id: UUID, move_id: UUID) -> None:
     with _claim(tenant_id, workspace_id, move_id) as work:
         if work is None:
             return
-        step = switching.bring if work.move.state is MoveState.COPYING else switching.clear
-        find = _to_bring if work.move.state is MoveState.COPYING else _to_clear
         try:
-            if _work_through(work, step, find):
+            if _work_through(work, *_steps(work)):
                 _complete(work)
         except Stopped:
             log.info("move %s stops here", move_id)
         except (Unavailable, Invalid) as problem:
             _wait(work, problem)
+
+
+def _steps(work: Work) -> tuple[Callable[[Work, UUID], None], Callable[[Move, UUID], Sequence[UUID]]]:
+    """What is done with each asset, and which are next. A store that has got another address keeps what it has."""
+    if work.move.state is MoveState.COPYING:
+        return switching.bring, _to_bring
+    return switching.close if switching.is_one_place(work) else switching.clear, _to_clear
 
 
 def _work_through(work: Work, step: Callable[[Work, UUID], None], find: Callable[[Move, UUID], Sequence[UUID]]) -> bool:

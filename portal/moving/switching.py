@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -24,7 +24,6 @@ from portal.moving.pace import Pace, Stopped
 from portal.quotas import service as quotas
 from portal.storage import keys
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
 
 log = logging.getLogger(__name__)
@@ -148,23 +147,58 @@ class _Kept:
             db.session.execute(statement.on_conflict_do_update(index_elements=list(ids), set_=parts))
 
 
+def is_one_place(work: Work) -> bool:
+    """Do both profiles lead to the same objects under two addresses? Asked of the stores: no name can tell."""
+    source, target = storage.bucket_for(work.source), storage.bucket_for(work.target)
+    key = keys.probe(uuid4(), "place.txt")
+    try:
+        source.put(key, b"Is this seen from the other address, too?", content_type="text/plain")
+        return target.head(key) is not None
+    finally:
+        source.delete(key)
+
+
 def clear(work: Work, asset_id: UUID) -> None:
-    """Remove what the move left of an asset wherever the asset does not lie; of one that is gone, on both sides."""
+    """Remove what the move left of an asset wherever the asset does not lie; of one that is gone, on both sides.
+
+    What is missing where the asset lies stays where it was left: it is the only copy.
+    """
+    move = work.move
+    database.enter(move.tenant_id)
+    here = Asset.workspace_id == move.workspace_id, Asset.id == asset_id
+    found = db.session.execute(select(Asset.profile_id, Asset.object_key).where(*here)).one_or_none()
+    home, key = found or (None, None)
+    if not (home and key and _is_lost(work, asset_id, home, key)):
+        for profile in (work.source, work.target):
+            if profile.id != home:
+                bucket = storage.bucket_for(profile)
+                for prefix in (keys.asset_prefix, keys.quarantine_prefix):
+                    bucket.delete_prefix(prefix(move.workspace_id, asset_id))
+    close(work, asset_id)
+
+
+def close(work: Work, asset_id: UUID) -> None:
+    """Nothing is left to do for this asset; what stayed behind stays in the report."""
     move = work.move
     database.enter(move.tenant_id)
     item = db.session.scalars(select(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id)).one()
-    here = Asset.workspace_id == move.workspace_id, Asset.id == asset_id
-    lives = db.session.scalar(select(Asset.profile_id).where(*here))
-    for profile in (work.source, work.target):
-        if profile.id != lives:
-            _remove(storage.bucket_for(profile), item)
-    if item.state is not ItemState.FAILED:  # what stayed behind stays in the report
+    if item.part_key and item.part_upload_id:
+        lives = db.session.scalar(select(Asset.profile_id).where(Asset.id == asset_id))
+        for profile in (work.source, work.target):
+            if profile.id != lives:
+                storage.bucket_for(profile).parts(item.part_key).abort(item.part_upload_id)
+    if item.state is not ItemState.FAILED:
         with transaction(move.tenant_id):
             db.session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id))
 
 
-def _remove(bucket: Bucket, item: MoveItem) -> None:
-    if item.part_key and item.part_upload_id:
-        bucket.parts(item.part_key).abort(item.part_upload_id)
-    for prefix in (keys.asset_prefix, keys.quarantine_prefix):
-        bucket.delete_prefix(prefix(item.workspace_id, item.asset_id))
+def _is_lost(work: Work, asset_id: UUID, home: UUID, key: str) -> bool:
+    profile = work.target if home == work.target.id else work.source
+    if home != profile.id or storage.bucket_for(profile).head(key) is not None:
+        return False
+    database.enter(work.move.tenant_id)
+    still = Asset.workspace_id == work.move.workspace_id, Asset.id == asset_id, Asset.object_key == key
+    if db.session.scalar(select(Asset.id).where(*still)) is None:
+        return False  # it was let go, or removed, since its row was read
+    log.warning("asset %s is missing where it lies: what the move has left elsewhere stays there", asset_id)
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from portal.storage.service import managed_bucket
 from tests import pictures
 from tests.cast import Cast
 from tests.engines import CUSTOMER
@@ -202,6 +203,46 @@ def test_a_file_that_is_missing_stays_behind_with_the_reason(live: Live) -> None
     eventually(lambda: move(alice, move_id)["moved_files"] == 2)
     in_state(alice, move_id, "copied")
     all_readable(alice, [lost, kept])
+
+
+def test_a_store_with_another_address_keeps_its_files(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    own = connect_own_bucket(cast)
+    sent = some_files(alice, 1)
+    same = connect_own_bucket(cast, bucket=own.bucket, endpoint=live.store.url, activate=False)
+    move_id = start(alice, same.id)
+    in_state(alice, move_id, "copied")
+    act(alice, move_id, "confirm")
+    in_state(alice, move_id, "done")
+    all_readable(alice, sent)
+    assert live.expected_objects(cast) <= in_their_bucket(live, cast, own.bucket or "")
+
+
+def test_what_the_new_storage_has_lost_stays_in_the_old_one(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    sent = some_files(alice, 2)
+    own = connect_own_bucket(cast, activate=False)
+    move_id = start(alice, own.id)
+    in_state(alice, move_id, "copied")
+    lost, kept = (str(each.asset_id) for each in sent)
+    client = client_of(live.stack.settings, CUSTOMER)
+    theirs = [key for key in in_their_bucket(live, cast, own.bucket or "") if lost in key]
+    for key in theirs:
+        client.delete_object(Bucket=own.bucket, Key=f"team/files/{key}")
+    act(alice, move_id, "confirm")
+    in_state(alice, move_id, "done")
+    left = live.objects(cast)
+    assert set(theirs) <= left
+    assert not any(kept in key for key in left)
+
+    with live.stack.app.app_context():  # and can be brought back by hand
+        for key in theirs:
+            with managed_bucket().open(key) as stream:
+                client.put_object(Bucket=own.bucket, Key=f"team/files/{key}", Body=stream.read())
+            managed_bucket().delete(key)
+    all_readable(alice, sent)
 
 
 def test_what_comes_in_must_have_room(live: Live) -> None:
