@@ -21,7 +21,7 @@ blueprint = Blueprint("moving_api", __name__)
 
 MOVES = "/v1/workspaces/<uuid:w>/storage-moves"
 ONE = f"{MOVES}/<uuid:move_id>"
-Speed = Annotated[int, Field(ge=service.SLOWEST, le=2**63 - 1)] | None
+Speed = Annotated[int, Field(ge=service.SLOWEST, le=service.FASTEST)] | None
 
 
 class StartMove(Body):

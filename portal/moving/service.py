@@ -24,7 +24,7 @@ from portal.storage.models import StorageProfile
 from portal.tenancy.service import Member
 
 RING_AGAIN = timedelta(seconds=30)
-SLOWEST = 64 * 1024  # bytes per second
+SLOWEST, FASTEST = 64 * 1024, 2**63 - 1  # bytes per second
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def checked_speed(bytes_per_second: int | None) -> int | None:
     """A limit as it can be kept. Raises ``Invalid``."""
     if bytes_per_second is not None and bytes_per_second < SLOWEST:
         raise Invalid("A speed is at least 64 KB a second, or none for as fast as it goes.", field="bytes_per_second")
+    if bytes_per_second is not None and bytes_per_second > FASTEST:
+        raise Invalid("Nothing is that fast. Leave the speed empty for as fast as it goes.", field="bytes_per_second")
     return bytes_per_second
 
 

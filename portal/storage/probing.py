@@ -26,6 +26,7 @@ from portal.storage.models import Encryption, Health, ProfileMode, StorageProfil
 from portal.storage.policies import Policy, Right, policies_for, provider_of, rights
 from portal.storage.probe.engine import STEPS, Probe, Verdict
 from portal.storage.probe.trial import Subject
+from portal.web.rates import Rate, rates
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,13 @@ LEASE = timedelta(minutes=2)  # more than any step may take
 RING_AGAIN = timedelta(seconds=30)
 MOST_ATTEMPTS = 5
 BATCH = 200
+WISHES = Rate("storage-test", "60 per hour")  # of a workspace: each keeps a worker busy, at an address of its choice
 NOT_FINISHED = "The test of this storage could not be finished. Test it again; the server's log has the reason."
+
+
+def count_wish(workspace_id: UUID) -> None:
+    """Before somebody has a profile tested, outside of any transaction. Raises ``Unavailable`` for too many."""
+    rates().count(WISHES, str(workspace_id))
 
 
 def ask(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> StorageProfile:

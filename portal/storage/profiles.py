@@ -25,6 +25,7 @@ from portal.tenancy.service import Member
 PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
 # An upload that began at the last moment has read the active profile, and not yet written that it will use it.
 LAST_UPLOADS = timedelta(minutes=1)
+MOST = 20  # of one workspace: every page names their stores in a header
 
 # The tables of assets, uploads and moves are named in SQL only: their rooms stand above this one. An upload is over
 # once its staging key was removed for the last time; until then it needs its bucket.
@@ -80,8 +81,9 @@ def contents(workspace_id: UUID) -> dict[UUID, Contents]:
 def add(member: Member, wanted: Connection, secret_access_key: str) -> StorageProfile:
     """Connect a bucket and have it tested; it takes no files before it is activated.
 
-    Raises ``Invalid``, ``Conflict``.
+    Raises ``Invalid``, ``Conflict``, and ``Unavailable`` for too many tests.
     """
+    probing.count_wish(member.workspace)
     place = checked(wanted, egress_of(_settings()))
     given = checked_keys(place.access_key_id, secret_access_key)
     profile = StorageProfile(
@@ -95,6 +97,8 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
     )
     _seal(profile, given)
     with transaction(member.tenant_id) as session:
+        if len(list_profiles(member.workspace)) >= MOST:
+            raise Conflict(f"A workspace has at most {MOST} storages. Let go of one that holds nothing first.")
         _require_free(profile)
         session.add(profile)
         session.flush()
@@ -106,8 +110,10 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
 def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_access_key: str | None) -> StorageProfile:
     """Change some of it, the keys too, and have it tested; ``changes`` holds fields of ``Connection``.
 
-    Raises ``NotFound``, ``Invalid``, and ``Conflict`` for another place while files lie at this one.
+    Raises ``NotFound``, ``Invalid``, ``Conflict`` for another place while files lie at this one, and ``Unavailable``
+    for too many tests.
     """
+    probing.count_wish(member.workspace)
     with transaction(member.tenant_id) as session:
         profile = _own(member, profile_id)
         before = _connection(profile)

@@ -61,6 +61,14 @@ def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast,
     assert cast.alice.api.get(cast.url(f"{PATH}/{made['id']}")).get_json() == made
 
 
+def test_a_workspace_has_so_many_and_no_more(cast: Cast, entered: dict[str, Any]) -> None:
+    for number in range(profiles.MOST - 1):
+        connected(cast, {**entered, "key_prefix": f"p{number}"})
+    answer = cast.alice.api.post(cast.url(PATH), json={**entered, "key_prefix": "one-more"})
+    assert answer.status_code == 409
+    assert f"at most {profiles.MOST}" in answer.get_json()["detail"]
+
+
 def test_what_was_entered_opens_the_bucket(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, {**entered, "secret_access_key": f" {CANARY} \n"})  # as copying adds them
     with cast.app.app_context():

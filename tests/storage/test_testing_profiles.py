@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import select, text, update
 
 from portal import db as database
 from portal.db import db, enter, transaction
+from portal.errors import Unavailable
 from portal.events.models import Event
 from portal.lifecycle import sweep
 from portal.lifecycle.chores import CHORES
@@ -101,6 +103,15 @@ def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -
     work(cast, profile)
     work(cast, profile)  # a second bell finds nothing to do
     assert told(cast, profile)["health"] == "healthy"
+
+
+def test_nobody_keeps_workers_busy_with_tests(cast: Cast, profile: StorageProfile) -> None:
+    with cast.app.app_context(), suppress(Unavailable):
+        for _ in range(100):
+            probing.count_wish(cast.press.id)
+    refused = cast.alice.api.post(url(cast, profile, "/probe"))
+    assert (refused.status_code, refused.get_json()["code"]) == (429, "rate_limited")
+    assert cast.alice.api.patch(url(cast, profile, ""), json={"name": "Again"}).status_code == 429
 
 
 def test_only_owners_test_and_see_the_policy_and_a_foreign_id_is_404(cast: Cast, profile: StorageProfile) -> None:

@@ -55,6 +55,7 @@ def start(member: Member, p: UUID) -> ProfileView:
 
     The profile is `probing` meanwhile, and `probe.steps` grows; asking again while it runs changes nothing.
     """
+    probing.count_wish(member.workspace)
     with transaction(member.tenant_id):
         profile = probing.ask(member.workspace, p, member.user_id)
     return ProfileView.of(profile)

@@ -39,6 +39,7 @@ def steps(member: Member, profile_id: UUID) -> ResponseReturnValue:
 @member(Permission.MANAGE_STORAGE)
 def start(member: Member, profile_id: UUID) -> ResponseReturnValue:
     """Test it now; to htmx the fragment, else back to the page."""
+    probing.count_wish(member.workspace)
     with transaction(member.tenant_id):
         profile = probing.ask(member.workspace, profile_id, member.user_id)
     if is_fragment_wanted():
