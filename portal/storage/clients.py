@@ -15,10 +15,11 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import get_cert_path
 from prometheus_client import Histogram
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import ReadTimeoutError as ReadTimeout
 
 from portal.db import assert_no_transaction
 from portal.storage.egress import Egress, EgressRefused, guarded_pools
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3  # seconds
+LONGEST_ANSWER = 16 * 1024**2  # bytes: a page of 1,000 keys of 1 KB has 2 MB or so
 SECONDS = Histogram(
     "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
 )
@@ -74,6 +76,7 @@ def connect(location: Location, read_timeout: int) -> S3Client:
     _trust(client)
     if location.egress is not None:
         _guard(client, location.egress)
+        _bound(client)
     return client
 
 
@@ -94,6 +97,36 @@ def _guard(client: Any, rules: Egress) -> None:
     """Let its connections, TLS and all else being botocore's own, dial what the rules allow."""
     manager = client._endpoint.http_session._manager
     manager.pool_classes_by_scheme = guarded_pools(rules, AWSHTTPConnectionPool, AWSHTTPSConnectionPool)
+
+
+def _bound(client: Any) -> None:
+    """Let no answer but a file's own bytes fill the memory: botocore would read whatever a store sends to its end."""
+    session = client._endpoint.http_session
+    send = session.send
+
+    def bounded(request: Any) -> Any:
+        streams, request.stream_output = request.stream_output, True
+        answer = send(request)
+        if not streams or answer.status_code >= 300:
+            try:
+                answer._content = _read_whole(answer.raw)
+            except ReadTimeout as error:
+                raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
+            except ProtocolError as error:
+                raise ConnectionClosedError(endpoint_url=request.url, request=request, error=error) from error
+        return answer
+
+    session.send = bounded
+
+
+def _read_whole(raw: Any) -> bytes:
+    found = b""
+    while piece := raw.read(LONGEST_ANSWER + 1 - len(found)):
+        found += piece
+        if len(found) > LONGEST_ANSWER:
+            raw.close()
+            raise HTTPError("the answer is longer than any that makes sense")
+    return found
 
 
 @lru_cache(maxsize=1)
