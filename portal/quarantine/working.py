@@ -90,11 +90,12 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
 
 def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
     """Why this file can't be let go after all, or None."""
-    if policy.rules_of(asset.tenant_id).waits(found.verdict.reason):
+    rules = policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
+    if rules.waits(found.verdict.reason):
         raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
     if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
         return "Not released: what lies in the quarantine is not what was held."
-    if found.verdict.result == "infected" and asset.desk_job != "release_infected":
+    if found.verdict.result == "infected" and not (asset.desk_job == "release_infected" and rules.release_infected):
         return f"Not released: the scanner finds a virus in it, {found.verdict.signature}."
     if mime_type is None:
         return "Not released: its content contradicts its name, and such a file is never taken."

@@ -96,6 +96,15 @@ def test_what_the_scanner_calls_infected_is_refused_by_the_rules_or_needs_an_exp
     assert decided(cast, asset_id) == ["release", "outcome"]
 
 
+def test_rules_that_were_tightened_meanwhile_hold_for_a_release_that_waited(cast: Cast) -> None:
+    asset_id = infected(cast, EICAR)
+    set_rules(cast, release_infected=True)
+    assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
+    set_rules(cast, release_infected=False)
+    work(cast, "release_held", asset_id)
+    assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
+
+
 def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
     asset_id = hold(cast, b"no picture at all", "sea.jpg", mime_type="text/plain")
     decide(cast, cast.tina.api, asset_id, "release")
