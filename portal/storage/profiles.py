@@ -123,8 +123,9 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
             raise Invalid("Another access key has another secret. Enter it, too.", field="secret_access_key")
         for name, value in asdict(after).items():
             setattr(profile, name, value)
+        elsewhere = after.store != profile.store or any(name in PLACE for name in changed)
         profile.store = after.store
-        if any(name in PLACE for name in changed):
+        if elsewhere:
             _require_empty(profile, "Files lie there. Connect the other place as another storage, and move them.")
             profile.capabilities, profile.probe, profile.probed_at = {}, None, None
             _require_free(profile)
