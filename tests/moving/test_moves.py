@@ -112,7 +112,14 @@ def test_a_worker_is_killed_in_the_middle(live: Live) -> None:
     alice = live.client(cast, cast.alice)
     own = connect_own_bucket(cast)
     sent = some_files(alice)
-    with live.store.hold(lambda method, path, _: method == "PUT" and "/original/" in path) as held:
+    sending: list[str] = []
+
+    def looks_at_what_it_sent(method: str, path: str, _headers: object) -> bool:
+        if method == "PUT" and "/original/" in path:
+            sending.append(path)
+        return method == "GET" and path.partition("?")[0] in sending
+
+    with live.store.hold(looks_at_what_it_sent) as held:
         move_id = start(alice, managed(alice))
         held.wait()
         live.stack.workers[0].kill()

@@ -177,13 +177,13 @@ def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
     assert told(cast, profile)["health"] == "probing"
     work(cast, profile)  # a bell while the lease lasts does nothing
     assert told(cast, profile)["health"] == "probing"
-    rung: list[str] = []
-    monkeypatch.setattr("portal.queue.ring", lambda job, *_ids: bool(rung.append(job) or True))
+    rung: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("portal.queue.ring", lambda job, *ids: bool(rung.append((job, ids[-1])) or True))
     run_sweep(cast)
-    assert "probe" not in rung
+    assert ("probe", profile.id) not in rung
     age(cast, profile, "3 minutes")
     run_sweep(cast)
-    assert "probe" in rung
+    assert ("probe", profile.id) in rung
     work(cast, profile)
     assert told(cast, profile)["health"] == "healthy"
 
