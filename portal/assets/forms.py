@@ -49,7 +49,8 @@ class GalleryQuery(AssetQuery):
 
     def address(self) -> dict[str, Any]:
         """The filters that are set, for links to the same list."""
-        given = {"q": self.q, "kind": self.kind, "status": self.status, "library": self.library}
+        place = {"library": self.library, "folder_id": self.folder_id}
+        given = {"q": self.q, "kind": self.kind, "status": self.status, **place}
         return {name: str(value) for name, value in given.items() if value}
 
 

@@ -69,6 +69,8 @@ class Folder:
     name: str | None
     bytes: int
     files: int
+    library_id: str
+    folder_id: str | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
 def _folders(usage: Any, here: WorkspacePlace | None) -> list[Folder]:
     found = usage.folders if usage else []
     named = [(each["folder"] or each["library"] if here else None, each) for each in found]
-    return [Folder(name, each["bytes"], each["files"]) for name, each in named]
+    return [Folder(name, each["bytes"], each["files"], each["library_id"], each["folder_id"]) for name, each in named]
 
 
 def _largest(usage: Any, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
