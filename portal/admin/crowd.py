@@ -7,7 +7,8 @@ byte explained; only the objects are missing in the store. Chances come from a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -62,7 +63,7 @@ def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: C
     say(f"{size.people:,} people in {size.workspaces:,} workspaces.")
     with engine.begin() as connection:
         _run(connection, sql.SEED, *sql.PLACES, tenant=tenant_id, workspaces=size.workspaces)
-        with without_names(connection):
+        with _without_names(connection):
             for first in range(1, size.assets + 1, BATCH):
                 last = min(first + BATCH - 1, size.assets)
                 write_assets(connection, first, last, of=size.assets)
@@ -89,20 +90,14 @@ def write_assets(
     _run(connection, sql.CLEAR, sql.BATCH, sql.ASSETS, **span)
 
 
-class without_names:  # noqa: N801  used as a function
-    """Meanwhile there is no index of names: to extend it costs more than to make it anew."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        known = "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_assets_name'"
-        self._definition = self._connection.scalar(text(known))
-        self._connection.execute(text("DROP INDEX IF EXISTS ix_assets_name"))
-
-    def __exit__(self, failed: type[BaseException] | None, *_: Any) -> None:
-        if failed is None and self._definition:
-            self._connection.execute(text(self._definition))
+@contextmanager
+def _without_names(connection: Connection) -> Iterator[None]:
+    """Meanwhile there is no index of names: to extend it costs more than to make it anew. A failure rolls all back."""
+    definition = connection.scalar(text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_assets_name'"))
+    connection.execute(text("DROP INDEX IF EXISTS ix_assets_name"))
+    yield
+    if definition:
+        connection.execute(text(definition))
 
 
 def _run(connection: Connection, *statements: str, **values: Any) -> None:

@@ -131,7 +131,7 @@ def counted(profile: StorageProfile, size: int) -> int:
     return size if profile.mode is ProfileMode.MANAGED else 0
 
 
-def upload_method(profile: StorageProfile, size: int) -> str:  # noqa: ARG001  (the size will choose parts)
+def upload_method(profile: StorageProfile) -> str:
     """``POST`` where the store was seen to take forms, else ``PUT``, which every S3-compatible store takes."""
     capabilities = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
     return "POST" if capabilities.get("post") else "PUT"

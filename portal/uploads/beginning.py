@@ -136,7 +136,7 @@ def _row(
         "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
         "size_bytes": spec.size_bytes,
         "sha256": spec.sha256,
-        "method": storage.upload_method(profile, spec.size_bytes),
+        "method": storage.upload_method(profile),
         "reserved_bytes": storage.counted(profile, spec.size_bytes),
         "state": UploadState.CREATED,
         "idempotency_key": key,
