@@ -50,6 +50,7 @@ ROOMS_WITH_ROUTES = (
     "assets.api",
     "assets.views",
     "assets.trash",
+    "assets.folders.api",
     "delivery.api",
     "delivery.views",
     "quarantine.views",

@@ -33,6 +33,7 @@ def import_models() -> None:
     """Load every table into the one metadata."""
     import_module("portal.audit")
     import_module("portal.assets.policy")
+    import_module("portal.assets.tallies")
     for room in ROOMS_WITH_TABLES:
         import_module(f"portal.{room}.models")
 

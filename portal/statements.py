@@ -89,17 +89,20 @@ def _committed_by_itself(
 
 
 class Row:
-    """A row that a statement writes beside its own work: what can't be null, and the nullable columns named here."""
+    """A row that a statement writes beside its own work: what can't be null, and the nullable columns named here.
 
-    def __init__(self, model: type[Base], *nullable: str) -> None:
-        self.table = model.__tablename__
+    ``computed`` gives a column's SQL where its value alone will not do; the value is ``:{table}_{column}`` there.
+    """
+
+    def __init__(self, model: type[Base], *nullable: str, **computed: str) -> None:
+        self.table, self._computed = model.__tablename__, computed
         columns = [column for column in model.__table__.columns if not column.nullable or column.name in nullable]
         self._columns = {column.name: (f"{self.table}_{column.name}", column) for column in columns}
         self.parameters = [bindparam(name, type_=column.type) for name, column in self._columns.values()]
 
     def insert(self, guard: str) -> str:
         """The SQL that writes it for each row of ``guard``."""
-        values = ", ".join(f":{name}" for name, _ in self._columns.values())
+        values = ", ".join(self._computed.get(key, f":{name}") for key, (name, _) in self._columns.items())
         return f"INSERT INTO {self.table} ({', '.join(self._columns)}) SELECT {values} FROM {guard}"  # noqa: S608  # our own names
 
     def values(self, **given: Any) -> dict[str, Any]:

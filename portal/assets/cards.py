@@ -16,9 +16,9 @@ from sqlalchemy import Enum, Text, Uuid, any_, bindparam, cast, func, literal_co
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from portal.assets import presenters, variants
+from portal.assets.listing import Filters, page_of
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import Buckets
-from portal.assets.service import Filters, page_of
 from portal.errors import NotFound
 from portal.identity.models import User
 from portal.statements import directly

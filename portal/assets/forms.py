@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from portal.assets.listing import Filters
 from portal.assets.models import AssetState
-from portal.assets.service import Filters
 from portal.web.body import Body, Query
 
 LONGEST_SEARCH = 255  # characters: no name is longer
@@ -64,18 +64,3 @@ class NewLibrary(Body):
     """A library to add."""
 
     name: str
-
-
-class NewFolder(Body):
-    """A folder to add; without ``library_id`` to the workspace's first library."""
-
-    name: str
-    library_id: UUID | None = None
-    parent_id: UUID | None = None
-
-
-class FolderQuery(Query):
-    """Whose children are listed; without ``library_id`` the first library's."""
-
-    library_id: UUID | None = None
-    parent_id: UUID | None = None

@@ -108,7 +108,7 @@ _BY_EXTENSION = {extension: kind for kind in POLICY for extension in kind.extens
 
 # Characters that make a name look like another one: bidirectional embeddings, overrides and isolates, and invisible
 # ones that no keyboard types. Joiners stay allowed (emoji and Persian need them), and so do the plain direction marks.
-_DECEPTIVE = frozenset(
+DECEPTIVE = frozenset(
     chr(point)
     for first, last in ((0x202A, 0x202E), (0x2060, 0x206F), (0x200B, 0x200B), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB))
     for point in range(first, last + 1)
@@ -186,7 +186,7 @@ def _complaint_about(file_name: str) -> str | None:
         return f"The file name has {len(file_name)} characters; at most {LONGEST_NAME} are possible. Shorten it."
     if "/" in file_name or "\\" in file_name:
         return "A file name can't contain / or \\. Send the name alone, without its folder."
-    if any(character in _DECEPTIVE for character in file_name):
+    if any(character in DECEPTIVE for character in file_name):
         return "The file name contains invisible characters that make it look like another name. Rename the file."
     # Cc controls, Cs lone surrogates (no database takes them), Zl and Zp line breaks
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in file_name):

@@ -1,28 +1,25 @@
-"""Libraries and their folder trees: where in a workspace an asset lies. Folders are rows, never key prefixes."""
+"""Libraries, and where in a workspace an asset lies. Folders are rows, never key prefixes; see ``assets.folders``."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, ScalarSelect, bindparam, select
+from sqlalchemy import ColumnElement, Integer, Row, ScalarSelect, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
+from portal.assets.folders import naming
 from portal.assets.models import Folder, Library
 from portal.db import db, new_id, now, transaction
-from portal.errors import Conflict, Invalid, NotFound
+from portal.errors import Conflict, NotFound
 from portal.statements import directly
 from portal.tenancy.service import Member
 
 DEFAULT_NAME = "Files"
-LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
-LONGEST_FOLDER_NAME = 255
-Made = TypeVar("Made", Library, Folder)
 NIL = UUID(int=0)
 _L = Library.__table__.c
 # What a page lists beside others, as a part of its one statement: [[id, name], …] as JSON.
@@ -44,52 +41,50 @@ def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) 
 
     Raises ``Invalid`` for a name that can't be one, ``Conflict`` when the workspace has one of this name.
     """
-    library = _insert(
-        Library,
-        tenant_id=tenant_id,
-        workspace_id=workspace_id,
-        name=_checked(name, LONGEST_LIBRARY_NAME),
+    name = naming.checked(name, naming.LONGEST_LIBRARY_NAME)
+    values = {"id": new_id(), "created_at": now(), "tenant_id": tenant_id, "workspace_id": workspace_id, "name": name}
+    # Leaves the transaction usable when the name is taken.
+    library: Library | None = db.session.scalar(
+        insert(Library).values(values).on_conflict_do_nothing().returning(Library)
     )
     if library is None:
-        raise Conflict(f"This workspace has a library named {name.strip()} already. Choose another name.", field="name")
+        raise _taken(name)
     return library
-
-
-def open_folder(tenant_id: UUID, library: Library, parent_id: UUID | None, name: str) -> Folder:
-    """Add a folder to a library (``parent_id`` None: at its top); belongs inside the caller's transaction.
-
-    Raises ``NotFound`` when the parent is not a folder of this library, ``Invalid`` and ``Conflict`` as libraries do.
-    """
-    if parent_id is not None and find_folder(library.workspace_id, parent_id).library_id != library.id:
-        raise NotFound("There is no such folder in this library.")
-    folder = _insert(
-        Folder,
-        tenant_id=tenant_id,
-        workspace_id=library.workspace_id,
-        library_id=library.id,
-        parent_id=parent_id,
-        name=_checked(name, LONGEST_FOLDER_NAME),
-    )
-    if folder is None:
-        raise Conflict(f"There is a folder named {name.strip()} here already. Choose another name.", field="name")
-    return folder
 
 
 def create_library(member: Member, name: str) -> Library:
     """Add a library to the member's workspace. Raises as ``open_library`` does."""
     with transaction(member.tenant_id):
         library = open_library(member.tenant_id, member.workspace, name)
-        _record(member, "library.created", library)
-        return library
+        _record(member, "library.created", library, name=library.name)
+    return library
 
 
-def create_folder(member: Member, name: str, library_id: UUID | None, parent_id: UUID | None) -> Folder:
-    """Add a folder to a library (None: the default one) of the member's workspace. Raises as ``open_folder`` does."""
+def rename_library(member: Member, library_id: UUID, name: str, seen_name: str | None = None) -> Library:
+    """Give a library another name. Raises ``NotFound``, ``Invalid``; ``Conflict`` when the name is taken, or when
+    somebody has renamed it since ``seen_name`` was shown.
+    """
+    name = naming.checked(name, naming.LONGEST_LIBRARY_NAME)
     with transaction(member.tenant_id):
-        library = find_library(member.workspace, library_id)
-        folder = open_folder(member.tenant_id, library, parent_id, name)
-        _record(member, "folder.created", folder)
-        return folder
+        library = db.session.scalar(
+            select(Library).filter_by(workspace_id=member.workspace, id=library_id).with_for_update(key_share=True)
+        )
+        if library is None:
+            raise NotFound("There is no such library in this workspace.")
+        if seen_name not in (None, library.name):
+            raise Conflict(f"Somebody else has renamed this library to “{library.name}” meanwhile.", field="name")
+        before = library.name
+        taken = select(Library.id).filter_by(workspace_id=member.workspace, name=name)
+        if db.session.scalar(taken) not in (None, library_id):
+            raise _taken(name)
+        library.name = name
+        try:
+            db.session.flush()
+        except IntegrityError:  # another one got this name in this very moment
+            raise _taken(name) from None
+        if name != before:
+            _record(member, "library.renamed", library, name=name, before=before)
+    return library
 
 
 def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
@@ -116,12 +111,31 @@ def first_of(workspace_id: InstrumentedAttribute[UUID]) -> ScalarSelect[UUID]:
     return oldest.scalar_subquery()
 
 
-def find_folder(workspace_id: UUID, folder_id: UUID) -> Folder:
-    """One folder of this workspace. Raises ``NotFound``."""
-    folder = db.session.scalar(select(Folder).filter_by(workspace_id=workspace_id, id=folder_id))
+def home_of(workspace_id: InstrumentedAttribute[UUID], folder_id: ColumnElement[UUID]) -> ScalarSelect[UUID]:
+    """The library of a folder that lives, as a part of another statement."""
+    living = (Folder.workspace_id == workspace_id, Folder.id == folder_id, Folder.deleted_at.is_(None))
+    return select(Folder.library_id).where(*living).scalar_subquery()
+
+
+def find_folder(workspace_id: UUID, folder_id: UUID, *, hold: bool = False, deleted_too: bool = False) -> Folder:
+    """One folder of this workspace as it is now. ``hold``: it stays as it is until the transaction ends.
+
+    Raises ``NotFound``, unless ``deleted_too`` for one that was deleted.
+    """
+    statement = select(Folder).filter_by(workspace_id=workspace_id, id=folder_id)
+    if not deleted_too:
+        statement = statement.filter_by(deleted_at=None)
+    if hold:
+        statement = statement.with_for_update(read=True)
+    folder = db.session.scalar(statement.execution_options(populate_existing=True))
     if folder is None:
-        raise NotFound("There is no such folder in this workspace.")
+        raise no_folder()
     return folder
+
+
+def no_folder() -> NotFound:
+    """The refusal for a folder that is not there."""
+    return NotFound("There is no such folder in this workspace.")
 
 
 def list_libraries(
@@ -135,29 +149,16 @@ def list_folders(
     workspace_id: UUID, library_id: UUID, parent_id: UUID | None = None, *, after: UUID | None = None, limit: int = 100
 ) -> list[Folder]:
     """The folders directly below ``parent_id`` (None: at the library's top), paged as libraries are."""
-    statement = select(Folder).filter_by(workspace_id=workspace_id, library_id=library_id, parent_id=parent_id)
+    place = {"workspace_id": workspace_id, "library_id": library_id, "parent_id": parent_id, "deleted_at": None}
+    statement = select(Folder).filter_by(**place)
     if after is not None:
         statement = statement.where(Folder.id > after)
     return list(db.session.scalars(statement.order_by(Folder.id).limit(limit)))
 
 
-def _record(member: Member, action: str, made: Library | Folder) -> None:
-    audit.record(member.tenant_id, member.user_id, action, made.id, workspace_id=member.workspace, name=made.name)
+def _taken(name: str) -> Conflict:
+    return Conflict(f"This workspace has a library named {name} already. Choose another name.", field="name")
 
 
-def _insert(model: type[Made], **values: Any) -> Made | None:
-    """The new row, or None when a unique constraint has its place taken; leaves the transaction usable."""
-    statement = insert(model).values(id=new_id(), created_at=now(), **values).on_conflict_do_nothing().returning(model)
-    made: Made | None = db.session.scalar(statement)
-    return made
-
-
-def _checked(name: str, longest: int) -> str:
-    name = name.strip()
-    if not name:
-        raise Invalid("Give it a name.", field="name")
-    if len(name) > longest:
-        raise Invalid(f"The name has {len(name)} characters; at most {longest} are possible.", field="name")
-    if "/" in name or any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise Invalid("The name can't contain / or control characters.", field="name")
-    return name
+def _record(member: Member, action: str, library: Library, **facts: str) -> None:
+    audit.record(member.tenant_id, member.user_id, action, library.id, workspace_id=member.workspace, **facts)

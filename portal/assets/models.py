@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    ForeignKey,
+    Computed,
     ForeignKeyConstraint,
     Index,
     String,
@@ -65,13 +65,27 @@ class Library(Identified, Base):
 
 
 class Folder(Identified, Base):
-    """A folder is a row, not a key prefix. ``parent_id`` null: directly in the library."""
+    """A folder is a row, not a key prefix. ``parent_id`` null: directly in the library.
+
+    A folder that was deleted stays, with all folders below it and the time of that act, so that it can be taken back:
+    what stands above a living folder lives. ``name_key`` is what lists are sorted by.
+    """
 
     __tablename__ = "folders"
     __table_args__ = (
         in_workspace(),
         UniqueConstraint("workspace_id", "id"),
-        UniqueConstraint("library_id", "parent_id", "name", postgresql_nulls_not_distinct=True),
+        Index(
+            "uq_folders_names",
+            "library_id",
+            "parent_id",
+            "name_key",
+            "name",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index("ix_folders_deleted", "workspace_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         ForeignKeyConstraint(["workspace_id", "library_id"], ["libraries.workspace_id", "libraries.id"]),
         ForeignKeyConstraint(["workspace_id", "parent_id"], ["folders.workspace_id", "folders.id"]),
     )
@@ -81,6 +95,8 @@ class Folder(Identified, Base):
     library_id: Mapped[UUID]
     parent_id: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(String(255))
+    name_key: Mapped[str | None] = mapped_column(Text, Computed("lower(name::text)", persisted=True))
+    deleted_at: Mapped[datetime | None]
 
 
 class Asset(Identified, Base):
@@ -113,7 +129,13 @@ class Asset(Identified, Base):
         Index("ix_assets_trash", "workspace_id", "id", postgresql_where=text("state = 'deleted'")),
         Index("ix_assets_kind", "workspace_id", "kind", "id", postgresql_where=text("state <> 'deleted'")),
         Index("ix_assets_library", "library_id", "id", postgresql_where=text("state <> 'deleted'")),
-        Index("ix_assets_folder", "folder_id", "id", postgresql_where=text("state <> 'deleted'")),
+        Index("ix_assets_top", "library_id", "id", postgresql_where=text("state <> 'deleted' AND folder_id IS NULL")),
+        Index(
+            "ix_assets_folder",
+            "folder_id",
+            "id",
+            postgresql_where=text("state <> 'deleted' AND folder_id IS NOT NULL"),
+        ),
         Index("ix_assets_state", "workspace_id", "state", "id"),
         Index("ix_assets_sha256", "workspace_id", "sha256"),
         Index("ix_assets_profile", "workspace_id", "profile_id", "id"),
@@ -224,23 +246,6 @@ class Variant(Identified, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
-
-
-class DailyCount(Base):
-    """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
-
-    Written with the change that it counts, so that no chart ever sums over assets.
-    """
-
-    __tablename__ = "daily_counts"
-    __table_args__ = (Index("ix_daily_counts_day", "day"),)
-
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
-    what: Mapped[str] = mapped_column(String(20), primary_key=True)
-    label: Mapped[str] = mapped_column(String(60), primary_key=True)
-    number: Mapped[int] = mapped_column(BigInteger)
-    bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 class ScannerProof(Base):

@@ -9,26 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
-    Select,
-    Uuid,
-    any_,
-    bindparam,
     func,
     literal_column,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from portal import audit
-from portal.assets.models import Asset, AssetState, PreviewState, Variant
+from portal.assets.models import Asset, AssetState, Folder, PreviewState, Variant
 from portal.db import after_commit, compare_and_set, db, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.events import service as events
@@ -36,25 +29,11 @@ from portal.events.models import EventType
 from portal.identity.models import User
 from portal.queue import ring
 from portal.tenancy.service import Member
-from portal.web.paging import Paging, cut
 
 TRASH_DAYS = 30
 COUNTED = 10_000  # files that a summary counts at most: what it costs does not grow with the trash
 RUNG_AT_ONCE = 100  # purges asked for directly when the trash is emptied; the sweep rings for the rest
-_A = Asset.__table__.c
-_ALL = select(Asset)
 OPENED_AGAIN = timedelta(minutes=1)  # a page that is reloaded within this was opened once
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a list is narrowed to. Without ``status``: everything but the trash."""
-
-    q: str | None = None
-    kind: str | None = None
-    status: AssetState | None = None
-    library_id: UUID | None = None
-    folder_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -65,88 +44,6 @@ class TrashSummary:
     bytes: int
     more: bool
     leaving: bool
-
-
-def list_assets(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Asset], str | None]:
-    """One page, newest first, and the cursor of the next. It costs the same at any depth and size of the workspace."""
-    statement, values = page_of(_ALL, workspace_id, filters, paging)
-    return cut(db.session.scalars(statement, values).all(), paging, key=lambda asset: asset.id)
-
-
-def page_of(
-    statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging
-) -> tuple[Select[Any], dict[str, Any]]:
-    """``statement`` (a constant, over assets) for one page and one row more, newest first; with its parameters."""
-    if filters.q:
-        return _by_id(statement), {"workspace_id": workspace_id, "ids": _named(workspace_id, filters, paging)}
-    places = {"workspace_id": workspace_id, "library_id": filters.library_id, "folder_id": filters.folder_id}
-    values = {name: value for name, value in places.items() if value is not None}
-    before = paging.after_id()
-    shape = {"state": filters.status, "kind": filters.kind, "goes_on": before is not None, "limit": paging.limit + 1}
-    listed = _listed(statement, tuple(values), **shape)
-    return listed, values if before is None else {**values, "before": before}
-
-
-@lru_cache(maxsize=16)
-def _by_id(statement: Select[Any]) -> Select[Any]:
-    ids = bindparam("ids", type_=ARRAY(Uuid()))
-    place = _A.workspace_id == bindparam("workspace_id")
-    return statement.where(place, _A.id == any_(ids)).order_by(_A.id.desc())
-
-
-@lru_cache(maxsize=512)
-def _listed(
-    statement: Select[Any],
-    places: tuple[str, ...],
-    *,
-    state: AssetState | None,
-    kind: str | None,
-    goes_on: bool,
-    limit: int,
-) -> Select[Any]:
-    """The statement for one combination of filters, with the parameters ``places`` and ``before``.
-
-    Ids are UUIDv7, so the newest is the largest. The narrowest place is asked for as ``= ANY (ARRAY[…])`` and heads the
-    order: with a plain ``=`` the planner may walk the ids of all workspaces instead, hoping to meet enough of this
-    one's soon, and read a million of others' rows. State and kind stand as literals, because a plan with a parameter
-    in their place can't use an index that is made for them.
-    """
-    *wider, narrowest = (_A[name] for name in places)
-    conditions = [column == bindparam(column.name) for column in wider]
-    conditions += [narrowest == any_(array([bindparam(narrowest.name, type_=Uuid())])), _in_state(state)]
-    if kind:
-        conditions.append(_A.kind == _literal(kind))
-    if goes_on:
-        conditions.append(_A.id < bindparam("before"))
-    newest_first = statement.where(*conditions).order_by(narrowest.desc(), _A.id.desc())
-    return newest_first.limit(literal_column(str(int(limit)), Integer))
-
-
-def _literal(word: str) -> ColumnElement[str]:
-    """A word of ours as it stands in a statement. Raises ValueError for what could be more than a word."""
-    if not word.isidentifier():
-        raise ValueError(f"not a word: {word!r}")
-    return literal_column(f"'{word}'")
-
-
-def _in_state(state: AssetState | None) -> ColumnElement[bool]:
-    """Without a state: everything but the trash."""
-    return literal_column(f"assets.state = '{state}'" if state else f"assets.state <> '{AssetState.DELETED}'")
-
-
-def _named(workspace_id: UUID, filters: Filters, paging: Paging) -> list[UUID]:
-    """The ids of one page of a search, found by the function that may use the index of names."""
-    plain = (filters.kind, filters.status and filters.status.value, filters.library_id, filters.folder_id)
-    pattern = _pattern(filters.q or "")
-    named = func.assets_named(workspace_id, pattern, *plain, paging.after_id(), paging.limit + 1).column_valued("id")
-    return list(db.session.scalars(select(named)))
-
-
-def _pattern(words: str) -> str:
-    """The LIKE pattern for names that contain ``words`` as they are."""
-    for special in ("\\", "%", "_"):
-        words = words.replace(special, f"\\{special}")
-    return f"%{words}%"
 
 
 def find_asset(workspace_id: UUID, asset_id: UUID) -> Asset:
@@ -192,20 +89,22 @@ def discard(member: Member, asset_id: UUID) -> None:
         _discard(member, asset_id, keep=timedelta(days=TRASH_DAYS))
 
 
-def restore(member: Member, asset_id: UUID) -> None:
+def restore(member: Member, asset_id: UUID) -> bool:
     """Take it out of the trash, into the state it was in. Raises ``NotFound``; ``Conflict`` once it is on its way out.
 
-    The verdict stays with the state: a file that failed returns as failed.
+    The verdict stays with the state: a file that failed returns as failed. Where its folder is gone meanwhile it lies
+    at the top of the library: is that so?
     """
     with transaction(member.tenant_id):
         asset = _locked(member.workspace, asset_id)
         if asset.state is not AssetState.DELETED:
-            return
+            return False
+        home = _living_folder(asset)
         # The clock at this very statement: a purge that has claimed the row since this transaction began must win.
         staying = Asset.purge_after > func.clock_timestamp()
         before = asset.state_before or AssetState.FAILED
         pending = before is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING
-        back = {"state_before": None, "deleted_at": None, "deleted_by": None, "purge_after": None}
+        back = {"state_before": None, "deleted_at": None, "deleted_by": None, "purge_after": None, "folder_id": home}
         due_at = now() if pending else None
         if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back, due_at=due_at):
             raise Conflict("This file is being deleted for good and can't be restored any more.")
@@ -213,6 +112,7 @@ def restore(member: Member, asset_id: UUID) -> None:
         _tell(EventType.ASSET_RESTORED, member, asset_id)
         if pending:
             _ring_later("render_previews", member, asset_id)
+        return home != asset.folder_id
 
 
 def delete_for_good(member: Member, asset_id: UUID) -> None:
@@ -275,6 +175,12 @@ def _locked(workspace_id: UUID, asset_id: UUID) -> Asset:
     if asset is None:
         raise _missing()
     return asset
+
+
+def _living_folder(asset: Asset) -> UUID | None:
+    """Its folder, which stays until the transaction ends; None when it is gone."""
+    living = select(Folder.id).filter_by(workspace_id=asset.workspace_id, id=asset.folder_id, deleted_at=None)
+    return db.session.scalar(living.with_for_update(read=True)) if asset.folder_id else None
 
 
 def _this(member: Member, asset_id: UUID) -> list[ColumnElement[bool]]:

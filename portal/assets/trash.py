@@ -41,8 +41,9 @@ def index(member: Member) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """Back to where it was."""
-    service.restore(member, asset_id)
-    return back(member, gettext("Restored."))
+    gone = service.restore(member, asset_id)
+    words = gettext("Restored to the top of its library: its folder is gone.") if gone else gettext("Restored.")
+    return back(member, words)
 
 
 @blueprint.post(f"{HERE}/trash/<uuid:asset_id>/purge")

@@ -39,6 +39,7 @@ _ROW = Row(Upload, "folder_id", "sha256", "idempotency_key", "request_hash")
 _BEGIN = quotas.moving(_ROW, audit.ROW)
 _DESTINATION = storage.ACTIVE.add_columns(
     library.first_of(StorageProfile.workspace_id).label("first_library"),
+    library.home_of(StorageProfile.workspace_id, bindparam("folder", type_=Uuid())).label("folder_library"),
     blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
 )
 
@@ -173,13 +174,15 @@ def _destination(run: Run, member: Member, spec: Spec) -> tuple[StorageProfile, 
     Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this person's uploads.
     """
     workspace_id = member.workspace
-    found = run(_DESTINATION, workspace=workspace_id, user=member.user_id)
+    found = run(_DESTINATION, workspace=workspace_id, user=member.user_id, folder=spec.folder_id)
     if not found:
         raise storage.no_storage()
     blocks.refuse(found[0].blocked)
     profile, first_library = storage.profile_of(found[0]), found[0].first_library
     if spec.folder_id is not None:
-        home = library.find_folder(workspace_id, spec.folder_id).library_id
+        home = found[0].folder_library
+        if home is None:
+            raise library.no_folder()
         if spec.library_id not in (None, home):
             raise Invalid("The folder belongs to another library.", field="folder_id")
         return profile, home

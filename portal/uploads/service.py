@@ -35,11 +35,20 @@ _FIND = (
     )
 )
 _COLUMNS = Upload.__table__.columns.keys()
-_ROW = Row(Asset, "folder_id", "due_at")
+# The folder may have been moved, or deleted, since the upload began: then it lies elsewhere, or at the library's top.
+_ROW = Row(
+    Asset,
+    "folder_id",
+    "due_at",
+    folder_id="(SELECT id FROM home)",
+    library_id="coalesce((SELECT library_id FROM home), :assets_library_id)",
+)
 # The winner of a race for one upload makes its asset in the same moment; who loses makes nothing.
 _COMMIT = with_rows(
     f"""
-    WITH won AS (
+    WITH home AS (
+        SELECT id, library_id FROM folders WHERE id = :assets_folder_id AND deleted_at IS NULL FOR SHARE
+    ), won AS (
         UPDATE uploads SET state = :to, asset_id = :asset, sha256 = coalesce(sha256, :digest)
         WHERE id = :upload AND state = ANY(:from) AND NOT {blocks.IS_BLOCKED} RETURNING id
     ){{rows}}

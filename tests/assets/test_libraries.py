@@ -43,9 +43,10 @@ def test_a_name_that_can_not_be_one_is_refused(cast: Cast, name: str) -> None:
 
 def test_a_folder_of_another_library_or_workspace_is_no_parent(cast: Cast) -> None:
     press = cast.bob.api.post(cast.url("libraries"), json={"name": "Press kit"}).json["id"]
+    (files, _) = cast.bob.api.get(cast.url("libraries")).json["items"]
     year = cast.bob.api.post(cast.url("folders"), json={"name": "2026", "library_id": press}).json["id"]
     for actor, body in (
-        (cast.bob, {"name": "May", "parent_id": year}),
+        (cast.bob, {"name": "May", "parent_id": year, "library_id": files["id"]}),
         (cast.mallory, {"name": "May", "parent_id": year}),
         (cast.mallory, {"name": "May", "library_id": press}),
     ):

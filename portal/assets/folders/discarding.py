@@ -1,0 +1,147 @@
+"""A folder is deleted and taken back: it, every folder in it, and their files, which are in the trash meanwhile.
+
+The moment of deletion marks what belongs together: taking a folder back brings what was deleted with it, and nothing
+that was deleted before. What is being checked or held back can't go to the trash: it stays, at the top of the library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from uuid import UUID
+
+from sqlalchemy import Integer, bindparam, select, text, update
+
+from portal.assets import library as libraries
+from portal.assets import many
+from portal.assets.folders.naming import LONGEST_FOLDER_NAME
+from portal.assets.folders.service import BELOW, MOST_FILES, PLACE, TREE, hold_trees, is_free, record
+from portal.assets.models import Asset, AssetState, Folder
+from portal.assets.service import TRASH_DAYS
+from portal.db import db, now, transaction
+from portal.errors import Conflict, NotFound
+from portal.statements import directly
+from portal.tenancy.service import Member
+
+_UNSEEN = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What deleting a folder takes along. ``staying`` of its files can't go; ``more``: there are others beyond."""
+
+    folders: int
+    files: int
+    bytes: int
+    staying: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A folder that is back. ``elsewhere``: its place is gone, so it is at the top; ``renamed``: its name was taken."""
+
+    folder: Folder
+    files: int
+    elsewhere: bool
+    renamed: bool
+
+
+_GOING = "state IN ('available', 'failed')"
+_WEIGH = text(f"""
+    {TREE}, inside AS (
+        SELECT state, size_bytes FROM assets
+        WHERE folder_id IN (SELECT id FROM tree) AND workspace_id = :workspace AND state <> 'deleted' LIMIT :most
+    )
+    SELECT (SELECT count(*) - 1 FROM tree) AS folders, count(*) FILTER (WHERE {_GOING}) AS files,
+        coalesce(sum(size_bytes) FILTER (WHERE {_GOING}), 0) AS bytes, count(*) FILTER (WHERE NOT {_GOING}) AS staying
+    FROM inside
+""").bindparams(*PLACE, bindparam("most", type_=Integer()))  # noqa: S608  our own words
+
+
+def weigh(workspace_id: UUID, folder_id: UUID) -> Contents:
+    """What is in a folder and all below it, in real numbers up to ``MOST_FILES`` files. Raises ``NotFound``."""
+    found = directly(_WEIGH, workspace=workspace_id, folder=folder_id, most=MOST_FILES + 1)[0]
+    if found.folders < 0:
+        raise NotFound("There is no such folder in this workspace.")
+    more = found.files + found.staying > MOST_FILES
+    return Contents(found.folders, found.files, int(found.bytes), found.staying, more)
+
+
+def discard(member: Member, folder_id: UUID) -> Contents:
+    """Delete a folder with all that is in it; its files go to the trash for 30 days. Repeating it changes nothing.
+
+    Raises ``NotFound``; ``Conflict`` when it holds more files than one act takes.
+    """
+    with transaction(member.tenant_id):
+        hold_trees(member.workspace)
+        folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
+        if folder.deleted_at is not None:
+            return Contents(0, 0, 0)
+        weight = weigh(member.workspace, folder_id)
+        if weight.more:
+            raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Delete the folders in it one by one.")
+        tree, at = [row.id for row in directly(BELOW, workspace=member.workspace, folder=folder_id)], now()
+        # First the folders: from here on nothing is put into them.
+        db.session.execute(update(Folder).where(Folder.id.in_(tree)).values(deleted_at=at).execution_options(**_UNSEEN))
+        inside = Asset.folder_id.in_(tree)
+        gone = many.discard(member, at, timedelta(days=TRASH_DAYS), inside)
+        up = update(Asset).where(Asset.workspace_id == member.workspace, inside, Asset.state != AssetState.DELETED)
+        staying = db.session.scalars(up.values(folder_id=None).returning(Asset.id).execution_options(**_UNSEEN)).all()
+        done = Contents(len(tree) - 1, len(gone), sum(each.size_bytes for each in gone), len(staying))
+        facts = {"folders": done.folders, "count": done.files, "bytes": done.bytes, "staying": done.staying}
+        record(member, "folder.deleted", folder_id, name=folder.name, **facts)
+    return done
+
+
+def restore(member: Member, folder_id: UUID) -> Restored:
+    """Take a folder back, with what was deleted with it. Repeating it changes nothing. Raises ``NotFound``."""
+    with transaction(member.tenant_id):
+        hold_trees(member.workspace)
+        folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
+        if folder.deleted_at is None:
+            return Restored(folder, 0, elsewhere=False, renamed=False)
+        at, parent_id = folder.deleted_at, folder.parent_id
+        tree = _deleted_with(folder)
+        if parent_id is not None and not _lives(parent_id, folder.library_id):
+            folder.parent_id = None
+        name = _free_name(folder)
+        elsewhere, renamed = folder.parent_id != parent_id, folder.name != name
+        folder.name = name
+        db.session.flush()
+        back = update(Folder).where(Folder.id.in_(tree)).values(deleted_at=None)
+        db.session.execute(back.execution_options(**_UNSEEN))
+        files = many.restore(member, now(), Asset.folder_id.in_(tree), Asset.deleted_at == at)
+        record(member, "folder.restored", folder_id, name=name, folders=len(tree) - 1, count=len(files))
+        db.session.refresh(folder)
+    return Restored(folder, len(files), elsewhere, renamed)
+
+
+def _deleted_with(folder: Folder) -> list[UUID]:
+    """It, and the folders below it that went in the same act."""
+    went = select(Folder.id, Folder.parent_id).where(
+        Folder.workspace_id == folder.workspace_id, Folder.deleted_at == folder.deleted_at
+    )
+    below: dict[UUID | None, list[UUID]] = {}
+    for each, parent_id in db.session.execute(went):
+        below.setdefault(parent_id, []).append(each)
+    tree = [folder.id]
+    for each in tree:
+        tree += below.get(each, [])
+    return tree
+
+
+def _lives(folder_id: UUID, library_id: UUID) -> bool:
+    found = select(Folder.id).filter_by(id=folder_id, library_id=library_id, deleted_at=None)
+    return db.session.scalar(found) is not None
+
+
+def _free_name(folder: Folder) -> str:
+    """Its own name, or the first with a number behind it that nobody has there."""
+    for number in count(1):
+        mark = "" if number == 1 else f" ({number})"
+        name = folder.name[: LONGEST_FOLDER_NAME - len(mark)] + mark
+        if is_free(folder.library_id, folder.parent_id, name):
+            return name
+    raise AssertionError("numbers do not end")

@@ -1,0 +1,69 @@
+"""Many files at once into the trash, and out of it: one statement, one event for each file.
+
+Belongs inside the caller's transaction. What is being checked, or held back, stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, func, null, update
+
+from portal.assets.models import Asset, AssetState, PreviewState
+from portal.db import db, states_before
+from portal.events import service as events
+from portal.events.models import EventType
+from portal.tenancy.service import Member
+
+_UNSEEN = {"synchronize_session": False}
+
+
+class Taken(NamedTuple):
+    """A file that changed its state, and its size in bytes."""
+
+    id: UUID
+    size_bytes: int
+
+
+def discard(member: Member, at: datetime, keep: timedelta, *which: ColumnElement[bool]) -> list[Taken]:
+    """Into the trash, where ``which`` holds and the state allows it."""
+    values = {
+        "state": AssetState.DELETED,
+        "state_before": Asset.state,
+        "deleted_at": at,
+        "deleted_by": member.user_id,
+        "purge_after": at + keep,
+        "due_at": None,
+    }
+    may = Asset.state.in_(states_before(Asset, AssetState.DELETED))
+    return _change(member, EventType.ASSET_DELETED, values, may, *which)
+
+
+def restore(member: Member, at: datetime, *which: ColumnElement[bool]) -> list[Taken]:
+    """Out of the trash, each into the state it was in, unless it is on its way out for good."""
+    waits = (Asset.state_before == AssetState.AVAILABLE) & (Asset.previews == PreviewState.PENDING)
+    values = {
+        "state": func.coalesce(Asset.state_before, AssetState.FAILED.value),
+        "state_before": None,
+        "deleted_at": None,
+        "deleted_by": None,
+        "purge_after": None,
+        "due_at": case((waits, at), else_=null()),  # the sweep rings for previews that are missing
+    }
+    # The clock at this very statement: a purge that has claimed a row since this transaction began must win.
+    staying = Asset.purge_after > func.clock_timestamp()
+    return _change(member, EventType.ASSET_RESTORED, values, Asset.state == AssetState.DELETED, staying, *which)
+
+
+def _change(member: Member, what: EventType, values: dict[str, Any], *which: ColumnElement[bool]) -> list[Taken]:
+    statement = update(Asset).where(Asset.workspace_id == member.workspace, *which).values(values)
+    rows: Sequence[Any] = db.session.execute(
+        statement.returning(Asset.id, Asset.size_bytes).execution_options(**_UNSEEN)
+    ).all()
+    for row in rows:
+        actor = str(member.user_id)
+        events.record(what, member.tenant_id, member.workspace, asset_id=str(row.id), actor_id=actor)
+    return [Taken(*row) for row in rows]
