@@ -24,6 +24,7 @@ from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
 from portal.storage.parts import Parts
+from portal.storage.patience import Deadline, Pace
 from portal.storage.posting import accepts_post
 from portal.storage.refusals import changed
 from portal.storage.signing import Presigner, SignedRequest
@@ -33,20 +34,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "Location", "ObjectFacts", "ObjectStream", "SignedRequest", "bucket_at"]
 
-READ_TIMEOUT = 60  # seconds without a byte
+READ_TIMEOUT = 60  # seconds without a byte; what bounds the whole is in ``patience``
 COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
+SLOWEST_COPY = 1024**2  # bytes a second, inside a store
+BATCH_WITHIN = 120  # seconds for a thousand keys
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
 
 
 class ObjectStream:
     """The bytes of one object, once. A connection that breaks or ends early is ``Unavailable``."""
 
-    def __init__(self, body: Any, size: int) -> None:
-        self._body, self.size = body, size
+    def __init__(self, body: Any, size: int, pace: Pace) -> None:
+        self._body, self.size, self._pace = body, size, pace
 
     def read(self, size: int = -1) -> bytes:
         """At most ``size`` bytes (all that is left, when negative); empty at the end."""
-        with our_words("GetObject"):
+        with our_words("GetObject", self._pace):
             return bytes(self._body.read(None if size < 0 else size))
 
 
@@ -80,7 +83,7 @@ class Bucket(Presigner):
         Raises ``NotFound`` when the source is missing, ``Conflict("changed")`` when it is, or may be, another by now.
         """
         before = self._unchanged(source_key, if_etag)
-        with our_words("CopyObject"):
+        with our_words("CopyObject", _for_copying(before)):
             source, target = self._at(source_key), self._at(target_key)
             given: Any = {"content_type": content_type, "part_size": part_size, "extra": self.location.sealing}
             copy(self._patient_client, source, target, facts=before, **given)
@@ -104,10 +107,11 @@ class Bucket(Presigner):
         Raises ``NotFound``; ``Unavailable`` also in the middle of reading.
         """
         span: Any = {"Range": f"bytes={start}-"} if start else {}
-        with our_words("GetObject"):
+        pace = Pace()
+        with our_words("GetObject", pace):
             answer = self._client.get_object(**self._at(key), **span)
         try:
-            yield ObjectStream(answer["Body"], answer["ContentLength"])
+            yield ObjectStream(answer["Body"], answer["ContentLength"], pace)
         finally:
             answer["Body"].close()
 
@@ -123,7 +127,7 @@ class Bucket(Presigner):
         """Store ``body``, at most 5 GB; a file is streamed from where it stands, and must be seekable."""
         given = {"CacheControl": cache_control, "ContentLength": size}
         options: Any = {name: value for name, value in given.items() if value is not None} | self.location.sealing
-        with our_words("PutObject"):
+        with our_words("PutObject", Pace()):
             self._client.put_object(**self._at(key), Body=body, ContentType=content_type, **options)
 
     def parts(self, key: str) -> Parts:
@@ -138,7 +142,7 @@ class Bucket(Presigner):
         one_store = source.location.endpoint, source.location.region
         if one_store != (self.location.endpoint, self.location.region):
             return False
-        with suppress(NotFound, Unavailable), our_words("CopyObject"):
+        with suppress(NotFound, Unavailable), our_words("CopyObject", _for_copying(facts)):
             where = source._at(source_key), self._at(key)
             sealing = self.location.sealing
             copy(self._patient_client, *where, facts=facts, content_type=None, part_size=None, extra=sealing)
@@ -231,7 +235,7 @@ class Bucket(Presigner):
         paginator = self._client.get_paginator("list_objects_v2")
         pages = iter(paginator.paginate(Bucket=self._name, Prefix=self.location.full_key(prefix)))
         while True:
-            with our_words("ListObjectsV2"):
+            with our_words("ListObjectsV2", Deadline(BATCH_WITHIN)):
                 page = next(pages, None)
             if page is None:
                 return
@@ -241,11 +245,15 @@ class Bucket(Presigner):
     def _delete_all(self, full_keys: Sequence[str]) -> None:
         left = full_keys
         batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-        with suppress(Unavailable), our_words("DeleteObjects"):
+        with suppress(Unavailable), our_words("DeleteObjects", Deadline(BATCH_WITHIN)):
             answer = self._client.delete_objects(Bucket=self._name, Delete=batch)
             left = [error["Key"] for error in answer.get("Errors", [])]
         for key in left:  # where the store refuses batches, or some of this one: one by one, with its own reason
             self.delete(self.location.own_key(key))
+
+
+def _for_copying(facts: ObjectFacts) -> Deadline:
+    return Deadline(COPY_TIMEOUT + facts.size / SLOWEST_COPY)
 
 
 @lru_cache(maxsize=512)

@@ -16,6 +16,7 @@ import botocore.session
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.handlers import add_expect_header
 from botocore.httpsession import get_cert_path
 from prometheus_client import Histogram
 from urllib3.exceptions import HTTPError, ProtocolError
@@ -24,6 +25,7 @@ from urllib3.exceptions import ReadTimeoutError as ReadTimeout
 from portal.db import assert_no_transaction
 from portal.storage.egress import Egress, EgressRefused, guarded_pools
 from portal.storage.location import Location, amazon
+from portal.storage.patience import Deadline, Patience, timed_pools, waiting
 from portal.storage.refusals import NOT_PUBLIC, problem_for, unavailable
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 3  # seconds
+ANSWER_WITHIN = 30  # seconds for one question to a store, all in all: people may be waiting for the answer
 LONGEST_ANSWER = 16 * 1024**2  # bytes: a page of 1,000 keys of 1 KB has 2 MB or so
 SECONDS = Histogram(
     "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
@@ -73,9 +76,11 @@ def connect(location: Location, read_timeout: int) -> S3Client:
         )
         _clients.add(client)
     client.meta.events.register_last("before-parameter-build.s3", _stay_there)
+    # A store that closes the line after "100 Continue" would have botocore read its headers for ever.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
     _trust(client)
+    _time(client, location.egress)
     if location.egress is not None:
-        _guard(client, location.egress)
         _bound(client)
     return client
 
@@ -93,10 +98,10 @@ def _trust(client: Any) -> None:
     session._manager.connection_pool_kw.update(cert_reqs="CERT_REQUIRED", ca_certs=get_cert_path(session._verify))
 
 
-def _guard(client: Any, rules: Egress) -> None:
-    """Let its connections, TLS and all else being botocore's own, dial what the rules allow."""
-    manager = client._endpoint.http_session._manager
-    manager.pool_classes_by_scheme = guarded_pools(rules, AWSHTTPConnectionPool, AWSHTTPSConnectionPool)
+def _time(client: Any, rules: Egress | None) -> None:
+    """Let its connections, TLS and all else being botocore's own, know patience, and dial what the rules allow."""
+    manager, own = client._endpoint.http_session._manager, (AWSHTTPConnectionPool, AWSHTTPSConnectionPool)
+    manager.pool_classes_by_scheme = timed_pools(*own) if rules is None else guarded_pools(rules, *own)
 
 
 def _bound(client: Any) -> None:
@@ -146,14 +151,14 @@ os.register_at_fork(after_in_child=_forget_connections)  # a child must not talk
 
 
 @contextmanager
-def our_words(operation: str) -> Iterator[None]:
+def our_words(operation: str, patience: Patience | None = None) -> Iterator[None]:
     """What goes wrong becomes ``NotFound``, ``Conflict("changed")`` or ``Unavailable``; code and status go to the log.
 
-    What reading began in the database is ended first.
+    All of it has ``patience``, or takes ``ANSWER_WITHIN``. What reading began in the database is ended first.
     """
     assert_no_transaction()
     try:
-        with SECONDS.labels(operation).time():
+        with SECONDS.labels(operation).time(), waiting(patience or Deadline(ANSWER_WITHIN)):
             yield
     except ClientError as error:
         code, status = error.response.get("Error", {}).get("Code", ""), _status(error)

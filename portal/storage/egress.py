@@ -16,10 +16,11 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
+
+from portal.storage.patience import Timed
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -189,8 +190,8 @@ class _Staying(HTTPConnectionPool):
         return super().urlopen(method, url, body, headers, retries, False, *more, **options)
 
 
-class _Guarded(HTTPConnection):
-    """Mixed into a connection: dials an address that was checked, and no name."""
+class _Guarded(Timed):
+    """Mixed into a connection: dials an address that was checked, and no name. Knows patience, too."""
 
     rules: Egress
     plain: bool

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIFE = 900  # seconds: how far the clocks of both may differ, as S3 has it for signed headers
-ONCE_MORE = Retry(1, redirect=0, status_forcelist=(500, 502, 503, 504), raise_on_redirect=False, raise_on_status=False)
+ONCE_MORE = Retry(
+    1,
+    redirect=0,
+    status_forcelist=(500, 502, 503, 504),
+    raise_on_redirect=False,
+    raise_on_status=False,
+    respect_retry_after_header=False,  # a store could have us sleep for hours
+)
 CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from portal.storage.clients import our_words, unless_missing
+from portal.storage.patience import Deadline, Pace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+ALL_WITHIN = 600  # seconds for what concerns every part of an upload
 PART = 64 * 1024**2  # bytes; times S3's 10,000 parts: 625 GB
 
 
@@ -27,13 +29,13 @@ class Parts:
 
     def sent(self, upload_id: str) -> dict[int, str] | None:
         """The ETag of each whole part that the store has, by number from 1; None when it knows no such upload."""
-        with our_words("ListParts"):
+        with our_words("ListParts", Deadline(ALL_WITHIN)):
             listed = unless_missing(self._list, UploadId=upload_id)
         return None if listed is None else {part["PartNumber"]: part["ETag"] for part in listed if part["Size"] == PART}
 
     def send(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
         """Send one part, from where ``body`` stands; its ETag."""
-        with our_words("UploadPart"):
+        with our_words("UploadPart", Pace()):
             answer = self._client.upload_part(
                 **self._at, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
             )
@@ -42,7 +44,7 @@ class Parts:
     def complete(self, upload_id: str, parts: dict[int, str]) -> None:
         """Make one object of them."""
         listed: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts.items())]
-        with our_words("CompleteMultipartUpload"):
+        with our_words("CompleteMultipartUpload", Deadline(ALL_WITHIN)):
             self._client.complete_multipart_upload(**self._at, UploadId=upload_id, MultipartUpload={"Parts": listed})
 
     def abort(self, upload_id: str) -> None:

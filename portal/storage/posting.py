@@ -9,11 +9,13 @@ from urllib3.exceptions import HTTPError
 
 from portal.storage.egress import EgressRefused, guarded_pools
 from portal.storage.location import Location
+from portal.storage.patience import Deadline, timed_pools, waiting
 from portal.storage.refusals import NOT_PUBLIC, unavailable
 from portal.storage.signing import Presigner, SignedRequest
 
 CONTENT = b"stowage"
 TIMEOUT = Timeout(connect=3, read=20)  # seconds
+WITHIN = 30  # seconds, all in all
 PASSING = (429, 500, 502, 503, 504)  # what says nothing of forms: ask again later
 
 
@@ -39,9 +41,8 @@ def _status_of(form: SignedRequest, location: Location) -> int | None:
     # "localhost" can be another program.
     fields: dict[str, str | tuple[str, bytes, str]] = {**form.fields, "file": ("probe.txt", CONTENT, "text/plain")}
     try:
-        with PoolManager(timeout=TIMEOUT, retries=False) as http:
-            if location.egress is not None:
-                http.pool_classes_by_scheme = guarded_pools(location.egress)
+        with PoolManager(timeout=TIMEOUT, retries=False) as http, waiting(Deadline(WITHIN)):
+            http.pool_classes_by_scheme = guarded_pools(location.egress) if location.egress else timed_pools()
             answer = http.request("POST", form.url, fields=fields, redirect=False)
     except EgressRefused:
         raise unavailable(NOT_PUBLIC) from None

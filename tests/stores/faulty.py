@@ -6,13 +6,15 @@
         with store.playing(lax("content-length")):     # signed lengths are ignored
             ...
 
-What it can play: ``answers`` (500, 503, 403 … with S3's code), ``slow``, ``reset``, ``truncated``, ``short`` (a length
-that fits, and too few bytes), ``says`` (lying headers: an ETag, a clock), ``page``, ``redirects``, ``lax`` (what was
-signed is not held to: policies, lengths, types, checksums, if-match) and ``open_to_all``. All other requests pass.
+What it can play: ``answers`` (500, 503, 403 … with S3's code), ``slow``, ``drips``, ``reset``, ``truncated``,
+``short`` (a length that fits, and too few bytes), ``says`` (lying headers: an ETag, a clock), ``page``, ``redirects``,
+``lax`` (what was signed is not held to: policies, lengths, types, checksums, if-match) and ``open_to_all``. All other
+requests pass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import email.parser
 import email.policy
 import hashlib
@@ -92,6 +94,24 @@ def slow(seconds: float) -> Play:
     def play(_handler: Any) -> bool:
         time.sleep(seconds)
         return False
+
+    return play
+
+
+def drips(seconds: float, *, content: int = 0) -> Play:
+    """Headers without end, a byte every so many seconds; with ``content``, an object of that size, in the same way."""
+
+    def play(handler: Any) -> bool:
+        handler._swallow()
+        handler.close_connection = True
+        length = f"Content-Length: {content}\r\n\r\n" if content else "X-Slow: "
+        with contextlib.suppress(OSError):
+            handler.wfile.write(f"HTTP/1.1 200 OK\r\n{length}".encode())
+            for _ in range(content or 1000):
+                time.sleep(seconds)
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+        return True
 
     return play
 

@@ -12,10 +12,12 @@ from urllib3.exceptions import HTTPError
 
 from portal.storage.clients import connect
 from portal.storage.location import Location
+from portal.storage.patience import Deadline, waiting
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 15  # seconds without a byte
+ANSWER_WITHIN = 30  # seconds, all in all
 MOST = 12 * 1024**2  # bytes of an answer that are read: more than any object of the probe
 
 
@@ -54,9 +56,10 @@ class Asker:
     def ask(self, operation: str, **what: Any) -> Answer:
         """Ask by boto3's name of an operation. Never raises for what a store or a network does."""
         try:
-            data = getattr(self._client, operation)(Bucket=self._bucket, **what)
-            if "Body" in data:
-                data["Body"] = _read(data["Body"])
+            with waiting(Deadline(ANSWER_WITHIN)):
+                data = getattr(self._client, operation)(Bucket=self._bucket, **what)
+                if "Body" in data:
+                    data["Body"] = _read(data["Body"])
             return _answer(200, "", data)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))[:60]
@@ -71,7 +74,8 @@ class Asker:
     def names(self) -> list[str] | None:
         """Every bucket that the key can see; None when it may not ask."""
         try:
-            return [entry["Name"] for entry in self._client.list_buckets().get("Buckets", [])]
+            with waiting(Deadline(ANSWER_WITHIN)):
+                return [entry["Name"] for entry in self._client.list_buckets().get("Buckets", [])]
         except (ClientError, BotoCoreError, HTTPError, OSError):
             return None
 

@@ -19,11 +19,13 @@ from urllib3.exceptions import (
 )
 
 from portal.storage.egress import Egress, EgressRefused, guarded_pools
+from portal.storage.patience import Deadline, timed_pools, waiting
 from portal.storage.signing import SignedRequest
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = urllib3.Timeout(connect=5, read=15)  # seconds
+ANSWER_WITHIN = 30  # seconds, all in all
 MOST = 64 * 1024  # bytes of an answer that are read
 
 
@@ -48,22 +50,23 @@ class Browser:
     def __init__(self, rules: Egress | None) -> None:
         """``rules`` guard what is dialled; None is for the deployment's own store."""
         self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
-        if rules is not None:
-            self._http.pool_classes_by_scheme = guarded_pools(rules)
+        self._http.pool_classes_by_scheme = guarded_pools(rules) if rules is not None else timed_pools()
 
     def send(self, method: str, url: str, **options: Any) -> Reply:
         """One request. Never raises for what a network does."""
         try:
-            answer = self._http.request(
-                method, url, preload_content=False, decode_content=False, redirect=False, **options
-            )
-            try:
-                return Reply(answer.status, answer.headers, answer.read(MOST))
-            finally:
-                answer.close()
+            with waiting(Deadline(ANSWER_WITHIN)):
+                return self._send(method, url, **options)
         except HTTPError as error:
             log.info("probe: %s as a browser: %s", method, type(error).__name__)
             return Reply(0, trouble=trouble_of(error))
+
+    def _send(self, method: str, url: str, **options: Any) -> Reply:
+        answer = self._http.request(method, url, preload_content=False, decode_content=False, redirect=False, **options)
+        try:
+            return Reply(answer.status, answer.headers, answer.read(MOST))
+        finally:
+            answer.close()
 
     def upload(self, request: SignedRequest, content: bytes) -> Reply:
         """Send a signed request with this content."""

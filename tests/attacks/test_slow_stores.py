@@ -1,0 +1,156 @@
+"""A store that never is silent for long, and never done, holds nobody."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
+
+import pytest
+
+from portal.errors import Unavailable
+from portal.storage import bucket as port
+from portal.storage import clients, patience
+from portal.storage.bucket import Bucket
+from portal.storage.egress import Egress
+from portal.storage.location import Location
+from portal.storage.patience import Pace
+from portal.storage.probe import asking, browsing
+from portal.storage.probe.asking import Asker
+from portal.storage.probe.browsing import Browser
+from tests.engines import LEAST_PLACE, TestEngines
+from tests.stores.faulty import Faulty, answers, drips, methods
+
+DRIP, SOON = 0.2, 1.0  # seconds: far below every timeout of a socket, and what a whole question may take here
+LATEST = 6.0  # seconds: with a second attempt and what this machine needs
+
+
+@pytest.fixture(scope="module")
+def store(engines: TestEngines) -> Iterator[Faulty]:
+    settings = engines.settings()
+    keys = settings.s3_access_key_id, settings.s3_secret_access_key
+    with Faulty(Location(settings.s3_endpoint, None, settings.s3_region, LEAST_PLACE[0], *keys)) as running:
+        Bucket(running.place).ensure(["http://localhost:5000"])
+        yield running
+
+
+@pytest.fixture(params=["ours", "a customer's"])
+def at(request: pytest.FixtureRequest, store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
+    """The store as a bucket of either kind, by clients that are soon out of patience."""
+    for module in (clients, asking, browsing):
+        monkeypatch.setattr(module, "ANSWER_WITHIN", SOON)
+    monkeypatch.setattr(port, "BATCH_WITHIN", SOON)
+    monkeypatch.setattr(patience, "WINDOW", SOON)
+    rules = Egress.parse([store.url]) if request.param != "ours" else None
+    return replace(store.place, endpoint=store.url, egress=rules)
+
+
+@pytest.mark.parametrize("call", ["head", "list", "delete", "open", "put"])
+def test_an_answer_in_drops_is_given_up(store: Faulty, at: Location, call: str) -> None:
+    bucket, key = Bucket(at), f"workspaces/{uuid4()}/a"
+
+    def read() -> None:
+        with bucket.open(key):
+            pass
+
+    calls = {
+        "head": lambda: bucket.head(key),
+        "list": lambda: list(bucket.list(key)),
+        "delete": lambda: bucket.delete(key),
+        "open": read,
+        "put": lambda: bucket.put(key, b"x", content_type="text/plain"),
+    }
+    began = time.monotonic()
+    with store.playing(drips(DRIP)), pytest.raises(Unavailable, match="can't be reached"):
+        calls[call]()
+    assert time.monotonic() - began < LATEST
+
+
+def test_content_in_drops_is_given_up(store: Faulty, at: Location) -> None:
+    began = time.monotonic()
+    with (
+        store.playing(drips(DRIP, content=1000), methods("GET")),
+        Bucket(at).open("workspaces/x/a") as stream,
+        pytest.raises(Unavailable),
+    ):
+        stream.read()
+    assert time.monotonic() - began < LATEST
+
+
+def test_content_that_keeps_its_pace_is_read_however_long_it_takes(store: Faulty, at: Location) -> None:
+    content, key = os.urandom(200_000), f"workspaces/{uuid4()}/a"
+    bucket = Bucket(at)
+    bucket.put(key, content, content_type="text/plain")
+    found = b""
+    with bucket.open(key) as stream:
+        while piece := stream.read(50_000):
+            found += piece
+            time.sleep(SOON / 2)  # we are slow, not the store
+    bucket.delete(key)
+    assert found == content
+
+
+def test_a_question_of_the_probe_in_drops_is_given_up(store: Faulty, at: Location) -> None:
+    asker, browser = Asker(at), Browser(at.egress)
+    with store.playing(drips(DRIP)):
+        began = time.monotonic()
+        assert asker.ask("head_object", Key="a").code == "timeout"
+        assert browser.send("GET", f"{store.url}/a").trouble == "timeout"
+        assert time.monotonic() - began < 2 * LATEST
+    asker.close()
+    browser.close()
+
+
+def test_a_store_does_not_tell_us_how_long_to_sleep(store: Faulty, at: Location) -> None:
+    began = time.monotonic()
+    with store.playing(answers(503, "SlowDown", Retry_After="30")), pytest.raises(Unavailable):
+        Bucket(at).head("workspaces/x/a")
+    assert time.monotonic() - began < LATEST
+
+
+class Continues(BaseHTTPRequestHandler):
+    """Says that the content may come, and hangs up."""
+
+    def do_PUT(self) -> None:
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n")
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_line_that_ends_after_continue_is_given_up() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Continues) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        bucket = Bucket(Location(address, None, "us-east-1", "bucket", "key", "secret", egress=Egress.parse([address])))
+        failed: list[Exception] = []
+
+        def send() -> None:
+            try:
+                bucket.put("workspaces/x/a", io.BytesIO(b"x" * 2_000_000), content_type="text/plain", size=2_000_000)
+            except Unavailable as problem:
+                failed.append(problem)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        sender.join(LATEST)
+        server.shutdown()
+    assert failed
+
+
+def test_a_pace_is_an_average_over_a_whole_window() -> None:
+    pace = Pace()
+    pace.waited(59, 0)
+    assert pace.left() > 0  # one slow minute may begin with silence
+    pace.waited(1, 600 * 1024)
+    assert pace.left() == patience.WINDOW
+    pace.waited(60, 600 * 1024 - 1)
+    assert pace.left() <= 0
