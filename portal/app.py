@@ -57,6 +57,7 @@ ROOMS_WITH_ROUTES = (
     "quarantine.api",
     "moving.views",
     "moving.api",
+    "webhooks.api",
     "admin.views",
     "operations.views",
     "admin.trail.views",

@@ -227,9 +227,10 @@ def vault() -> None:
 def vault_rotate(as_json: bool) -> None:
     """Seal all credentials with the newest key of PORTAL_VAULT_KEYS, while everything runs. Safe to repeat."""
     from portal.storage import rotation
+    from portal.webhooks import sealing
 
     with application():
-        done = rotation.rotate()
+        done = rotation.rotate(sealing.rewrap)
     words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
     if done.closed:
         words += (

@@ -25,6 +25,7 @@ ROOMS_WITH_TABLES = (
     "delivery",
     "quarantine",
     "moving",
+    "webhooks",
     "lifecycle",
 )
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,13 +32,17 @@ class EventType(StrEnum):
 
 
 class Event(Base):
-    """Something that happened in a tenant. The application may add, never change; a chore forgets old ones."""
+    """Something that happened in a tenant. The application may add, never change; a chore forgets old ones.
+
+    ``told``: no webhook has to hear of it any more; written by a function of the database.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "workspace_id"], ["workspaces.tenant_id", "workspaces.id"]),
         Index("ix_events_tenant_id_id", "tenant_id", "id"),
         Index("ix_events_time", "time"),
+        Index("ix_events_untold", "id", postgresql_where=text("NOT told")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -47,6 +51,7 @@ class Event(Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     workspace_id: Mapped[UUID | None]
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    told: Mapped[bool] = mapped_column(server_default=true())
 
 
 class LetterState(StrEnum):

@@ -26,6 +26,7 @@ from portal.events import service as events
 from portal.lifecycle.models import ChoreRun
 from portal.quarantine import digest
 from portal.quotas import books, measuring, snapshots
+from portal.webhooks import telling
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ CHORES: dict[str, Chore] = {
     "probe_stores": Chore(timedelta(hours=6), probe_stores),
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),
+    "forget_webhooks": Chore(timedelta(days=1), telling.forget),
     "measure": Chore(timedelta(minutes=1), measuring.measure_due),
     "snapshots": Chore(timedelta(hours=1), snapshots.take),
     "recount": Chore(timedelta(days=1), books.recount_all),

@@ -26,6 +26,7 @@ from portal.storage import probing
 from portal.storage import service as storage
 from portal.uploads import service as uploads
 from portal.uploads import staging
+from portal.webhooks import delivering, telling
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,12 @@ KEEP_LINKS = timedelta(days=90)
 
 # Functions of the database, each of which names rows that are due; and what keeps a row that is no asset's from being
 # rung for twice.
-SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_moves")
+SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_moves", "due_webhooks")
 POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
     "send_letter": lambda _, letter_id: mail.postpone(letter_id),
     "probe": probing.postpone,
     "move": moves.postpone,
+    "deliver": delivering.postpone,
 }
 
 
@@ -84,6 +86,8 @@ def _do(due: Due) -> None:
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "clear_staging":
         staging.clear(due.tenant_id, due.workspace_id, due.id)
+    elif due.job == "tell":
+        telling.tell()
     elif due.job == "warn":
         crossings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from portal.tenancy.models import Tenant
 
 @dataclass(frozen=True)
 class Rotation:
-    """How many profiles were wrapped anew, were so before, and open with none of the keys that are configured."""
+    """How many secrets were wrapped anew, were so before, and open with none of the keys that are configured."""
 
     rewrapped: int = 0
     current: int = 0
@@ -29,21 +30,23 @@ class Rotation:
         return Rotation(self.rewrapped + other.rewrapped, self.current + other.current, self.closed + other.closed)
 
 
-def rotate() -> Rotation:
+def rotate(*others: Callable[[Vault], Rotation]) -> Rotation:
     """Wrap every data key with the newest vault key. Safe to repeat, and to break off: each tenant is one transaction.
 
-    Processes that run meanwhile open both, as long as they know both keys.
+    ``others`` do the same for what else is sealed for the entered tenant. Processes that run meanwhile open both, as
+    long as they know both keys.
     """
     vault = vault_of(current_app.extensions["portal.settings"].vault_keys)
     with transaction():
         tenants = list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
-    return sum((_rotate_tenant(tenant_id, vault) for tenant_id in tenants), Rotation())
+    return sum((_rotate_tenant(tenant_id, vault, others) for tenant_id in tenants), Rotation())
 
 
-def _rotate_tenant(tenant_id: UUID, vault: Vault) -> Rotation:
+def _rotate_tenant(tenant_id: UUID, vault: Vault, others: Sequence[Callable[[Vault], Rotation]]) -> Rotation:
     with transaction(tenant_id) as session:
         sealed = select(StorageProfile).where(StorageProfile.sealed_secret.is_not(None)).with_for_update()
         done = [_rotate_profile(profile, vault) for profile in session.scalars(sealed)]
+        done += [rewrap(vault) for rewrap in others]
         session.flush()
         session.expunge_all()  # a deployment has many
     return sum(done, Rotation())

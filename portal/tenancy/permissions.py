@@ -24,6 +24,7 @@ class Permission(StrEnum):
     REVIEW_QUARANTINE = "review_quarantine"
     SET_SCAN_POLICY = "set_scan_policy"
     READ_AUDIT = "read_audit"
+    MANAGE_WEBHOOKS = "manage_webhooks"  # who outside is told what happens
 
 
 _VIEWER = frozenset({Permission.VIEW, Permission.SEE_QUOTA})
@@ -45,6 +46,7 @@ OF_TENANT_ROLE: dict[TenantRole, frozenset[Permission]] = {
             Permission.REVIEW_QUARANTINE,
             Permission.SET_SCAN_POLICY,
             Permission.READ_AUDIT,
+            Permission.MANAGE_WEBHOOKS,
         }
     ),
 }
@@ -76,6 +78,7 @@ _WORDS = {
     Permission.SET_QUOTA: "Only an administrator of the tenant may set limits.",
     Permission.REVIEW_QUARANTINE: "Only an administrator of the tenant may see what is held.",
     Permission.SET_SCAN_POLICY: "Only an administrator of the tenant may change its rules.",
+    Permission.MANAGE_WEBHOOKS: "Only an administrator of the tenant may see and change its webhooks.",
     Permission.TENANT_OVERVIEW: "Only an administrator of the tenant may see this.",
 }
 

@@ -32,6 +32,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "quarantine_digest": {"tenant_name": "Acme", "held": 3, "new": 2, "leaving": 1, "items": ITEMS, **PATH},
     "storage_unhealthy": {"reason": "The key is not accepted any more.", **STORE},
     "storage_recovered": {"since": AT, **STORE},
+    "webhook_disabled": {"tenant_name": "Acme", "endpoint": "https://example.com", "reason": "It answered 500."}
+    | {"since": AT, **PATH},
     "chore_alarm": {"chore": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
 }
 

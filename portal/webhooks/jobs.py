@@ -1,0 +1,12 @@
+"""Jobs of webhooks: each is the verb it rings."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from portal.webhooks import delivering
+
+
+def deliver(tenant_id: str, _workspace_id: str, endpoint_id: str) -> None:
+    """Take what is due to one endpoint."""
+    delivering.run(UUID(tenant_id), UUID(endpoint_id))
