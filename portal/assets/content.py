@@ -6,12 +6,16 @@ them: memory does not depend on the file. The file's name plays no part here.
 
 from __future__ import annotations
 
+import codecs
 import functools
+import re
 import struct
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
+
+from portal.assets import compound
 
 if TYPE_CHECKING:
     import magic
@@ -21,29 +25,19 @@ HEAD = 256 * 1024
 MOST_OF_A_LIST = 2 * 1024 * 1024
 """Bytes of a container's list of contents; a longer one is not an office document's."""
 
-ZIP, OLE, UNKNOWN, SVG, TEXT, PDF = (
+ZIP, UNKNOWN, SVG, TEXT, PDF = (
     "application/zip",
-    "application/x-ole-storage",
     "application/octet-stream",
     "image/svg+xml",
     "text/plain",
     "application/pdf",
 )
-ENCRYPTED_OFFICE = "application/x-encrypted-office"
-"""A docx, xlsx or pptx with a password: an OLE container that says no more."""
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _OFFICE_FOLDERS = {
     b"word/": _OOXML + "wordprocessingml.document",
     b"xl/": _OOXML + "spreadsheetml.sheet",
     b"ppt/": _OOXML + "presentationml.presentation",
-}
-_OLE_STREAMS = {
-    "WordDocument": "application/msword",
-    "Workbook": "application/vnd.ms-excel",
-    "Book": "application/vnd.ms-excel",
-    "PowerPoint Document": "application/vnd.ms-powerpoint",
-    "EncryptedPackage": ENCRYPTED_OFFICE,
 }
 # What libmagic's versions call the same thing.
 _ALIASES = {
@@ -79,33 +73,59 @@ _BRANDS = {
     b"jpx ": "image/jpx",
     b"qt  ": "video/quicktime",
 }
-_MOST_SECTORS = 128  # of an OLE directory: 512 entries and more
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot", b"skip", b"free")
 PDF_MARK = b"%PDF-"  # readers accept it anywhere in the first kilobyte
 _BINARY_BYTES = bytes([*range(7), *range(14, 26), *range(28, 32), 127])
+_BINARY_CHARACTERS = re.compile(f"[{re.escape(_BINARY_BYTES.decode('ascii'))}]")
+_MARKS = {  # of byte order; the longer ones first
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+# Formats that begin with letters, which a text may begin with, too; their files hold bytes that no text does.
+_PERHAPS_WORDS = ("text/", "image/", "video/", "audio/", UNKNOWN, PDF)
 
 
 def detect(head: bytes, file: BinaryIO) -> str:
     """The media type of a whole file whose first ``HEAD`` bytes are given; moves the file's position."""
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[:1] == b"\0":  # a length below 16 MB
         return _by_brand(head)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _inside_zip(file)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return _inside_ole(file)
+        return compound.detect(file)
     guess = next((name for beginning, name in _RAW.items() if head.startswith(beginning)), None) or _guess(head)
     if guess == UNKNOWN and head[4:8] in _QUICKTIME_ATOMS:
         return "video/quicktime"
-    if guess in (UNKNOWN, SVG) or guess.startswith("text/"):
-        return _by_words(head, guess)
-    return guess
+    if guess.startswith(_PERHAPS_WORDS):
+        guess = _by_words(head, guess)
+    # What stands before an archive matters to nobody, unless it is a program.
+    return ZIP if guess == UNKNOWN and _names_in_zip(file) else guess
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Whether people could read it: no byte that no text encoding uses. UTF-16 and UTF-32 need their mark."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
-        return True
-    return bool(head) and len(head.translate(None, _BINARY_BYTES)) == len(head)
+    """Whether people could read it: nothing that no text encoding uses. UTF-32 needs its mark."""
+    encoding = _wide_encoding(head)
+    if encoding is None:
+        return bool(head) and len(head.translate(None, _BINARY_BYTES)) == len(head)
+    try:
+        words = codecs.getincrementaldecoder(encoding)().decode(head)  # the head may end within a character
+    except UnicodeDecodeError:
+        return False
+    return _BINARY_CHARACTERS.search(words) is None
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """Of more than one byte for each letter: by its mark, or UTF-16 without one, where most letters are Latin."""
+    marked = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
+    if marked is not None or len(head) < 4:
+        return marked
+    even, odd = (head[start:4096:2].count(0) for start in (0, 1))
+    most = min(len(head), 4096) // 4
+    if even == 0 and odd > most:
+        return "utf-16-le"
+    return "utf-16-be" if odd == 0 and even > most else None
 
 
 @functools.cache
@@ -127,20 +147,25 @@ def _by_brand(head: bytes) -> str:
     """ISO media files name their family: HEIC, AVIF, Canon's RAW, QuickTime; whatever else is MP4."""
     length = min(struct.unpack(">I", head[:4])[0], 1024)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
-    first = _BRANDS.get(brands[0], "video/mp4")
-    if first == "image/heif":  # the general brand; a compatible one says what is inside
-        return next((_BRANDS[brand] for brand in brands if _BRANDS.get(brand) in ("image/avif", "image/heic")), first)
+    first = _BRANDS.get(brands[0])
+    if first in (None, "image/heif"):  # unknown, or the general brand; a compatible one says what is inside
+        inside = (_BRANDS[brand] for brand in brands if _BRANDS.get(brand) in ("image/avif", "image/heic"))
+        return next(inside, first or "video/mp4")
     return first
 
 
 def _by_words(head: bytes, guess: str) -> str:
-    if guess == UNKNOWN and PDF_MARK in head[:1024]:
-        return PDF
     if not looks_like_text(head):
-        return UNKNOWN if guess == SVG else guess
+        if guess == UNKNOWN and PDF_MARK in head[:1024]:
+            return PDF
+        return UNKNOWN if guess.startswith(("text/", SVG)) else guess
+    if guess == PDF and head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PDF_MARK) and b" obj" in head:
+        return PDF
     if _root_is_svg(head):
         return SVG
-    return {SVG: "text/xml", UNKNOWN: TEXT}.get(guess, guess)
+    if guess == SVG:
+        return "text/xml"
+    return guess if guess.startswith("text/") else TEXT
 
 
 class _EnoughError(Exception):
@@ -148,23 +173,26 @@ class _EnoughError(Exception):
 
 
 def _root_is_svg(head: bytes) -> bool:
-    """Whether it is XML whose root is ``svg``. Expat itself refuses entities that grow beyond reason."""
+    """Whether it is XML whose root is ``svg``. Expat itself refuses entities that grow beyond reason.
+
+    Without namespaces: drawings that were copied out of a page use prefixes that nobody declared.
+    """
     names: list[str] = []
 
     def start(name: str, _attributes: dict[str, str]) -> None:
         names.append(name)
         raise _EnoughError
 
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate()
     parser.StartElementHandler = start
     with suppress(_EnoughError, expat.ExpatError):
         parser.Parse(head.lstrip(), False)
-    return bool(names) and names[0].rpartition(" ")[2] == "svg"
+    return bool(names) and names[0].rpartition(":")[2] == "svg"
 
 
 def _inside_zip(file: BinaryIO) -> str:
-    names = [name.replace(b"\\", b"/").lstrip(b"/") for name in _names_in_zip(file)]
-    if b"[Content_Types].xml" in names:
+    names = [name.replace(b"\\", b"/").lstrip(b"/").lower() for name in _names_in_zip(file)]
+    if b"[content_types].xml" in names:
         for folder, name in _OFFICE_FOLDERS.items():
             if any(entry.startswith(folder) for entry in names):
                 return name
@@ -194,47 +222,3 @@ def _names_in_zip(file: BinaryIO) -> list[bytes]:
         names.append(directory[position + 46 : position + 46 + name])
         position += 46 + name + extra + comment
     return names
-
-
-def _inside_ole(file: BinaryIO) -> str:
-    names = _names_in_ole(file)
-    return next((media_type for stream, media_type in _OLE_STREAMS.items() if stream in names), OLE)
-
-
-def _names_in_ole(file: BinaryIO) -> set[str]:
-    """Names directly under the root of an OLE container ([MS-CFB]); empty where it is damaged."""
-    file.seek(0)
-    header = file.read(512)
-    if len(header) < 512 or header[30] not in (9, 12):
-        return set()
-    entries = _ole_directory(file, header, sector_size=1 << header[30])
-    names: set[str] = set()
-    waiting = [struct.unpack_from("<I", entries, 76)[0]] if len(entries) >= 128 else []
-    seen: set[int] = set()
-    while waiting:
-        number = waiting.pop()
-        entry = entries[number * 128 : number * 128 + 128]
-        if number in seen or len(entry) < 128:
-            continue
-        seen.add(number)
-        waiting += struct.unpack_from("<II", entry, 68)  # the siblings on both sides
-        names.add(entry[: max(0, struct.unpack_from("<H", entry, 64)[0] - 2)].decode("utf-16-le", "replace"))
-    return names
-
-
-def _ole_directory(file: BinaryIO, header: bytes, sector_size: int) -> bytes:
-    """The directory's entries of 128 bytes, following its chain of sectors through the allocation table."""
-    tables = struct.unpack_from("<109I", header, 76)
-    per_table = sector_size // 4
-    number: int = struct.unpack_from("<I", header, 48)[0]
-    entries = b""
-    for _ in range(_MOST_SECTORS):
-        if number >= 0xFFFFFFFA:  # not a sector: the end of the chain
-            break
-        file.seek((number + 1) * sector_size)
-        entries += file.read(sector_size)
-        table = tables[number // per_table] if number // per_table < len(tables) else 0xFFFFFFFF
-        file.seek((table + 1) * sector_size + number % per_table * 4)
-        link = file.read(4)
-        number = struct.unpack("<I", link)[0] if len(link) == 4 else 0xFFFFFFFE
-    return entries

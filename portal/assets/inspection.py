@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from portal.assets import content, kinds
+from portal.assets import compound, content, kinds
 from portal.assets.names import naming
 from portal.assets.policy import DEFAULT, Rules
 from portal.assets.scanner import Verdict
@@ -33,10 +33,10 @@ _TIFF_LIKE = (
 # Found types that fit an extension besides the one that is signed for it, and become that one.
 _READ_AS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _TIFF_LIKE),
-    "doc": ("application/rtf", content.OLE),
-    "xls": (content.OLE, content.ENCRYPTED_OFFICE),
-    "ppt": (content.OLE, content.ENCRYPTED_OFFICE),
-    **dict.fromkeys(("docx", "xlsx", "pptx"), (content.ENCRYPTED_OFFICE,)),
+    "doc": ("application/rtf", compound.OLE),
+    "xls": (compound.OLE, compound.ENCRYPTED_OFFICE),
+    "ppt": (compound.OLE, compound.ENCRYPTED_OFFICE),
+    **dict.fromkeys(("docx", "xlsx", "pptx"), (compound.ENCRYPTED_OFFICE,)),
 }
 # Found types that fit an extension besides its own, and are what the file is served as.
 _KEPT: dict[str, tuple[str, ...]] = {
@@ -124,7 +124,15 @@ def served_as(file_name: str, found: Found) -> str | None:
         return found.mime_type
     if extension == "zip" and found.mime_type in _OFFICE_ARCHIVES:
         return signed
+    if extension == "tar" and _is_empty_tar(found):
+        return signed
     return signed if found.mime_type == signed or found.mime_type in _READ_AS.get(extension, ()) else None
+
+
+def _is_empty_tar(found: Found) -> bool:
+    """An archive of nothing is two blocks of zeros, or some more."""
+    whole = found.size == len(found.head) and found.size >= 1024 and found.size % 512 == 0
+    return whole and not found.head.strip(b"\0")
 
 
 def _broken_promise(found: Found, declared: Declared) -> tuple[str, str] | None:

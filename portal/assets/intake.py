@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self, cast
 
-from portal.assets import content
+from portal.assets import compound, content
 from portal.assets.inspection import Found
 from portal.assets.scanner import Scanner, Verdict
 from portal.errors import Unavailable
@@ -70,7 +70,7 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
             sha256=digest.hexdigest(),
             mime_type=media_type,
             head=beginning,
-            verdict=_unless_locked(verdict, media_type),
+            verdict=_unless_locked(verdict, media_type, spool),
             spool=Path(spool.name),
         )
 
@@ -100,10 +100,12 @@ class _Digest:
         return self._sha256.hexdigest()
 
 
-def _unless_locked(verdict: Verdict, media_type: str) -> Verdict:
+def _unless_locked(verdict: Verdict, media_type: str, file: BinaryIO) -> Verdict:
     """clamd answers OK for an office document with a password, although it could not look inside."""
-    locked = media_type == content.ENCRYPTED_OFFICE and verdict.result == "clean"
-    return replace(verdict, result="not_scanned", reason="encrypted") if locked else verdict
+    old = media_type in (compound.WORD, compound.EXCEL, compound.POWERPOINT)
+    if verdict.result == "clean" and (media_type == compound.ENCRYPTED_OFFICE or (old and compound.is_locked(file))):
+        return replace(verdict, result="not_scanned", reason="encrypted")
+    return verdict
 
 
 @contextmanager

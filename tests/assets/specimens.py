@@ -39,19 +39,20 @@ def office(folder: str, *, types_first: bool = True) -> bytes:
     return zipped(*(parts if types_first else reversed(parts)))
 
 
-def compound(*streams: str, directory_sector: int = 1) -> bytes:
-    """An OLE container ([MS-CFB]) with these empty streams under its root."""
+def compound(*streams: str, directory_sector: int = 1, first: bytes = b"") -> bytes:
+    """An OLE container ([MS-CFB]) with these streams under its root: empty, but that the first may have a beginning."""
     none, end = 0xFFFFFFFF, 0xFFFFFFFE
 
     def entry(name: str, kind: int, right: int = none, child: int = none) -> bytes:
         wide = name.encode("utf-16-le") + b"\0\0"
         links = struct.pack("<III", none, right, child)
+        place = struct.pack("<IQ", directory_sector + 1, 4096) if first and name == streams[0] else None
         return (
             wide.ljust(64, b"\0")
             + struct.pack("<HBB", len(wide), kind, 1)
             + links
             + bytes(36)
-            + struct.pack("<IQ", end, 0)
+            + (place or struct.pack("<IQ", end, 0))
         )
 
     entries = [entry("Root Entry", 5, child=1)]
@@ -60,7 +61,25 @@ def compound(*streams: str, directory_sector: int = 1) -> bytes:
     header += struct.pack("<IIIIIIIII", 1, directory_sector, 0, 4096, end, 0, end, 0, 0)
     sectors = [struct.pack("<128I", 0xFFFFFFFD, *[end] * 127)]
     sectors += [bytes(512)] * (directory_sector - 1) + [b"".join(entries).ljust(512, b"\0")]
-    return header.ljust(512, b"\xff") + b"".join(sectors)
+    return header.ljust(512, b"\xff") + b"".join(sectors) + (first.ljust(4096, b"\0") if first else b"")
+
+
+def old_document(*, locked: bool) -> bytes:
+    """A Word document of the old form, with or without a password ([MS-DOC] 2.5.2)."""
+    return compound(
+        "WordDocument", "1Table", first=struct.pack("<5HH", 0xA5EC, 193, 0, 0, 0, 0x1100 if locked else 0x1000)
+    )
+
+
+def old_workbook(*, locked: bool) -> bytes:
+    """An Excel workbook of the old form, with or without a password ([MS-XLS] 2.4.117)."""
+    beginning, password = struct.pack("<HH16x", 0x809, 16), struct.pack("<HH4x", 0x2F, 4)
+    return compound("Workbook", first=beginning + (password if locked else b"") + struct.pack("<HH8x", 0x85, 8))
+
+
+def old_presentation(*, locked: bool) -> bytes:
+    """A PowerPoint presentation of the old form, with or without a password ([MS-PPT] 2.3.7)."""
+    return compound("Current User", "PowerPoint Document", *(["EncryptedSummary"] if locked else []))
 
 
 def tarred(form: int = tarfile.PAX_FORMAT) -> bytes:
@@ -108,5 +127,9 @@ SVG_WITH_ENTITIES = (
 )
 HTML = b"<!doctype html><html><body><svg></svg><script>alert(1)</script></body></html>"
 JPEG_HEAD_WITH_HTML = b"\xff\xd8\xff\xe0" + HTML
+GIF_HEAD_WITH_PHP = b"GIF89a<?php echo 1; ?>\n"
+HTML_WITH_PDF_MARK = b"<html><!-- %PDF-1.4 --><script>alert(1)</script></html>"
+SVG_WITH_UNDECLARED_PREFIX = b'<svg xmlns="http://www.w3.org/2000/svg" xlink:href="#a"><g/></svg>'
+EMPTY_TAR = bytes(10240)
 WINDOWS_PROGRAM = b"MZ" + bytes(58) + b"\x80\0\0\0" + bytes(64) + b"PE\0\0" + bytes(200)
 NOISE = zlib.compress(bytes(range(256)) * 64)

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from portal.assets import intake
 from portal.assets.scanner import Scanner
 from portal.errors import Unavailable
 from tests.assets.clamds import LIMIT_BYTES, Daemon
-from tests.assets.specimens import compound, office, picture, zipped
+from tests.assets.specimens import compound, office, old_document, old_presentation, old_workbook, picture, zipped
 from tests.engines import EICAR
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
@@ -90,6 +91,15 @@ def test_an_office_document_with_a_password_is_not_called_clean(clamd: Daemon, t
     content = compound("EncryptedPackage", "EncryptionInfo")
     with intake.take(io.BytesIO(content), scanner_of(clamd), tmp_path) as facts:
         assert (facts.verdict.result, facts.verdict.reason) == ("not_scanned", "encrypted")
+
+
+@pytest.mark.parametrize("document", [old_document, old_workbook, old_presentation])
+def test_an_old_document_with_a_password_is_not_called_clean(
+    clamd: Daemon, tmp_path: Path, document: Callable[..., bytes]
+) -> None:
+    for locked, result in ((True, ("not_scanned", "encrypted")), (False, ("clean", None))):
+        with intake.take(io.BytesIO(document(locked=locked)), scanner_of(clamd), tmp_path) as facts:
+            assert (facts.verdict.result, facts.verdict.reason) == result
 
 
 def test_an_empty_stream_is_an_empty_file(clamd: Daemon, tmp_path: Path) -> None:
