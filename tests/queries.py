@@ -15,6 +15,8 @@ from uuid import UUID
 import psycopg
 from flask import Flask
 
+from portal import flights
+from portal import statements as statements_of
 from portal.web.access import mark_of
 
 
@@ -28,11 +30,19 @@ def counted() -> Iterator[list[str]]:
         statements.append(" ".join(str(query).split()))
         return execute(self, query, *arguments, **options)
 
+    fly = flights.fly
+
+    def noted_flight(connection: Any, message: flights.Message, **options: Any) -> Any:
+        statements.append(" ".join(message.sql.split()))
+        return fly(connection, message, **options)
+
     psycopg.Cursor.execute = noted  # type: ignore[method-assign]
+    statements_of.fly = noted_flight  # type: ignore[attr-defined]
     try:
         yield statements
     finally:
         psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+        statements_of.fly = fly  # type: ignore[attr-defined]
 
 
 def desks(app: Flask, slug: str, tenant_id: UUID, workspace_id: UUID, held_id: UUID | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from portal.quotas import limits
 from portal.quotas.amounts import in_words
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
 from portal.quotas.standing import Counter, Standing, of_tenant, of_workspace, tightness
-from portal.statements import Row, Run, directly, with_rows
+from portal.statements import Row, Short, directly, with_rows
 
 # used, reserved, files
 SIGNS = {Entry.RESERVE: (0, 1, 0), Entry.SETTLE: (1, -1, 1), Entry.RELEASE: (0, -1, 0), Entry.FREE: (-1, 0, -1)}
@@ -98,11 +98,11 @@ def reserve(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) ->
 
 
 def reserve_with(
-    run: Run, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int, statement: TextClause, **rows: Any
+    run: Short, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int, statement: TextClause, **rows: Any
 ) -> None:
     """The same as a short transaction's last act; the ``rows`` of ``statement`` (``moving``) with it, or nothing."""
     values = _values(Entry.RESERVE, tenant_id, workspace_id, subject_id, size)
-    _require_room(run(statement, **values, **rows), values)
+    _require_room(run.last(statement, **values, **rows), values)
 
 
 def settle(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:

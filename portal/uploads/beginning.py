@@ -18,7 +18,7 @@ from portal.assets import kinds, library
 from portal.db import db, detached, transaction
 from portal.errors import Conflict, Invalid
 from portal.quotas import service as quotas
-from portal.statements import Row, Run, in_short
+from portal.statements import Row, Short, in_short
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -168,7 +168,7 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _destination(run: Run, member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
+def _destination(run: Short, member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
 
     Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this person's uploads.
