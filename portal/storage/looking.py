@@ -18,7 +18,6 @@ from portal.storage.signing import Presigner
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LIFE = 900  # seconds: how far the clocks of both may differ, as S3 has it for signed headers
 ONCE_MORE = Retry(
     1,
     redirect=0,
@@ -35,9 +34,10 @@ def head_object(client: S3Client, presigner: Presigner, key: str) -> dict[str, A
 
     ``presigner`` signs for the address that servers reach.
     """
-    url = presigner.own_head(key, headers=CHECKSUM, expires_in=LIFE)
-    pool: Any = client._endpoint.http_session._manager  # type: ignore[attr-defined]
-    answer = pool.request("HEAD", url, headers=CHECKSUM, retries=ONCE_MORE, redirect=False)
+    path, headers = presigner.own_head(key, CHECKSUM)
+    pools: Any = client._endpoint.http_session._manager  # type: ignore[attr-defined]
+    host = pools.connection_from_host(*presigner.origin)
+    answer = host.urlopen("HEAD", path, headers=headers, retries=ONCE_MORE, redirect=False)
     if answer.status != 200:
         refusal: Any = {"Error": {"Code": str(answer.status)}, "ResponseMetadata": {"HTTPStatusCode": answer.status}}
         raise ClientError(refusal, "HeadObject")

@@ -22,6 +22,7 @@ from portal.storage import keys
 from portal.storage.location import Location
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+NOTHING = hashlib.sha256().hexdigest()  # of a request without a body
 LONGEST_LIFE = 604_800  # seconds: the specification's week
 STAMP = "%Y%m%dT%H%M%SZ"
 STABLE_URLS = 2048  # remembered for each bucket, about 1 KB each: pages show the same pictures again and again
@@ -50,6 +51,7 @@ class Presigner:
         self._address = location.address(public=public)
         parts = urlsplit(self._address)
         self._host, self._path = parts.netloc, parts.path
+        self.origin = (parts.hostname, parts.port, parts.scheme)
         self._stable_url = lru_cache(STABLE_URLS)(self._url)
 
     def presign_post(
@@ -140,12 +142,21 @@ class Presigner:
             raise ValueError("nothing is ever signed for what is held back")
         return self._signed(method, key, query, headers, expires_in, stamp)
 
-    def own_head(self, key: str, *, headers: dict[str, str], expires_in: int) -> str:
-        """Where the portal itself asks about one object, also one that is held back; nobody else is given this.
+    def own_head(self, key: str, headers: dict[str, str], now: datetime | None = None) -> tuple[str, dict[str, str]]:
+        """The path and the headers with which the portal itself asks about one object, also one that is held back.
 
-        ``headers`` (names in lower case) must be sent with it.
+        Nobody else is given this. ``headers`` have names in lower case, and are among those of the answer.
         """
-        return self._signed("HEAD", key, (), tuple(headers.items()), expires_in, _stamp(None, expires_in))
+        stamp = _stamp(now, 1)
+        path = f"{self._path}/{quote(self.location.full_key(key), safe='/-_.~')}"
+        sent = {"host": self._host, **headers, "x-amz-content-sha256": NOTHING, "x-amz-date": stamp}
+        pairs = sorted(sent.items())
+        names = ";".join(name for name, _ in pairs)
+        lines = "".join(f"{name}:{value}\n" for name, value in pairs)
+        signature = self._sign_request(stamp, f"HEAD\n{path}\n\n{lines}\n{names}\n{NOTHING}")
+        credential = f"{self.location.access_key_id}/{self._scope(stamp)}"
+        words = f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+        return path, sent | {"authorization": words}
 
     def _signed(self, method: str, key: str, query: Pairs, headers: Pairs, expires_in: int, stamp: str) -> str:
         path = "/" + quote(self.location.full_key(key), safe="/-_.~")
@@ -155,9 +166,11 @@ class Presigner:
         all_query = "&".join(f"{name}={value}" for name, value in sorted((*auth, *_quoted(query))))
         all_headers = "".join(f"{name}:{value}\n" for name, value in signed)
         request = f"{method}\n{self._path}{path}\n{all_query}\n{all_headers}\n{names}\nUNSIGNED-PAYLOAD"
+        return f"{self._address}{path}?{all_query}&X-Amz-Signature={self._sign_request(stamp, request)}"
+
+    def _sign_request(self, stamp: str, request: str) -> str:
         digest = hashlib.sha256(request.encode()).hexdigest()
-        signature = self._sign(stamp, f"{ALGORITHM}\n{stamp}\n{self._scope(stamp)}\n{digest}")
-        return f"{self._address}{path}?{all_query}&X-Amz-Signature={signature}"
+        return self._sign(stamp, f"{ALGORITHM}\n{stamp}\n{self._scope(stamp)}\n{digest}")
 
     def _scope(self, stamp: str) -> str:
         return f"{stamp[:8]}/{self.location.region}/s3/aws4_request"

@@ -10,7 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import botocore.session
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from portal.errors import Invalid
 from portal.storage.disposition import attachment
@@ -103,6 +106,19 @@ def test_a_writing_url_is_botocores(place: Location) -> None:
         "content-length;content-type;host;x-amz-checksum-sha256"
         in parse_qs(urlsplit(ours.url).query)["X-Amz-SignedHeaders"]
     )
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.endpoint)
+def test_the_portals_own_question_is_signed_as_botocore_signs_it(place: Location) -> None:
+    now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    path, headers = Presigner(place, public=False).own_head(KEY, {"x-amz-checksum-mode": "ENABLED"}, now)
+    address = place.address(public=False)
+    asked = {name: value for name, value in headers.items() if name != "authorization"}
+    request = AWSRequest("HEAD", f"{address[: address.index('/', 8)] if '/' in address[8:] else address}{path}", asked)
+    request.context["timestamp"] = headers["x-amz-date"]
+    botocores = S3SigV4Auth(Credentials(place.access_key_id, place.secret_access_key), "s3", place.region)
+    text = botocores.string_to_sign(request, botocores.canonical_request(request))
+    assert headers["authorization"].endswith(f", Signature={botocores.signature(text, request)}")
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.endpoint)
