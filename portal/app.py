@@ -51,6 +51,8 @@ ROOMS_WITH_ROUTES = (
     "assets.views",
     "assets.trash",
     "assets.folders.api",
+    "assets.folders.views",
+    "assets.chosen.views",
     "delivery.api",
     "delivery.views",
     "quarantine.views",

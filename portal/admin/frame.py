@@ -154,6 +154,8 @@ class Frame:
             "begin_url": url_for("uploads_api.begin", w=here),
             "uploads_url": url_for("uploads_api.begin", w=here),
             "assets_url": url_for("assets_api.index", w=here),
+            "paths_url": url_for("folders_api.lay_paths", w=here),
+            "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": policy,
         }

@@ -55,6 +55,8 @@ class CardRow(NamedTuple):
 
     id: str
     workspace_id: str
+    library_id: str
+    folder_id: str | None
     profile_id: str
     file_name: str
     kind: str

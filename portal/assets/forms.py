@@ -41,15 +41,22 @@ class GalleryQuery(AssetQuery):
     status: Literal["processing", "available", "quarantined", "failed"] | None = None
     view: Literal["grid", "list"] | None = None
     library: UUID | None = None
+    folders: str | None = None
+
+    @property
+    def is_place(self) -> bool:
+        """Is it one place that is shown, a library's top or a folder? A search looks through more."""
+        return not self.q and (self.library is not None or self.folder_id is not None)
 
     def filters(self) -> Filters:
         """As the service takes them."""
         status = AssetState(self.status) if self.status else None
-        return Filters(self.q, self.kind, status, self.library, self.folder_id)
+        at_top = self.is_place and self.folder_id is None
+        return Filters(self.q, self.kind, status, self.library, self.folder_id, top=at_top)
 
     def address(self) -> dict[str, Any]:
-        """The filters that are set, for links to the same list."""
-        place = {"library": self.library, "folder_id": self.folder_id}
+        """The filters that are set, for links to the same list. A folder says by itself in which library it lies."""
+        place = {"folder_id": self.folder_id} if self.folder_id else {"library": self.library}
         given = {"q": self.q, "kind": self.kind, "status": self.status, **place}
         return {name: str(value) for name, value in given.items() if value}
 

@@ -1,6 +1,6 @@
 """Many files at once into the trash, and out of it: one statement, one event for each file.
 
-Belongs inside the caller's transaction. What is being checked, or held back, stays where it is.
+What is being checked, or held back, stays where it is.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, null, update
+from sqlalchemy import ColumnElement, case, func, null, select, update
 
-from portal.assets.models import Asset, AssetState, PreviewState
-from portal.db import db, states_before
+from portal import audit
+from portal.assets.models import Asset, AssetState, Folder, PreviewState
+from portal.assets.service import TRASH_DAYS
+from portal.db import db, now, states_before, transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.tenancy.service import Member
@@ -28,8 +30,29 @@ class Taken(NamedTuple):
     size_bytes: int
 
 
+def discard_chosen(member: Member, asset_ids: Sequence[UUID]) -> list[Taken]:
+    """Put these into the trash for 30 days, as far as their state allows; those that went."""
+    with transaction(member.tenant_id):
+        gone = discard(member, now(), timedelta(days=TRASH_DAYS), Asset.id.in_(asset_ids))
+        _record_each(member, "asset.deleted", gone)
+    return gone
+
+
+def restore_chosen(member: Member, asset_ids: Sequence[UUID]) -> list[Taken]:
+    """Take these out of the trash, each to where it was; those that are back."""
+    with transaction(member.tenant_id):
+        back = restore(member, now(), Asset.id.in_(asset_ids))
+        _record_each(member, "asset.restored", back)
+    return back
+
+
+def _record_each(member: Member, action: str, files: Sequence[Taken]) -> None:
+    for each in files:
+        audit.record(member.tenant_id, member.user_id, action, each.id, workspace_id=member.workspace)
+
+
 def discard(member: Member, at: datetime, keep: timedelta, *which: ColumnElement[bool]) -> list[Taken]:
-    """Into the trash, where ``which`` holds and the state allows it."""
+    """Into the trash, where ``which`` holds and the state allows it; belongs inside the caller's transaction."""
     values = {
         "state": AssetState.DELETED,
         "state_before": Asset.state,
@@ -43,7 +66,11 @@ def discard(member: Member, at: datetime, keep: timedelta, *which: ColumnElement
 
 
 def restore(member: Member, at: datetime, *which: ColumnElement[bool]) -> list[Taken]:
-    """Out of the trash, each into the state it was in, unless it is on its way out for good."""
+    """Out of the trash, each into the state it was in, unless it is on its way out for good; as ``discard``.
+
+    What has lost its folder lies at the top of its library.
+    """
+    home = select(Folder.id).where(Folder.id == Asset.folder_id, Folder.deleted_at.is_(None)).scalar_subquery()
     waits = (Asset.state_before == AssetState.AVAILABLE) & (Asset.previews == PreviewState.PENDING)
     values = {
         "state": func.coalesce(Asset.state_before, AssetState.FAILED.value),
@@ -51,6 +78,7 @@ def restore(member: Member, at: datetime, *which: ColumnElement[bool]) -> list[T
         "deleted_at": None,
         "deleted_by": None,
         "purge_after": None,
+        "folder_id": home,
         "due_at": case((waits, at), else_=null()),  # the sweep rings for previews that are missing
     }
     # The clock at this very statement: a purge that has claimed a row since this transaction began must win.

@@ -12,8 +12,9 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from portal.assets import cards, library, service, variants
+from portal.assets import cards, service, variants
 from portal.assets.cards import CardRow, Listed
+from portal.assets.folders import looking
 from portal.assets.forms import GalleryQuery
 from portal.assets.models import AssetState
 from portal.assets.presenters import Buckets, page_view
@@ -23,7 +24,7 @@ from portal.tenancy.service import Member
 from portal.web import drawn
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
-from portal.web.paging import read_paging
+from portal.web.paging import Paging, decode_cursor, read_paging
 
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
 TEMPLATES = {"grid": "library/_card.html", "list": "library/_row.html"}
@@ -35,18 +36,19 @@ blueprint = Blueprint("library", __name__)
 @blueprint.get(f"{HERE}/files")
 @member(Permission.VIEW)
 def index(member: Member) -> ResponseReturnValue:
-    """The gallery; to htmx, which asks with a cursor, the next items alone."""
+    """The gallery of all files, or of one place with its folders; to htmx with a cursor, what comes next alone."""
     query, paging = read_query(GalleryQuery), read_paging()
     view = query.view or _view_of_cookie()
+    address = query.address()
+    if query.folders and is_fragment_wanted():
+        return render_template(f"library/_folders_{view}.html", **_spot(member, query), **place(member))
     listed, cursor = cards.list_cards(member.workspace, query.filters(), paging)
-    more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **query.address()) if cursor else None
-    html = _draw(listed, view, member)
+    more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **address) if cursor else None
+    html = _draw(listed, view, member, searched=bool(query.q))
     context: dict[str, Any] = {"cards": drawn.SLOT if listed else "", "next_url": more}
     if paging.after and is_fragment_wanted():
         return drawn.fill(render_template(f"library/_{view}_items.html", **context), html)
-    context["library"] = library.find_library(member.workspace, query.library) if query.library else None
-    address = query.address()
-    context |= {"view": view, "query": address, "given": tuple(address.items())}
+    context |= {"view": view, "query": address, "given": tuple(address.items()), **_spot(member, query)}
     page = render_template("library/index.html", **context, **place(member))
     response = make_response(drawn.fill(page, html))
     if query.view:
@@ -55,11 +57,27 @@ def index(member: Member) -> ResponseReturnValue:
     return response
 
 
+def _spot(member: Member, query: GalleryQuery) -> dict[str, Any]:
+    """Where the page is, and the folders there; nothing where it shows more than one place."""
+    if not query.is_place:
+        return {"spot": None, "folders": (), "more_folders": None}
+    paging = Paging(looking.SHOWN, decode_cursor(query.folders))
+    spot, folders, cursor = looking.look(member.workspace, query.library, query.folder_id, paging)
+    address = {**query.address(), "folders": cursor}
+    more = url_for(".index", workspace_id=member.workspace, **address) if cursor else None
+    return {"spot": spot, "folders": folders, "more_folders": more}
+
+
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>")
 @member(Permission.VIEW)
 def asset(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """One file's page; looking at it counts as opening it."""
-    return render_template("library/asset.html", **_asset(member, asset_id, opening=True), **place(member))
+    found = _asset(member, asset_id, opening=True)
+    shown = found["asset"]
+    spot = None
+    if shown["status"] != AssetState.DELETED:
+        spot, _, _ = looking.look(member.workspace, shown["library_id"], shown["folder_id"], Paging(1))
+    return render_template("library/asset.html", spot=spot, **found, **place(member))
 
 
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>/panel")
@@ -72,12 +90,17 @@ def panel(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>/card")
 @member(Permission.VIEW)
 def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """One card of the gallery, which asks for itself until it is final; nothing for what is in the trash by now."""
-    template = TEMPLATES.get(request.args.get("view", ""), TEMPLATES["grid"])
+    """One card of the gallery, which asks for itself until it is final; nothing for what is in the trash by now.
+
+    Where the address names a place, nothing for what lies elsewhere either.
+    """
+    query = read_query(GalleryQuery)
     row = cards.find_card(member.workspace, asset_id)
-    if row.state == AssetState.DELETED:
+    here = query.library or query.folder_id
+    lies_in = row.folder_id or row.library_id
+    if row.state == AssetState.DELETED or (here is not None and str(query.folder_id or query.library) != lies_in):
         return ""
-    return render_template(template, poll=_polls(), **_cards([row], member))
+    return render_template(TEMPLATES[query.view or "grid"], poll=_polls(), **_cards([row], member))
 
 
 @blueprint.post(f"{HERE}/files/<uuid:asset_id>/discard")
@@ -94,9 +117,26 @@ def discard(member: Member, asset_id: UUID) -> ResponseReturnValue:
     return response
 
 
-def back(member: Member, words: str) -> ResponseReturnValue:
+def done(member: Member, words: str, address: str | None, **facts: Any) -> ResponseReturnValue:
+    """What a form above the page has done: a toast, and the page is drawn again (static/js/folders.js reads the rest).
+
+    Without script, to the page at ``address`` (None: back) with a message. ``facts`` are the toast's, and ``gone``, the
+    folder that is there no more; ``leads``: the page at ``address`` is shown in any case.
+    """
+    if not is_fragment_wanted():
+        flash(words, "success")
+        return redirect(address, 303) if address else back(member, None)
+    response = make_response("")
+    after = {name: facts.pop(name, None) for name in ("gone", "leads")}
+    told = {"toast": {"text": words, "tone": "good", **facts}, "stowage:done": {"address": address, **after}}
+    response.headers["HX-Trigger"] = json.dumps(told)
+    return response
+
+
+def back(member: Member, words: str | None) -> ResponseReturnValue:
     """To the page of this workspace on which it was done, with a message; else to the gallery."""
-    flash(words, "success")
+    if words:
+        flash(words, "success")
     came_from = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     home = url_for("library.index", workspace_id=member.workspace)
     if came_from.path.startswith(home.removesuffix("files")):
@@ -104,15 +144,19 @@ def back(member: Member, words: str) -> ResponseReturnValue:
     return redirect(home, 303)
 
 
-def _draw(listed: Sequence[Listed], view: str, member: Member) -> bytes:
-    """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold."""
+def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool) -> bytes:
+    """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold.
+
+    Those that were searched for say where they lie.
+    """
     all_alike = (member.workspace, member.tenant_slug, member.workspace_slug, variants.window())
+    found = looking.places_of(member.workspace, [UUID(each.id) for each in listed]) if searched else {}
 
-    def context(missing: list[tuple[Listed, Any]]) -> dict[str, Any]:
-        rows = cards.find_cards(member.workspace, [UUID(each.id) for each, _ in missing])
-        return _cards(rows, member)
+    def context(missing: list[tuple[Listed, Any, Any]]) -> dict[str, Any]:
+        rows = cards.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
+        return {**_cards(rows, member), "wheres": [where for _, _, where in missing]}
 
-    return drawn.parts(TEMPLATES[view], [(each, all_alike) for each in listed], context)
+    return drawn.parts(TEMPLATES[view], [(each, all_alike, found.get(each.id)) for each in listed], context)
 
 
 def _cards(rows: Sequence[CardRow | None], member: Member) -> dict[str, Any]:
@@ -127,12 +171,13 @@ def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str
     shown = page_view(found, derived, Buckets(member.workspace), service.author_of(found))
     if opening:
         service.opened(member.tenant_id, member.workspace, asset_id)
-    return {"asset": shown, "poll": _polls(), "back_url": None}
+    return {"asset": shown, "poll": _polls()}
 
 
 def place(member: Member) -> dict[str, Any]:
     """What every page of these knows: where it is, and what the person may do here."""
     may = {"download": True, "edit": member.may(Permission.EDIT), "purge": member.may(Permission.PURGE)}
+    may["own"] = member.may(Permission.MANAGE_WORKSPACE)
     return {"workspace": {"id": member.workspace, "name": member.workspace_name}, "may": may}
 
 

@@ -7,6 +7,8 @@ import "./lightbox.js";
 import "./gallery.js";
 import "./keys.js";
 import "./picking.js";
+import "./sheet.js";
+import "./dragging.js";
 import "./tray.js";
 import "./ticks.js";
 

@@ -2,7 +2,8 @@
 import { fillMenu } from "./gallery.js";
 import { openPreview } from "./lightbox.js";
 
-const items = () => [...document.querySelectorAll("#assets [data-asset]")];
+const items = () => [...document.querySelectorAll("#folders [data-folder], #assets [data-asset]")];
+const focused = () => document.activeElement.closest?.("[data-asset], [data-folder]");
 const linkOf = (item) => item?.querySelector(".tile-link, .row-link");
 
 function columns(all) {
@@ -28,9 +29,26 @@ export function focusSearch() {
   search?.select();
 }
 
-function discard(item) {
+function pick(item) {
+  const box = item?.querySelector("input[data-pick]");
+  box?.click();
+  return Boolean(box);
+}
+
+const anyPicked = () => Boolean(document.querySelector("#assets input[data-pick]:checked"));
+
+/** Where to, for all that are chosen, else for the one that has the focus. */
+function moveTo(item) {
+  if (anyPicked()) return document.querySelector("#selection [data-move]").click();
   fillMenu(item);
-  item?.querySelector("form[data-discard]")?.requestSubmit();
+  return item?.querySelector('.dropdown-menu a[href*="/move?"]')?.click();
+}
+
+function discard(item) {
+  if (anyPicked()) return document.querySelector('#selection [value="discard"]').click();
+  fillMenu(item);
+  if (item?.dataset.folder) return item.querySelector("[data-delete-folder]")?.click();
+  return item?.querySelector("form[data-discard]")?.requestSubmit();
 }
 
 const actions = {
@@ -39,7 +57,9 @@ const actions = {
   g: () => document.querySelector('#sidebar .side-link')?.click(),
   "?": () => document.getElementById("keys")?.showModal(),
   " ": () => openPreview(document.activeElement.closest?.("[data-preview]")),
-  Delete: () => discard(document.activeElement.closest?.("[data-asset]")),
+  x: () => pick(focused()),
+  m: () => void moveTo(focused()),
+  Delete: () => void discard(focused()),
   ArrowLeft: () => move("ArrowLeft"),
   ArrowRight: () => move("ArrowRight"),
   ArrowUp: () => move("ArrowUp"),

@@ -1,4 +1,4 @@
-// Choosing rows of a list: "all shown", how many and how large they are together.
+// Choosing cards or rows: "all shown", how many and how large they are together. A bar of the gallery shows while some are.
 import { sizeWords } from "./strings.js";
 
 const boxes = () => [...document.querySelectorAll("input[data-pick]")];
@@ -33,6 +33,11 @@ document.addEventListener("click", (event) => {
 document.addEventListener("change", (event) => {
   if (!event.target.matches?.("[data-pick-all]")) return;
   for (const box of boxes()) box.checked = event.target.checked;
+  tell();
+});
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("[data-pick-none]")) return;
+  for (const box of boxes()) box.checked = false;
   tell();
 });
 document.addEventListener("htmx:afterSettle", tell);

@@ -13,12 +13,15 @@ export function openTray(open = true) {
   if (!open && tray.contains(document.activeElement)) document.getElementById("tray-button").focus();
 }
 
-async function take(files) {
+async function take(files, where = null) {
   if (!files.length) return;
   openTray();
   try {
+    const { here, placed } = await import("./placing.js");
+    const place = where || here();
     uploader ??= import("./uploader.js").then((module) => module.start(tray));
-    (await uploader).add(files);
+    const { add } = await uploader;
+    add(await placed(JSON.parse(tray.dataset.policy), files, place, (again) => take(again, place)));
   } catch (error) {
     uploader = null;
     console.error(error);
@@ -37,7 +40,12 @@ const carriesFiles = (event) => [...(event.dataTransfer?.types || [])].includes(
 function watchDrops() {
   // dragenter and dragleave come for every element on the way; the counter says when the window is left.
   let depth = 0;
-  const show = (on) => (veil.hidden = !on);
+  const show = (on) => {
+    const words = veil.querySelector("[data-words]");
+    const place = document.querySelector("#main [data-place]")?.dataset.placeName;
+    words.textContent = words.dataset.words.replace("{place}", place || words.dataset.name);
+    veil.hidden = !on;
+  };
   window.addEventListener("dragenter", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();

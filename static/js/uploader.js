@@ -58,16 +58,16 @@ function load(tag, attributes) {
   });
 }
 
-/** Take files in: [{file, path}]. Those that can not be taken are named with the reason; the others start at once. */
+/** Take files in: [{file, path, place}]. Those that can not be taken are named with the reason; the others start at once. */
 function add(files) {
   if (!busy()) uppy.removeFiles(uppy.getFiles().map((file) => file.id));
   uppy.addFiles(
-    files.map(({ file, path }) => ({
+    files.map(({ file, path, place }) => ({
       name: file.name,
       type: file.type,
       data: file,
       source: "stowage",
-      meta: { relativePath: path || null },
+      meta: { relativePath: path || null, place },
     })),
   );
 }
@@ -112,7 +112,8 @@ async function open(file, { signal }) {
     throw new UploadError(t("file_unreadable"));
   }
   const { name, size } = file;
-  const upload = await begin(policy, { name, size, type: file.type, sha256: session.sha256, key: session.key, signal });
+  const { place } = file.meta;
+  const upload = await begin(policy, { name, size, type: file.type, sha256: session.sha256, place, key: session.key, signal });
   session.uploadId = upload.upload_id;
   return { method: upload.method, url: upload.upload_url, fields: upload.fields || {}, headers: upload.headers || {} };
 }
@@ -124,7 +125,7 @@ async function finish(file) {
   try {
     const { asset_id: assetId } = await commit(policy, session.uploadId);
     session.committed = true;
-    document.dispatchEvent(new CustomEvent("stowage:committed", { detail: { assetId } }));
+    document.dispatchEvent(new CustomEvent("stowage:committed", { detail: { assetId, place: file.meta.place } }));
     conclude(file, await verdict(policy, assetId));
   } catch (error) {
     fail(file, error);
@@ -152,7 +153,7 @@ function listen() {
   uppy.on("upload-success", (file) => (sessions.get(file.id).outcome = finish(file)));
   uppy.on("upload-error", (file, error) => {
     // What the portal judged stays so; what failed on the way may be tried again, as a new upload.
-    const again = { file: file.data, path: file.meta.relativePath };
+    const again = { file: file.data, path: file.meta.relativePath, place: file.meta.place };
     const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, words: t("more_space") } : null;
     addProblem(file.id, file.name, error.message, sessions.get(file.id)?.committed ? null : () => add([again]), link);
     // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.

@@ -51,12 +51,15 @@ async function call(method, url, { body, headers = {}, signal } = {}) {
 }
 
 /** Open an upload; the same `key` may be sent again and answers the same upload, freshly signed. */
-export function begin(policy, { name, type, size, sha256, key, signal }) {
+export function begin(policy, { name, type, size, sha256, place, key, signal }) {
   const body = { file_name: name, mime_type: type || "application/octet-stream", size_bytes: size };
   if (sha256) body.sha256 = sha256;
-  if (policy.library_id) body.library_id = policy.library_id;
+  Object.assign(body, place);
   return patiently(() => call("POST", policy.begin_url, { body, headers: { "Idempotency-Key": key }, signal }), signal);
 }
+
+/** Make the folders of these paths; answers {items[{path, library_id, folder_id, detail}]}. Safe to repeat. */
+export const layPaths = (policy, body) => patiently(() => call("POST", policy.paths_url, { body }));
 
 /** Tell the portal that the bytes are there. Answers {upload_id, asset_id, status}; safe to repeat. */
 export const commit = (policy, uploadId) => patiently(() => call("POST", `${policy.begin_url}/${uploadId}/commit`, { body: {} }));

@@ -12,12 +12,17 @@ LONGEST_FOLDER_NAME = 255
 
 
 def checked(name: str, longest: int = LONGEST_FOLDER_NAME) -> str:
-    """The name without spaces around it. Raises ``Invalid``, field ``name``."""
-    name = name.strip()
+    """The name as it is kept. Raises ``Invalid``, field ``name``."""
+    name = plain(name)
     complaint = complaint_about(name, longest)
     if complaint:
         raise Invalid(complaint, field="name")
     return name
+
+
+def plain(name: str) -> str:
+    """Without spaces around it, accents as one character each: systems differ in how they write the same name."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def complaint_about(name: str, longest: int = LONGEST_FOLDER_NAME) -> str | None:

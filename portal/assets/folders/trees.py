@@ -47,7 +47,7 @@ def lay(member: Member, target: Target, paths: Sequence[str]) -> list[Laid]:
         hold_trees(member.workspace)
         library_id = resolve(member.workspace, target)
         room = DEEPEST - depth_of(member.workspace, target.folder_id)
-        split = {path: tuple(part.strip() for part in path.split("/")) for path in paths}
+        split = {path: tuple(naming.plain(part) for part in path.split("/")) for path in paths}
         refusals = {path: _complaint(parts, room) for path, parts in split.items()}
         known: dict[Path, UUID | None] = {(): target.folder_id}
         new: list[str] = []

@@ -1,0 +1,163 @@
+"""Chosen files and folders: where to move them, and away with them. What was done can be undone from the toast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+
+from portal.assets import library, many
+from portal.assets.folders import looking, service
+from portal.assets.folders.forms import MOST_ASSETS
+from portal.assets.folders.looking import Spot
+from portal.assets.folders.service import Origin, Target
+from portal.assets.views import HERE, back, done, place
+from portal.errors import Invalid, Problem
+from portal.tenancy.access import member
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
+from portal.web.pages import is_fragment_wanted
+from portal.web.paging import LARGEST, Paging
+
+blueprint = Blueprint("chosen", __name__)
+
+
+@blueprint.get(f"{HERE}/move")
+@member(Permission.EDIT)
+def where(member: Member) -> ResponseReturnValue:
+    """Where to? One file or folder, which the address names."""
+    return _chooser(member)
+
+
+@blueprint.post(f"{HERE}/move")
+@member(Permission.EDIT)
+def move(member: Member) -> ResponseReturnValue:
+    """Where to? For those that the form names; with ``into`` they are put there."""
+    if not _ids("asset") and not _ids("folder"):
+        flash(gettext("Choose at least one file first."), "warning")
+        return redirect(url_for("library.index", workspace_id=member.workspace), 303)
+    if "into" not in request.form:
+        return _chooser(member)
+    try:
+        return _put(member, _ids("asset"), _ids("folder"), _place_of(request.form["into"]))
+    except Problem as problem:
+        if not is_fragment_wanted() or problem.http_status == 404:
+            raise
+        return make_response(_chooser(member, problem.detail), problem.http_status)
+
+
+@blueprint.post(f"{HERE}/put-back")
+@member(Permission.EDIT)
+def put_back(member: Member) -> ResponseReturnValue:
+    """Undo a move: each line says what lay where."""
+    files: list[Origin] = []
+    for line in request.form.getlist("was")[: 2 * MOST_ASSETS]:
+        kind, _, rest = line.partition(":")
+        ids = [None if each == "-" else _id(each) for each in rest.split(":")]
+        if len(ids) != 3 or ids[0] is None or ids[1] is None:
+            raise _unreadable()
+        if kind == "folder":
+            service.change(member, ids[0], target=Target(ids[1], ids[2]))
+        else:
+            files.append(Origin(ids[0], ids[1], ids[2]))
+    files.sort(key=lambda each: (str(each.library_id), str(each.folder_id)))
+    for (library_id, folder_id), group in groupby(files, key=lambda each: each[1:]):
+        service.put_files(member, [each.asset_id for each in group], Target(library_id, folder_id))
+    return back(member, gettext("Moved back."))
+
+
+@blueprint.post(f"{HERE}/discard")
+@member(Permission.EDIT)
+def discard(member: Member) -> ResponseReturnValue:
+    """Into the trash, as far as their state allows."""
+    ids = _ids("asset")
+    gone = many.discard_chosen(member, ids)
+    words = ngettext("%(num)s file moved to the trash.", "%(num)s files moved to the trash.", len(gone))
+    if staying := len(ids) - len(gone):
+        kept = "%(num)s is still being checked, or held back, and stays."
+        words += " " + ngettext(kept, "%(num)s are still being checked, or held back, and stay.", staying)
+    undo: dict[str, Any] = {}
+    if gone:
+        undo["undo_url"] = url_for(".restore", workspace_id=member.workspace)
+        undo["undo_values"] = {"asset": [str(each.id) for each in gone]}
+    return done(member, words, None, tone="calm", **undo)
+
+
+@blueprint.post(f"{HERE}/restore")
+@member(Permission.EDIT)
+def restore(member: Member) -> ResponseReturnValue:
+    """Out of the trash again."""
+    count = len(many.restore_chosen(member, _ids("asset")))
+    return back(member, ngettext("%(num)s file restored.", "%(num)s files restored.", count))
+
+
+def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target: Target) -> ResponseReturnValue:
+    was: list[str] = []
+    if assets:
+        lay = service.put_files(member, assets, target)
+        was += [f"asset:{each.asset_id}:{each.library_id}:{each.folder_id or '-'}" for each in lay]
+    for folder_id in folders:
+        before = library.find_folder(member.workspace, folder_id)
+        was.append(f"folder:{folder_id}:{before.library_id}:{before.parent_id or '-'}")
+        service.change(member, folder_id, target=target)
+    spot, _, _ = looking.look(member.workspace, target.library_id, target.folder_id, Paging(1))
+    words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
+    undo = {"undo_url": url_for(".put_back", workspace_id=member.workspace), "undo_values": {"was": was}}
+    where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
+    return done(member, words, url_for("library.index", workspace_id=member.workspace, **where), **undo)
+
+
+def _chooser(member: Member, problem: str | None = None) -> str:
+    """The tree, one place at a time. What is moved is not offered as a place itself."""
+    assets, folders = _ids("asset"), _ids("folder")
+    libraries = library.list_libraries(member.workspace)
+    at = _place_of(request.values.get("at") or f"library:{libraries[0].id}")
+    spot, shown, cursor = looking.look(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
+    moved = {str(each) for each in folders}
+    context = {
+        "assets": assets,
+        "folders": folders,
+        "libraries": libraries,
+        "spot": spot,
+        "into": _value_of(spot),
+        "places": [each for each in shown if each.id not in moved],
+        "more": cursor is not None,
+        "problem": problem,
+    }
+    above = is_fragment_wanted()
+    template = "folders/_move.html" if above else "folders/page.html"
+    return render_template(template, form="move", above=above, **context, **place(member))
+
+
+def _value_of(spot: Spot) -> str:
+    return f"folder:{spot.folder.id}" if spot.folder else f"library:{spot.library.id}"
+
+
+def _place_of(value: str) -> Target:
+    """``library:ID`` or ``folder:ID``. Raises ``Invalid``."""
+    kind, _, given = value.partition(":")
+    return Target(folder_id=_id(given)) if kind == "folder" else Target(_id(given))
+
+
+def _ids(name: str) -> list[UUID]:
+    """What was chosen, each once. Raises ``Invalid`` for more than one act takes."""
+    given = list(dict.fromkeys(request.values.getlist(name)))
+    if len(given) > MOST_ASSETS:
+        raise Invalid(f"{len(given)} files were chosen; {MOST_ASSETS} can be taken at once.", field=name)
+    return [_id(each) for each in given]
+
+
+def _id(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        raise _unreadable() from None
+
+
+def _unreadable() -> Invalid:
+    return Invalid("This form can't be read. Load the page again.", field="asset")

@@ -1,0 +1,172 @@
+"""The small forms about folders and libraries: a new one, another name, away with it.
+
+Each is a page of its own, and to htmx the form alone, which opens above the page one is on. When it is done, a page
+leads on and says so; above a page a toast says so, and what lies below is drawn again (static/js/folders.js).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+
+from portal.assets import library
+from portal.assets.folders import discarding, looking, service
+from portal.assets.folders.service import Target
+from portal.assets.views import HERE, back, done, place
+from portal.errors import Conflict, Invalid, Problem
+from portal.tenancy.access import member
+from portal.tenancy.permissions import Permission
+from portal.tenancy.service import Member
+from portal.web.pages import is_fragment_wanted
+from portal.web.paging import Paging
+
+blueprint = Blueprint("folders", __name__)
+FOLDER = f"{HERE}/folders/<uuid:folder_id>"
+LIBRARY = f"{HERE}/libraries/<uuid:library_id>"
+
+
+@blueprint.get(f"{HERE}/folders/new")
+@member(Permission.EDIT)
+def new(member: Member) -> ResponseReturnValue:
+    """The form for a new folder at the place that the address names."""
+    return _form(member, gettext("New folder"), gettext("Make folder"))
+
+
+@blueprint.post(f"{HERE}/folders/new")
+@member(Permission.EDIT)
+def create(member: Member) -> ResponseReturnValue:
+    """Make it."""
+    given = {name: request.args.get(name, type=UUID) for name in ("library", "folder_id")}
+    try:
+        made = service.create(member, request.form.get("name", ""), Target(given["library"], given["folder_id"]))
+    except (Invalid, Conflict) as problem:
+        return _form(member, gettext("New folder"), gettext("Make folder"), problem=problem)
+    here = _address(member, Target(made.library_id, made.parent_id))
+    return done(member, gettext("Folder “%(name)s” made.", name=made.name), here)
+
+
+@blueprint.get(f"{FOLDER}/rename")
+@member(Permission.EDIT)
+def ask_name(member: Member, folder_id: UUID) -> ResponseReturnValue:
+    """The form for another name."""
+    name = library.find_folder(member.workspace, folder_id).name
+    return _form(member, gettext("Rename folder"), gettext("Rename"), name=name)
+
+
+@blueprint.post(f"{FOLDER}/rename")
+@member(Permission.EDIT)
+def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
+    """Give it the name."""
+    seen = request.form.get("seen_name") or None
+    try:
+        folder = service.change(member, folder_id, name=request.form.get("name", ""), seen_name=seen)
+    except (Invalid, Conflict) as problem:
+        return _form(member, gettext("Rename folder"), gettext("Rename"), name=seen, problem=problem)
+    words = gettext("The folder is called “%(name)s” now.", name=folder.name)
+    return done(member, words, _address(member, Target(folder_id=folder_id)))
+
+
+@blueprint.get(f"{FOLDER}/delete")
+@member(Permission.EDIT)
+def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
+    """The question before it is deleted, in real numbers."""
+    spot, _, _ = looking.look(member.workspace, None, folder_id, Paging(1))
+    weight = discarding.weigh(member.workspace, folder_id)
+    return _render("delete", member, spot=spot, weight=weight, most=service.MOST_FILES)
+
+
+@blueprint.post(f"{FOLDER}/delete")
+@member(Permission.EDIT)
+def delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
+    """Away with it; its files are in the trash."""
+    folder = library.find_folder(member.workspace, folder_id)
+    gone = discarding.discard(member, folder_id)
+    files = ngettext(
+        "Folder “%(name)s” deleted; %(num)s file is in the trash for 30 days.",
+        "Folder “%(name)s” deleted; %(num)s files are in the trash for 30 days.",
+        gone.files,
+        name=folder.name,
+    )
+    words = files if gone.files else gettext("Folder “%(name)s” deleted.", name=folder.name)
+    undo = {"undo_url": url_for(".restore", workspace_id=member.workspace, folder_id=folder_id)}
+    parent = _address(member, Target(folder.library_id, folder.parent_id))
+    return done(member, words, parent, gone=str(folder_id), tone="calm", **undo)
+
+
+@blueprint.post(f"{FOLDER}/restore")
+@member(Permission.EDIT)
+def restore(member: Member, folder_id: UUID) -> ResponseReturnValue:
+    """Take it back, with what went with it."""
+    restored = discarding.restore(member, folder_id)
+    name = restored.folder.name
+    words = gettext("Folder “%(name)s” is back.", name=name)
+    if restored.elsewhere:
+        words = gettext("Folder “%(name)s” is back, at the top of the library: its place is gone.", name=name)
+    return back(member, words)
+
+
+@blueprint.get(f"{HERE}/libraries/new")
+@member(Permission.EDIT)
+def new_library(member: Member) -> ResponseReturnValue:
+    """The form for a new library."""
+    return _form(member, gettext("New library"), gettext("Make library"))
+
+
+@blueprint.post(f"{HERE}/libraries/new")
+@member(Permission.EDIT)
+def create_library(member: Member) -> ResponseReturnValue:
+    """Make it."""
+    try:
+        made = library.create_library(member, request.form.get("name", ""))
+    except (Invalid, Conflict) as problem:
+        return _form(member, gettext("New library"), gettext("Make library"), problem=problem)
+    words = gettext("Library “%(name)s” made.", name=made.name)
+    return done(member, words, _address(member, Target(made.id)), leads=True)
+
+
+@blueprint.get(f"{LIBRARY}/rename")
+@member(Permission.MANAGE_WORKSPACE)
+def ask_library_name(member: Member, library_id: UUID) -> ResponseReturnValue:
+    """The form for another name."""
+    name = library.find_library(member.workspace, library_id).name
+    return _form(member, gettext("Rename library"), gettext("Rename"), name=name)
+
+
+@blueprint.post(f"{LIBRARY}/rename")
+@member(Permission.MANAGE_WORKSPACE)
+def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
+    """Give it the name."""
+    seen = request.form.get("seen_name") or None
+    try:
+        renamed = library.rename_library(member, library_id, request.form.get("name", ""), seen)
+    except (Invalid, Conflict) as problem:
+        return _form(member, gettext("Rename library"), gettext("Rename"), name=seen, problem=problem)
+    words = gettext("The library is called “%(name)s” now.", name=renamed.name)
+    return done(member, words, _address(member, Target(library_id)))
+
+
+def _form(
+    member: Member, title: str, action: str, *, name: str | None = None, problem: Problem | None = None
+) -> ResponseReturnValue:
+    """The one field that all these forms have. ``name``: what it is called so far."""
+    typed = request.form.get("name", name or "")
+    context = {"title": title, "action": action, "name": name, "typed": typed, "address": request.full_path.rstrip("?")}
+    html = _render("name", member, **context, problem=problem.detail if problem else None)
+    return make_response(html, problem.http_status if problem else 200)
+
+
+def _render(form: str, member: Member, **context: Any) -> str:
+    """A form above the page it was asked from, else on a page of its own."""
+    above = is_fragment_wanted()
+    template = f"folders/_{form}.html" if above else "folders/page.html"
+    return render_template(template, form=form, above=above, **context, **place(member))
+
+
+def _address(member: Member, target: Target) -> str:
+    """The page of a place."""
+    where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
+    return url_for("library.index", workspace_id=member.workspace, **where)
