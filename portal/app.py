@@ -59,6 +59,7 @@ ROOMS_WITH_ROUTES = (
     "quarantine.api",
     "moving.views",
     "moving.api",
+    "webhooks.views",
     "webhooks.api",
     "admin.views",
     "operations.views",

@@ -38,7 +38,7 @@ chevron-left chevron-right chevron-up circle-check circle-x clock cloud-upload c
 dots-vertical download eye file-text file-type-pdf file-unknown file-zip folder gauge home info-circle key
 keyboard layout-grid list loader-2 lock logout mail map-pin menu-2 minus moon pencil photo player-pause
 player-play plus refresh search selector server shield-check shield-question shield-x stethoscope sun tool
-trash trash-x upload user users vector video x zoom-in zoom-out
+trash trash-x upload user users vector video webhook x zoom-in zoom-out
 """,
 )
 

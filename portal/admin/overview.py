@@ -14,6 +14,7 @@ from portal.tenancy.models import Tenant
 from portal.tenancy.people import PersonHere
 from portal.tenancy.service import Member
 from portal.web.paging import Paging
+from portal.webhooks import service as webhooks
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,13 @@ class WorkspaceLine:
 
 @dataclass(frozen=True)
 class Overview:
-    """The heads of the page, with how many there are of each."""
+    """The heads of the page, with how many there are of each; ``lost_webhooks`` were switched off by failures."""
 
     tenant: Tenant
     quota: Standing
     workspaces: int
     people: int
+    lost_webhooks: int
 
 
 def of_tenant(member: Member) -> Overview:
@@ -42,7 +44,7 @@ def of_tenant(member: Member) -> Overview:
     tenant = service.find_tenant(member.tenant_slug)
     if tenant is None:
         raise NotFound("There is no such tenant.")
-    numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id)
+    numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id), webhooks.count_lost(tenant.id)
     return Overview(tenant, quotas.tenant_standing(tenant.id), *numbers)
 
 

@@ -20,6 +20,7 @@ from portal.db import db, end_read, enter
 from portal.events import mail
 from portal.operations import board
 from portal.tenancy import switches
+from portal.webhooks import telling
 
 log = logging.getLogger(__name__)
 BELIEVED_SECONDS = 5.0
@@ -145,6 +146,11 @@ def _rest() -> Iterator[Metric]:
     for state, number in mail.counts().items():
         letters.add_metric([state.value], number)
     yield letters
+    hooks = gauge("portal_webhooks", "Addresses that are told what happens, by state.", "state")
+    waits = gauge("portal_webhook_deliveries", "Events for webhooks: what waits, and the last day's by state.", "state")
+    for (what, label), number in telling.counts().items():
+        (hooks if what == "endpoint" else waits).add_metric([label], number)
+    yield from (hooks, waits)
     paused = switches.paused() is not None
     yield gauge("portal_uploads_paused", "1: an operator has paused uploads.", value=float(paused))
     if disk is not None:

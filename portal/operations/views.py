@@ -21,6 +21,7 @@ from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.webhooks import telling
 
 blueprint = Blueprint("operations", __name__)
 
@@ -63,6 +64,7 @@ def _live() -> dict[str, Any]:
         "store": board.managed_store(),
         "disk": board.free_disk(),
         "letters": mail.counts(),
+        "webhooks": telling.counts(),
         "batch": service.BATCH,
     }
 

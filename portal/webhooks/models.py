@@ -117,3 +117,8 @@ class Delivery(Base):
     attempted_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def is_due(self) -> bool:
+        """Is its time come, or is it under way?"""
+        return self.due_at is not None and self.due_at <= now()

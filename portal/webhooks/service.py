@@ -55,6 +55,12 @@ def list_endpoints(tenant_id: UUID) -> list[Endpoint]:
     return list(db.session.scalars(mine))
 
 
+def count_lost(tenant_id: UUID) -> int:
+    """How many of the entered tenant's were switched off because nothing arrived there."""
+    lost = Endpoint.state == EndpointState.DISABLED, Endpoint.failing_since.is_not(None)
+    return db.session.scalar(select(func.count()).where(Endpoint.tenant_id == tenant_id, *lost)) or 0
+
+
 def find(tenant_id: UUID, endpoint_id: UUID) -> Endpoint:
     """One of the entered tenant's. Raises ``NotFound``."""
     mine = select(Endpoint).where(Endpoint.tenant_id == tenant_id, Endpoint.id == endpoint_id)
@@ -199,11 +205,11 @@ def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
 
 
 def _switch(endpoint: Endpoint, enabled: bool) -> None:
+    endpoint.failing_since = endpoint.rests_until = None
     if not enabled:
         endpoint.state, endpoint.reason = EndpointState.DISABLED, BY_A_PERSON
         return
     endpoint.state, endpoint.reason, endpoint.failures = EndpointState.HEALTHY, None, 0
-    endpoint.failing_since = endpoint.rests_until = None
     waiting = Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.WAITING
     anew = update(Delivery).where(*waiting).values(attempts=0, due_at=func.now())
     db.session.execute(anew.execution_options(synchronize_session=False))
