@@ -63,7 +63,7 @@ def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: C
     say(f"{size.people:,} people in {size.workspaces:,} workspaces.")
     with engine.begin() as connection:
         _run(connection, sql.SEED, *sql.PLACES, tenant=tenant_id, workspaces=size.workspaces)
-        with _without_names(connection):
+        with without_names(connection):
             for first in range(1, size.assets + 1, BATCH):
                 last = min(first + BATCH - 1, size.assets)
                 write_assets(connection, first, last, of=size.assets)
@@ -91,7 +91,7 @@ def write_assets(
 
 
 @contextmanager
-def _without_names(connection: Connection) -> Iterator[None]:
+def without_names(connection: Connection) -> Iterator[None]:
     """Meanwhile there is no index of names: to extend it costs more than to make it anew. A failure rolls all back."""
     definition = connection.scalar(text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_assets_name'"))
     connection.execute(text("DROP INDEX IF EXISTS ix_assets_name"))
