@@ -33,6 +33,7 @@ ROOMS_WITH_ROUTES = (
     "web.health",
     "web.openapi",
     "identity.views",
+    "identity.account.views",
     "tenancy.views",
     "tenancy.api",
     "storage.api",

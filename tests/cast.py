@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from werkzeug.test import TestResponse
 from portal.admin import service as admin
 from portal.db import db, transaction
 from portal.identity import service as identity
+from portal.identity import sessions
 from portal.identity.models import User
 from portal.tenancy import service as tenancy
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
@@ -49,11 +50,11 @@ class Client(FlaskClient):
 class Browser(Client):
     """A client that is signed in by a session, as after the login form, and sends the page's CSRF token."""
 
-    def sign_in(self, uniquifier: str) -> Browser:
+    def sign_in(self, secret: str) -> Browser:
         """Carry the session that the login form would have made."""
         raw = secrets.token_hex(16)
         with self.session_transaction(base_url=self.application.extensions["portal.settings"].base_url) as session:
-            session.update({"_user_id": uniquifier, "_fresh": True, "csrf_token": raw})
+            session.update({"_user_id": secret, "_fresh": True, "csrf_token": raw})
         key = self.application.config["SECRET_KEY"]
         self.fixed = {"X-CSRFToken": URLSafeTimedSerializer(key, salt="wtf-csrf-token").dumps(raw)}
         return self
@@ -67,7 +68,6 @@ class Actor:
     id: UUID
     email: str
     name: str
-    uniquifier: str = field(repr=False)
 
     @cached_property
     def token(self) -> str:
@@ -86,7 +86,13 @@ class Actor:
     @cached_property
     def browser(self) -> Browser:
         """Their browser, signed in."""
-        return Browser(self.app).sign_in(self.uniquifier)
+        return self.another_browser()
+
+    def another_browser(self) -> Browser:
+        """One more, with a session of its own."""
+        with self.app.app_context(), transaction():
+            secret = sessions.begin(self.id, "192.0.2.1", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+        return Browser(self.app).sign_in(secret)
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def _person(app: Flask, name: str, mark: str) -> Actor:
     )
     with transaction() as session:
         session.add(user)
-    return Actor(app, user.id, user.email, user.name, user.fs_uniquifier)
+    return Actor(app, user.id, user.email, user.name)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Forms of identity: login, and a new token."""
+"""Forms of identity: login, another password, and a new token."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import EmailField, IntegerField, StringField
-from wtforms.validators import DataRequired, Length, NumberRange, Optional
+from wtforms import EmailField, IntegerField, PasswordField, StringField
+from wtforms.validators import DataRequired, EqualTo, Length, NumberRange, Optional
 
 from portal.errors import Invalid
-from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, normal_email
+from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD, normal_email
 from portal.web.rates import Rate, address, rates
 
 # Guessing one account's password, from one place and from many; guessing many accounts' from one place.
 ACCOUNT_FROM_ADDRESS = Rate("login-account-address", "10 per 5 minutes")
 ACCOUNT = Rate("login-account", "100 per hour")
 ADDRESS = Rate("login-address", "60 per 5 minutes")
+# Guessing the password of somebody whose session was left open.
+PROOFS = Rate("prove-password", "10 per 5 minutes")
 
 
 class LoginForm(SecurityLoginForm):
@@ -47,6 +49,19 @@ def _account(email: str) -> str:
         return normal_email(email)
     except Invalid:
         return email.strip().lower()[:254]
+
+
+class PasswordForm(FlaskForm):  # type: ignore[misc]
+    """Another password."""
+
+    current = PasswordField(_("Your password"), validators=[DataRequired(_("Enter your password."))])
+    password = PasswordField(
+        _("New password"),
+        validators=[DataRequired(_("Enter a new password.")), Length(SHORTEST_PASSWORD, LONGEST_PASSWORD)],
+    )
+    again = PasswordField(
+        _("New password, once more"), validators=[EqualTo("password", _("This is not the same password."))]
+    )
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Tables of identity: people and their API tokens. Global: a person belongs to any number of tenants."""
+"""Tables of identity: people, their sessions and API tokens. Global: a person belongs to any number of tenants."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified
+from portal.db import Base, Identified, now
 
 
 class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin calls an id an int; ours is a UUID
-    """One login. ``fs_uniquifier`` is what a session cookie names: change it and every session ends."""
+    """One login. ``fs_uniquifier`` is Flask-Security's name for a person; what a cookie names is a ``Session``."""
 
     __tablename__ = "users"
     __table_args__ = (Index("uq_users_email_lower", func.lower(text("email")), unique=True),)
@@ -27,6 +27,22 @@ class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin call
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
 
     roles: ClassVar[list[RoleMixin]] = []  # type: ignore[misc]  # rights come from memberships (portal.tenancy), not from Flask-Security
+
+
+class Session(Identified, Base):
+    """That somebody is logged in with one browser: of its cookie's secret only the SHA-256 is kept.
+
+    ``address`` is where it was last used from, ``device`` a few words such as "Firefox on Windows".
+    """
+
+    __tablename__ = "sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    last_seen_at: Mapped[datetime] = mapped_column(default=now)
+    ended_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(String(45))
+    device: Mapped[str] = mapped_column(String(60))
 
 
 class ApiToken(Identified, Base):

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Flask
 from flask_principal import Principal
-from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore, views
+from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore
 from flask_security.utils import set_request_attr
 
 from portal.db import db
@@ -15,7 +15,7 @@ from portal.identity import service
 from portal.identity.forms import LoginForm
 from portal.identity.models import User
 from portal.identity.service import Person
-from portal.identity.views import log_in
+from portal.identity.views import log_in, log_out
 from portal.web.access import public
 
 CONFIG: dict[str, Any] = {
@@ -59,7 +59,7 @@ class Roleless(RoleMixin):
 
 blueprint = Blueprint("security", __name__)  # the library's own would bring addresses that we don't use
 blueprint.add_url_rule("/login", "login", public(log_in), methods=["GET", "POST"])
-blueprint.add_url_rule("/logout", "logout", public(views.logout), methods=["POST"])
+blueprint.add_url_rule("/logout", "logout", public(log_out), methods=["POST"])
 
 
 def install(app: Flask, find_by_session: Callable[[str], Person | None]) -> None:
@@ -77,8 +77,8 @@ def install(app: Flask, find_by_session: Callable[[str], Person | None]) -> None
 
 
 def _note_how(find_by_session: Callable[[str], Person | None]) -> Callable[[str], Person | None]:
-    def load(uniquifier: str) -> Person | None:
-        person = find_by_session(uniquifier)
+    def load(secret: str) -> Person | None:
+        person = find_by_session(secret)
         if person is not None:
             set_request_attr("fs_authn_via", "session")
         return person

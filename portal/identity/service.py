@@ -14,11 +14,12 @@ from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from flask_security.utils import hash_password, verify_password
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from portal.db import db, now
+from portal.db import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events.mail import Addressee
+from portal.identity import sessions
 from portal.identity.models import ApiToken, User
 from portal.statements import at_once
 
@@ -33,12 +34,13 @@ SPECIAL_USE_DOMAIN_NAMES[:] = [name for name in SPECIAL_USE_DOMAIN_NAMES if name
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who proved who they are."""
+    """Somebody who proved who they are; ``session_id`` None: by an API token."""
 
     id: UUID
     email: str
     name: str
     is_operator: bool = False
+    session_id: UUID | None = None
 
     is_authenticated = is_active = True  # what Flask-Login asks of ``current_user``
     is_anonymous = False
@@ -98,12 +100,26 @@ def proves(user_id: UUID, password: str) -> bool:
     return bool(verify_password(password, user.password))
 
 
+def change_password(person: Person, current: str, password: str) -> None:
+    """Another password; every session but the one that asks ends. The caller counts the attempts.
+
+    Raises ``Invalid`` naming the field (``current``, ``password``).
+    """
+    if not proves(person.id, current):
+        raise Invalid("This is not your password.", field="current")
+    hashed = hash_password(checked_password(password))
+    with transaction():
+        db.session.execute(update(User).where(User.id == person.id).values(password=hashed))
+        sessions.end_all(person.id, but=person.session_id)
+    log.warning("%s changed the password", person.id)
+
+
 def make_operator(user: User) -> None:
     """Let a person run the installation; belongs inside the caller's transaction. Raises ``Conflict``."""
     if user.is_operator:
         raise Conflict(f"{user.email} is an operator already.")
     user.is_operator = True
-    log.warning("%s is an operator now", user.id)
+    log.info("%s is an operator now", user.id)
 
 
 def operators() -> list[Addressee]:
@@ -124,7 +140,8 @@ def block(user_id: UUID, actor_id: UUID) -> User:
         raise Conflict("You can't block yourself: another operator can.")
     if not user.active:
         raise Conflict(f"{user.email} is blocked already.")
-    user.active, user.fs_uniquifier = False, secrets.token_hex(32)
+    user.active = False
+    sessions.end_all(user.id)
     log.warning("%s was blocked by %s", user.id, actor_id)
     return user
 

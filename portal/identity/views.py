@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,12 @@ from flask_login import current_user
 from flask_security import views as security_views
 
 from portal.db import now, transaction
-from portal.errors import Invalid
-from portal.identity import service
+from portal.errors import Invalid, NotFound
+from portal.identity import service, sessions
 from portal.identity.access import signed_in
 from portal.identity.forms import TokenForm
 from portal.identity.service import Person
+from portal.web.rates import address
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 
@@ -28,9 +30,23 @@ def log_in() -> ResponseReturnValue:
     """
     if request.is_json:
         raise Invalid("Send the form of the login page.", code="unsupported_type")
+    before = current_user.is_authenticated
     answer: ResponseReturnValue = security_views.login()
     if request.method == "POST" and current_user.is_authenticated:
         session.pop("csrf_token", None)
+        if not before:
+            with transaction():
+                # What Flask-Login keeps in its cookies, and asks ``find_by_session`` about.
+                session["_user_id"] = sessions.begin(current_user.id, address(), request.user_agent.string)
+    return answer
+
+
+def log_out() -> ResponseReturnValue:
+    """Flask-Security's logout; the session's row ends, too, so that a copy of the cookie is worth nothing."""
+    if current_user.is_authenticated:
+        with transaction(), suppress(NotFound):  # ended elsewhere in this moment
+            sessions.end(current_user.id, current_user.session_id)
+    answer: ResponseReturnValue = security_views.logout()
     return answer
 
 

@@ -23,6 +23,7 @@ from portal.db import db, transaction
 from portal.errors import Conflict, NotFound, Problem
 from portal.events import mail
 from portal.events import service as events
+from portal.identity import sessions
 from portal.lifecycle.models import ChoreRun
 from portal.quarantine import digest
 from portal.quotas import books, measuring, snapshots
@@ -87,6 +88,7 @@ CHORES: dict[str, Chore] = {
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),
     "forget_webhooks": Chore(timedelta(days=1), telling.forget),
+    "forget_sessions": Chore(timedelta(days=1), sessions.forget),
     "measure": Chore(timedelta(minutes=1), measuring.measure_due),
     "snapshots": Chore(timedelta(hours=1), snapshots.take),
     "recount": Chore(timedelta(days=1), books.recount_all),

@@ -19,6 +19,7 @@ from portal.assets import policy
 from portal.assets.policy import Rules
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
+from portal.identity.forms import PROOFS
 from portal.quarantine import decisions, dossier, packing, service
 from portal.quarantine.decisions import MOST_AT_ONCE, Deed, Outcome
 from portal.quarantine.forms import QuarantineQuery
@@ -37,7 +38,6 @@ HERE = "/t/<tenant_slug>/quarantine"
 HELD = f"{HERE}/<uuid:asset_id>"
 RULES = "/t/<tenant_slug>/scan-policy"
 NAMED = 10  # files that the question names
-PROOFS = Rate("prove-password", "10 per 5 minutes")
 DOWNLOADS = Rate("quarantine-download", "20 per hour")
 CHOICES = ("too_large", "encrypted", "macros", "unscannable")
 SWITCHES = ("scanner_required", "two_persons", "release_infected")

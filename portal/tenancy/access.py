@@ -31,6 +31,7 @@ from portal.tenancy.permissions import READING, Permission, forbidden, permissio
 from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
+from portal.web.rates import address
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PLACE_NAMES = ("w", "t", "tenant_slug", "workspace_slug")
@@ -60,9 +61,9 @@ def current_places() -> list[TenantPlace]:
     return places
 
 
-def find_by_session(uniquifier: str) -> Person | None:
+def find_by_session(secret: str) -> Person | None:
     """Whom a session cookie names. Where they belong comes with the same statement and is kept for this request."""
-    found = service.person_and_places(uniquifier)
+    found = service.person_and_places(secret, address())
     if found is None:
         return None
     g.places = found[1]

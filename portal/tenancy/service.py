@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import audit
 from portal.db import db, new_id, now
 from portal.errors import Conflict, Invalid
+from portal.identity import sessions
 from portal.identity.service import Person, hash_token, touch
 from portal.statements import at_once
 from portal.tenancy.models import (
@@ -104,8 +105,9 @@ class Member:
 
 _PLACES = text("SELECT * FROM places_of(:person)")
 _PERSON_AND_PLACES = text(
-    "SELECT u.id, u.email, u.name, u.is_operator, p.* FROM users u LEFT JOIN LATERAL places_of(u.id) p ON true "
-    "WHERE u.fs_uniquifier = :uniquifier AND u.active"
+    "SELECT u.id, u.email, u.name, u.is_operator, s.id AS session_id, s.last_seen_at, p.* "
+    "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active LEFT JOIN LATERAL places_of(u.id) p ON true "
+    "WHERE s.secret_hash = :hash AND " + sessions.LIVE
 )
 _RESOLVE = text("SELECT * FROM resolve_member(:hash, :workspace)")
 _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
@@ -116,13 +118,17 @@ def places_of(person_id: UUID) -> list[TenantPlace]:
     return _places(at_once(_PLACES, person=person_id))
 
 
-def person_and_places(uniquifier: str) -> tuple[Person, list[TenantPlace]] | None:
-    """Whom a session cookie names, and where they belong: one statement. None when they are gone or not active."""
-    rows = at_once(_PERSON_AND_PLACES, uniquifier=uniquifier)
+def person_and_places(secret: str, address: str) -> tuple[Person, list[TenantPlace]] | None:
+    """Whom a session cookie names, and where they belong: one statement. None when it, or they, ended.
+
+    ``address`` is where they ask from, kept with the session.
+    """
+    rows = at_once(_PERSON_AND_PLACES, hash=sessions.hash_secret(secret))
     if not rows:
         return None
     first = rows[0]
-    person = Person(first.id, first.email, first.name, first.is_operator)
+    sessions.touch(first.session_id, first.last_seen_at, address)
+    person = Person(first.id, first.email, first.name, first.is_operator, first.session_id)
     return person, _places([row for row in rows if row.tenant_id is not None])
 
 

@@ -14,6 +14,7 @@ from tests.cast import Cast
 GLOBAL = {
     "users",
     "api_tokens",
+    "sessions",
     "tenants",
     "plans",
     "managed_stores",

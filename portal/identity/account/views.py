@@ -1,0 +1,69 @@
+"""The page, and what can be done there."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.db import transaction
+from portal.errors import Invalid
+from portal.identity import service, sessions
+from portal.identity.access import signed_in
+from portal.identity.forms import PROOFS, PasswordForm
+from portal.identity.service import Person
+from portal.web.rates import rates
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+
+@blueprint.get("")
+@signed_in
+def index(user: Person) -> ResponseReturnValue:
+    """Devices, and the form for another password."""
+    return _page(user, PasswordForm())
+
+
+@blueprint.post("/password")
+@signed_in
+def change_password(user: Person) -> ResponseReturnValue:
+    """Another password; every other device is logged out."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        rates().count(PROOFS, str(user.id))
+        try:
+            service.change_password(user, form.current.data, form.password.data)
+        except Invalid as problem:
+            field = form.current if problem.facts.get("field") == "current" else form.password
+            field.errors = [problem.detail]
+        else:
+            flash(_("The password was changed, all other devices logged out. API tokens go on working."), "success")
+            return redirect(url_for("account.index"), 303)
+    return _page(user, form), 422
+
+
+@blueprint.post("/sessions/<uuid:session_id>/end")
+@signed_in
+def end(user: Person, session_id: UUID) -> ResponseReturnValue:
+    """Log one device out."""
+    with transaction():
+        sessions.end(user.id, session_id)
+    flash(_("That device was logged out."), "success")
+    return redirect(url_for("account.index"), 303)
+
+
+@blueprint.post("/sessions/end-others")
+@signed_in
+def end_others(user: Person) -> ResponseReturnValue:
+    """Log every device out but this one."""
+    with transaction():
+        count = sessions.end_all(user.id, but=user.session_id)
+    flash(ngettext("One device was logged out.", "%(num)s devices were logged out.", count), "success")
+    return redirect(url_for("account.index"), 303)
+
+
+def _page(user: Person, form: PasswordForm) -> str:
+    return render_template("account/index.html", form=form, devices=sessions.devices(user.id, user.session_id))

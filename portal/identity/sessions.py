@@ -1,0 +1,126 @@
+"""Sessions: that somebody is logged in with one browser. A row, so that it can be ended from anywhere.
+
+The cookie carries a secret, the row its SHA-256. A session ends by logging out, by its person from another device, when
+the password changes, when its person is blocked, after ``IDLE`` without a request, and ``LONGEST`` after the login
+however it is used (what OWASP's ASVS allows before somebody has to prove again who they are).
+Commands run inside the caller's transaction where it is written so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CursorResult, delete, or_, select, text, update
+
+from portal.db import db, now, transaction
+from portal.errors import NotFound
+from portal.identity.models import Session
+from portal.statements import at_once
+
+log = logging.getLogger(__name__)
+
+IDLE, LONGEST = timedelta(days=7), timedelta(days=30)
+KEPT = timedelta(days=30)  # after its end
+TOUCH_AFTER = timedelta(minutes=5)  # how exact ``last_seen_at`` is: a write a request would be too much
+# A condition for a statement that reads ``sessions s``.
+LIVE = (
+    f"s.ended_at IS NULL AND s.last_seen_at > now() - interval '{IDLE.days} days' "
+    f"AND s.created_at > now() - interval '{LONGEST.days} days'"
+)
+
+# The first that an agent names is what it is: most name others, too.
+_BROWSERS = (
+    *(("Edg", "Edge"), ("OPR/", "Opera"), ("Vivaldi", "Vivaldi"), ("SamsungBrowser", "Samsung Internet")),
+    *(("Firefox/", "Firefox"), ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari")),
+)
+_SYSTEMS = (
+    *(("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS")),
+    *(("Windows", "Windows"), ("Mac OS X", "macOS"), ("Linux", "Linux")),
+)
+_TOUCH = text("UPDATE sessions SET last_seen_at = now(), address = :address WHERE id = :id AND ended_at IS NULL")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A live session as its person sees it. ``device`` is empty for what nobody knows."""
+
+    id: UUID
+    device: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime
+    here: bool
+
+
+def begin(user_id: UUID, address: str, agent: str) -> str:
+    """Begin a session for somebody who has proved who they are; the secret for the cookie, which is nowhere else.
+
+    Inside the caller's transaction. ``agent`` is what the browser says of itself, of which a few words are kept.
+    """
+    secret = secrets.token_urlsafe(32)
+    row = Session(user_id=user_id, secret_hash=hash_secret(secret), address=address[:45], device=device_of(agent))
+    db.session.add(row)
+    db.session.flush()
+    log.info("session %s of %s began", row.id, user_id)
+    return secret
+
+
+def hash_secret(secret: str) -> str:
+    """What is kept of a secret: 256 random bits need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def touch(session_id: UUID, last_seen_at: datetime, address: str) -> None:
+    """Note that a session is used, and from where; at most once in ``TOUCH_AFTER``."""
+    if now() - last_seen_at > TOUCH_AFTER:
+        at_once(_TOUCH, id=session_id, address=address[:45])
+
+
+def end(user_id: UUID, session_id: UUID) -> None:
+    """End one of a person's sessions, inside the caller's transaction. Raises ``NotFound``."""
+    if not _end(Session.user_id == user_id, Session.id == session_id):
+        raise NotFound("There is no such session.")
+    log.info("session %s of %s was ended", session_id, user_id)
+
+
+def end_all(user_id: UUID, *, but: UUID | None = None) -> int:
+    """End a person's sessions, all or all but one, inside the caller's transaction; how many."""
+    count = _end(Session.user_id == user_id, *([Session.id != but] if but else []))
+    log.info("%s sessions of %s were ended", count, user_id)
+    return count
+
+
+def devices(user_id: UUID, here: UUID | None) -> list[Device]:
+    """A person's live sessions, the one that asks (``here``) first, then by when they were last used."""
+    live = Session.ended_at.is_(None), Session.last_seen_at > now() - IDLE, Session.created_at > now() - LONGEST
+    rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *live).limit(200))
+    found = [Device(s.id, s.device, s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
+    return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
+
+
+def forget() -> str:
+    """Remove what ended 30 days ago, by hand or by time; says how many."""
+    before = now() - KEPT
+    over = Session.ended_at < before, Session.last_seen_at < before - IDLE, Session.created_at < before - LONGEST
+    with transaction():
+        result = cast(CursorResult[Any], db.session.execute(delete(Session).where(or_(*over))))
+    return f"{result.rowcount} sessions that ended more than {KEPT.days} days ago were removed."
+
+
+def device_of(agent: str) -> str:
+    """Browser and system in words, such as “Firefox on Windows”; empty for what nobody knows."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if browser and system else browser or system
+
+
+def _end(*which: Any) -> int:
+    statement = update(Session).where(*which, Session.ended_at.is_(None)).values(ended_at=now())
+    result = db.session.execute(statement.execution_options(synchronize_session=False))
+    return cast(CursorResult[Any], result).rowcount
