@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property, lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
 from portal.storage.parts import Parts
 from portal.storage.patience import Deadline, Pace
-from portal.storage.posting import accepts_post
+from portal.storage.posting import CONTENT, accepts_post
 from portal.storage.refusals import changed
 from portal.storage.signing import Presigner, SignedRequest
 
@@ -192,6 +193,21 @@ class Bucket(Presigner):
         key = keys.probe(uuid4(), "post.txt")
         try:
             return accepts_post(self.location, key, lambda key: self.head(key) is not None)
+        finally:
+            self.delete(key)
+
+    def takes_parts(self) -> bool:
+        """Does the store put together what is sent in parts, and list them? Asked with an upload of one small part."""
+        key = keys.probe(uuid4(), "parts.txt")
+        parts = self.parts(key)
+        try:
+            upload_id = parts.begin("text/plain")
+            parts.send(upload_id, 1, BytesIO(CONTENT), len(CONTENT))
+            parts.complete(upload_id, {part.number: part.etag for part in parts.there(upload_id) or []})
+            facts = self.head(key)
+            return facts is not None and facts.size == len(CONTENT)
+        except (NotFound, Unavailable):
+            return False
         finally:
             self.delete(key)
 

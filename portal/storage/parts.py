@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from portal.storage.clients import our_words, unless_missing
@@ -14,8 +16,17 @@ ALL_WITHIN = 600  # seconds for what concerns every part of an upload
 PART = 64 * 1024**2  # bytes; times S3's 10,000 parts: 625 GB
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A part that the store has. ``etag`` as the store wrote it."""
+
+    number: int
+    size: int
+    etag: str
+
+
 class Parts:
-    """All parts but the last are ``PART`` long, as every store takes them (R2 wants them equal)."""
+    """The parts of one object. What the portal sends by itself goes in parts of ``PART`` (R2 wants them equal)."""
 
     def __init__(self, client: S3Client, at: Any, extra: Any) -> None:
         """``extra`` says how the store encrypts the object."""
@@ -29,9 +40,26 @@ class Parts:
 
     def sent(self, upload_id: str) -> dict[int, str] | None:
         """The ETag of each whole part that the store has, by number from 1; None when it knows no such upload."""
+        there = self.there(upload_id)
+        return None if there is None else {part.number: part.etag for part in there if part.size == PART}
+
+    def there(self, upload_id: str) -> list[Sent] | None:
+        """Every part that the store has, the oldest first; None when it knows no such upload.
+
+        Some stores list a part that was sent again twice.
+        """
         with our_words("ListParts", Deadline(ALL_WITHIN)):
             listed = unless_missing(self._list, UploadId=upload_id)
-        return None if listed is None else {part["PartNumber"]: part["ETag"] for part in listed if part["Size"] == PART}
+        if listed is None:
+            return None
+        oldest_first = sorted(listed, key=itemgetter("LastModified"))
+        return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in oldest_first]
+
+    def is_known(self, upload_id: str) -> bool:
+        """Whether the store still knows this upload."""
+        with our_words("ListParts"):
+            asked = {**self._at, "UploadId": upload_id, "MaxParts": 1}
+            return unless_missing(self._client.list_parts, **asked) is not None
 
     def send(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
         """Send one part, from where ``body`` stands; its ETag."""
@@ -42,15 +70,24 @@ class Parts:
         return answer["ETag"]
 
     def complete(self, upload_id: str, parts: dict[int, str]) -> None:
-        """Make one object of them."""
+        """Make one object of them. One that is gone already is left at that: the object tells what became of it."""
         listed: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts.items())]
+        asked: Any = {**self._at, "UploadId": upload_id, "MultipartUpload": {"Parts": listed}}
         with our_words("CompleteMultipartUpload", Deadline(ALL_WITHIN)):
-            self._client.complete_multipart_upload(**self._at, UploadId=upload_id, MultipartUpload={"Parts": listed})
+            unless_missing(self._client.complete_multipart_upload, **asked)
 
     def abort(self, upload_id: str) -> None:
         """Give up; an upload that is gone already is a success."""
         with our_words("AbortMultipartUpload"):
             unless_missing(self._client.abort_multipart_upload, **self._at, UploadId=upload_id)
+
+    def under_way(self) -> list[str]:
+        """Every upload of this object that the store still keeps parts of."""
+        asked = {"Bucket": self._at["Bucket"], "Prefix": self._at["Key"]}
+        with our_words("ListMultipartUploads", Deadline(ALL_WITHIN)):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(**asked)
+            found = [each for page in pages for each in page.get("Uploads", [])]
+        return [each["UploadId"] for each in found if each["Key"] == self._at["Key"]]
 
     def _list(self, **upload: Any) -> list[Any]:
         pages = self._client.get_paginator("list_parts").paginate(**self._at, **upload)

@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import current_app
@@ -47,6 +47,13 @@ STORES = """
 
 _NAMES = [(column.name, f"storage_{column.name}") for column in StorageProfile.__table__.columns]
 _KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
+
+
+class Ways(NamedTuple):
+    """``single`` is ``POST`` or ``PUT``, None where the store holds to neither; ``in_parts``: multipart works there."""
+
+    single: str | None
+    in_parts: bool
 
 
 def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
@@ -131,10 +138,12 @@ def counted(profile: StorageProfile, size: int) -> int:
     return size if profile.mode is ProfileMode.MANAGED else 0
 
 
-def upload_method(profile: StorageProfile) -> str:
-    """``POST`` where the store was seen to take forms, else ``PUT``, which every S3-compatible store takes."""
-    capabilities = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
-    return "POST" if capabilities.get("post") else "PUT"
+def ways_of(profile: StorageProfile) -> Ways:
+    """How a store takes uploads: by form where it was seen to, else by ``PUT``; in parts where it was seen to."""
+    seen = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
+    # Every S3-compatible store takes a PUT: only one that was seen not to hold to what is signed gets none.
+    single = "POST" if seen.get("post") else "PUT" if seen.get("put", True) else None
+    return Ways(single, bool(seen.get("multipart")))
 
 
 @lru_cache(maxsize=4)
@@ -158,7 +167,7 @@ def prepare_managed_store(settings: Settings) -> None:
     bucket = bucket_at(_location(settings))
     bucket.ensure([settings.base_url])
     post = bucket.accepts_post()
-    _remember(settings, {"post": post}, database.now(), None)
+    _remember(settings, {"post": post, "multipart": bucket.takes_parts()}, database.now(), None)
     log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
 
 
@@ -166,7 +175,8 @@ def refresh_managed_store(settings: Settings) -> None:
     """Ask the store again when that was never done, failed, or is a week ago; a failure is noted, not raised."""
     with database.transaction():
         store = db.session.get(ManagedStore, (settings.s3_endpoint, settings.s3_bucket))
-    if store and store.reason is None and store.probed_at and store.probed_at > database.now() - PROBE_EVERY:
+    asked = store is not None and "multipart" in store.capabilities  # earlier releases did not
+    if asked and store and not store.reason and store.probed_at and store.probed_at > database.now() - PROBE_EVERY:
         return
     try:
         prepare_managed_store(settings)

@@ -114,6 +114,13 @@ class Presigner:
         url = self._url("PUT", key, (), tuple(signed.items()), expires_in, _stamp(now, expires_in))
         return SignedRequest("PUT", url, {}, headers)
 
+    def presign_part(self, key: str, upload_id: str, number: int, *, size: int, expires_in: int) -> SignedRequest:
+        """One part of an upload in parts, by PUT; its length is signed, as in ``presign_put``."""
+        query = (("partNumber", str(number)), ("uploadId", upload_id))
+        length = (("content-length", str(size)),)
+        url = self._url("PUT", key, query, length, expires_in, _stamp(None, expires_in))
+        return SignedRequest("PUT", url, {}, {})
+
     def presign_get(
         self,
         key: str,

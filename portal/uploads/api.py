@@ -10,19 +10,22 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from portal.errors import Invalid, Problem
 from portal.storage.models import ProfileMode
+from portal.storage.parts import Sent
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import beginning, service
+from portal.uploads import beginning, parts, sending, service
 from portal.uploads.beginning import Begun, Spec
-from portal.uploads.models import UploadState
-from portal.web.body import Answer, Body, Time, parse
+from portal.uploads.models import MULTIPART, Upload, UploadState
+from portal.web.body import Answer, Body, Listing, Time, parse
 from portal.web.openapi import operation
+from portal.web.paging import Paging, cut
 from portal.web.problems import ProblemView, problem_facts
 
 blueprint = Blueprint("uploads_api", __name__)
 
 MOST_IN_A_BATCH = 100
+MOST_PARTS_AT_ONCE = 100
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 REFUSALS = ("unsupported_type", "file_too_large", "quota_exceeded", "conflict")
 KEY_HELP = {"Idempotency-Key": "Per person and workspace, for 24 hours: the same body gives the same upload again."}
@@ -48,6 +51,7 @@ class BeginUpload(Body):
             self.sha256.lower() if self.sha256 else None,
             self.library_id,
             self.folder_id,
+            self.resumable_protocol == "s3_multipart",
         )
 
 
@@ -64,8 +68,45 @@ class Batch(Body):
     items: list[JsonValue] = Field(min_length=1, max_length=MOST_IN_A_BATCH)
 
 
+class SignParts(Body):
+    """Which parts are sent next; numbers begin at 1."""
+
+    part_numbers: list[Annotated[int, Field(ge=1, le=parts.MOST_PARTS)]] = Field(
+        min_length=1, max_length=MOST_PARTS_AT_ONCE
+    )
+
+
+class SignedPartView(Answer):
+    """The PUT that sends one part, with exactly these headers and exactly the part's length."""
+
+    part_number: int
+    url: str
+    headers: dict[str, str]
+
+
+class SignedPartsView(Answer):
+    """Requests for the parts that were asked for; they work until ``expires_at``."""
+
+    parts: list[SignedPartView]
+    expires_at: Time
+
+
+class OpenUploadView(Answer):
+    """A session that still takes bytes."""
+
+    upload_id: UUID
+    state: UploadState
+    method: str
+    file_name: str
+    size_bytes: int
+    sha256: str | None
+    part_size: int | None
+    created_at: Time
+    expires_at: Time
+
+
 class PartView(Answer):
-    """One part of a multipart upload."""
+    """One part of a multipart upload that has arrived."""
 
     part_number: int
     size_bytes: int
@@ -80,7 +121,11 @@ class ReasonView(Answer):
 
 
 class UploadView(Answer):
-    """A session, and the request that sends its bytes while it is open."""
+    """A session, and the request that sends its bytes while it is open.
+
+    With ``method`` ``s3_multipart`` there is no such request: cut the file into parts of ``part_size`` bytes (the last
+    one is what is left), ask for each part's request with POST …/parts, send them, commit.
+    """
 
     upload_id: UUID
     state: UploadState
@@ -89,6 +134,7 @@ class UploadView(Answer):
     upload_url: str | None
     fields: dict[str, str]
     headers: dict[str, str]
+    part_size: int | None
     expires_at: Time
     file_name: str
     size_bytes: int
@@ -138,8 +184,34 @@ def begin_batch(member: Member, body: Batch) -> BatchView:
 @member(Permission.UPLOAD)
 @operation(returns=UploadView)
 def show(member: Member, u: UUID) -> UploadView:
-    """Where an upload stands; freshly signed while it is open."""
-    return view_of(beginning.begun(service.find(member, u)))
+    """Where an upload stands; freshly signed while it is open, with the parts that have arrived whole."""
+    return view_of(sending.look(member, u))
+
+
+@blueprint.get("/v1/workspaces/<uuid:w>/uploads")
+@member(Permission.UPLOAD)
+@operation(paged=True, returns=Listing[OpenUploadView])
+def list_open(member: Member, paging: Paging) -> Listing[OpenUploadView]:
+    """List your own unfinished uploads, the oldest first."""
+    rows = sending.list_open(member, after=paging.after_id(), limit=paging.limit + 1)
+    page, cursor = cut(rows, paging, key=lambda row: row.id)
+    return Listing[OpenUploadView](items=[_open_view(row) for row in page], next_cursor=cursor)
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/uploads/<uuid:u>/parts")
+@member(Permission.UPLOAD)
+@operation(body=SignParts, returns=SignedPartsView, errors=("upload_expired", "conflict", "storage_unavailable"))
+def sign_parts(member: Member, body: SignParts, u: UUID) -> SignedPartsView:
+    """Sign the requests that send these parts, at most 100 at once; any part may be asked for and sent again.
+
+    The upload, and what it reserves, lives seven days from the last part that was signed.
+    """
+    signed = sending.sign_parts(member, u, body.part_numbers)
+    views = [
+        SignedPartView(part_number=number, url=each.url, headers=each.headers)
+        for number, each in signed.requests.items()
+    ]
+    return SignedPartsView(parts=views, expires_at=signed.expires_at)
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/<uuid:u>/commit")
@@ -175,13 +247,28 @@ def view_of(begun: Begun) -> UploadView:
         upload_url=signed.url if signed else None,
         fields=signed.fields if signed else {},
         headers=signed.headers if signed else {},
+        part_size=_part_size(upload),
         expires_at=upload.expires_at,
         file_name=upload.file_name,
         size_bytes=upload.size_bytes,
         reason=reason,
-        parts=[],
+        parts=[_part_view(part) for part in begun.there.values()],
         asset_id=upload.asset_id,
     )
+
+
+def _open_view(upload: Upload) -> OpenUploadView:
+    names = set(OpenUploadView.model_fields) - {"upload_id", "part_size"}
+    values = {name: getattr(upload, name) for name in names}
+    return OpenUploadView(upload_id=upload.id, part_size=_part_size(upload), **values)
+
+
+def _part_view(part: Sent) -> PartView:
+    return PartView(part_number=part.number, size_bytes=part.size, etag=part.etag.strip('"'))
+
+
+def _part_size(upload: Upload) -> int | None:
+    return parts.part_size(upload.size_bytes) if upload.method == MULTIPART else None
 
 
 def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,16 +23,17 @@ from portal.statements import Row, Short, in_short
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
+from portal.storage.parts import Sent
 from portal.storage.signing import SignedRequest
 from portal.tenancy import blocks, switches
 from portal.tenancy.service import Member
-from portal.uploads.models import OPEN, Upload, UploadState
+from portal.uploads import parts
+from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
 SHORTEST_LIFE = timedelta(hours=1)
 LONGEST_LIFE = timedelta(days=1)
 SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
-SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at most 5 GB
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 # Made once: putting a statement together costs as much as running it.
@@ -46,7 +48,7 @@ _DESTINATION = storage.ACTIVE.add_columns(
 
 @dataclass(frozen=True)
 class Spec:
-    """What a client promises to send. ``sha256`` in lower-case hex."""
+    """What a client promises to send. ``sha256`` in lower-case hex; ``in_parts``: it can do S3's multipart."""
 
     file_name: str
     mime_type: str
@@ -54,15 +56,19 @@ class Spec:
     sha256: str | None = None
     library_id: UUID | None = None
     folder_id: UUID | None = None
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A session and the request that the client now sends; ``signed`` is None once nothing may be written any more."""
+    """A session and the request that the client now sends; ``signed`` is None once nothing may be written any more,
+    and for what is sent in parts, each of which is signed when its time comes. ``there``: the parts that have arrived.
+    """
 
     upload: Upload
     signed: SignedRequest | None
     mode: ProfileMode
+    there: Mapping[int, Sent] = field(default_factory=dict)
 
 
 def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Begun:
@@ -76,12 +82,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     disk.require_room()
     kind = kinds.check_name(spec.file_name)
     kinds.check_size(kind, spec.size_bytes)
-    if spec.size_bytes > SINGLE_REQUEST_LIMIT:
-        raise Invalid(
-            "A file of this size must be sent in parts, which this client did not offer.",
-            code="file_too_large",
-            limit_bytes=SINGLE_REQUEST_LIMIT,
-        )
+    parts.check_size(spec.size_bytes, offered=spec.in_parts)
     if idempotency_key and (earlier := _begun_before(member, spec, idempotency_key)):
         return earlier
     try:
@@ -121,7 +122,8 @@ def _row(
 ) -> dict[str, Any]:
     """The session's columns."""
     begun_at = database.now()
-    expires_at = begun_at + life_of(spec.size_bytes)
+    method = parts.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
+    expires_at = begun_at + (parts.LIFE if method == MULTIPART else life_of(spec.size_bytes))
     return {
         "id": database.new_id(),
         "created_at": begun_at,
@@ -137,20 +139,20 @@ def _row(
         "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
         "size_bytes": spec.size_bytes,
         "sha256": spec.sha256,
-        "method": storage.upload_method(profile),
+        "method": method,
         "reserved_bytes": storage.counted(profile, spec.size_bytes),
         "state": UploadState.CREATED,
         "idempotency_key": key,
         "request_hash": _hash_of(spec) if key else None,
         "expires_at": expires_at,
-        "form_expires_at": expires_at,
+        "form_expires_at": begun_at if method == MULTIPART else expires_at,  # no part is signed yet
     }
 
 
 def sign(upload: Upload, profile: StorageProfile) -> SignedRequest | None:
-    """The one request that may write this upload's staging key; None when the session is over."""
+    """The one request that may write this upload's staging key; None when the session is over, or goes in parts."""
     left = int((upload.form_expires_at - database.now()).total_seconds())
-    if upload.state not in OPEN or left <= 0:
+    if upload.state not in OPEN or left <= 0 or upload.method == MULTIPART:
         return None
     bucket = storage.bucket_for(profile)
     presign = bucket.presign_post if upload.method == "POST" else bucket.presign_put

@@ -27,11 +27,13 @@ class UploadState(StrEnum):
 
 
 OPEN = (UploadState.CREATED, UploadState.UPLOADING)
+MULTIPART = "s3_multipart"  # the method of an upload that is sent in parts; the others are POST and PUT
 
 
 class Upload(Identified, Base):
     """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
     request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
+    ``multipart_id`` is the store's name for the parts of one that is sent in parts, null until the first is signed.
     """
 
     __tablename__ = "uploads"
@@ -81,6 +83,7 @@ class Upload(Identified, Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     method: Mapped[str] = mapped_column(String(20))
     reserved_bytes: Mapped[int] = mapped_column(BigInteger)
+    multipart_id: Mapped[str | None] = mapped_column(Text)
 
     state: Mapped[UploadState] = mapped_column(choice(UploadState, "state"), default=UploadState.CREATED)
     reason_code: Mapped[str | None] = mapped_column(String(60))

@@ -21,7 +21,8 @@ from portal.storage.location import ObjectFacts
 from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.uploads.models import OPEN, Upload, UploadState
+from portal.uploads import parts
+from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
 # Made once: putting a statement together costs as much as running it.
@@ -70,7 +71,24 @@ _COMMIT = with_rows(
 
 def find(member: Member, upload_id: UUID) -> Upload:
     """One of this person's own sessions in this workspace: to be read, not changed. Raises ``NotFound``."""
-    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)[0]
+    return find_with_profile(member, upload_id)[0]
+
+
+def find_with_profile(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
+    """The same, and the profile whose bucket its bytes go to."""
+    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
+
+
+def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
+    """One that takes bytes still. Raises ``NotFound``; ``Conflict``, ``Invalid`` when it is over."""
+    upload, profile = find_with_profile(member, upload_id)
+    if upload.state in OPEN and upload.expires_at < database.now():
+        expire(upload.tenant_id, upload.workspace_id, upload.id)
+        upload = find(member, upload_id)
+    if upload.state not in OPEN:
+        _committed_before(upload)
+        raise Conflict("This upload was committed already.")
+    return upload, profile
 
 
 def _find(tenant_id: UUID, **place: UUID) -> tuple[Upload, StorageProfile]:
@@ -89,30 +107,45 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     cancelled), ``Invalid`` (``size_mismatch``, ``checksum_mismatch``: the session has failed) and ``Forbidden`` when an
     admin has blocked this person's uploads.
     """
-    upload, profile = _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
+    upload, profile = find_with_profile(member, upload_id)
     if upload.state not in OPEN:
         return _committed_before(upload)
     if upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
         return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
     try:
-        facts = storage.bucket_for(profile).head(staging_key(upload))
-        if facts is None:
-            health.require_ours(profile)  # in a bucket that has vanished nothing has arrived either
+        facts = _arrived(upload, profile)
+    except Conflict:
+        if (now := find(member, upload_id)).state not in OPEN:
+            return _committed_before(now)  # by another commit, and its bytes have moved on
+        raise
     except Unavailable as problem:
         health.suspect(upload.tenant_id, profile.id, problem)
         raise
-    if facts is None:
-        raise Conflict(
-            "The file has not arrived in storage yet. Send it, then commit again.",
-            code="upload_missing",
-            expires_at=upload.expires_at.isoformat(),
-        )
     if refusal := _contradiction(upload, facts, sha256, etag):
         if refuse(upload, refusal.code, refusal.detail, member.user_id):
             raise refusal
         return _committed_before(find(member, upload_id))
     return _make_asset(upload, facts, sha256, profile.id)
+
+
+def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
+    """What lies at the staging key, put together where it came in parts. Raises ``Conflict`` (``upload_missing``)."""
+    bucket = storage.bucket_for(profile)
+    try:
+        if upload.method == MULTIPART:
+            parts.assemble(upload, bucket)
+        facts = bucket.head(staging_key(upload))
+        if facts is None:
+            raise Conflict(
+                "The file has not arrived in storage yet. Send it, then commit again.",
+                code="upload_missing",
+                expires_at=upload.expires_at.isoformat(),
+            )
+    except Conflict:
+        health.require_ours(profile)  # in a bucket that has vanished nothing has arrived either
+        raise
+    return facts
 
 
 def cancel(member: Member, upload_id: UUID) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,10 +12,13 @@ from sqlalchemy import func, select, update
 from portal import db as database
 from portal.assets.models import Asset, AssetState
 from portal.db import db, transaction
-from portal.storage import keys
+from portal.errors import Unavailable
+from portal.storage import keys, refusals
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
-from portal.uploads.models import OPEN, Upload
+from portal.uploads.models import MULTIPART, OPEN, Upload
+
+log = logging.getLogger(__name__)
 
 # A signed request that was sent just before it expired may still be writing: S3 checks the expiry at its beginning.
 GRACE = timedelta(minutes=5)
@@ -25,16 +30,18 @@ def staging_key(upload: Upload) -> str:
 
 
 def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """Remove the staging key and every copy but the one that the asset's row names. Safe to repeat.
+    """Remove the staging key, parts that never became it, and every copy but the one that the asset's row names.
 
-    Done when the upload ends, and once more after its form has expired, because a form can be replayed until then.
-    Only the second time counts as done. An upload that is not over yet is left alone.
+    Safe to repeat. Done when the upload ends, and once more after its form has expired, because a form can be replayed
+    until then. Only the second time counts as done. An upload that is not over yet is left alone.
     """
     upload, asset = _find(tenant_id, workspace_id, upload_id)
     if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
         return
     bucket = storage.bucket_for(storage.find_profile(workspace_id, upload.profile_id))
     started_at, nothing_left = database.now(), True
+    if upload.method == MULTIPART:
+        _give_up_parts(bucket, upload)
     bucket.delete_prefix(keys.staging_prefix(workspace_id, upload_id))
     if asset is not None:
         nothing_left = _clear_copies(bucket, asset)
@@ -43,6 +50,24 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     if nothing_left and started_at > upload.form_expires_at + GRACE:
         with transaction(tenant_id):
             db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
+
+
+def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
+    """Abort what the row names, and what a process began that died before it could write it down.
+
+    Where the store refuses that, which it may, the bucket's own rule has to remove the parts.
+    """
+    parts = bucket.parts(staging_key(upload))
+    try:
+        if upload.multipart_id is not None:
+            parts.abort(upload.multipart_id)
+    except Unavailable as problem:
+        if not refusals.needs_a_person(problem):
+            raise
+        log.info("parts of upload %s stay until a rule of the bucket removes them", upload.id)
+    with suppress(Unavailable):  # a right that is optional, too
+        for multipart_id in parts.under_way():
+            parts.abort(multipart_id)
 
 
 def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> tuple[Upload | None, Asset | None]:

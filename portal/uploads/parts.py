@@ -1,0 +1,129 @@
+"""Uploads in parts (S3's multipart): which uploads go so, how a file is cut, and what of it has arrived.
+
+The size of a part follows from the size of the file alone, so nothing has to remember it. The store keeps which parts
+it has; the row keeps only the store's name for them, from the moment the first part is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from operator import attrgetter
+
+from portal.errors import Conflict, Invalid, Unavailable
+from portal.storage.bucket import Bucket
+from portal.storage.parts import Sent
+from portal.storage.service import Ways
+from portal.uploads.models import MULTIPART, Upload
+from portal.uploads.staging import staging_key
+
+MB = 1024**2
+FROM = 100 * MB  # bytes; product.md: multipart from 100 MB
+USUAL_PART = 16 * MB  # between the 5 MB and the 100 MB that stores take: a lost one costs little, 10,000 make 156 GB
+LARGEST_PART = 100 * MB
+MOST_PARTS = 10_000
+LARGEST_FILE = MOST_PARTS * LARGEST_PART
+SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at most 5 GB
+LIFE = timedelta(days=7)  # from the last signed part
+NAMED_AT_MOST = 1000  # numbers of missing parts in one answer
+SIGNED_FOR = timedelta(hours=1)  # a part of 100 MB at 1 Mbit/s takes a quarter of it
+
+
+def method_for(size: int, ways: Ways, *, offered: bool) -> str:
+    """``POST``, ``PUT`` or ``s3_multipart``, by the file's size, what the store does and what the client offers.
+
+    Raises ``Invalid`` (``file_too_large``) with the reason for what can be sent in none of these ways.
+    """
+    if offered and ways.in_parts and (size >= FROM or ways.single is None):
+        return MULTIPART
+    if size > SINGLE_REQUEST_LIMIT:
+        raise _too_large(offered)
+    return ways.single or "PUT"
+
+
+def check_size(size: int, *, offered: bool) -> None:
+    """The same where it can be told before the store is known. Raises ``Invalid`` (``file_too_large``)."""
+    if size > SINGLE_REQUEST_LIMIT and not offered:
+        raise _too_large(offered)
+    if size > LARGEST_FILE:
+        raise Invalid(
+            f"A file can be sent in at most {MOST_PARTS} parts of {LARGEST_PART // MB} MB. This one is larger.",
+            code="file_too_large",
+            field="size_bytes",
+            limit_bytes=LARGEST_FILE,
+        )
+
+
+def _too_large(offered: bool) -> Invalid:
+    why = "the storage of this workspace does not take parts" if offered else "this client did not offer parts"
+    return Invalid(
+        f"A file of this size must be sent in parts, and {why}.",
+        code="file_too_large",
+        field="size_bytes",
+        limit_bytes=SINGLE_REQUEST_LIMIT,
+    )
+
+
+def part_size(size: int) -> int:
+    """Bytes of every part but the last: the usual ones, larger (in whole MB) where those would be too many."""
+    return max(USUAL_PART, -(-size // (MOST_PARTS * MB)) * MB)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file of ``size`` bytes is cut."""
+
+    size: int
+
+    @property
+    def count(self) -> int:
+        """How many parts there are; their numbers begin at 1."""
+        return -(-self.size // part_size(self.size))
+
+    def size_of(self, number: int) -> int:
+        """Bytes of one part."""
+        whole = part_size(self.size)
+        return self.size - whole * (number - 1) if number == self.count else whole
+
+    def arrived(self, there: Iterable[Sent]) -> dict[int, Sent]:
+        """Of what the store has (the oldest first), the newest of each part that is whole, by number."""
+        whole = [part for part in there if 1 <= part.number <= self.count and part.size == self.size_of(part.number)]
+        return {part.number: part for part in sorted(whole, key=attrgetter("number"))}
+
+    def missing(self, arrived: Mapping[int, Sent]) -> list[int]:
+        """The numbers of the parts that have to be sent, or sent again."""
+        return [number for number in range(1, self.count + 1) if number not in arrived]
+
+
+def arrived_of(upload: Upload, bucket: Bucket) -> dict[int, Sent]:
+    """The whole parts that the store has of an open upload, by number. Uses the network. Raises ``Unavailable``."""
+    there = bucket.parts(staging_key(upload)).there(upload.multipart_id) if upload.multipart_id else None
+    return Plan(upload.size_bytes).arrived(there or [])
+
+
+def assemble(upload: Upload, bucket: Bucket) -> None:
+    """Make one object of the parts, where the store still keeps them; where not, the object tells what became of them.
+
+    Uses the network. Raises ``Conflict`` (``upload_missing``) that names the first parts that are missing;
+    ``Unavailable``.
+    """
+    key, plan = staging_key(upload), Plan(upload.size_bytes)
+    parts = bucket.parts(key)
+    there = parts.there(upload.multipart_id) if upload.multipart_id else None
+    if there is None and bucket.head(key) is not None:
+        return  # put together by a commit that died, or that runs now
+    arrived = plan.arrived(there or [])
+    if missing := plan.missing(arrived):
+        raise Conflict(
+            f"{len(missing)} of {plan.count} parts have not arrived in storage yet. Send them, then commit again.",
+            code="upload_missing",
+            expires_at=upload.expires_at.isoformat(),
+            missing_parts=missing[:NAMED_AT_MOST],
+        )
+    if there is not None and upload.multipart_id is not None:
+        try:
+            parts.complete(upload.multipart_id, {number: part.etag for number, part in arrived.items()})
+        except Unavailable:  # said of one that another commit has just completed, too
+            if bucket.head(key) is None:
+                raise

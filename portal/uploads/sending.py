@@ -1,0 +1,143 @@
+"""What a client that sends parts asks on its way: signatures for the next ones, what has arrived, what is unfinished.
+
+The store is told of an upload in parts when its first parts are signed: beginning stays local arithmetic, and a session
+that never sends a byte leaves nothing in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, String, Text, Uuid, bindparam, select, text
+
+from portal import db as database
+from portal.db import db
+from portal.errors import Conflict, Invalid, Unavailable
+from portal.statements import at_once
+from portal.storage import health
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
+from portal.storage.signing import SignedRequest
+from portal.tenancy import blocks
+from portal.tenancy.service import Member
+from portal.uploads import beginning, service
+from portal.uploads.beginning import Begun
+from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
+from portal.uploads.parts import LIFE, SIGNED_FOR, Plan, arrived_of
+from portal.uploads.staging import staging_key
+
+ATTEMPTS = 5  # at a race for the store's name of one upload: the loser finds the winner's
+
+# The loser of a race for ``multipart_id`` changes nothing.
+_GO_ON = text(
+    f"""
+    UPDATE uploads SET state = :to, multipart_id = :multipart, expires_at = :expires,
+        form_expires_at = greatest(form_expires_at, :signed_until)
+    WHERE id = :upload AND state = ANY(:from) AND multipart_id IS NOT DISTINCT FROM :before
+      AND NOT {blocks.IS_BLOCKED}
+    RETURNING id
+    """  # noqa: S608  # our own words
+).bindparams(
+    bindparam("upload", type_=Uuid()),
+    bindparam("tenant", type_=Uuid()),
+    bindparam("user", type_=Uuid()),
+    bindparam("multipart", type_=Text()),
+    bindparam("before", type_=Text()),
+    bindparam("expires", type_=DateTime(timezone=True)),
+    bindparam("signed_until", type_=DateTime(timezone=True)),
+    bindparam("to", UploadState.UPLOADING.value, String()),
+    bindparam("from", [state.value for state in OPEN], ARRAY(String())),
+)
+
+
+@dataclass(frozen=True)
+class SignedParts:
+    """A request for each part that was asked for, by number, until ``expires_at``."""
+
+    requests: dict[int, SignedRequest]
+    expires_at: datetime
+
+
+def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> SignedParts:
+    """Sign these parts of an upload, which lives seven days from now on. The store is asked whether it still knows it.
+
+    Raises ``NotFound``; ``Invalid`` for a number that is none of the file's; ``Conflict`` when the upload is over or is
+    sent in one request; ``Unavailable``; ``Forbidden`` when an admin has blocked this person's uploads.
+    """
+    for _ in range(ATTEMPTS):
+        upload, profile = service.find_open(member, upload_id)
+        _check(upload, numbers)
+        health.require_working(profile)
+        bucket = storage.bucket_for(profile)
+        try:
+            multipart_id = _known(upload, bucket) or bucket.parts(staging_key(upload)).begin(upload.signed_type)
+        except Unavailable as problem:
+            health.suspect(upload.tenant_id, profile.id, problem)
+            raise
+        signed_until = database.now() + SIGNED_FOR
+        if _go_on(upload, multipart_id, signed_until):
+            return SignedParts(_sign(upload, bucket, multipart_id, numbers), signed_until)
+        if multipart_id != upload.multipart_id:
+            bucket.parts(staging_key(upload)).abort(multipart_id)
+        blocks.require_unblocked(upload.tenant_id, upload.user_id)
+    raise Conflict("This upload is being begun by several at once. Ask again.")
+
+
+def look(member: Member, upload_id: UUID) -> Begun:
+    """Where a session of this person stands, with the parts that have arrived. Raises ``NotFound``, ``Unavailable``."""
+    upload, profile = service.find_with_profile(member, upload_id)
+    if upload.method != MULTIPART or upload.state not in OPEN:
+        return Begun(upload, beginning.sign(upload, profile), profile.mode)
+    try:
+        return Begun(upload, None, profile.mode, arrived_of(upload, storage.bucket_for(profile)))
+    except Unavailable as problem:
+        health.suspect(upload.tenant_id, profile.id, problem)
+        raise
+
+
+def list_open(member: Member, *, after: UUID | None, limit: int) -> Sequence[Upload]:
+    """This person's sessions in this workspace that still take bytes, the oldest first."""
+    mine = Upload.workspace_id == member.workspace, Upload.user_id == member.user_id
+    statement = select(Upload).where(*mine, Upload.state.in_(OPEN), Upload.expires_at > database.now())
+    if after is not None:
+        statement = statement.where(Upload.id > after)
+    return db.session.scalars(statement.order_by(Upload.id).limit(limit)).all()
+
+
+def _check(upload: Upload, numbers: Sequence[int]) -> None:
+    if upload.method != MULTIPART:
+        raise Conflict("This upload is sent in one request, not in parts.")
+    count = Plan(upload.size_bytes).count
+    if wrong := [number for number in numbers if not 1 <= number <= count]:
+        raise Invalid(f"This file has parts 1 to {count}, and none with number {wrong[0]}.", field="part_numbers")
+
+
+def _known(upload: Upload, bucket: Bucket) -> str | None:
+    """The store's name for this upload, None where it has none (any more: a rule of the bucket may have ended it).
+
+    Raises ``Conflict`` when the parts have been put together already: only the commit is missing.
+    """
+    if upload.multipart_id is None or bucket.parts(staging_key(upload)).is_known(upload.multipart_id):
+        return upload.multipart_id
+    if bucket.head(staging_key(upload)) is not None:
+        raise Conflict("All parts have arrived. Commit this upload.")
+    return None
+
+
+def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
+    """Write down what is being signed, before it is; False when the row has changed meanwhile."""
+    who = {"tenant": upload.tenant_id, "user": upload.user_id, "upload": upload.id}
+    ids = {"multipart": multipart_id, "before": upload.multipart_id}
+    times = {"expires": database.now() + LIFE, "signed_until": signed_until}
+    return bool(at_once(_GO_ON, upload.tenant_id, **who, **ids, **times))
+
+
+def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[int]) -> dict[int, SignedRequest]:
+    key, plan, seconds = staging_key(upload), Plan(upload.size_bytes), int(SIGNED_FOR.total_seconds())
+    return {
+        number: bucket.presign_part(key, multipart_id, number, size=plan.size_of(number), expires_in=seconds)
+        for number in numbers
+    }
