@@ -1,8 +1,8 @@
 """A held file on its way to an analyst: an encrypted zip (AES-256), made while it is read, never more than a chunk.
 
 First somebody proves again who they are, and is shown the zip's password, this once; what they get besides is a ticket
-that says who may fetch which file for ten minutes. The password is made from the ticket's random number and the
-deployment's secret key, so that it is kept nowhere.
+for that file (``tickets``). The password is made from the ticket's random number and the deployment's secret key, so
+that it is kept nowhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,14 +17,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from itsdangerous import BadData, URLSafeTimedSerializer
 from stream_zip import ZIP_AUTO, stream_zip
 
 from portal import audit
 from portal.assets.models import Asset
 from portal.db import end_read, now, transaction
-from portal.errors import Conflict
-from portal.quarantine import decisions, records, service
+from portal.quarantine import decisions, records, service, tickets
 from portal.quarantine.models import Verb
 from portal.settings import Settings
 from portal.storage import keys
@@ -33,7 +30,6 @@ from portal.storage import service as storage
 from portal.storage.bucket import ObjectStream
 from portal.tenancy.service import Member
 
-TICKET_SECONDS = 600
 CHUNK = 256 * 1024
 PASSWORD_LETTERS = 24  # of 32 each: 120 bits
 _MODE = 0o100600  # a plain file that its owner alone may read
@@ -56,19 +52,18 @@ class Packed:
     close: Callable[[], None]
 
 
-def issue(member: Member, asset_id: UUID, reason: str) -> Ticket:
+def issue(member: Member, session_id: UUID | None, asset_id: UUID, reason: str) -> Ticket:
     """A ticket for one held file, written down as a decision. Raises as ``decisions.decide`` does."""
     reason = decisions.checked_reason(reason)
-    nonce = secrets.token_hex(16)
     with transaction(member.tenant_id):
         records.note(service.find_held(member.tenant_id, asset_id), Verb.DOWNLOAD, member.user_id, reason)
-    token = _serializer().dumps([str(member.user_id), str(asset_id), nonce])
-    return Ticket(token, _password(nonce))
+    token = tickets.issue(member, session_id, asset_id)
+    return Ticket(token, _password(token))
 
 
-def pack(member: Member, asset_id: UUID, token: str) -> Packed:
-    """The zip of the file that the ticket names. Raises ``Conflict`` for another's or an old one, ``NotFound``."""
-    nonce = _read(member, asset_id, token)
+def pack(member: Member, session_id: UUID | None, asset_id: UUID, token: str) -> Packed:
+    """The zip of the file that the ticket names, this once. Raises as ``tickets.use`` does, and ``NotFound``."""
+    tickets.use(token, member, session_id, asset_id)
     with transaction(member.tenant_id):
         asset = service.find_held(member.tenant_id, asset_id)
         told: dict[str, Any] = {"file_name": asset.file_name, "sha256": asset.sha256, "size_bytes": asset.size_bytes}
@@ -78,7 +73,7 @@ def pack(member: Member, asset_id: UUID, token: str) -> Packed:
     end_read()
     held = ExitStack()
     stream = held.enter_context(bucket.open(asset.object_key or ""))
-    return Packed(f"{keys.safe_name(asset.file_name)}.zip", _zipped(asset, stream, _password(nonce)), held.close)
+    return Packed(f"{keys.safe_name(asset.file_name)}.zip", _zipped(asset, stream, _password(token)), held.close)
 
 
 def _zipped(asset: Asset, stream: ObjectStream, password: str) -> Iterator[bytes]:
@@ -87,29 +82,11 @@ def _zipped(asset: Asset, stream: ObjectStream, password: str) -> Iterator[bytes
     return iter(stream_zip([member], password=password, chunk_size=CHUNK))
 
 
-def _read(member: Member, asset_id: UUID, token: str) -> str:
-    try:
-        person, file, nonce = _serializer().loads(token, max_age=TICKET_SECONDS)
-    except (BadData, ValueError):
-        raise _expired() from None
-    if (person, file) != (str(member.user_id), str(asset_id)):
-        raise _expired()
-    return str(nonce)
-
-
-def _expired() -> Conflict:
-    return Conflict("This download was offered for ten minutes, to one person. Begin again with your password.")
-
-
 def _secret() -> str:
     settings: Settings = current_app.extensions["portal.settings"]
     return settings.secret_keys[0]
 
 
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(_secret(), salt="quarantine-ticket")
-
-
-def _password(nonce: str) -> str:
-    digest = hmac.digest(_secret().encode(), f"quarantine-zip:{nonce}".encode(), hashlib.sha256)
+def _password(token: str) -> str:
+    digest = hmac.digest(_secret().encode(), f"quarantine-zip:{token}".encode(), hashlib.sha256)
     return base64.b32encode(digest).decode()[:PASSWORD_LETTERS].lower()

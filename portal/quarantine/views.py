@@ -19,8 +19,9 @@ from portal.assets import policy
 from portal.assets.policy import Rules
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
+from portal.identity.access import person
 from portal.identity.forms import PROOFS
-from portal.quarantine import decisions, dossier, packing, service
+from portal.quarantine import decisions, dossier, packing, service, tickets
 from portal.quarantine.decisions import MOST_AT_ONCE, Deed, Outcome
 from portal.quarantine.forms import QuarantineQuery
 from portal.storage import disposition
@@ -128,7 +129,7 @@ def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
         return _form(member, asset_id, {"password": _("This is not your password.")}), 422
     rates().forget(PROOFS, str(member.user_id))
     try:
-        ticket = packing.issue(member, asset_id, request.form.get("reason", ""))
+        ticket = packing.issue(member, person().session_id, asset_id, request.form.get("reason", ""))
     except Invalid as problem:
         return _form(member, asset_id, {"reason": problem.detail}), 422
     return _form(member, asset_id, ticket=ticket)
@@ -139,7 +140,7 @@ def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
 def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """The encrypted zip, made while it is read."""
     rates().count(DOWNLOADS, str(member.user_id))
-    packed = packing.pack(member, asset_id, request.form.get("ticket", ""))
+    packed = packing.pack(member, person().session_id, asset_id, request.form.get("ticket", ""))
     response = Response(packed.chunks, mimetype="application/zip")
     response.headers["Content-Disposition"] = disposition.attachment(packed.name)
     response.headers["Cache-Control"] = "no-store"
@@ -223,7 +224,7 @@ def _form(
         errors=errors or {},
         reason=request.form.get("reason", ""),
         ticket=ticket,
-        minutes=packing.TICKET_SECONDS // 60,
+        minutes=tickets.SECONDS // 60,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from portal.audit import AuditEvent
 from portal.db import db, enter
 from portal.storage import keys
 from portal.storage import service as storage
-from tests.cast import PASSWORD, Actor, Cast
+from tests.cast import PASSWORD, Actor, Browser, Cast
 from tests.engines import EICAR
 from tests.quarantine.desk import WHY, decided, hold, infected, make_admin
 
@@ -80,11 +81,46 @@ def test_passwords_can_not_be_guessed_here(cast: Cast) -> None:
 def test_a_ticket_is_for_one_person_and_one_file(cast: Cast) -> None:
     first, second = hold(cast), hold(cast)
     other = make_admin(cast, cast.bob)
-    _password, ticket = parts(unlock(cast, cast.tina, first)[1])
-    assert fetch(cast, other, first, ticket).status_code == 409
-    assert fetch(cast, cast.tina, second, ticket).status_code == 409
+    for actor, asset_id in ((other, first), (cast.tina, second)):
+        _password, ticket = parts(unlock(cast, cast.tina, first)[1])
+        assert fetch(cast, actor, asset_id, ticket).status_code == 409
+        assert fetch(cast, cast.tina, first, ticket).status_code == 409  # it was tried: it is over
     assert fetch(cast, cast.tina, first, "forged").status_code == 409
+    _password, ticket = parts(unlock(cast, cast.tina, first)[1])
     assert fetch(cast, cast.mallory, first, ticket).status_code == 404
+
+
+def test_a_ticket_is_good_once(cast: Cast) -> None:
+    asset_id = hold(cast)
+    _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
+    tina = cast.tina.browser  # made before the threads
+    url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
+
+    def take(_number: int) -> int:
+        browser = Browser(cast.app)
+        browser._cookies, browser.fixed = tina._cookies, tina.fixed
+        return browser.post(url, data={"ticket": ticket}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        codes = sorted(threads.map(take, range(8)))
+    assert codes == [200] + [409] * 7
+
+
+def test_a_ticket_is_for_the_session_that_got_it(cast: Cast) -> None:
+    asset_id = hold(cast)
+    _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
+    url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
+    assert cast.tina.another_browser().post(url, data={"ticket": ticket}).status_code == 409
+
+
+def test_a_ticket_that_valkey_has_lost_is_asked_for_again(cast: Cast) -> None:
+    asset_id = hold(cast)
+    _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
+    valkey = cast.app.extensions["portal.redis"]
+    valkey.delete(*valkey.keys("stowage:ticket:*"))
+    assert fetch(cast, cast.tina, asset_id, ticket).status_code == 409
+    _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
+    assert fetch(cast, cast.tina, asset_id, ticket).status_code == 200
 
 
 def test_memory_stays_flat_while_it_is_sent(cast: Cast) -> None:
