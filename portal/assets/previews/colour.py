@@ -8,28 +8,33 @@ _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "YCbCr")
 _TRANSFORMED = ("L", "RGB", "RGBA", "CMYK", "LAB")
 
 
-def plain(image: Image.Image) -> Image.Image:
+def white_of(image: Image.Image) -> float | None:
+    """The sample that is white in a picture of more than eight bits a channel; None where it is 255 anyway.
+
+    Of the whole picture, before it is cut into bands. Instruments keep 12 bits in 16, and 32 bits have no fixed white:
+    it is the smallest usual one that no sample exceeds.
+    """
+    wide = image.mode.startswith("I;16")
+    if not wide and image.mode not in ("I", "F"):
+        return None
+    _, highest = image.getextrema()
+    assert isinstance(highest, int | float)
+    usual = (4095.0, 65535.0) if wide else (1.0, 255.0, 4095.0, 65535.0)
+    white = next((top for top in usual if highest <= top), 4294967295.0)
+    return 255.0 if image.mode == "I" and white == 1.0 else white
+
+
+def plain(image: Image.Image, white: float | None = None) -> Image.Image:
     """The picture in a mode of eight bits a channel that can be averaged: no palette, no 16 or 32 bits, no bitmap."""
     if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
         return image.convert("RGBA")
     if image.mode in _KEPT:
         return image
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255, which turns a 16-bit picture white: keep the high byte.
-        return Image.frombytes("L", image.size, image.tobytes("raw", "I;16B")[::2])
-    if image.mode in ("I", "F"):
-        return _scaled(image)
+    if white is not None:
+        # Pillow's own conversion clips at 255, which turns a 16-bit picture white.
+        samples = image if image.mode == "F" else image.convert("I")
+        return samples.point(lambda value: value * (255.0 / white)).convert("L")
     return image.convert({"1": "L", "P": "RGB", "RGBX": "RGB"}.get(image.mode, "RGBA"))
-
-
-def _scaled(image: Image.Image) -> Image.Image:
-    """32-bit samples have no fixed white: 1 for fractions, else the smallest of 255, 65535 and 2**32-1 that fits."""
-    _, highest = image.getextrema()
-    assert isinstance(highest, int | float)
-    white = next((top for top in (1.0, 255.0, 65535.0) if highest <= top), 4294967295.0)
-    if image.mode == "I" and white == 1.0:
-        white = 255.0
-    return image.point(lambda value: value * (255.0 / white)).convert("L")
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -99,7 +99,8 @@ class PreviewFailed(Exception):
 WORDS = {
     "too_many_pixels": "The picture is too large for previews.",
     "too_many_frames": "The file has too many frames for previews.",
-    "broken": "The file can't be read: it is cut off or damaged. Open it, save it again and upload the new copy.",
+    "broken": "The file can't be drawn: it is cut off, damaged, or a variant of its format that is not known here. "
+    "Open it, save it again and upload the new copy.",
     "timeout": "The preview took too long and was stopped. The file itself is untouched.",
     "out_of_memory": "The preview needs more memory than one file may take. The file itself is untouched.",
     "unsupported": "Previews are not made of this type of file.",

@@ -98,20 +98,21 @@ def _shrunk(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     width, height = image.size
     factor = max(1, int(min(width / target[0], height / target[1]) / _REDUCING_GAP))
     box = (0.0, 0.0, float(width), float(height))
-    if factor > 1 or colour.plain(image.crop((0, 0, 1, 1))).mode != image.mode:
-        image = _averaged(image, factor)
+    white = colour.white_of(image)
+    if factor > 1 or colour.plain(image.crop((0, 0, 1, 1)), white).mode != image.mode:
+        image = _averaged(image, factor, white)
         box = (0.0, 0.0, width / factor, height / factor)
     if image.size == target:
         return image.copy()
     return image.resize(target, Image.Resampling.BICUBIC, box=box)
 
 
-def _averaged(image: Image.Image, factor: int) -> Image.Image:
+def _averaged(image: Image.Image, factor: int, white: float | None) -> Image.Image:
     width, height = image.size
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     averaged: Image.Image | None = None
     for top in range(0, height, rows):
-        band = colour.plain(image.crop((0, top, width, min(top + rows, height)))).reduce(factor)
+        band = colour.plain(image.crop((0, top, width, min(top + rows, height))), white).reduce(factor)
         if averaged is None:
             averaged = Image.new(band.mode, (-(-width // factor), -(-height // factor)))
         averaged.paste(band, (0, top // factor))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -114,8 +115,6 @@ def test_sixteen_bits_are_a_ramp_and_not_all_white(render: Render) -> None:
 def test_sixteen_bits_survive_the_averaging_of_a_large_source(render: Render) -> None:
     columns = 6000
     row = b"\x00" + struct.pack(f">{columns}H", *(column * 65535 // (columns - 1) for column in range(columns)))
-    import zlib
-
     content = pictures._png(columns, 500, 16, 0, zlib.compress(row * 500, 1))
     image = render(content, "image/png").image("large").convert("L")
     assert [abs(int(image.getpixel((x, 50))) - x * 255 // 1199) <= 5 for x in (50, 600, 1150)] == [True] * 3  # type: ignore[arg-type]
@@ -128,6 +127,21 @@ def test_unusual_tiff_modes_come_out_as_they_look(render: Render, mode: str, val
         image.putpixel((0, 0), 65535 if mode == "I" else 1.0)
     found = render(pictures._saved(image, "TIFF"), "image/tiff").image("web").convert("RGB").getpixel((30, 20))
     assert near(found, (255, 255, 255) if mode == "1" else (128, 128, 128), 4)
+
+
+def test_twelve_bits_in_sixteen_are_not_all_black(render: Render) -> None:
+    columns = 64
+    row = b"\x00" + struct.pack(f">{columns}H", *(column * 4095 // (columns - 1) for column in range(columns)))
+    content = pictures._png(columns, 32, 16, 0, zlib.compress(row * 32))
+    image = render(content, "image/png").image("web").convert("L")
+    assert near((image.getpixel((2, 16)), image.getpixel((32, 16)), image.getpixel((62, 16))), (8, 129, 251), 8)
+
+
+def test_a_large_picture_of_fractions_has_the_same_white_all_over(render: Render) -> None:
+    picture = Image.new("F", (4000, 1200), 0.9)
+    picture.paste(200.0, (0, 900, 4000, 1200))
+    image = render(pictures._saved(picture, "TIFF"), "image/tiff").image("web").convert("L")
+    assert near((image.getpixel((900, 50)), image.getpixel((900, 550))), (1, 200), 4)
 
 
 def test_a_large_png_with_alpha_is_averaged_without_seams(render: Render) -> None:
