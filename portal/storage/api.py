@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from flask import Blueprint
@@ -27,6 +27,7 @@ Text = Annotated[str, Field(max_length=2048)]
 class Place(Body):
     """What both forms share. Spaces around a value are left out."""
 
+    mode: Literal["byos_s3"] = Field("byos_s3", description="the managed storage can't be added")
     name: Text | None = Field(None, description="null: the bucket's name")
     endpoint: Text | None = Field(None, description="https://host[:port]; null or empty: AWS")
     region: Text | None = Field(None, description="may be left out where the endpoint is not AWS")
@@ -38,7 +39,7 @@ class Place(Body):
     def given(self) -> dict[str, Any]:
         """What the client has sent, as the service takes it, but for the secret."""
         empty = {"name": "", "region": "", "key_prefix": "", "addressing_style": AddressingStyle.AUTO}
-        sent = self.model_dump(include=self.model_fields_set - {"secret_access_key"})
+        sent = self.model_dump(include=self.model_fields_set - {"mode", "secret_access_key"})
         return {name: empty.get(name) if value is None else value for name, value in sent.items()}
 
 

@@ -49,6 +49,14 @@ def connected(cast: Cast, entered: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def test_the_mode_may_be_named_and_is_always_an_own_bucket(cast: Cast, entered: dict[str, Any]) -> None:
+    made = connected(cast, entered | {"mode": "byos_s3"})
+    kept = cast.alice.api.patch(cast.url(f"{PATH}/{made['id']}"), json={"mode": "byos_s3", "name": "Ours"})
+    assert (kept.status_code, kept.get_json()["mode"], kept.get_json()["name"]) == (200, "byos_s3", "Ours")
+    refused = cast.alice.api.post(cast.url(PATH), json=entered | {"mode": "managed_r2"})
+    assert (refused.status_code, refused.get_json()["field"]) == (422, "mode")
+
+
 def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, entered)
     assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "probing")
