@@ -117,11 +117,12 @@ def transaction(tenant_id: UUID | None = None) -> Iterator[Session]:
 
 
 def after_commit(callback: Callable[[], None]) -> None:
-    """Run ``callback`` once the open command has committed; never when it rolls back."""
+    """Run ``callback`` once the open command has committed, once; never when it rolls back."""
     session = db.session()
     if not session.info.get("in_command"):
         raise RuntimeError("after_commit belongs inside a transaction")
-    session.info["after_commit"].append(callback)
+    if callback not in session.info["after_commit"]:
+        session.info["after_commit"].append(callback)
 
 
 def assert_no_transaction() -> None:

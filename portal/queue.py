@@ -42,6 +42,7 @@ CATALOGUE: dict[str, Job] = {
     "move": Job("portal.moving.jobs.move", "upkeep", 1800),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
     "send_letter": Job("portal.events.jobs.send_letter", "upkeep", 600),
+    "tell": Job("portal.webhooks.jobs.tell", "upkeep", 120),
     "deliver": Job("portal.webhooks.jobs.deliver", "upkeep", 120),
 }
 PATHS = frozenset(job.path for job in CATALOGUE.values())

@@ -10,7 +10,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from sqlalchemy import Uuid, bindparam, func, insert, select, text
 
-from portal.db import db, new_id, now, transaction
+from portal import queue
+from portal.db import after_commit, db, new_id, now, transaction
 from portal.events.models import Event, EventType
 from portal.statements import directly
 from portal.web.paging import Paging, cut
@@ -23,19 +24,31 @@ BATCH = 5_000  # rows forgotten in one transaction
 _NOBODY_LISTENS = text(
     "NOT EXISTS (SELECT FROM webhook_endpoints WHERE tenant_id = :told_tenant_id AND state <> 'disabled')"
 ).bindparams(bindparam("told_tenant_id", type_=Uuid()))
-INSERT = insert(Event).values(
-    {
-        column.name: bindparam(f"told_{column.name}", type_=column.type)
-        for column in Event.__table__.columns
-        if column.name != "told"
-    }
-    | {"told": _NOBODY_LISTENS}
+INSERT = (
+    insert(Event)
+    .values(
+        {
+            column.name: bindparam(f"told_{column.name}", type_=column.type)
+            for column in Event.__table__.columns
+            if column.name != "told"
+        }
+        | {"told": _NOBODY_LISTENS}
+    )
+    .returning(Event.told)
 )
+NOBODY = UUID(int=0)  # the bell is for all tenants
 
 
 def record(event_type: EventType, tenant_id: UUID, workspace_id: UUID | None, **data: Any) -> None:
     """Write one event with the open transaction. ``data`` is JSON: ids as text, sizes in bytes, never secrets."""
-    directly(INSERT, **values_of(event_type, tenant_id, workspace_id, **data))
+    (row,) = directly(INSERT, **values_of(event_type, tenant_id, workspace_id, **data))
+    if not row.told:
+        after_commit(_ring)
+
+
+def _ring() -> None:
+    """Somebody listens, and should not wait for the clock."""
+    queue.ring("tell", NOBODY, NOBODY, NOBODY)
 
 
 def values_of(event_type: EventType, tenant_id: UUID, workspace_id: UUID | None, **data: Any) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A worker claims the endpoint, and writes down each attempt before it dials: one that dies between the answer and the row
 leaves a delivery that waits, and it is made again with the same id. After a failure the delivery waits as the Standard
-Webhooks suggest, and the endpoint rests, longer with each failure: a dead one costs a worker 15 seconds in 5 minutes.
+Webhooks suggest, and the endpoint rests, longer with each failure: a dead one costs a worker 15
+seconds in 15 minutes. Of a tenant's that fail one is tried at a time, so that twenty hold no more workers than one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from uuid import UUID
 
 from flask import current_app
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, CursorResult, case, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
 
 from portal import audit, queue
 from portal import db as database
@@ -50,7 +52,7 @@ WAITS = tuple(
     )
 )
 JITTER = 0.1  # of the wait, either way
-FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)
+FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=15)
 LONGEST_WISH = timedelta(hours=1)  # of a receiver's Retry-After that is granted
 GIVE_UP_AFTER = timedelta(days=3)  # without any success
 NOWHERE = UUID(int=0)  # an endpoint is in no workspace
@@ -120,8 +122,11 @@ def _claim(tenant_id: UUID, endpoint_id: UUID, token: str) -> bool:
     free = or_(Endpoint.claim_until.is_(None), Endpoint.claim_until < func.now())
     awake = or_(Endpoint.rests_until.is_(None), Endpoint.rests_until <= func.now())
     listens = Endpoint.id == endpoint_id, Endpoint.state != EndpointState.DISABLED
+    other = aliased(Endpoint)
+    fails = other.tenant_id == tenant_id, other.id != endpoint_id, other.state == EndpointState.FAILING
+    alone = ~exists().where(*fails, other.claim_until > func.now())
     with transaction(tenant_id):
-        claim = update(Endpoint).where(*listens, free, awake)
+        claim = update(Endpoint).where(*listens, free, awake, or_(Endpoint.state == EndpointState.HEALTHY, alone))
         if not _rows(claim.values(claim_token=token, claim_until=func.now() + LEASE)):
             return False
         spent = case((Delivery.type == TEST, 1), else_=len(WAITS) + 1)

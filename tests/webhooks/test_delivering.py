@@ -13,6 +13,8 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from portal.db import transaction
+from portal.events import service as events
 from portal.events.models import EventType
 from portal.storage import egress
 from portal.webhooks import delivering, posting
@@ -27,10 +29,7 @@ from tests.webhooks.receiver import Endless, Misbehaviour, drips, never, no_http
 def test_a_file_is_told_to_a_receiver_that_verifies(hooks: Hooks, text: bytes) -> None:
     hook = hooks.add("/told?key=value", event_types=["asset.available"])
     sent = hooks.scene.alice.upload("notes.txt", text)
-    hooks.scene.door.work()
-    assert hooks.receiver.calls == [], "no network in the transaction of the change"
-    hooks.scene.door.sweep()
-    assert "deliver" in hooks.scene.door.work()
+    assert hooks.scene.door.work() == ["take_in", "tell", "deliver"], "in seconds: each rings the next"
     (call,) = hooks.receiver.calls
     event = call.verified(hook["secret"])
     assert set(event) == {"id", "type", "time", "tenant_id", "workspace_id", "data"}
@@ -83,6 +82,45 @@ def test_what_was_told_is_not_told_again(hooks: Hooks) -> None:
         hooks.tell()
         hooks.deliver(hook)
     assert len(hooks.receiver.calls) == 1
+
+
+def test_what_nobody_rang_for_is_told_by_the_clock(hooks: Hooks) -> None:
+    hook = hooks.add()
+    hooks.happen()
+    hooks.scene.door.app.extensions["portal.redis"].flushdb()
+    assert hooks.scene.door.sweep()["tell"] == 1
+    assert hooks.scene.door.work() == ["deliver"]
+    assert hooks.receiver.calls[0].verified(hook["secret"])
+
+
+def test_many_events_of_one_command_ring_once(hooks: Hooks) -> None:
+    hooks.add()
+    with hooks.scene.door.app.app_context(), transaction(hooks.cast.acme.id):
+        for number in range(5):
+            events.record(EventType.QUOTA_WARNING, hooks.cast.acme.id, None, number=number)
+    assert hooks.scene.door.work() == ["tell", "deliver"]
+    assert len(hooks.receiver.calls) == 5
+
+
+def test_of_those_that_fail_one_is_tried_at_a_time(hooks: Hooks) -> None:
+    dead, dead_too, well = hooks.add("/dead"), hooks.add("/dead"), hooks.add("/well")
+    hooks.happen()
+    hooks.tell()
+    fails = "UPDATE webhook_endpoints SET state = 'failing' WHERE url LIKE '%%/dead' AND tenant_id = %s"
+    hooks.scene.door.sql(fails, hooks.cast.acme.id)
+    tried: list[str] = []
+
+    def others_meanwhile() -> None:
+        if not tried:
+            tried.append("once")
+            hooks.deliver(dead_too)
+            hooks.deliver(well)
+
+    hooks.receiver.during = others_meanwhile
+    hooks.deliver(dead)
+    assert [call.path for call in hooks.receiver.calls] == ["/dead", "/well"]
+    hooks.deliver(dead_too)
+    assert len(hooks.receiver.calls) == 3
 
 
 def test_nothing_is_written_down_where_nobody_listens(hooks: Hooks) -> None:
@@ -236,18 +274,18 @@ def test_a_retry_after_may_be_a_date(hooks: Hooks) -> None:
 def test_a_dead_receiver_rests_longer_each_time(hooks: Hooks) -> None:
     hooks.receiver.answer(500)
     hook = hooks.add()
-    for number in range(8):
+    for number in range(10):
         hooks.happen(number=number)
     hooks.tell()
     rests = []
-    for _ in range(8):
+    for _ in range(10):
         hooks.deliver(hook)
         row = "SELECT extract(epoch FROM rests_until - now()) FROM webhook_endpoints WHERE id = %s"
         ((seconds,),) = hooks.scene.door.sql(row, UUID(hook["id"]))
         rests.append(round(float(seconds)))
         hooks.pass_time(hook)
-    assert len(hooks.receiver.calls) == 8, "one attempt, then others have their turn"
-    assert rests == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert len(hooks.receiver.calls) == 10, "one attempt, then others have their turn"
+    assert rests == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
 
 
 def test_a_worker_killed_after_the_answer_delivers_again_with_the_same_id(
