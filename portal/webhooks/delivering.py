@@ -232,7 +232,7 @@ def _release(tenant_id: UUID, endpoint_id: UUID, token: str) -> bool:
         row = db.session.execute(update(Endpoint).where(*ours).values(free).returning(Endpoint.rests_until)).first()
         if row is None or (row.rests_until and row.rests_until > database.now()):
             return False
-        return db.session.scalar(select(func.count()).where(*_due_at(endpoint_id))) != 0
+        return bool(db.session.scalar(select(exists().where(*_due_at(endpoint_id)))))
 
 
 def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -333,6 +334,31 @@ def test_two_workers_never_talk_to_one_receiver_at_once(hooks: Hooks) -> None:
     assert len(hooks.receiver.calls) == 1
 
 
+def test_a_worker_that_lost_its_claim_sends_nothing_more(hooks: Hooks) -> None:
+    hook = hooks.add()
+    hooks.happen(number=1)
+    hooks.happen(number=2)
+    hooks.tell()
+    taken = "UPDATE webhook_endpoints SET claim_token = 'another' WHERE id = %s"
+    hooks.receiver.during = lambda: hooks.scene.door.sql(taken, UUID(hook["id"])) and None
+    hooks.deliver(hook)
+    assert len(hooks.receiver.calls) == 1
+    assert sorted(each["state"] for each in hooks.deliveries(hook)) == ["delivered", "waiting"], "what arrived is known"
+
+
+def test_two_who_tell_at_once_tell_each_event_once(hooks: Hooks) -> None:
+    hook = hooks.add()
+    for number in range(40):
+        hooks.happen(number=number)
+    threads = [threading.Thread(target=hooks.tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    hooks.deliver(hook)
+    assert sorted(call.verified(hook["secret"])["data"]["number"] for call in hooks.receiver.calls) == list(range(40))
+
+
 @pytest.mark.parametrize("answer", [200, 500, 410])
 def test_a_webhook_may_be_removed_while_it_is_told(hooks: Hooks, answer: int) -> None:
     hook = hooks.add()
@@ -402,6 +428,7 @@ def test_the_secret_is_written_down_nowhere(
     hooks.tell()
     hooks.deliver(hook)
     hooks.call("GET", hook["id"])
+    assert "y" * 20 not in caplog.text, "an address may hold a secret, too"
     replaced = hooks.call("POST", hook["id"], "rotate", body={})["secret"]
     for secret in (hook["secret"], replaced):
         wanted = canary.spellings(secret.removeprefix("whsec_"))
