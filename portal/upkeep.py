@@ -77,12 +77,14 @@ def examine(verify: bool, as_json: bool) -> None:
 
 
 @click.command("demo")
-def demo() -> None:
+@as_json
+def demo(as_json: bool) -> None:
     """A tenant with people, workspaces and pictures, sent through the front door; repeatable."""
     from portal.admin import demo as scene
 
     with application():
-        scene.play(click.echo)
+        played = scene.play()
+    tell(as_json, played.words(), **asdict(played), logins=played.logins())
 
 
 @click.command("generate", hidden=True)

@@ -78,8 +78,31 @@ class Client:
         self.call("POST", f"{workspace}/uploads/{begun['upload_id']}/commit", {})
 
 
-def play(say: Callable[[str], object]) -> None:
-    """Make what is missing, then print the logins. Raises ``Unavailable`` when the portal can't be reached."""
+@dataclass(frozen=True)
+class Played:
+    """What there is now: files that were sent, how many of them are still being checked, and how to log in."""
+
+    sent: int
+    waiting: int
+    base_url: str
+    password: str
+
+    def words(self) -> str:
+        """For the person at the terminal."""
+        done = f"{self.sent} files went through the pipeline." if self.sent else "every file is there already."
+        lines = [f"Demo: {done}"]
+        if self.waiting:
+            lines.append(f"{self.waiting} of them are still being checked.")
+        lines.append(f"Log in at {self.base_url} with the password {self.password} as")
+        return "\n".join([*lines, *(f"  {email:22} who {what}" for email, _name, _role, what in PEOPLE)])
+
+    def logins(self) -> list[dict[str, str]]:
+        """For a program."""
+        return [{"email": email, "name": name, "role": role} for email, name, role, _what in PEOPLE]
+
+
+def play() -> Played:
+    """Make what is missing. Raises ``Unavailable`` when the portal can't be reached."""
     settings: Settings = current_app.extensions["portal.settings"]
     password = hmac.new(settings.secret_keys[-1].encode(), b"demo", hashlib.sha256).hexdigest()[:12]
     workspaces = _people_and_places(password)
@@ -96,12 +119,7 @@ def play(say: Callable[[str], object]) -> None:
     finally:
         with transaction():
             identity.revoke_token(user.id, token.id)
-    say(f"Demo: {sent} files went through the pipeline." if sent else "Demo: every file is there already.")
-    if waiting:
-        say(f"{waiting} of them are still being checked.")
-    say(f"Log in at {settings.base_url} with the password {password} as")
-    for email, _name, _role, what in PEOPLE:
-        say(f"  {email:22} who {what}")
+    return Played(sent, waiting, settings.base_url, password)
 
 
 def _people_and_places(password: str) -> list[UUID]:

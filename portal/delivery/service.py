@@ -71,8 +71,8 @@ def _refusal(asset: Asset) -> Conflict:
         return Conflict("This file is still being checked. It can be downloaded when that is done, in a moment.")
     if asset.state is AssetState.DELETED:
         return Conflict("This file is in the trash. Restore it, then download it.")
-    why = f" {asset.reason_detail}" if asset.reason_detail else ""
-    return Conflict(f"This file was refused, and its content was not kept.{why} Upload it again.")
+    why = asset.reason_detail or "Upload it again."
+    return Conflict(f"This file was refused, and its content was not kept. {why}")
 
 
 def _bucket_of(asset: Asset) -> Bucket:

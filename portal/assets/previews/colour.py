@@ -5,6 +5,7 @@ import io
 from PIL import Image, ImageCms
 
 _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "YCbCr")
+_BAND_ROWS = 256
 _TRANSFORMED = ("L", "RGB", "RGBA", "CMYK", "LAB")
 
 
@@ -17,11 +18,21 @@ def white_of(image: Image.Image) -> float | None:
     wide = image.mode.startswith("I;16")
     if not wide and image.mode not in ("I", "F"):
         return None
-    _, highest = image.getextrema()
-    assert isinstance(highest, int | float)
+    highest = _highest(image)
     usual = (4095.0, 65535.0) if wide else (1.0, 255.0, 4095.0, 65535.0)
     white = next((top for top in usual if highest <= top), 4294967295.0)
     return 255.0 if image.mode == "I" and white == 1.0 else white
+
+
+def _highest(image: Image.Image) -> float:
+    """Pillow knows no extrema of 16 bits in the other order of bytes: those are looked at in bands."""
+    if image.mode not in ("I;16B", "I;16L"):
+        highest = image.getextrema()[1]
+        assert isinstance(highest, int | float)
+        return highest
+    width, height = image.size
+    bands = (image.crop((0, top, width, min(top + _BAND_ROWS, height))) for top in range(0, height, _BAND_ROWS))
+    return max(_highest(band.convert("I")) for band in bands)
 
 
 def plain(image: Image.Image, white: float | None = None) -> Image.Image:
