@@ -27,6 +27,7 @@ from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import TenantPlace, WorkspacePlace
+from portal.uploads import parts
 from portal.web import headers
 from portal.web.problems import speaks_json
 
@@ -158,6 +159,7 @@ class Frame:
             "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": policy,
+            "parts": {"from_bytes": parts.FROM, "part_bytes": parts.USUAL_PART, "most": parts.MOST_PARTS},
         }
 
 

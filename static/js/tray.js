@@ -81,13 +81,24 @@ function watchPaste() {
   });
 }
 
+// After a crash or a reload: what was broken off is told once in a tab, and found in the tray later on.
+async function tellInterrupted() {
+  if (!Object.keys(localStorage).some((name) => name.startsWith("stowage:parts:"))) return;
+  const policy = JSON.parse(tray.dataset.policy);
+  const { mayExist, offer } = await import("./interrupted.js");
+  if (!mayExist(policy) || !(await offer(policy)) || sessionStorage.getItem("stowage:told")) return;
+  sessionStorage.setItem("stowage:told", "1");
+  openTray();
+}
+
 if (tray) {
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-upload]");
     if (button) pick(button.dataset.upload);
     if (event.target.closest("[data-tray-close]")) openTray(false);
     if (event.target.closest("#tray-button")) {
-      if (uploader || !tray.hidden) openTray(tray.hidden);
+      const interrupted = !document.getElementById("tray-interrupted").hidden;
+      if (uploader || interrupted || !tray.hidden) openTray(tray.hidden);
       else pick("files");
     }
   });
@@ -98,6 +109,7 @@ if (tray) {
   }
   watchDrops();
   watchPaste();
+  tellInterrupted().catch(console.error);
 } else {
   // No right to upload here: a dropped file must not replace the page.
   window.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());

@@ -1,13 +1,16 @@
 // The uploader: Uppy's Dashboard in the tray, its bytes to the store, its beginnings and ends at the portal.
 import { sha256Of } from "./hashing.js";
+import { hold, matching } from "./interrupted.js";
 import { locale } from "./locale.js";
+import { multipart, shipment, Single } from "./parts.js";
 import { addProblem, problemCount, removeProblem } from "./problems.js";
 import { say, sizeWords, t } from "./strings.js";
-import { begin, cancel, commit, sendBytes, UploadError } from "./uploads_api.js";
+import { begin, cancel, commit, UploadError } from "./uploads_api.js";
 import { verdict } from "./watching.js";
 
 const NAME_LIMIT = 255;
-const sessions = new Map(); // Uppy's file id → {key, uploadId, committed, outcome}
+const READING_SHOWS = 50 * 2 ** 20; // bytes: reading a smaller file is over before one has read that it goes on
+const sessions = new Map(); // Uppy's file id → {key, sha256, uploadId, parts, committed, outcome}
 // What goes wrong is told in the tray, in our words.
 const silent = { debug() {}, warn() {}, error() {} };
 let uppy = null;
@@ -27,7 +30,7 @@ export async function start(tray) {
     theme: document.documentElement.dataset.bsTheme,
     fileManagerSelectionType: "both",
     hideUploadButton: true,
-    hidePauseResumeButton: true,
+    hidePauseResumeButton: false,
     hideRetryButton: true,
     showRemoveButtonAfterComplete: true,
     singleFileFullScreen: false,
@@ -36,7 +39,8 @@ export async function start(tray) {
     showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
     doneButtonHandler: null,
   });
-  uppy.use(AwsS3, { id: "store", limit: 4, shouldUseMultipart: false, getUploadParameters: open, uploadPartBytes: sendBytes });
+  const inParts = multipart(policy, openInParts, (file) => sessions.get(file.id).parts);
+  uppy.use(AwsS3, { id: "store", limit: 4, getUploadParameters: open, ...inParts });
   // With a single file, Uppy's list does not say that it is one.
   const body = document.getElementById("tray-body");
   const name = () => body.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
@@ -62,12 +66,12 @@ function load(tag, attributes) {
 function add(files) {
   if (!busy()) uppy.removeFiles(uppy.getFiles().map((file) => file.id));
   uppy.addFiles(
-    files.map(({ file, path, place }) => ({
+    files.map(({ file, path, place, single }) => ({
       name: file.name,
       type: file.type,
       data: file,
       source: "stowage",
-      meta: { relativePath: path || null, place },
+      meta: { relativePath: path || null, place, single },
     })),
   );
 }
@@ -102,20 +106,41 @@ function admit(file, files) {
 
 const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Uppy's `getUploadParameters`: hash the file, open the upload at the portal, say where the bytes go. */
-async function open(file, { signal }) {
+/** The file's session, with its digest; reading a large file takes a while, and says so. */
+async function read(file) {
   const session = { key: newKey(), ...sessions.get(file.id) };
   sessions.set(file.id, session);
+  const slow = session.sha256 === undefined && file.size >= READING_SHOWS;
+  if (slow) uppy.emit("preprocess-progress", uppy.getFile(file.id), { mode: "indeterminate", message: t("uploads_reading") });
   try {
     session.sha256 ??= await sha256Of(file.data);
   } catch {
     throw new UploadError(t("file_unreadable"));
+  } finally {
+    if (slow && uppy.getFile(file.id)) uppy.emit("preprocess-complete", uppy.getFile(file.id));
   }
-  const { name, size } = file;
-  const { place } = file.meta;
-  const upload = await begin(policy, { name, size, type: file.type, sha256: session.sha256, place, key: session.key, signal });
+  return session;
+}
+
+const specOf = ({ name, size, type, meta: { place } }, { sha256, key }) => ({ name, size, type, place, sha256, key });
+
+/** Uppy's `getUploadParameters`: hash the file, open the upload at the portal, say where the bytes go. */
+async function open(file, { signal }) {
+  const session = await read(file);
+  const upload = await begin(policy, { ...specOf(file, session), signal });
   session.uploadId = upload.upload_id;
   return { method: upload.method, url: upload.upload_url, fields: upload.fields || {}, headers: upload.headers || {} };
+}
+
+/** The same for a file that goes in parts: one that was broken off goes on. */
+async function openInParts(file) {
+  const session = await read(file);
+  const spec = specOf(file, session);
+  const upload = (await matching(policy, spec)) || (await begin(policy, { ...spec, inParts: true }));
+  session.uploadId = upload.upload_id;
+  session.parts = shipment(policy, upload);
+  session.parts.release = hold(policy, upload.upload_id);
+  return session.parts;
 }
 
 /** The bytes are there: commit, then wait for the verdict. Never rejects; tells Uppy how it ended. */
@@ -125,6 +150,7 @@ async function finish(file) {
   try {
     const { asset_id: assetId } = await commit(policy, session.uploadId);
     session.committed = true;
+    session.parts?.release();
     document.dispatchEvent(new CustomEvent("stowage:committed", { detail: { assetId, place: file.meta.place } }));
     conclude(file, await verdict(policy, assetId));
   } catch (error) {
@@ -154,12 +180,17 @@ function listen() {
   uppy.on("upload-error", (file, error) => {
     // What the portal judged stays so; what failed on the way may be tried again, as a new upload.
     const again = { file: file.data, path: file.meta.relativePath, place: file.meta.place };
+    const session = sessions.get(file.id);
     const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, words: t("more_space") } : null;
-    addProblem(file.id, file.name, error.message, sessions.get(file.id)?.committed ? null : () => add([again]), link);
+    const single = error instanceof Single;
+    if (!single) addProblem(file.id, file.name, error.message, session?.committed ? null : () => add([again]), link);
+    // What has arrived of a file in parts stays at the portal: trying again goes on from there.
+    if (session?.parts) session.kept = true;
     // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.
     setTimeout(() => {
       uppy.removeFile(file.id);
       uppy.setState({ error: null });
+      if (single) add([{ ...again, single: true }]);
     });
   });
   uppy.on("file-removed", (file) => abandon(file.id));
@@ -177,7 +208,8 @@ function listen() {
 function abandon(id) {
   const session = sessions.get(id);
   sessions.delete(id);
-  if (session?.uploadId && !session.committed) cancel(policy, session.uploadId);
+  session?.parts?.release();
+  if (session?.uploadId && !session.committed && !session.kept) cancel(policy, session.uploadId);
 }
 
 const moving = () => uppy.getFiles().filter((file) => !file.error && !file.progress.complete && !sessions.get(file.id)?.committed);

@@ -1,4 +1,4 @@
-// The portal's side of an upload: begin, commit, cancel; and the bytes on their way to the store.
+// The portal's side of an upload: begin, sign, commit, cancel; and the bytes on their way to the store.
 import { csrfToken } from "./requests.js";
 import { t } from "./strings.js";
 
@@ -17,15 +17,26 @@ export class UploadError extends Error {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Run `attempt` again after 0, 1, 3 and 5 s while the failure is one that passes. */
+const online = () => new Promise((resolve) => window.addEventListener("online", resolve, { once: true }));
+
+/** Run `attempt` again after 0, 1, 3 and 5 s while the failure is one that passes; while there is no network, wait. */
 async function patiently(attempt, signal) {
-  for (const wait of [...RETRY_MS, null]) {
+  for (let failures = 0; ; ) {
     signal?.throwIfAborted();
     try {
       return await attempt();
     } catch (error) {
-      if (wait === null || !(error instanceof UploadError) || !PASSING.has(error.status) || error.patience > 10) throw error;
-      await pause(wait);
+      const wait = RETRY_MS[failures];
+      if (!(error instanceof UploadError) || !PASSING.has(error.status) || error.patience > 10) throw error;
+      if (!navigator.onLine) {
+        await online();
+        failures = 0;
+      } else if (wait === undefined) {
+        throw error;
+      } else {
+        await pause(wait);
+        failures += 1;
+      }
     }
   }
 }
@@ -51,15 +62,26 @@ async function call(method, url, { body, headers = {}, signal } = {}) {
 }
 
 /** Open an upload; the same `key` may be sent again and answers the same upload, freshly signed. */
-export function begin(policy, { name, type, size, sha256, place, key, signal }) {
+export function begin(policy, { name, type, size, sha256, place, key, inParts, signal }) {
   const body = { file_name: name, mime_type: type || "application/octet-stream", size_bytes: size };
   if (sha256) body.sha256 = sha256;
+  if (inParts) body.resumable_protocol = "s3_multipart";
   Object.assign(body, place);
   return patiently(() => call("POST", policy.begin_url, { body, headers: { "Idempotency-Key": key }, signal }), signal);
 }
 
 /** Make the folders of these paths; answers {items[{path, library_id, folder_id, detail}]}. Safe to repeat. */
 export const layPaths = (policy, body) => patiently(() => call("POST", policy.paths_url, { body }));
+
+/** The requests that send these parts: [{part_number, url, headers}]. */
+export const signParts = (policy, uploadId, numbers) =>
+  patiently(() => call("POST", `${policy.begin_url}/${uploadId}/parts`, { body: { part_numbers: numbers } })).then(({ parts }) => parts);
+
+/** One upload as the portal knows it, with the parts that have arrived. */
+export const findUpload = (policy, uploadId) => patiently(() => call("GET", `${policy.uploads_url}/${uploadId}`));
+
+/** This person's unfinished uploads here, at most a hundred. */
+export const openUploads = (policy) => patiently(() => call("GET", `${policy.uploads_url}?limit=100`));
 
 /** Tell the portal that the bytes are there. Answers {upload_id, asset_id, status}; safe to repeat. */
 export const commit = (policy, uploadId) => patiently(() => call("POST", `${policy.begin_url}/${uploadId}/commit`, { body: {} }));
