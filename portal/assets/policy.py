@@ -2,22 +2,28 @@
 
 Defaults, from product.md's "hold in quarantine, or release with a mark": what nobody could look into is held. Macros
 are released with a mark: the file was scanned, nothing was found in it, and old spreadsheets are full of them.
+
+Where a release needs two persons, one alone may make the rules stricter, not looser: else they could switch that off.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal import audit
 from portal.db import Base, choice, db, now, transaction
+from portal.errors import Conflict, Forbidden
+from portal.events import mail
+from portal.identity.models import User
+from portal.tenancy import people
 from portal.tenancy.service import Member
 
 Choice = Literal["hold", "release"]
@@ -31,7 +37,7 @@ class WhenHeld(StrEnum):
 
 
 class ScanPolicy(Base):
-    """A tenant's rules; without a row the defaults hold."""
+    """A tenant's rules; without a row the defaults hold. ``wished`` are changes that wait for a second admin."""
 
     __tablename__ = "scan_policies"
 
@@ -45,6 +51,9 @@ class ScanPolicy(Base):
     release_infected: Mapped[bool]
     changed_at: Mapped[datetime]
     changed_by: Mapped[UUID | None]
+    wished: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    wished_at: Mapped[datetime | None]
+    wished_by: Mapped[UUID | None]
 
 
 @dataclass(frozen=True)
@@ -80,22 +89,124 @@ class Rules:
 DEFAULT = Rules()
 
 
+LOOSE: dict[str, str | bool] = {
+    **dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "release"),
+    "scanner_required": False,
+    "two_persons": False,
+    "release_infected": True,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Looser rules that wait for a second admin: ``changes`` by name."""
+
+    changes: dict[str, Any]
+    at: datetime
+    by: UUID
+    by_name: str
+
+
 def rules_of(tenant_id: UUID) -> Rules:
     """The rules of the entered tenant."""
-    row = db.session.scalar(
-        select(ScanPolicy).where(ScanPolicy.tenant_id == tenant_id).execution_options(populate_existing=True)
-    )
-    if row is None:
-        return DEFAULT
-    return Rules(**{name: getattr(row, name) for name in asdict(DEFAULT)})
+    return _rules(_row(tenant_id))
 
 
-def set_rules(member: Member, rules: Rules) -> None:
-    """Make these the tenant's rules, for files that are checked from now on."""
+def wish_of(tenant_id: UUID) -> Wish | None:
+    """What somebody has proposed for the entered tenant, and nobody has confirmed yet."""
+    row = _row(tenant_id)
+    if row is None or row.wished is None or row.wished_at is None or row.wished_by is None:
+        return None
+    who = db.session.get(User, row.wished_by)
+    return Wish(row.wished, row.wished_at, row.wished_by, (who.name or who.email) if who else "")
+
+
+def set_rules(member: Member, rules: Rules) -> bool:
+    """Make these the tenant's rules, for files that are checked from now on; True when they are.
+
+    Where a release needs two persons, so does loosening any rule: that waits for another admin (``confirm``), who gets
+    a letter. Raises ``Conflict`` where there is no other.
+    """
     with transaction(member.tenant_id):
-        before = asdict(rules_of(member.tenant_id))
-        values = {**asdict(rules), "changed_at": now(), "changed_by": member.user_id}
-        statement = insert(ScanPolicy).values(tenant_id=member.tenant_id, **values)
-        db.session.execute(statement.on_conflict_do_update(index_elements=["tenant_id"], set_=values))
-        changes = {name: [before[name], value] for name, value in asdict(rules).items() if before[name] != value}
-        audit.record(member.tenant_id, member.user_id, "scan_policy.changed", member.tenant_id, changes=changes)
+        row = _row(member.tenant_id, lock=True)
+        present = _rules(row)
+        changes = {name: value for name, value in asdict(rules).items() if getattr(present, name) != value}
+        if row is None or not present.two_persons or not any(LOOSE[name] == value for name, value in changes.items()):
+            _write(member, present, rules)
+            return True
+        _propose(member, row, changes)
+        return False
+
+
+def confirm(member: Member, at: datetime) -> None:
+    """Put what another admin proposed at this moment in force.
+
+    Raises ``Conflict`` when that is not what waits any more, ``Forbidden`` for who proposed it.
+    """
+    with transaction(member.tenant_id):
+        row = _waiting(member, at)
+        if row.wished_by == member.user_id:
+            raise Forbidden("You have proposed this yourself. Another administrator has to confirm it.")
+        present = _rules(row)
+        _write(member, present, replace(present, **(row.wished or {})), proposed_by=str(row.wished_by))
+
+
+def withdraw(member: Member, at: datetime) -> None:
+    """Drop what was proposed at this moment; every admin may. Raises ``Conflict`` when that does not wait any more."""
+    with transaction(member.tenant_id):
+        row = _waiting(member, at)
+        facts: dict[str, Any] = {"changes": row.wished, "proposed_by": str(row.wished_by)}
+        row.wished = row.wished_at = row.wished_by = None
+        audit.record(member.tenant_id, member.user_id, "scan_policy.withdrawn", member.tenant_id, **facts)
+
+
+def _propose(member: Member, row: ScanPolicy, changes: dict[str, Any]) -> None:
+    others = [each for each in people.admins_of(member.tenant_id) if each.email != _email(member.user_id)]
+    if not others:
+        words = (
+            "A release needs two persons here, so a looser rule does, too, and you are the only administrator. "
+            "Nothing was changed. Have a second administrator added, who then confirms it."
+        )
+        raise Conflict(words)
+    row.wished, row.wished_at, row.wished_by = changes, now(), member.user_id
+    audit.record(member.tenant_id, member.user_id, "scan_policy.proposed", member.tenant_id, changes=changes)
+    mail.write(
+        "rules_proposed",
+        others,
+        member.tenant_id,
+        person=member.user_name,
+        tenant_name=member.tenant_name,
+        path=f"/t/{member.tenant_slug}/scan-policy",
+    )
+
+
+def _write(member: Member, present: Rules, rules: Rules, **facts: Any) -> None:
+    """Whatever waited is answered by any change."""
+    before = asdict(present)
+    nothing = dict.fromkeys(("wished", "wished_at", "wished_by"))
+    values = {**asdict(rules), **nothing, "changed_at": now(), "changed_by": member.user_id}
+    statement = insert(ScanPolicy).values(tenant_id=member.tenant_id, **values)
+    db.session.execute(statement.on_conflict_do_update(index_elements=["tenant_id"], set_=values))
+    changes = {name: [before[name], value] for name, value in asdict(rules).items() if before[name] != value}
+    audit.record(member.tenant_id, member.user_id, "scan_policy.changed", member.tenant_id, changes=changes, **facts)
+
+
+def _waiting(member: Member, at: datetime) -> ScanPolicy:
+    row = _row(member.tenant_id, lock=True)
+    if row is None or row.wished is None or row.wished_at != at:
+        raise Conflict("This change does not wait any more, or it is another one by now. Nothing was changed.")
+    return row
+
+
+def _row(tenant_id: UUID, *, lock: bool = False) -> ScanPolicy | None:
+    asked = select(ScanPolicy).where(ScanPolicy.tenant_id == tenant_id).execution_options(populate_existing=True)
+    return db.session.scalar(asked.with_for_update() if lock else asked)
+
+
+def _rules(row: ScanPolicy | None) -> Rules:
+    return Rules(**{name: getattr(row, name) for name in asdict(DEFAULT)}) if row else DEFAULT
+
+
+def _email(user_id: UUID) -> str:
+    user = db.session.get(User, user_id)
+    return user.email if user else ""

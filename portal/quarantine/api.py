@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from flask import Blueprint
@@ -9,7 +10,16 @@ from pydantic import Field
 
 from portal.assets import policy
 from portal.quarantine import decisions, service
-from portal.quarantine.forms import Because, PolicyBody, PolicyView, QuarantineQuery, ReleaseBody, RescanBody
+from portal.quarantine.forms import (
+    Because,
+    PolicyBody,
+    PolicyView,
+    QuarantineQuery,
+    ReleaseBody,
+    RescanBody,
+    WishBody,
+    WishView,
+)
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -114,16 +124,42 @@ def unblock(member: Member, p: UUID, body: Because) -> None:
 @operation(returns=PolicyView)
 def show_policy(member: Member) -> PolicyView:
     """Read the tenant's rules for what the virus scanner did not, or could not, look through."""
-    return PolicyView.model_validate(policy.rules_of(member.tenant_id))
+    return _policy(member)
 
 
 @blueprint.put("/v1/tenants/<uuid:t>/scan-policy")
 @tenant(Permission.SET_SCAN_POLICY)
-@operation(body=PolicyBody, returns=PolicyView)
+@operation(body=PolicyBody, returns=PolicyView, errors=("conflict",))
 def set_policy(member: Member, body: PolicyBody) -> PolicyView:
-    """Change them, for files that are checked from now on."""
+    """Change them, for files that are checked from now on.
+
+    Where a release needs two persons, looser rules wait for another admin, as `pending`; 409 where there is none.
+    """
     policy.set_rules(member, body.rules())
-    return PolicyView.model_validate(policy.rules_of(member.tenant_id))
+    return _policy(member)
+
+
+@blueprint.post("/v1/tenants/<uuid:t>/scan-policy/confirm")
+@tenant(Permission.SET_SCAN_POLICY)
+@operation(body=WishBody, returns=PolicyView, errors=("conflict",))
+def confirm_policy(member: Member, body: WishBody) -> PolicyView:
+    """Put the looser rules in force that another admin proposed; 403 for who proposed them."""
+    policy.confirm(member, body.at)
+    return _policy(member)
+
+
+@blueprint.post("/v1/tenants/<uuid:t>/scan-policy/withdraw")
+@tenant(Permission.SET_SCAN_POLICY)
+@operation(body=WishBody, returns=PolicyView, errors=("conflict",))
+def withdraw_policy(member: Member, body: WishBody) -> PolicyView:
+    """Drop what was proposed."""
+    policy.withdraw(member, body.at)
+    return _policy(member)
+
+
+def _policy(member: Member) -> PolicyView:
+    wish = policy.wish_of(member.tenant_id)
+    return PolicyView(**asdict(policy.rules_of(member.tenant_id)), pending=WishView(**asdict(wish)) if wish else None)
 
 
 def _view(outcome: decisions.Outcome) -> OutcomeView:

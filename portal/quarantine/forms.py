@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -67,6 +68,21 @@ class PolicyBody(Body):
         return Rules(**self.model_dump())
 
 
+class WishView(Answer):
+    """What somebody has proposed. Its time names it to whoever confirms it."""
+
+    changes: dict[str, str | bool]
+    at: datetime
+    by: UUID
+    by_name: str
+
+
+class WishBody(Body):
+    """``at`` of the change that is meant: another one may have taken its place meanwhile."""
+
+    at: datetime
+
+
 class PolicyView(Answer):
     """A tenant's rules."""
 
@@ -77,3 +93,4 @@ class PolicyView(Answer):
     scanner_required: bool
     two_persons: bool
     release_infected: bool
+    pending: WishView | None = Field(description="Looser rules that another admin has to confirm.")

@@ -7,6 +7,7 @@ the reason; ``decide`` does it and says for each file what came of it.
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, cast, get_args
 from uuid import UUID
 
@@ -164,8 +165,27 @@ def set_rules(member: Member) -> ResponseReturnValue:
         raise Invalid("Choose for each kind of file whether it is held or released.", field="too_large")
     chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
     switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
-    policy.set_rules(member, Rules(**chosen, **switched))
-    flash(_("Saved. The rules hold for files that are checked from now on."), "success")
+    if policy.set_rules(member, Rules(**chosen, **switched)):
+        flash(_("Saved. The rules hold for files that are checked from now on."), "success")
+    else:
+        flash(_("Nothing has changed yet: another administrator has to confirm it, and got a letter."), "info")
+    return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
+
+
+@blueprint.post(f"{RULES}/answer")
+@tenant(Permission.SET_SCAN_POLICY)
+def answer_rules(member: Member) -> ResponseReturnValue:
+    """Confirm or drop what another administrator proposed."""
+    try:
+        at = datetime.fromisoformat(request.form.get("at", ""))
+    except ValueError:
+        raise Invalid("A proposed change is named by its time.", field="at") from None
+    if request.form.get("answer") == "confirm":
+        policy.confirm(member, at)
+        flash(_("Confirmed. The rules hold for files that are checked from now on."), "success")
+    else:
+        policy.withdraw(member, at)
+        flash(_("Dropped. The rules stay as they are."), "success")
     return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
 
 
@@ -229,8 +249,14 @@ def _form(
 
 
 def _rules(member: Member, present: Rules) -> str:
-    admins = len(people.admins_of(member.tenant_id))
-    return render_template("quarantine/policy.html", tenant=_place(member), rules=asdict(present), admins=admins)
+    return render_template(
+        "quarantine/policy.html",
+        tenant=_place(member),
+        rules=asdict(present),
+        admins=len(people.admins_of(member.tenant_id)),
+        wish=policy.wish_of(member.tenant_id),
+        me=member.user_id,
+    )
 
 
 def _place(member: Member) -> dict[str, Any]:

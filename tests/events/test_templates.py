@@ -28,6 +28,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "quota_request": {"tenant_name": "Acme", "used_bytes": 9 << 30, "limit_bytes": None, "wanted_bytes": 20 << 30}
     | ASKED,
     "quota_answer": {"granted": True, "limit_bytes": 20 << 30, **ASKED},
+    "rules_proposed": {"person": "Tina", "tenant_name": "Acme", **PATH},
     "infected": {"place": "Press", "tenant_name": "Acme", "deadline": LATER, **HELD, **PATH},
     "quarantine_digest": {"tenant_name": "Acme", "held": 3, "new": 2, "leaving": 1, "items": ITEMS, **PATH},
     "storage_unhealthy": {"reason": "The key is not accepted any more.", **STORE},
