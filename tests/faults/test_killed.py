@@ -7,6 +7,9 @@ from email.message import Message
 
 import pytest
 
+from portal.db import transaction
+from portal.events import service as events
+from portal.events.models import EventType
 from tests import pictures
 from tests.assets.clamds import LIMIT_BYTES
 from tests.foreign import Foreign, Sent
@@ -100,3 +103,31 @@ def test_a_worker_is_killed_while_it_purges(live: Live) -> None:
     live.forms_run_out()
     assert live.objects(cast) == set()
     assert live.broken(cast.acme.id) == []
+
+
+def test_a_worker_is_killed_while_it_tells_a_webhook(live: Live) -> None:
+    live.one_worker()
+    cast, ids = live.cast(), []
+
+    def told(_method: str, path: str, headers: Message) -> bool:
+        if path == "/told":
+            ids.append(headers["webhook-id"])
+        return path == "/told"
+
+    # The store will do as a receiver: it listens, and is allowed.
+    hooks = f"/v1/tenants/{cast.acme.id}/webhooks"
+    added = cast.tina.api.post(hooks, json={"url": f"{live.store.url}/told"})
+    assert added.status_code == 201, added.text
+    with live.store.hold(told) as held:
+        with live.stack.app.app_context(), transaction(cast.acme.id):
+            events.record(EventType.QUOTA_WARNING, cast.acme.id, None)
+        held.wait()
+        live.stack.workers[0].kill()
+    live.one_worker()
+    with live.store.hold(told) as held:
+        live.stack.sql("UPDATE webhook_endpoints SET claim_until = now() - interval '1 second', rung_at = NULL")
+        live.sweep()
+        held.wait()
+    first, second = ids
+    assert first == second
+    assert cast.tina.api.delete(f"{hooks}/{added.get_json()['id']}").status_code == 204
