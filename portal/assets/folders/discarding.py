@@ -16,7 +16,7 @@ from sqlalchemy import Integer, bindparam, select, text, update
 from portal.assets import library as libraries
 from portal.assets import many
 from portal.assets.folders.naming import LONGEST_FOLDER_NAME
-from portal.assets.folders.service import BELOW, MOST_FILES, PLACE, TREE, hold_trees, is_free, record
+from portal.assets.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
 from portal.assets.models import Asset, AssetState, Folder
 from portal.assets.service import TRASH_DAYS
 from portal.db import db, now, transaction
@@ -84,8 +84,10 @@ def discard(member: Member, folder_id: UUID) -> Contents:
             raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Delete the folders in it one by one.")
         tree, at = [row.id for row in directly(BELOW, workspace=member.workspace, folder=folder_id)], now()
         # First the folders: from here on nothing is put into them.
-        db.session.execute(update(Folder).where(Folder.id.in_(tree)).values(deleted_at=at).execution_options(**_UNSEEN))
-        inside = Asset.folder_id.in_(tree)
+        db.session.execute(
+            update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_UNSEEN)
+        )
+        inside = among(Asset.folder_id, tree)
         gone = many.discard(member, at, timedelta(days=TRASH_DAYS), inside)
         up = update(Asset).where(Asset.workspace_id == member.workspace, inside, Asset.state != AssetState.DELETED)
         staying = db.session.scalars(up.values(folder_id=None).returning(Asset.id).execution_options(**_UNSEEN)).all()
@@ -110,9 +112,9 @@ def restore(member: Member, folder_id: UUID) -> Restored:
         elsewhere, renamed = folder.parent_id != parent_id, folder.name != name
         folder.name = name
         db.session.flush()
-        back = update(Folder).where(Folder.id.in_(tree)).values(deleted_at=None)
+        back = update(Folder).where(among(Folder.id, tree)).values(deleted_at=None)
         db.session.execute(back.execution_options(**_UNSEEN))
-        files = many.restore(member, now(), Asset.folder_id.in_(tree), Asset.deleted_at == at)
+        files = many.restore(member, now(), among(Asset.folder_id, tree), Asset.deleted_at == at)
         record(member, "folder.restored", folder_id, name=name, folders=len(tree) - 1, count=len(files))
         db.session.refresh(folder)
     return Restored(folder, len(files), elsewhere, renamed)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, String, Uuid, bindparam, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, String, Uuid, any_, bindparam, select, text, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
 from portal.assets import library as libraries
@@ -69,6 +70,11 @@ _PUT = text("""
     ) was WHERE a.id = was.id RETURNING was.id, was.library_id, was.folder_id, a.file_name
 """).bindparams(*PLACE, bindparam("library", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name", type_=String()))
+
+
+def among(column: InstrumentedAttribute[Any], ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """Is it one of these? However many there are, they are one value."""
+    return column == any_(bindparam(None, list(ids), type_=ARRAY(Uuid())))
 
 
 def hold_trees(workspace_id: UUID) -> None:
@@ -153,14 +159,14 @@ def _apply(member: Member, folder: Folder, before: dict[str, Any], after: dict[s
 def _take_along(folder: Folder, library_id: UUID) -> None:
     """Everything in it goes to the other library, too; what of it is in the trash with it."""
     ids = [row.id for row in directly(BELOW, workspace=folder.workspace_id, folder=folder.id)]
-    inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, Asset.folder_id.in_(ids))
+    inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
     if len(db.session.scalars(inside.limit(MOST_FILES + 1)).all()) > MOST_FILES:
         raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Move the folders in it one by one.")
     unseen = {"synchronize_session": False}
     db.session.execute(
-        update(Folder).where(Folder.id.in_(ids)).values(library_id=library_id).execution_options(**unseen)
+        update(Folder).where(among(Folder.id, ids)).values(library_id=library_id).execution_options(**unseen)
     )
-    files = update(Asset).where(Asset.workspace_id == folder.workspace_id, Asset.folder_id.in_(ids))
+    files = update(Asset).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
     db.session.execute(files.values(library_id=library_id).execution_options(**unseen))
 
 
