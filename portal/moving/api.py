@@ -16,6 +16,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Answer, Body, Listing, Time
 from portal.web.openapi import operation
+from portal.web.paging import Paging, page_of
 
 blueprint = Blueprint("moving_api", __name__)
 
@@ -86,10 +87,11 @@ class MoveView(Answer):
 
 @blueprint.get(MOVES)
 @member(Permission.MANAGE_STORAGE)
-@operation(returns=Listing[MoveView])
-def index(member: Member) -> Listing[MoveView]:
+@operation(paged=True, returns=Listing[MoveView])
+def index(member: Member, paging: Paging) -> Listing[MoveView]:
     """List the latest moves of a workspace, the newest first."""
-    return Listing[MoveView](items=[MoveView.of(move) for move in service.list_moves(member)])
+    page, cursor = page_of(service.list_moves(member), paging, key=lambda move: move.id)
+    return Listing[MoveView](items=[MoveView.of(move) for move in page], next_cursor=cursor)
 
 
 @blueprint.post(MOVES)

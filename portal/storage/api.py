@@ -17,6 +17,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Answer, Body, Listing, Time
 from portal.web.openapi import operation
+from portal.web.paging import Paging, page_of
 
 blueprint = Blueprint("storage_api", __name__)
 
@@ -100,10 +101,11 @@ class ProfileView(Answer):
 
 @blueprint.get(HERE)
 @member(Permission.MANAGE_STORAGE)
-@operation(returns=Listing[ProfileView])
-def index(member: Member) -> Listing[ProfileView]:
+@operation(paged=True, returns=Listing[ProfileView])
+def index(member: Member, paging: Paging) -> Listing[ProfileView]:
     """List a workspace's storage profiles, the active one first."""
-    return Listing[ProfileView](items=[ProfileView.of(each) for each in profiles.list_profiles(member.workspace)])
+    page, cursor = page_of(profiles.list_profiles(member.workspace), paging, key=lambda profile: profile.id)
+    return Listing[ProfileView](items=[ProfileView.of(each) for each in page], next_cursor=cursor)
 
 
 @blueprint.post(HERE)

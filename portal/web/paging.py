@@ -72,6 +72,18 @@ def cut(rows: Sequence[Row], paging: Paging, key: Callable[[Row], Any]) -> tuple
     return page, encode_cursor(*(place if isinstance(place, tuple) else (place,)))
 
 
+def page_of(rows: Sequence[Row], paging: Paging, key: Callable[[Row], Any]) -> tuple[Sequence[Row], str | None]:
+    """A page of a list that is short enough to be read whole; ``key`` tells its rows apart, in whatever order they are.
+
+    Raises ``Invalid`` where the row that the cursor names has gone.
+    """
+    places: list[tuple[str, ...]] = [(str(key(row)),) for row in rows]
+    if paging.after and paging.after not in places:
+        raise _bad_cursor()
+    start = places.index(paging.after) + 1 if paging.after else 0
+    return cut(rows[start:], paging, key)
+
+
 def encode_cursor(*place: Any) -> str:
     """An opaque cursor for a place in a sorted list."""
     text = json.dumps([str(part) for part in place], separators=(",", ":"), ensure_ascii=False)

@@ -14,7 +14,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Answer, Body, Listing, Query, Time
 from portal.web.openapi import operation
-from portal.web.paging import Paging
+from portal.web.paging import Paging, page_of
 from portal.webhooks import delivering, sealing, service
 from portal.webhooks.models import Delivery, DeliveryState, Endpoint, EndpointState
 from portal.webhooks.service import Wanted
@@ -124,13 +124,12 @@ class WholeDeliveryView(DeliveryView):
 
 @blueprint.get(HERE)
 @tenant(Permission.MANAGE_WEBHOOKS)
-@operation(returns=Listing[EndpointView])
-def index(member: Member) -> Listing[EndpointView]:
+@operation(paged=True, returns=Listing[EndpointView])
+def index(member: Member, paging: Paging) -> Listing[EndpointView]:
     """List the tenant's webhooks, the newest first."""
     old = sealing.old_until(member.tenant_id)
-    return Listing[EndpointView](
-        items=[EndpointView.of(each, old) for each in service.list_endpoints(member.tenant_id)]
-    )
+    page, cursor = page_of(service.list_endpoints(member.tenant_id), paging, key=lambda endpoint: endpoint.id)
+    return Listing[EndpointView](items=[EndpointView.of(each, old) for each in page], next_cursor=cursor)
 
 
 @blueprint.post(HERE)

@@ -9,7 +9,7 @@ import pytest
 from portal.db import new_id
 from portal.errors import Invalid
 from portal.web.access import public, put_mark, require_marks
-from portal.web.paging import Paging, cut, decode_cursor, encode_cursor
+from portal.web.paging import Paging, cut, decode_cursor, encode_cursor, page_of
 from tests.cast import Cast
 
 
@@ -27,6 +27,14 @@ def test_pages_together_hold_every_row_once(limit: int) -> None:
             break
         paging = Paging(limit, decode_cursor(cursor))
     assert seen == rows
+
+
+def test_a_short_list_is_given_out_in_pages_whatever_its_order() -> None:
+    rows = ["c", "a", "b"]
+    first, cursor = page_of(rows, Paging(2), key=str)
+    assert (first, page_of(rows, Paging(2, decode_cursor(cursor)), key=str)) == (["c", "a"], (["b"], None))
+    with pytest.raises(Invalid):
+        page_of(rows, Paging(2, ("gone",)), key=str)
 
 
 def test_a_cursor_carries_any_text() -> None:

@@ -90,13 +90,14 @@ def tiff_pages(source: Path, most: int) -> int:
         big = int.from_bytes(head[2:4], order) == 43
         counter, entry, pointer = (8, 20, 8) if big else (2, 12, 4)
         place = int.from_bytes(head[8:16] if big else head[4:8], order)
-        found, size = 0, source.stat().st_size
-        while 0 < place < size and found <= most:
+        seen: set[int] = set()  # a chain may lead back into itself
+        size = source.stat().st_size
+        while 0 < place < size and place not in seen and len(seen) <= most:
             file.seek(place)
             entries = file.read(counter)
             if len(entries) < counter:
                 break
-            found += 1
+            seen.add(place)
             file.seek(place + counter + entry * int.from_bytes(entries, order))
             place = int.from_bytes(file.read(pointer), order)
-    return found
+    return len(seen)

@@ -16,8 +16,9 @@ from portal.quotas.trends import CONFIDENCE, WINDOW, Outlook, Trend
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web.body import Answer, Query, Time
+from portal.web.body import Answer, Listing, Query, Time
 from portal.web.openapi import operation
+from portal.web.paging import Paging, page_of
 
 blueprint = Blueprint("quota_desk_api", __name__)
 
@@ -89,12 +90,11 @@ class Alerts(Query):
     threshold: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = reports.NEAR
 
 
-class AlertsView(Answer):
+class AlertsView(Listing[PlaceView]):
     """What is near its limit."""
 
     generated_at: Time
     threshold: float
-    items: list[PlaceView]
 
 
 class Days(Query):
@@ -189,12 +189,13 @@ def report(member: Member) -> ReportView:
 
 @blueprint.get("/v1/tenants/<uuid:t>/quota/alerts")
 @tenant(Permission.SET_QUOTA)
-@operation(query=Alerts, returns=AlertsView)
-def alerts(member: Member, query: Alerts) -> AlertsView:
+@operation(query=Alerts, paged=True, returns=AlertsView)
+def alerts(member: Member, query: Alerts, paging: Paging) -> AlertsView:
     """List what holds at least ``threshold`` of its own limit, the fullest first."""
     near = reports.near_limit(member, query.threshold)
-    items = [PlaceView.model_validate(each) for each in near]
-    return AlertsView(generated_at=now(), threshold=query.threshold, items=items)
+    page, cursor = page_of(near, paging, key=lambda place: place.workspace_id or place.tenant_id)
+    items = [PlaceView.model_validate(each) for each in page]
+    return AlertsView(generated_at=now(), threshold=query.threshold, items=items, next_cursor=cursor)
 
 
 @blueprint.get("/v1/tenants/<uuid:t>/quota/trend")
