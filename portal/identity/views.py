@@ -18,9 +18,10 @@ from portal.identity import service, sessions
 from portal.identity.access import signed_in
 from portal.identity.forms import TokenForm
 from portal.identity.service import Person
-from portal.web.rates import address
+from portal.web.rates import Rate, address, rates
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
+TOKENS = Rate("api-token", "30 per hour")
 
 
 def log_in() -> ResponseReturnValue:
@@ -64,6 +65,7 @@ def create(user: Person) -> ResponseReturnValue:
     form = TokenForm()
     if not form.validate_on_submit():
         return _page(user, form), 422
+    rates().count(TOKENS, str(user.id))
     with transaction():
         row, plain = service.create_token(user.id, form.name.data, days=form.days.data)
     return _page(user, TokenForm(formdata=None), fresh={"name": row.name, "token": plain}), 201

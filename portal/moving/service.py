@@ -22,8 +22,11 @@ from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tenancy.service import Member
+from portal.web.rates import Rate, rates
 
 RING_AGAIN = timedelta(seconds=30)
+# Of a workspace: each counts what lies in a storage, and keeps a worker busy. Pausing is never refused.
+ACTS = Rate("move", "60 per hour")
 SLOWEST, FASTEST = 64 * 1024, 2**63 - 1  # bytes per second
 
 
@@ -51,8 +54,10 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
     """Move the workspace from its active profile to ``target_id``; new uploads go there from this moment on.
 
     Raises ``NotFound`` (no such profile), ``Conflict`` (a move is under way, the target is active already, or was not
-    seen to work), ``Invalid`` (the speed; ``quota_exceeded``, when the managed store has no room).
+    seen to work), ``Invalid`` (the speed; ``quota_exceeded``, when the managed store has no room), and ``Unavailable``
+    for too many acts, as whatever has it work does.
     """
+    _count(member)
     speed = checked_speed(bytes_per_second)
     with transaction(member.tenant_id) as session:
         source = _active(member)
@@ -82,11 +87,13 @@ def pause(member: Member, move_id: UUID) -> None:
 
 def resume(member: Member, move_id: UUID) -> None:
     """Go on where it was. Raises ``NotFound``, ``Conflict``."""
+    _count(member)
     _change(member, move_id, MoveState.COPYING, "storage.move_resumed", "It is not paused.", only=MoveState.PAUSED)
 
 
 def retry(member: Member, move_id: UUID) -> None:
     """Try again what could not be moved. Raises ``NotFound``, ``Conflict``."""
+    _count(member)
     words = "Files can be tried again once everything else has been copied."
     _change(member, move_id, MoveState.COPYING, "storage.move_retried", words, only=MoveState.COPIED, forget=True)
 
@@ -105,6 +112,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
 
     Raises ``NotFound``, ``Conflict``.
     """
+    _count(member)
     workspace = member.workspace
     with transaction(member.tenant_id) as session:
         move = _find(workspace, move_id, lock=True)
@@ -126,6 +134,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
 def set_speed(member: Member, move_id: UUID, bytes_per_second: int | None) -> None:
     """Another limit, from the next few seconds on. Raises ``NotFound``, ``Invalid``."""
     speed = checked_speed(bytes_per_second)
+    _count(member)
     with transaction(member.tenant_id):
         move = _find(member.workspace, move_id, lock=True)
         move.bytes_per_second = speed
@@ -163,6 +172,10 @@ def list_moves(member: Member) -> Sequence[Move]:
     """The latest fifty, newest first."""
     query = select(Move).where(Move.workspace_id == member.workspace).order_by(Move.id.desc()).limit(50)
     return db.session.scalars(query).all()
+
+
+def _count(member: Member) -> None:
+    rates().count(ACTS, str(member.workspace))
 
 
 def _active(member: Member) -> StorageProfile:

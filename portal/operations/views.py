@@ -21,9 +21,11 @@ from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.web.rates import Rate, rates
 from portal.webhooks import telling
 
 blueprint = Blueprint("operations", __name__)
+HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, clock or workers busy
 
 
 @blueprint.get("/operator")
@@ -168,6 +170,7 @@ def failures(user: Person) -> ResponseReturnValue:
 @operator
 def run_chore(user: Person) -> ResponseReturnValue:
     """Let the clock do a chore at its next pass."""
+    rates().count(HEAVY, str(user.id))
     return _done(
         lambda: service.ask_for_chore(request.form.get("name", ""), user.id),
         lambda name: _("The clock does “%(name)s” within some seconds.", name=name),
@@ -194,6 +197,7 @@ def scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 @operator
 def prove_scanner(user: Person) -> ResponseReturnValue:
     """Let it find EICAR."""
+    rates().count(HEAVY, str(user.id))
     return _done(lambda: scanning.prove(user.id), lambda proof: proof.detail, "operations.scanner")
 
 
@@ -201,6 +205,7 @@ def prove_scanner(user: Person) -> ResponseReturnValue:
 @operator
 def reload_scanner(user: Person) -> ResponseReturnValue:
     """Let it read its signatures again."""
+    rates().count(HEAVY, str(user.id))
     return _done(lambda: scanning.reload(user.id), lambda proof: proof.detail, "operations.scanner")
 
 
@@ -208,6 +213,7 @@ def reload_scanner(user: Person) -> ResponseReturnValue:
 @operator
 def update_signatures(user: Person) -> ResponseReturnValue:
     """Let freshclam look now."""
+    rates().count(HEAVY, str(user.id))
     words = _("freshclam looks for new signatures now. When there are some, the scanner reloads by itself.")
     return _done(lambda: scanning.update(user.id), lambda _nothing: words, "operations.scanner")
 
@@ -216,6 +222,7 @@ def update_signatures(user: Person) -> ResponseReturnValue:
 @operator
 def start_rescan(user: Person) -> ResponseReturnValue:
     """Scan everything again."""
+    rates().count(HEAVY, str(user.id))
     return _done(
         lambda: rescans.start("operator", user.id),
         lambda found: ngettext(

@@ -24,8 +24,10 @@ from portal.quarantine import records
 from portal.quarantine.models import Decision, Verb
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
+from portal.web.rates import Rate, rates
 
 SHORTEST_REASON, LONGEST_REASON = 3, 1000  # characters
+RESCANS = Rate("quarantine-rescan", "1000 per hour")  # of a tenant: each reads a whole file
 MOST_AT_ONCE = 200
 Deed = Literal["rescan", "rescan_later", "delete", "release", "block", "unblock"]
 _PAST = {
@@ -67,6 +69,8 @@ def decide(member: Member, deed: Deed, asset_id: UUID, reason: str, *, infected_
     somebody else was faster.
     """
     reason = checked_reason(reason)
+    if deed in ("rescan", "rescan_later"):
+        rates().count(RESCANS, str(member.tenant_id))
     with transaction(member.tenant_id):
         asset = _held(member, asset_id)
         if deed == "release":

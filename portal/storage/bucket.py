@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -28,6 +28,7 @@ from portal.storage.parts import Parts
 from portal.storage.patience import Deadline, Pace
 from portal.storage.posting import CONTENT, accepts_post
 from portal.storage.refusals import changed
+from portal.storage.restraint import Restraint
 from portal.storage.signing import Presigner, SignedRequest
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Bucket(Presigner):
 
     def head(self, key: str) -> ObjectFacts | None:
         """What the store says of one object, or None when there is none."""
-        with our_words("HeadObject"):
+        with self._restraint.turn() if self.location.egress else nullcontext(), our_words("HeadObject"):
             what: Any = {"client": self._client, "presigner": self._inside, "key": key}
             answer = unless_missing(head_object, hidden=True, **what)
             if answer is None and self._lists(key):
@@ -218,6 +219,10 @@ class Bucket(Presigner):
     @cached_property
     def _inside(self) -> Presigner:
         return Presigner(self.location, public=False)
+
+    @cached_property
+    def _restraint(self) -> Restraint:
+        return Restraint()
 
     @cached_property
     def _client(self) -> S3Client:

@@ -64,6 +64,11 @@ def unavailable(detail: str = AWAY) -> Unavailable:
     return Unavailable(detail, code="storage_unavailable")
 
 
+def busy() -> Unavailable:
+    """The store is not asked right now."""
+    return Unavailable(_BUSY, code="storage_unavailable", retry_after=5)
+
+
 def changed() -> Conflict:
     """The object is not the one that was verified."""
     return Conflict("The file changed after it was checked. Upload it again.", code="changed")

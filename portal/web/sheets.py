@@ -10,11 +10,15 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from flask import Response, stream_with_context
 
-RUNS = ("=", "+", "-", "@", "\t", "\r")
+from portal.web.rates import Rate, rates
+
+RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 LINES = 200  # sent at once
+SHEETS = Rate("sheet", "60 per hour")  # of a person: each reads as much as there is
 
 
 def sheet(name: str, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Response:
@@ -22,6 +26,11 @@ def sheet(name: str, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Resp
     answer = Response(stream_with_context(_lines(head, rows)), mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
+
+
+def count_sheet(person_id: UUID) -> None:
+    """Before somebody gets one. Raises ``Unavailable`` for too many."""
+    rates().count(SHEETS, str(person_id))
 
 
 def _lines(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ import pytest
 
 from portal.errors import Unavailable
 from portal.storage import bucket as port
-from portal.storage import clients, patience
+from portal.storage import clients, patience, restraint
 from portal.storage.bucket import Bucket
 from portal.storage.egress import Egress
 from portal.storage.location import Location
@@ -40,15 +41,20 @@ def store(engines: TestEngines) -> Iterator[Faulty]:
         yield running
 
 
-@pytest.fixture(params=["ours", "a customer's"])
-def at(request: pytest.FixtureRequest, store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
-    """The store as a bucket of either kind, by clients that are soon out of patience."""
+@pytest.fixture
+def customers(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
+    """The store as a customer's bucket, by clients that are soon out of patience."""
     for module in (clients, asking, browsing):
         monkeypatch.setattr(module, "ANSWER_WITHIN", SOON)
     monkeypatch.setattr(port, "BATCH_WITHIN", SOON)
     monkeypatch.setattr(patience, "WINDOW", SOON)
-    rules = Egress.parse([store.url]) if request.param != "ours" else None
-    return replace(store.place, endpoint=store.url, egress=rules)
+    return replace(store.place, endpoint=store.url, egress=Egress.parse([store.url]))
+
+
+@pytest.fixture(params=["ours", "a customer's"])
+def at(request: pytest.FixtureRequest, customers: Location) -> Location:
+    """The same as a bucket of either kind."""
+    return replace(customers, egress=None) if request.param == "ours" else customers
 
 
 @pytest.mark.parametrize("call", ["head", "list", "delete", "open", "put"])
@@ -112,6 +118,31 @@ def test_a_store_does_not_tell_us_how_long_to_sleep(store: Faulty, at: Location)
     with store.playing(answers(503, "SlowDown", Retry_After="30")), pytest.raises(Unavailable):
         Bucket(at).head("workspaces/x/a")
     assert time.monotonic() - began < LATEST
+
+
+def test_who_waits_for_a_slow_store_leaves_threads_for_everybody_else(
+    store: Faulty, customers: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restraint, "TURN", 0.1)
+    monkeypatch.setattr(restraint, "SLOW", SOON / 2)
+    slow, other = Bucket(customers), Bucket(replace(customers, key_prefix="elsewhere"))
+
+    def look(_number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            slow.head("workspaces/x/a")
+        return time.monotonic() - began
+
+    with store.playing(drips(DRIP), lambda _method, path, _headers: "elsewhere" not in path):
+        with ThreadPoolExecutor(12) as threads:
+            took = sorted(threads.map(look, range(12)))
+        assert took[-restraint.AT_ONCE] > SOON / 2 > took[-restraint.AT_ONCE - 1]
+        assert look(0) < 0.1  # it is left alone for a while
+        assert other.head("workspaces/x/a") is None
+    with pytest.raises(Unavailable):
+        slow.head("workspaces/x/a")
+    slow._restraint._until = 0.0  # the while is over
+    assert slow.head("workspaces/x/a") is None
 
 
 class Continues(BaseHTTPRequestHandler):

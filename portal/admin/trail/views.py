@@ -19,7 +19,7 @@ from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
-from portal.web.sheets import sheet
+from portal.web.sheets import count_sheet, sheet
 
 blueprint = Blueprint("trail", __name__)
 
@@ -59,6 +59,7 @@ def index(member: Member) -> ResponseReturnValue:
 @tenant(Permission.READ_AUDIT)
 def download(member: Member) -> Response:
     """The same list for a spreadsheet, at most 50,000 lines, the newest first."""
+    count_sheet(member.user_id)
     acts = service.every_act(member.tenant_id, _narrowing(member, read_query(Asked)))
     return sheet(f"audit-{member.tenant_slug}.csv", HEAD, (_line(act) for act in acts))
 

@@ -16,7 +16,7 @@ from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import answer
-from portal.web.sheets import sheet
+from portal.web.sheets import count_sheet, sheet
 
 blueprint = Blueprint("quota_reports", __name__)
 REPORT = "/t/<tenant_slug>/quotas/report"
@@ -36,6 +36,7 @@ def show(member: Member) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def as_csv(member: Member) -> ResponseReturnValue:
     """For a spreadsheet."""
+    count_sheet(member.user_id)
     return spreadsheet(reports.of_tenant(member), f"stowage-{member.tenant_slug}")
 
 

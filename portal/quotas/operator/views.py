@@ -15,6 +15,7 @@ from portal.identity.service import Person
 from portal.quotas import amounts, operators, snapshots
 from portal.quotas import service as quotas
 from portal.quotas.desk import reporting
+from portal.web.sheets import count_sheet
 
 blueprint = Blueprint("quota_operator", __name__, url_prefix="/operator/quotas")
 
@@ -32,8 +33,9 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 
 @blueprint.get("/report.csv")
 @operator
-def as_csv(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+def as_csv(user: Person) -> ResponseReturnValue:
     """For a spreadsheet."""
+    count_sheet(user.id)
     return reporting.spreadsheet(operators.report(operators.list_tenants()), "stowage-all")
 
 
