@@ -40,6 +40,7 @@ READ_TIMEOUT = 60  # seconds without a byte; what bounds the whole is in ``patie
 COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
 SLOWEST_COPY = 1024**2  # bytes a second, inside a store
 BATCH_WITHIN = 120  # seconds for a thousand keys
+SKIPPED_AT_ONCE = 1024**2  # bytes
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
 
 
@@ -53,6 +54,12 @@ class ObjectStream:
         """At most ``size`` bytes (all that is left, when negative); empty at the end."""
         with our_words("GetObject", self._pace):
             return bytes(self._body.read(None if size < 0 else size))
+
+    def skip(self, count: int) -> None:
+        """Read on without keeping ``count`` bytes; fewer when it ends before that."""
+        self.size -= count
+        while count > 0 and (piece := self.read(min(count, SKIPPED_AT_ONCE))):
+            count -= len(piece)
 
 
 class Bucket(Presigner):
@@ -113,7 +120,10 @@ class Bucket(Presigner):
         with our_words("GetObject", pace):
             answer = self._client.get_object(**self._at(key), **span)
         try:
-            yield ObjectStream(answer["Body"], answer["ContentLength"], pace)
+            stream = ObjectStream(answer["Body"], answer["ContentLength"], pace)
+            if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+                stream.skip(start)  # some stores send the whole, whatever was asked for
+            yield stream
         finally:
             answer["Body"].close()
 
@@ -172,18 +182,22 @@ class Bucket(Presigner):
             for entry in page:
                 yield self.location.own_key(entry["Key"]), entry["Size"], entry["LastModified"]
 
-    def ensure(self, origins: Sequence[str]) -> None:
-        """Create the bucket when it is missing, and let pages of ``origins`` upload to it; other CORS rules stay."""
-        region = self.location.region
-        elsewhere: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region != "us-east-1" else {}
+    def ensure(self, origins: Sequence[str]) -> bool:
+        """Create the bucket when it is missing, and let pages of ``origins`` upload to it; other CORS rules stay.
+
+        False where the store takes no such rules, or not from this key: then only its own configuration can let
+        pages in.
+        """
         with our_words("CreateBucket"):
             if unless_missing(self._client.head_bucket, Bucket=self._name) is None:
-                self._client.create_bucket(Bucket=self._name, **elsewhere)
-        with our_words("PutBucketCors"):
-            present = unless_missing(self._client.get_bucket_cors, Bucket=self._name) or {"CORSRules": []}
-            rules: Any = with_ours(present["CORSRules"], origins)
+                self._create()
+        with suppress(Unavailable, NotFound, Conflict), our_words("PutBucketCors"):
+            present = unless_missing(self._client.get_bucket_cors, Bucket=self._name) or {}
+            rules: Any = with_ours(present.get("CORSRules", []), origins)
             if rules is not None:
                 self._client.put_bucket_cors(Bucket=self._name, CORSConfiguration={"CORSRules": rules})
+            return True
+        return False
 
     def accepts_post(self) -> bool:
         """Does the store take form uploads? Asked with a real one, as browsers reach it; the object is removed after.
@@ -234,6 +248,17 @@ class Bucket(Presigner):
 
     def _at(self, key: str) -> Any:
         return {"Bucket": self._name, "Key": self.location.full_key(key)}
+
+    def _create(self) -> None:
+        region = self.location.region
+        elsewhere: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region != "us-east-1" else {}
+        try:
+            self._client.create_bucket(Bucket=self._name, **elsewhere)
+        except self._client.exceptions.ClientError as error:
+            # Many stores take any region in a signature, and know places of their own names for buckets, or none.
+            if not elsewhere or error.response["ResponseMetadata"]["HTTPStatusCode"] not in (400, 501):
+                raise
+            self._client.create_bucket(Bucket=self._name)
 
     def _lists(self, key: str) -> bool:
         """Whether a listing shows the key. Raises where that is refused, or there is no bucket.

@@ -26,7 +26,7 @@ from portal.db import assert_no_transaction
 from portal.storage.egress import Egress, EgressRefused, guarded_pools
 from portal.storage.location import Location, amazon
 from portal.storage.patience import Deadline, Patience, timed_pools, waiting
-from portal.storage.refusals import NOT_PUBLIC, problem_for, unavailable
+from portal.storage.refusals import CANNOT, NOT_PUBLIC, problem_for, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -168,6 +168,9 @@ def our_words(operation: str, patience: Patience | None = None) -> Iterator[None
         refused = _refused(error)
         log.warning("object store: %s failed: %s", operation, refused or type(error).__name__)
         raise (unavailable(NOT_PUBLIC) if refused else unavailable()) from None
+    except (KeyError, ValueError) as error:
+        log.warning("object store: %s was answered without what an answer has: %s", operation, type(error).__name__)
+        raise unavailable(CANNOT) from None
 
 
 def unless_missing(ask: Callable[..., Any], *, hidden: bool = False, **what: Any) -> Any:

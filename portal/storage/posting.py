@@ -24,21 +24,25 @@ def accepts_post(location: Location, key: str, exists: Callable[[str], bool]) ->
 
     True when the object is there afterwards. Raises ``Unavailable`` when no store answers, or only a passing fault.
     """
+    seen = False
     for public in (True, False):
         form = Presigner(location, public=public).presign_post(
             key, content_type="text/plain", size=len(CONTENT), expires_in=300
         )
-        status = _status_of(form, location)
+        status, is_stores = _status_of(form, location)
         if status in PASSING:
             raise unavailable()
-        if status is not None:
-            return exists(key)  # a refused form is asked, too: a refused access key shows here, as what it is
+        seen = bool(status)
+        if is_stores:
+            break
+    if seen:
+        return exists(key)  # a refused form is asked, too: a refused access key shows here, as what it is
     raise unavailable()
 
 
-def _status_of(form: SignedRequest, location: Location) -> int | None:
-    # What is neither success nor S3's own error document is no store's answer: seen from a server, the browsers'
-    # "localhost" can be another program.
+def _status_of(form: SignedRequest, location: Location) -> tuple[int, bool]:
+    # What is neither success nor S3's own error document is hardly a store's answer: seen from a server, the browsers'
+    # "localhost" can be another program. (At the servers' address it is one that knows no forms at all.)
     fields: dict[str, str | tuple[str, bytes, str]] = {**form.fields, "file": ("probe.txt", CONTENT, "text/plain")}
     try:
         with PoolManager(timeout=TIMEOUT, retries=False) as http, waiting(Deadline(WITHIN)):
@@ -47,5 +51,5 @@ def _status_of(form: SignedRequest, location: Location) -> int | None:
     except EgressRefused:
         raise unavailable(NOT_PUBLIC) from None
     except HTTPError:
-        return None
-    return answer.status if answer.status < 300 or b"<Error>" in answer.data else None
+        return 0, False
+    return answer.status, answer.status < 300 or b"<Error>" in answer.data

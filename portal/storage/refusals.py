@@ -19,7 +19,7 @@ NOT_PUBLIC = "The endpoint leads to an address that is not public. Nothing was s
 _CLOCK = "The clocks of this server and of the file store differ too much. An administrator should set the clock."
 _BUSY = "The file store is busy right now. Nothing is lost; try again in a moment."
 _FULL = "The file store is full. An administrator should make room."
-_CANNOT = "The file store can't do what was asked. An administrator should look at the log."
+CANNOT = "The file store can't do what was asked. An administrator should look at the log."
 _FAULT = "The file store answered with an error. Nothing is lost; try again in a moment."
 
 _WORDS = {
@@ -34,7 +34,7 @@ _WORDS = {
     "RequestTimeout": _BUSY,
     "XMinioStorageFull": _FULL,
     "QuotaExceeded": _FULL,
-    "NotImplemented": _CANNOT,
+    "NotImplemented": CANNOT,
     "NoSuchUpload": _FAULT,
 }
 _WORDS_BY_STATUS = {
@@ -45,7 +45,7 @@ _WORDS_BY_STATUS = {
     308: _REDIRECTS,
     401: _REFUSED,
     403: _REFUSED,
-    501: _CANNOT,
+    501: CANNOT,
     503: _BUSY,
     507: _FULL,
 }

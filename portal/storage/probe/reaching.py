@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -14,6 +15,8 @@ from portal.storage.probe.trial import Trial
 
 MOST_SKEW = timedelta(minutes=15)  # S3 refuses signatures that are older or younger
 NOTED_SKEW = timedelta(minutes=2)
+OF_S3 = ("x-amz-request-id", "x-amz-bucket-region", "x-amz-id-2")
+_NAMED = re.compile(r"[A-Z][A-Za-z]+")
 GONE = (
     "Look at the provider whether the files are there, and whether the bucket is still yours. Nothing of it is removed "
     "meanwhile. If you emptied or restored it yourself, test again: the place is then marked anew."
@@ -55,7 +58,7 @@ def reach(trial: Trial) -> Finding:
         return failed(*_TROUBLES.get(reply.trouble, words.BROKEN))
     if reply.status in (500, 502, 503, 504):
         return failed(*words.BUSY)
-    if not _speaks_s3(reply):
+    if not _speaks_s3(reply) and not _speaks_s3_when_signed(trial):
         return failed(*_no_store(reply))
     skew = _skew(reply)
     if skew is not None and skew > MOST_SKEW:
@@ -116,10 +119,16 @@ def _owned(trial: Trial, claim: Claim) -> Finding:
 
 def _speaks_s3(reply: Reply) -> bool:
     """S3's own documents, or its request id; a web page has neither."""
-    if any(name in reply.headers for name in ("x-amz-request-id", "x-amz-bucket-region", "x-amz-id-2")):
+    if any(name in reply.headers for name in OF_S3):
         return True
     start = reply.body[:1000]
     return b"<Error>" in start or b"<ListBucketResult" in start or b"<Error " in start
+
+
+def _speaks_s3_when_signed(trial: Trial) -> bool:
+    """A store with other protocols beside S3 may take only what is signed for S3; an error of S3 has a name."""
+    answer = trial.store.ask("list_objects_v2", Prefix=trial.location.full_key(""), MaxKeys=1)
+    return any(name in answer.headers for name in OF_S3) or bool(_NAMED.fullmatch(answer.code))
 
 
 def _no_store(reply: Reply) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +80,12 @@ class Trial:
         """Whether exactly this content can be read there."""
         answer = self.get(name)
         return answer.ok and answer.data["Body"] == content
+
+    @cached_property
+    def takes_from_anybody(self) -> bool:
+        """Whether something can be stored without any key; asked once."""
+        url = f"{self.location.address(public=True)}/{self.full('anybody.txt')}"
+        return self.browser.send("PUT", url, body=CONTENT, headers={"Content-Type": TEXT}).ok
 
     def close(self) -> None:
         """Let the connections go."""

@@ -87,6 +87,11 @@ def why(answer: Answer, doing: str, right: str = "") -> tuple[str, str]:
     )
 
 
+def is_unknown(answer: Answer) -> bool:
+    """Whether the store does not know at all what it was asked."""
+    return (_BY_CODE.get(answer.code) or _BY_STATUS.get(answer.status)) is CANNOT
+
+
 def region_in(answer: Answer) -> str:
     """The region that the store itself names, when it does; nothing but letters, digits and dashes."""
     named = answer.headers.get("x-amz-bucket-region") or answer.data.get("Error", {}).get("Region") or ""
