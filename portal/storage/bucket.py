@@ -30,6 +30,7 @@ from portal.storage.posting import CONTENT, accepts_post
 from portal.storage.refusals import changed
 from portal.storage.restraint import Restraint
 from portal.storage.signing import Presigner, SignedRequest
+from portal.storage.stream import ObjectStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,26 +41,7 @@ READ_TIMEOUT = 60  # seconds without a byte; what bounds the whole is in ``patie
 COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
 SLOWEST_COPY = 1024**2  # bytes a second, inside a store
 BATCH_WITHIN = 120  # seconds for a thousand keys
-SKIPPED_AT_ONCE = 1024**2  # bytes
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
-
-
-class ObjectStream:
-    """The bytes of one object, once. A connection that breaks or ends early is ``Unavailable``."""
-
-    def __init__(self, body: Any, size: int, pace: Pace) -> None:
-        self._body, self.size, self._pace = body, size, pace
-
-    def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes (all that is left, when negative); empty at the end."""
-        with our_words("GetObject", self._pace):
-            return bytes(self._body.read(None if size < 0 else size))
-
-    def skip(self, count: int) -> None:
-        """Read on without keeping ``count`` bytes; fewer when it ends before that."""
-        self.size -= count
-        while count > 0 and (piece := self.read(min(count, SKIPPED_AT_ONCE))):
-            count -= len(piece)
 
 
 class Bucket(Presigner):
