@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -52,12 +52,12 @@ class Bucket(Presigner):
 
     def head(self, key: str) -> ObjectFacts | None:
         """What the store says of one object, or None when there is none."""
-        with self._restraint.turn() if self.location.egress else nullcontext(), our_words("HeadObject"):
+        with self._turn(), our_words("HeadObject"):
             what: Any = {"client": self._client, "presigner": self._inside, "key": key}
             answer = unless_missing(head_object, hidden=True, **what)
             if answer is None and self._lists(key):
                 answer = head_object(**what)
-        return None if answer is None else ObjectFacts.of(answer)
+            return None if answer is None else ObjectFacts.of(answer)
 
     def promote(
         self,
@@ -101,8 +101,9 @@ class Bucket(Presigner):
         pace = Pace()
         with our_words("GetObject", pace):
             answer = self._client.get_object(**self._at(key), **span)
+            size = answer["ContentLength"]
         try:
-            stream = ObjectStream(answer["Body"], answer["ContentLength"], pace)
+            stream = ObjectStream(answer["Body"], size, pace)
             if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
                 stream.skip(start)  # some stores send the whole, whatever was asked for
             yield stream
@@ -126,7 +127,7 @@ class Bucket(Presigner):
 
     def parts(self, key: str) -> Parts:
         """Sending one object in parts, so that a sender that was killed goes on where it was."""
-        return Parts(self._client, self._at(key), self.location.sealing)
+        return Parts(self._client, self._at(key), self.location.sealing, self._turn)
 
     def copy_from(self, source: Bucket, source_key: str, key: str, facts: ObjectFacts) -> bool:
         """Have the store copy an object of another of its buckets, last seen as ``facts``; did it?
@@ -219,6 +220,10 @@ class Bucket(Presigner):
     @cached_property
     def _restraint(self) -> Restraint:
         return Restraint()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """Around what web requests wait for; the deployment's own store is trusted."""
+        return self._restraint.turn() if self.location.egress else nullcontext()
 
     @cached_property
     def _client(self) -> S3Client:

@@ -168,7 +168,7 @@ def our_words(operation: str, patience: Patience | None = None) -> Iterator[None
         refused = _refused(error)
         log.warning("object store: %s failed: %s", operation, refused or type(error).__name__)
         raise (unavailable(NOT_PUBLIC) if refused else unavailable()) from None
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError, OverflowError) as error:
         log.warning("object store: %s was answered without what an answer has: %s", operation, type(error).__name__)
         raise unavailable(CANNOT) from None
 

@@ -19,6 +19,7 @@ _SEALING_HEADERS = {
     "ServerSideEncryption": "x-amz-server-side-encryption",
     "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
 }
+LONGEST_ETAG = 100  # characters; 35 are usual
 _HOST_LABEL = re.compile(r"[a-z0-9-]+")  # a bucket whose name fits in front of a host and its certificate
 
 
@@ -101,7 +102,9 @@ class ObjectFacts:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> ObjectFacts:
-        """From a store's answer to HeadObject."""
+        """From a store's answer to HeadObject. Raises ``ValueError`` or ``LookupError`` for what is none."""
+        if answer["ContentLength"] < 0 or len(answer.get("ETag", "")) > LONGEST_ETAG:
+            raise ValueError("no object has such a size, or such an ETag")
         # A composite checksum, of a multipart upload, ends in "-N": it is no SHA-256 of the content.
         checksum = answer.get("ChecksumSHA256") or "-"
         return cls(

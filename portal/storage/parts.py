@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,7 +15,9 @@ from portal.storage.patience import Deadline, Pace
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ALL_WITHIN = 600  # seconds for what concerns every part of an upload
+ALL_WITHIN = 120  # seconds for what concerns every part of an upload: people may be waiting for it
+MOST_PAGES = 30  # of a list that a store may go on with for ever: 10,000 parts, some of them twice
+LONGEST_ID = 2048  # characters of a store's name for an upload
 PART = 64 * 1024**2  # bytes; times S3's 10,000 parts: 625 GB
 
 
@@ -28,15 +33,18 @@ class Sent:
 class Parts:
     """The parts of one object. What the portal sends by itself goes in parts of ``PART`` (R2 wants them equal)."""
 
-    def __init__(self, client: S3Client, at: Any, extra: Any) -> None:
-        """``extra`` says how the store encrypts the object."""
-        self._client, self._at, self._extra = client, at, extra
+    def __init__(self, client: S3Client, at: Any, extra: Any, turn: Callable[[], AbstractContextManager[None]]) -> None:
+        """``extra`` says how the store encrypts the object; ``turn`` is waited for before what is short is asked."""
+        self._client, self._at, self._extra, self._turn = client, at, extra, turn
 
     def begin(self, content_type: str) -> str:
         """Begin; the upload's id, to be kept."""
-        with our_words("CreateMultipartUpload"):
+        with self._turn(), our_words("CreateMultipartUpload"):
             answer = self._client.create_multipart_upload(**self._at, ContentType=content_type, **self._extra)
-        return answer["UploadId"]
+            name = answer["UploadId"]
+            if len(name) > LONGEST_ID:
+                raise ValueError("the store's name for an upload is longer than any that makes sense")
+            return name
 
     def sent(self, upload_id: str) -> dict[int, str] | None:
         """The ETag of each whole part that the store has, by number from 1; None when it knows no such upload."""
@@ -48,16 +56,16 @@ class Parts:
 
         Some stores list a part that was sent again twice.
         """
-        with our_words("ListParts", Deadline(ALL_WITHIN)):
+        with self._turn(), our_words("ListParts", Deadline(ALL_WITHIN)):
             listed = unless_missing(self._list, UploadId=upload_id)
-        if listed is None:
-            return None
-        oldest_first = sorted(listed, key=itemgetter("LastModified"))
-        return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in oldest_first]
+            if listed is None:
+                return None
+            oldest_first = sorted(listed, key=itemgetter("LastModified"))
+            return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in oldest_first]
 
     def is_known(self, upload_id: str) -> bool:
         """Whether the store still knows this upload."""
-        with our_words("ListParts"):
+        with self._turn(), our_words("ListParts"):
             asked = {**self._at, "UploadId": upload_id, "MaxParts": 1}
             return unless_missing(self._client.list_parts, **asked) is not None
 
@@ -73,7 +81,7 @@ class Parts:
         """Make one object of them. One that is gone already is left at that: the object tells what became of it."""
         listed: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts.items())]
         asked: Any = {**self._at, "UploadId": upload_id, "MultipartUpload": {"Parts": listed}}
-        with our_words("CompleteMultipartUpload", Deadline(ALL_WITHIN)):
+        with self._turn(), our_words("CompleteMultipartUpload", Deadline(ALL_WITHIN)):
             unless_missing(self._client.complete_multipart_upload, **asked)
 
     def abort(self, upload_id: str) -> None:
@@ -86,9 +94,9 @@ class Parts:
         asked = {"Bucket": self._at["Bucket"], "Prefix": self._at["Key"]}
         with our_words("ListMultipartUploads", Deadline(ALL_WITHIN)):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(**asked)
-            found = [each for page in pages for each in page.get("Uploads", [])]
+            found = [each for page in islice(pages, MOST_PAGES) for each in page.get("Uploads", [])]
         return [each["UploadId"] for each in found if each["Key"] == self._at["Key"]]
 
     def _list(self, **upload: Any) -> list[Any]:
         pages = self._client.get_paginator("list_parts").paginate(**self._at, **upload)
-        return [part for page in pages for part in page.get("Parts", [])]
+        return [part for page in islice(pages, MOST_PAGES) for part in page.get("Parts", [])]
