@@ -3,7 +3,8 @@ import { t } from "./strings.js";
 
 const count = () => ({ 0: t("up_one"), 1: t("up_many") });
 
-export const locale = () => ({
+/** `reading`: large files are being read, and nothing is on its way yet. */
+export const locale = ({ reading = false } = {}) => ({
   strings: {
     dropPasteBoth: t("up_drop_both"),
     dropPasteFiles: t("up_drop_files"),
@@ -21,7 +22,7 @@ export const locale = () => ({
     paused: t("up_paused"),
     pauseUpload: t("up_pause"),
     resumeUpload: t("up_resume"),
-    uploading: t("up_uploading"),
+    uploading: t(reading ? "uploads_reading" : "up_uploading"),
     uploadComplete: t("up_file_done"),
     complete: t("up_complete"),
     uploadFailed: t("up_failed"),

@@ -1,9 +1,14 @@
 // Large files on their way in parts: the requests for the next ones, and which have arrived. For Uppy's AwsS3 plugin.
+import { gate } from "./gate.js";
 import { sendBytes, signParts } from "./uploads_api.js";
 
 const AHEAD = 8; // parts that are signed at once
 const FRESH_MS = 30 * 60 * 1000; // signatures work for an hour; one that waited longer than this is asked for anew
 const MB = 2 ** 20;
+// Large files do not hold up small ones: each has its own gate. What was begun is sent before more is begun.
+const large = gate(3);
+const small = gate(4);
+const [BEGIN, SIGN, SEND] = [0, 1, 2];
 
 /** Whether a file goes in parts, as far as the page can tell; `begin` has the last word. */
 export const inParts = ({ parts }, { size, meta }) => size >= parts.from_bytes && !meta.single;
@@ -26,28 +31,30 @@ export function shipment(policy, upload) {
   };
 }
 
-/** Uppy's options for files that go in parts; `shipmentOf` finds a file's, `create` makes it. */
-export function multipart(policy, create, shipmentOf) {
+/** Uppy's options: `open` begins a file that goes in one request, `create` one in parts, `shipmentOf` finds it again. */
+export function sending(policy, { open, create, shipmentOf }) {
   return {
+    limit: 0, // ours are finer
     retryDelays: [], // each request is repeated where it is made
     shouldUseMultipart: (file) => inParts(policy, file),
     getChunkSize: ({ size }) => partSize(policy, size),
     createMultipartUpload: async (file) => {
-      const { id } = await create(file);
+      const { id } = await large(BEGIN, () => create(file));
       return { uploadId: id, key: id };
     },
-    signPart: (file, { partNumber }) => signature(policy, shipmentOf(file), partNumber),
+    getUploadParameters: (file, options) => small(BEGIN, () => open(file, options)),
+    signPart: (file, { partNumber }) => large(SIGN, () => signature(policy, shipmentOf(file), partNumber)),
     // Asked after a pause: what this page has sent, or found there, is not sent again.
     listParts: async (file) => [...shipmentOf(file).there].map(([PartNumber, ETag]) => ({ PartNumber, ETag })),
     completeMultipartUpload: async () => ({}), // the commit does
     abortMultipartUpload: async () => {}, // the portal does, when the file is taken off the list
-    uploadPartBytes: send,
+    uploadPartBytes: (options) => (options.signature.arrived ? large : small)(SEND, () => send(options)),
   };
 }
 
 async function signature(policy, shipment, number) {
   const etag = shipment.there.get(number);
-  if (etag !== undefined) return { there: etag };
+  if (etag !== undefined) return { there: etag, url: "" };
   const found = shipment.signed.get(number);
   if (!found || found.until < Date.now()) ask(policy, shipment, number);
   const { url, headers } = (await shipment.signed.get(number).request).get(number);

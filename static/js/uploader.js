@@ -2,7 +2,7 @@
 import { sha256Of } from "./hashing.js";
 import { hold, matching } from "./interrupted.js";
 import { locale } from "./locale.js";
-import { multipart, shipment, Single } from "./parts.js";
+import { sending, shipment, Single } from "./parts.js";
 import { addProblem, problemCount, removeProblem } from "./problems.js";
 import { say, sizeWords, t } from "./strings.js";
 import { begin, cancel, commit, UploadError } from "./uploads_api.js";
@@ -15,6 +15,7 @@ const sessions = new Map(); // Uppy's file id → {key, sha256, uploadId, parts,
 const silent = { debug() {}, warn() {}, error() {} };
 let uppy = null;
 let policy = null;
+let reading = 0; // large files that are being read, before a byte of theirs is sent
 
 /** Load Uppy and put its Dashboard into the tray. Answers {add(files)}; rejects when it can not be loaded. */
 export async function start(tray) {
@@ -39,8 +40,8 @@ export async function start(tray) {
     showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
     doneButtonHandler: null,
   });
-  const inParts = multipart(policy, openInParts, (file) => sessions.get(file.id).parts);
-  uppy.use(AwsS3, { id: "store", limit: 4, getUploadParameters: open, ...inParts });
+  const shipmentOf = (file) => sessions.get(file.id).parts;
+  uppy.use(AwsS3, { id: "store", ...sending(policy, { open, create: openInParts, shipmentOf }) });
   // With a single file, Uppy's list does not say that it is one.
   const body = document.getElementById("tray-body");
   const name = () => body.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
@@ -111,15 +112,20 @@ async function read(file) {
   const session = { key: newKey(), ...sessions.get(file.id) };
   sessions.set(file.id, session);
   const slow = session.sha256 === undefined && file.size >= READING_SHOWS;
-  if (slow) uppy.emit("preprocess-progress", uppy.getFile(file.id), { mode: "indeterminate", message: t("uploads_reading") });
+  if (slow) tellReading(1);
   try {
     session.sha256 ??= await sha256Of(file.data);
   } catch {
     throw new UploadError(t("file_unreadable"));
   } finally {
-    if (slow && uppy.getFile(file.id)) uppy.emit("preprocess-complete", uppy.getFile(file.id));
+    if (slow) tellReading(-1);
   }
   return session;
+}
+
+function tellReading(more) {
+  reading += more;
+  uppy.setOptions({ locale: locale({ reading: reading > 0 && !uppy.getFiles().some((file) => file.progress.bytesUploaded) }) });
 }
 
 const specOf = ({ name, size, type, meta: { place } }, { sha256, key }) => ({ name, size, type, place, sha256, key });
@@ -226,7 +232,8 @@ function showState() {
   const percent = Math.min(99, Math.floor(100 * share));
   const failed = problemCount();
   const words = [];
-  if (sent < files.length) words.push(t("uploads_moving", { done: sent, all: files.length, percent }));
+  if (sent < files.length && reading && !percent) words.push(t("uploads_reading"));
+  else if (sent < files.length) words.push(t("uploads_moving", { done: sent, all: files.length, percent }));
   else if (done < files.length) words.push(t("uploads_checking"));
   else if (done) words.push(t("uploads_done", { done }));
   if (failed) words.push(t("uploads_failed", { failed }));

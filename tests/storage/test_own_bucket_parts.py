@@ -1,0 +1,156 @@
+"""Parts in a bucket of the customer's own: what its test found decides, its rights and its faults are borne."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import Message
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from portal.storage.models import Encryption, StorageProfile
+from tests.doors import Door, Scene, scene_at, served
+from tests.engines import CUSTOMER, TestEngines
+from tests.foreign import done, refused
+from tests.own_buckets import client_of, connect_own_bucket, see_it_work
+from tests.stack import own_settings
+from tests.stores.unruly import Unruly
+
+MB = 1024**2
+SIZE = 100 * MB
+PART = bytes(16 * MB)
+
+
+@pytest.fixture(scope="module")
+def store(engines: TestEngines) -> Iterator[Unruly]:
+    """The customers' store: it can refuse."""
+    with Unruly(engines.settings().s3_endpoint) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def door(engines: TestEngines, store: Unruly) -> Iterator[Door]:
+    allowed = (*engines.settings().egress_allow, store.url)
+    yield from served(own_settings(engines, "ownparts", queue=13, egress_allow=allowed))
+
+
+@pytest.fixture
+def scene(door: Door) -> Iterator[Scene]:
+    """People at a door of their own."""
+    yield from scene_at(door)
+
+
+@pytest.fixture
+def own(scene: Scene, store: Unruly) -> StorageProfile:
+    """A bucket of alice's that takes the new files, as if its test had passed."""
+    return connect_own_bucket(scene.cast, endpoint=store.url)
+
+
+def begin(scene: Scene) -> dict[str, Any]:
+    return done(scene.bob.begin("sea.mp4", SIZE, resumable_protocol="s3_multipart"), 201)
+
+
+def ask(scene: Scene, upload: dict[str, Any], *numbers: int) -> httpx.Response:
+    return scene.bob.call("POST", f"uploads/{upload['upload_id']}/parts", {"part_numbers": list(numbers)})
+
+
+def send_first(scene: Scene, upload: dict[str, Any]) -> None:
+    url = done(ask(scene, upload, 1))["parts"][0]["url"]
+    assert scene.bob.store.put(url, content=PART).status_code == 200
+
+
+def unfinished(scene: Scene, profile: StorageProfile) -> list[str]:
+    listed = client_of(scene.door.settings, CUSTOMER).list_multipart_uploads(Bucket=profile.bucket)
+    return [each["Key"] for each in listed.get("Uploads", [])]
+
+
+def health(scene: Scene, profile: StorageProfile) -> str:
+    return str(done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))["health"])
+
+
+def cancel(scene: Scene, upload: dict[str, Any]) -> None:
+    assert scene.bob.call("DELETE", f"uploads/{upload['upload_id']}").status_code == 204
+    scene.door.work()
+
+
+def abortions(method: str, path: str, _headers: Message) -> bool:
+    """What gives up an upload in parts."""
+    return method == "DELETE" and "uploadId=" in path
+
+
+def old_key(_method: str, path: str, headers: Message) -> bool:
+    """Whatever is signed with the customer's key."""
+    return CUSTOMER.access_key_id in path + (headers.get("Authorization") or "")
+
+
+def test_parts_lie_in_the_own_bucket_and_nothing_is_left_of_them(scene: Scene, own: StorageProfile) -> None:
+    upload = begin(scene)
+    assert (upload["method"], upload["provider"]) == ("s3_multipart", "byos")
+    send_first(scene, upload)
+    key = f"team/files/workspaces/{scene.cast.press.id}/uploads/{upload['upload_id']}/sea.mp4"
+    assert unfinished(scene, own) == [key]
+    cancel(scene, upload)
+    assert unfinished(scene, own) == []
+
+
+@pytest.mark.parametrize("post", [True, False])
+def test_where_the_test_saw_no_parts_a_large_file_goes_in_one_request(scene: Scene, store: Unruly, post: bool) -> None:
+    profile = connect_own_bucket(scene.cast, endpoint=store.url)
+    see_it_work(scene.cast, profile.id, post=post, multipart=False)
+    assert begin(scene)["method"] == ("POST" if post else "PUT")
+
+
+def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(scene: Scene, own: StorageProfile, store: Unruly) -> None:
+    upload = begin(scene)
+    send_first(scene, upload)
+    with store.failing(403, abortions):
+        cancel(scene, upload)
+        scene.door.over(upload["upload_id"])
+        scene.door.sweep()
+    cleared = scene.door.sql("SELECT cleared_at FROM uploads WHERE id = %s", UUID(upload["upload_id"]))
+    assert cleared[0][0] is not None
+    assert health(scene, own) == "healthy"
+    assert len(unfinished(scene, own)) == 1  # until a rule of the bucket ends it, as the page of its rights says
+
+
+def test_a_store_that_is_away_is_asked_again_to_give_parts_up(scene: Scene, own: StorageProfile, store: Unruly) -> None:
+    upload = begin(scene)
+    send_first(scene, upload)
+    with store.failing(503, abortions):
+        cancel(scene, upload)
+        assert len(unfinished(scene, own)) == 1
+    scene.door.over(upload["upload_id"])
+    scene.door.sweep()
+    assert unfinished(scene, own) == []
+
+
+def test_a_revoked_key_is_told_before_bytes_and_the_upload_goes_on_after_the_mend(
+    scene: Scene, own: StorageProfile, store: Unruly
+) -> None:
+    upload = begin(scene)
+    send_first(scene, upload)
+    with store.failing(403, old_key):
+        refused(ask(scene, upload, 2), 503, "storage_unavailable")
+        assert health(scene, own) == "unhealthy"
+        assert "Nothing was sent" in refused(ask(scene, upload, 2), 503, "storage_unavailable")["detail"]
+        refused(scene.bob.call("GET", f"uploads/{upload['upload_id']}"), 503, "storage_unavailable")
+    see_it_work(scene.cast, own.id)
+    assert done(ask(scene, upload, 2))["parts"]
+    assert [part["part_number"] for part in scene.bob.upload_state(upload["upload_id"])["parts"]] == [1]
+
+
+def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, store: Unruly) -> None:
+    asked: list[str | None] = []
+
+    def note(method: str, path: str, headers: Message) -> bool:
+        if method == "POST" and "uploads" in path.rpartition("?")[2]:
+            asked.append(headers.get("x-amz-server-side-encryption"))
+        return False
+
+    connect_own_bucket(scene.cast, endpoint=store.url, encryption=Encryption.SSE_S3)
+    upload = begin(scene)
+    with store.failing(500, note):
+        ask(scene, upload, 1)
+    assert asked and set(asked) == {"AES256"}
