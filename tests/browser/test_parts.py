@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,9 +11,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.assets import specimens
-from tests.browser.conftest import Portal, Visits
+from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.test_upload import ENOUGH, FULL, tile
-from tests.cast import Cast
+from tests.cast import Actor, Cast
+from tests.foreign import Foreign
 
 MB = 2**20
 SIZE = 120 * MB
@@ -73,3 +75,24 @@ def test_a_large_file_goes_on_after_a_reload_without_sending_again_what_is_there
     after = parts_sent(portal)
     assert 0 < len(after) < PARTS
     assert {*before, *after} == set(range(1, PARTS + 1))
+
+
+def test_a_file_that_the_portal_wants_in_one_request_goes_in_one(
+    visit: Visits, cast: Cast, portal: Portal, client: Callable[[Actor], Foreign], tmp_path: Path
+) -> None:
+    portal.asked.clear()
+    film = tmp_path / "short.mp4"
+    film.write_bytes(
+        specimens.iso_media(b"isom", b"isom", b"avc1") + (6 * MB).to_bytes(4) + b"free" + bytes(6 * MB - 8)
+    )
+    page = visit(cast.bob, cast.page("files"), put=True)
+    # The page was made while the workspace's storage took parts.
+    page.locator("#tray").evaluate(
+        "tray => { const policy = JSON.parse(tray.dataset.policy); policy.parts.from_bytes = 1; "
+        "tray.dataset.policy = JSON.stringify(policy); }"
+    )
+    page.locator("#pick-files").set_input_files(film)
+    expect(page.locator("#tray-words")).to_have_text("1 uploaded", timeout=ENOUGH)
+    expect(page.locator("#tray-problems")).to_be_hidden()
+    assert parts_sent(portal) == []
+    holds(client(cast.bob), film.stat().st_size)
