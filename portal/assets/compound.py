@@ -24,6 +24,7 @@ _STREAMS = {
 }
 _INSTALLER = "\u4840"  # every table of a Windows installer package has a name that begins with it
 _MOST_SECTORS = 128  # of a directory: 512 entries and more
+_MOST_TABLES = 16 * 1024  # of 64 KB each
 _SMALLEST = 4096  # bytes; shorter streams lie elsewhere, in sectors of their own
 _NO_SECTOR = 0xFFFFFFFA  # and above: the end of a chain, or none
 # Records of a workbook ([MS-XLS]); whatever comes before a password does not matter.
@@ -90,7 +91,7 @@ def _directory(file: BinaryIO) -> bytes:
     header, sector_size = _sector_size(file)
     if not sector_size:
         return b""
-    tables = struct.unpack_from("<109I", header, 76)
+    tables = _tables(file, header, sector_size)
     per_table = sector_size // 4
     number: int = struct.unpack_from("<I", header, 48)[0]
     entries = b""
@@ -104,6 +105,20 @@ def _directory(file: BinaryIO) -> bytes:
         link = file.read(4)
         number = struct.unpack("<I", link)[0] if len(link) == 4 else 0xFFFFFFFE
     return entries
+
+
+def _tables(file: BinaryIO, header: bytes, sector_size: int) -> list[int]:
+    """Sectors of the allocation table: 109 in the header, those of a container above 7 MB in a chain of sectors."""
+    tables = list(struct.unpack_from("<109I", header, 76))
+    number: int = struct.unpack_from("<I", header, 68)[0]
+    while number < _NO_SECTOR and len(tables) < _MOST_TABLES:
+        file.seek((number + 1) * sector_size)
+        sector = file.read(sector_size)
+        if len(sector) < sector_size:
+            break
+        *more, number = struct.unpack(f"<{sector_size // 4}I", sector)
+        tables += more
+    return tables
 
 
 def _beginning(file: BinaryIO, entry: bytes) -> bytes:

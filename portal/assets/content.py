@@ -200,7 +200,7 @@ def _inside_zip(file: BinaryIO) -> str:
 
 
 def _names_in_zip(file: BinaryIO) -> list[bytes]:
-    """Names of the central directory; none where it is damaged, longer than we read, or in the 64-bit form.
+    """Names of the central directory; none where it is damaged, or longer than we read.
 
     Read by hand: ``zipfile`` makes an object of every entry, however many there are.
     """
@@ -212,6 +212,9 @@ def _names_in_zip(file: BinaryIO) -> list[bytes]:
     if at < 0 or len(tail) - at < 22:
         return []
     length: int = struct.unpack_from("<I", tail, at + 12)[0]
+    if at >= 76 and tail[at - 76 : at - 72] == b"PK\x06\x06" and tail[at - 20 : at - 16] == b"PK\x06\x07":
+        at -= 76  # its 64-bit form stands before it; some office programs write it for the smallest file
+        length = struct.unpack_from("<Q", tail, at + 40)[0]
     if length > MOST_OF_A_LIST or length > start + at:
         return []
     file.seek(start + at - length)

@@ -39,6 +39,14 @@ def office(folder: str, *, types_first: bool = True) -> bytes:
     return zipped(*(parts if types_first else reversed(parts)))
 
 
+def with_64_bit_end(archive: bytes) -> bytes:
+    """The same zip with the 64-bit end of its directory, too, as exports of spreadsheets have it (APPNOTE 4.3.14)."""
+    at = archive.rindex(b"PK\x05\x06")
+    entries, size, offset = struct.unpack_from("<HII", archive, at + 10)
+    end = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, offset)
+    return archive[:at] + end + struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1) + archive[at:]
+
+
 def compound(*streams: str, directory_sector: int = 1, first: bytes = b"") -> bytes:
     """An OLE container ([MS-CFB]) with these streams under its root: empty, but that the first may have a beginning."""
     none, end = 0xFFFFFFFF, 0xFFFFFFFE
@@ -62,6 +70,19 @@ def compound(*streams: str, directory_sector: int = 1, first: bytes = b"") -> by
     sectors = [struct.pack("<128I", 0xFFFFFFFD, *[end] * 127)]
     sectors += [bytes(512)] * (directory_sector - 1) + [b"".join(entries).ljust(512, b"\0")]
     return header.ljust(512, b"\xff") + b"".join(sectors) + (first.ljust(4096, b"\0") if first else b"")
+
+
+def large_compound(stream: str) -> bytes:
+    """A container so large that its allocation table has a list of its own; the stream's entry is found through it."""
+    end, far = 0xFFFFFFFE, 109 * 128  # the first sector that the header's tables don't cover
+    small = compound("a", "b", "c", stream)
+    header, directory = bytearray(small[:512]), small[1024:].ljust(1024, b"\0")
+    struct.pack_into("<I", header, 48, far)
+    struct.pack_into("<II", header, 68, 1, 1)
+    header[76:] = struct.pack("<109I", *[0] * 109)
+    table, more = struct.pack("<128I", *[end] * 128), struct.pack("<128I", 2, *[0xFFFFFFFF] * 126, end)
+    last = struct.pack("<128I", far + 1, *[end] * 127)
+    return bytes(header) + (table + more + last).ljust(far * 512, b"\0") + directory
 
 
 def old_document(*, locked: bool) -> bytes:
