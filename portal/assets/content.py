@@ -56,12 +56,15 @@ _ALIASES = {
     "video/vnd.avi": "video/x-msvideo",
     "video/x-ms-asf": "video/x-ms-wmv",
 }
-# Beginnings that libmagic leaves at octet-stream: cameras' RAW formats.
-_RAW = {
+# Beginnings that libmagic leaves at octet-stream: cameras' RAW formats, and Excel's before there were containers.
+_BEGINNINGS = {
     b"IIU\0": "image/x-panasonic-rw2",
     b"\0MRM": "image/x-minolta-mrw",
     b"FUJIFILMCCD-RAW": "image/x-fuji-raf",
     b"FOVb": "image/x-x3f",
+    b"\x09\0\x04\0": compound.EXCEL,
+    b"\x09\x02\x06\0": compound.EXCEL,
+    b"\x09\x04\x06\0": compound.EXCEL,
 }
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
@@ -95,7 +98,7 @@ def detect(head: bytes, file: BinaryIO) -> str:
         return _inside_zip(file)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return compound.detect(file)
-    guess = next((name for beginning, name in _RAW.items() if head.startswith(beginning)), None) or _guess(head)
+    guess = next((name for beginning, name in _BEGINNINGS.items() if head.startswith(beginning)), None) or _guess(head)
     if guess == UNKNOWN and head[4:8] in _QUICKTIME_ATOMS:
         return "video/quicktime"
     if guess.startswith(_PERHAPS_WORDS):

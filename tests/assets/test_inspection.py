@@ -84,6 +84,7 @@ def judged(name: str, data: bytes, verdict: Verdict = CLEAN, **policy: Any) -> D
         ("large.doc", s.large_compound("WordDocument"), "application/msword"),
         ("rich.doc", rb"{\rtf1\ansi hello}", "application/msword"),
         ("a.xls", s.compound("Workbook"), "application/vnd.ms-excel"),
+        ("3.xls", b"\x09\x02\x06\0\0\0\x10\0\0\0" + bytes(100), "application/vnd.ms-excel"),
         ("95.xls", s.compound("Book"), "application/vnd.ms-excel"),
         ("a.ppt", s.compound("Current User", "PowerPoint Document"), "application/vnd.ms-powerpoint"),
         ("a.txt", b"hello\n", "text/plain"),
