@@ -67,6 +67,7 @@ async function place(assetId) {
   gallery.prepend(card);
   window.htmx.process(card);
   localTimes(card);
+  document.dispatchEvent(new CustomEvent("stowage:card"));
 }
 
 // The first files of an empty workspace: the page itself changes, once for a whole batch.

@@ -1,6 +1,21 @@
 // Choosing cards or rows: "all shown", how many and how large they are together. A bar of the gallery shows while some are.
 import { sizeWords } from "./strings.js";
 
+/** Give each card of the gallery its box. */
+function equip() {
+  const blank = document.getElementById("card-pick");
+  if (!blank) return;
+  for (const card of document.querySelectorAll("#assets [data-asset]")) {
+    if (card.querySelector("[data-pick]")) continue;
+    const label = blank.content.firstElementChild.cloneNode(true);
+    const box = label.firstElementChild;
+    box.value = card.dataset.asset;
+    box.dataset.bytes = card.dataset.bytes;
+    box.ariaLabel = box.dataset.label.replace("{name}", card.querySelector(".file-name").title);
+    (card.querySelector(".files-pick") || card).prepend(label);
+  }
+}
+
 const boxes = () => [...document.querySelectorAll("input[data-pick]")];
 
 function tell() {
@@ -40,5 +55,10 @@ document.addEventListener("click", (event) => {
   for (const box of boxes()) box.checked = false;
   tell();
 });
-document.addEventListener("htmx:afterSettle", tell);
+document.addEventListener("htmx:afterSettle", () => {
+  equip();
+  tell();
+});
+document.addEventListener("stowage:card", equip);
+equip();
 tell();

@@ -7,13 +7,6 @@ import { layPaths } from "./uploads_api.js";
 
 const AT_ONCE = 1000; // paths that the portal takes in one call
 
-/** The place on the page: {library_id, folder_id}, empty where it shows all files or something else. */
-export function here() {
-  const shown = document.querySelector("#main [data-place]");
-  if (!shown) return {};
-  return { library_id: shown.dataset.placeLibrary, folder_id: shown.dataset.placeFolder || undefined };
-}
-
 const folderOf = (path) => path.split("/").slice(0, -1).join("/");
 
 /** The folders of these paths: Map of path → {library_id, folder_id, detail}. */

@@ -13,12 +13,17 @@ export function openTray(open = true) {
   if (!open && tray.contains(document.activeElement)) document.getElementById("tray-button").focus();
 }
 
-async function take(files, where = null) {
+/** The place that the page shows: {library_id, folder_id}, empty where it shows all files or something else. */
+function here() {
+  const shown = document.querySelector("#main [data-place]");
+  return shown ? { library_id: shown.dataset.placeLibrary, folder_id: shown.dataset.placeFolder || undefined } : {};
+}
+
+async function take(files, place = here()) {
   if (!files.length) return;
   openTray();
   try {
-    const { here, placed } = await import("./placing.js");
-    const place = where || here();
+    const { placed } = await import("./placing.js");
     uploader ??= import("./uploader.js").then((module) => module.start(tray));
     const { add } = await uploader;
     add(await placed(JSON.parse(tray.dataset.policy), files, place, (again) => take(again, place)));
@@ -68,7 +73,8 @@ function watchDrops() {
     event.stopPropagation();
     depth = 0;
     show(false);
-    take(await droppedFiles(event.dataTransfer));
+    const place = here();
+    take(await droppedFiles(event.dataTransfer), place);
   }, true);
 }
 
