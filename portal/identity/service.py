@@ -157,6 +157,7 @@ def unblock(user_id: UUID, actor_id: UUID) -> User:
     if user.active:
         raise Conflict(f"{user.email} is not blocked.")
     user.active = True
+    sessions.end_all(user.id)  # one that a login began while the block was being written
     log.warning("%s was unblocked by %s", user.id, actor_id)
     return user
 
