@@ -198,13 +198,17 @@ class Bucket(Presigner):
         """Does the store put together what is sent in parts, and list them? Asked with an upload of one small part."""
         key = keys.probe(uuid4(), "parts.txt")
         parts = self.parts(key)
+        upload_id = ""
         try:
             upload_id = parts.begin("text/plain")
             parts.send(upload_id, 1, BytesIO(CONTENT), len(CONTENT))
             parts.complete(upload_id, {part.number: part.etag for part in parts.there(upload_id) or []})
             facts = self.head(key)
             return facts is not None and facts.size == len(CONTENT)
-        except (NotFound, Unavailable):
+        except (NotFound, Conflict, Unavailable):
+            if upload_id:
+                with suppress(Unavailable, NotFound, Conflict):
+                    parts.abort(upload_id)
             return False
         finally:
             self.delete(key)

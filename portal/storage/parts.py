@@ -75,7 +75,7 @@ class Parts:
             answer = self._client.upload_part(
                 **self._at, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
             )
-        return answer["ETag"]
+            return answer["ETag"]
 
     def complete(self, upload_id: str, parts: dict[int, str]) -> None:
         """Make one object of them. One that is gone already is left at that: the object tells what became of it."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from portal.errors import Unavailable
+from portal.storage.bucket import Bucket
 from portal.storage.egress import Egress
 from portal.storage.location import Location
 from portal.storage.probe import engine
@@ -23,13 +25,18 @@ from tests.storage.probing import forget, found, left_behind, probe, subject
 from tests.stores.faulty import (
     Faulty,
     Play,
+    a_part_called_whole,
     answers,
     changes_etags,
     deletions,
+    done_without_a_word,
+    echoes_encryption,
     forms,
     lax,
+    listing,
     methods,
     open_to_all,
+    other_protocol,
     page,
     redirects,
     reset,
@@ -195,6 +202,44 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
         "whole files",
         {"range": False},
     ),
+    "calls a part the whole": (
+        a_part_called_whole,
+        lambda method, path, _headers: method == "GET" and "range.txt" in path,
+        "range",
+        "calls it the whole",
+        {"range": False},
+    ),
+    "takes a condition and forgets it": (
+        lax("if-none-match"),
+        lambda method, _path, headers: method == "PUT" and "If-None-Match" in headers,
+        "private",
+        "",
+        {"conditional_write": False, "marker": True},
+    ),
+    "knows no rules for objects": (
+        answers(501, "NotImplemented"),
+        lambda _method, path, _headers: path.endswith("?lifecycle"),
+        "lifecycle",
+        "knows no lifecycle rules",
+        {"abort_rule": False},
+    ),
+    "answers something else than its rules": (
+        listing,
+        lambda _method, path, _headers: path.endswith("?lifecycle"),
+        "lifecycle",
+        "knows no lifecycle rules",
+        {"abort_rule": False},
+    ),
+    "ignores signed lengths and types": (
+        lax("content-length"),
+        lambda method, path, headers: (
+            signed_uploads(method, path, headers)
+            and any(name in path.partition("?")[0] for name in ("-larger", "-type", "-late"))
+        ),
+        "put",
+        "a larger size, another type, after its time",
+        {"put": True},
+    ),
     "is public": (open_to_all, without_key, "private", "anybody, without a key, can read", {"private": False}),
     "lists nothing": (
         answers(403, "AccessDenied"),
@@ -212,7 +257,7 @@ def test_what_is_not_as_it_should_be_warns_and_is_not_believed(faulty: Faulty, p
     with faulty.playing(play, wanted):
         finished = run(place, parts=step == "multipart")
     told = found(finished, step)
-    assert told.result in (Result.WARN, Result.SKIPPED), told
+    assert told.result in (Result.WARN, Result.SKIPPED) or not words, told
     assert words in told.detail
     verdict = finished.verdict()
     assert verdict.healthy, verdict.reason
@@ -248,6 +293,75 @@ def test_where_no_way_of_uploading_is_held_to_what_was_signed_the_store_is_not_h
     assert told.result is Result.WARN
     assert "a larger size, another key, another type, after its time" in told.detail
     assert finished.verdict().reason == "Neither form uploads nor signed PUTs can be used with this store."
+
+
+def test_a_store_that_anybody_may_write_to_can_be_used_and_says_so(faulty: Faulty, place: Location) -> None:
+    with (
+        faulty.playing(takes_any_form, forms),
+        faulty.playing(open_to_all, without_key),
+        faulty.playing(lax(), signed_uploads),
+    ):
+        finished = run(place)
+    assert "another key" in found(finished, "put").detail
+    assert "write and replace" in found(finished, "private").detail
+    verdict = finished.verdict()
+    assert (verdict.healthy, verdict.capabilities["put"], verdict.capabilities["post"]) == (True, True, False)
+
+
+def test_a_store_that_answers_only_what_is_signed_for_s3_is_reached(faulty: Faulty, place: Location) -> None:
+    with faulty.playing(other_protocol, lambda method, path, headers: not with_key(method, path, headers)):
+        finished = run(place)
+    assert found(finished, "reach").result is Result.PASS
+    assert finished.verdict().healthy
+    assert Bucket(place).accepts_post() is True
+    with faulty.playing(other_protocol, forms):
+        assert Bucket(place).accepts_post() is False
+
+
+def test_a_store_that_repeats_any_cipher_is_not_believed_to_encrypt(faulty: Faulty, place: Location) -> None:
+    def objects(method: str, path: str, _headers: Message) -> bool:
+        return method in ("PUT", "HEAD") and "/sse-" in path
+
+    with faulty.playing(echoes_encryption, objects):
+        finished = run(replace(place, encryption="sse_s3"))
+    assert "proves nothing" in found(finished, "encryption").detail
+    assert finished.verdict().capabilities["encryption"] == []
+
+
+def test_a_store_without_cors_rules_says_where_to_set_them(faulty: Faulty, place: Location) -> None:
+    asked = replace(subject(place, prefix=PREFIX), origin="https://files.example.com")
+    for play in (answers(501, "NotImplemented"), listing):
+        with (
+            faulty.playing(answers(403, "AccessDenied"), methods("OPTIONS")),
+            faulty.playing(play, lambda _method, path, _headers: path.endswith("?cors")),
+        ):
+            told = found(probe(asked, steps=[step for step in engine.STEPS if step.name != "multipart"]), "cors")
+            assert "takes no CORS rules" in told.detail
+            assert "https://files.example.com" in told.paste
+            assert Bucket(place).ensure(["https://files.example.com"]) is (play is listing)
+
+
+def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty: Faulty, place: Location) -> None:
+    bucket = Bucket(place)
+    bucket.put("workspaces/x/a", b"0123456789", content_type="text/plain")
+    with (
+        faulty.playing(lax("range"), methods("GET")),
+        bucket.open("workspaces/x/a", 4) as stream,
+    ):
+        assert (stream.size, stream.read()) == (6, b"456789")
+    bucket.delete("workspaces/x/a")
+
+
+def test_an_answer_without_what_belongs_in_it_is_a_refusal_in_our_words(faulty: Faulty, place: Location) -> None:
+    bucket = Bucket(place)
+    bucket.put("workspaces/x/a", bytes(6 * 1024**2), content_type="text/plain")
+    facts = bucket.head("workspaces/x/a")
+    assert facts is not None
+    with faulty.playing(done_without_a_word, copies), pytest.raises(Unavailable, match="can't do what was asked"):
+        bucket.promote("workspaces/x/a", "workspaces/x/b", if_etag=facts.etag, part_size=5 * 1024**2)
+    with faulty.playing(done_without_a_word, lambda _method, path, _headers: "uploads" in path.partition("?")[2]):
+        assert bucket.takes_parts() is False
+    bucket.delete("workspaces/x/a")
 
 
 def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Location, seaweedfs: Location) -> None:

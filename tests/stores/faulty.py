@@ -77,6 +77,46 @@ def page(handler: Any) -> bool:
     return True
 
 
+def a_part_called_whole(handler: Any) -> bool:
+    """The part that was asked for, with the status of the whole."""
+    handler.status = 200
+    return says()(handler)
+
+
+def other_protocol(handler: Any) -> bool:
+    """What a store answers by another protocol that it speaks, where nothing is signed."""
+    handler._swallow()
+    handler.reply(412, {"Content-Type": "text/html"}, b"Bad URL")
+    return True
+
+
+def listing(handler: Any) -> bool:
+    """A listing of nothing, whatever was asked of the bucket: what it was asked for is not known, and not read."""
+    handler._swallow()
+    body = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name></ListBucketResult>'
+    handler.reply(200, {"Content-Type": "application/xml", "x-amz-request-id": "1"}, body)
+    return True
+
+
+def done_without_a_word(handler: Any) -> bool:
+    """It says that it is done, and nothing of what belongs in the answer."""
+    handler._swallow()
+    handler.reply(200, {"x-amz-request-id": "1"}, b"")
+    return True
+
+
+def echoes_encryption(handler: Any) -> bool:
+    """Shows of an object whatever cipher its writer named, and has done nothing of it."""
+    name = handler.path.partition("?")[0]
+    if handler.command == "PUT":
+        _TOLD[name] = handler.headers.get("x-amz-server-side-encryption", "")
+        return lax("x-amz-server-side-encryption")(handler)
+    return says(x_amz_server_side_encryption=_TOLD.get(name, ""))(handler)
+
+
+_TOLD: dict[str, str] = {}
+
+
 def redirects(to: str) -> Play:
     """Somewhere else, by a plain redirect of HTTP."""
 
@@ -226,10 +266,11 @@ class Faulty(Unruly):
 
 class _Playing:
     proxy: Faulty
+    status: int | None  # instead of the true one
     alter: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]] | None
 
     def _pass(self: Any) -> None:
-        self.alter, self.cut_at = None, None
+        self.alter, self.cut_at, self.status = None, None, None
         for play in self.proxy.plays_for(self.command, self.path, self.headers):
             if play(self):
                 return
@@ -255,7 +296,12 @@ class _Playing:
         headers = {name: value for name, value in response.getheaders() if name.lower() not in _OURS}
         for name in changed:
             headers = {each: value for each, value in headers.items() if each.lower() != name.lower()}
-        self.reply(response.status, {**headers, **changed}, body, length=length if self.command == "HEAD" else None)
+        self.reply(
+            self.status or response.status,
+            {**headers, **changed},
+            body,
+            length=length if self.command == "HEAD" else None,
+        )
 
     def reply(self: Any, status: int, headers: dict[str, str], body: bytes, *, length: str | None = None) -> None:
         """Answer with exactly this."""
