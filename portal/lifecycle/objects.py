@@ -199,6 +199,14 @@ def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     for upload_id, group in groupby(old, key=lambda entry: entry[0].split("/")[3]):
         if not _is_expected(upload_id, profile.workspace_id):
             yield from (f"The object {key} was left behind by an upload that is over." for key, _, _ in group)
+    if profile.mode is ProfileMode.MANAGED or profile.capabilities.get("list_parts"):
+        yield from _parts_left_behind(profile, bucket)
+
+
+def _parts_left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
+    for key, begun_at in bucket.unfinished(f"{keys.workspace_prefix(profile.workspace_id)}uploads/"):
+        if begun_at < database.now() - YOUNG and not _is_expected(key.split("/")[3], profile.workspace_id):
+            yield f"Parts for {key} were left behind by an upload that is over."
 
 
 def _is_expected(upload_id: str, workspace_id: UUID) -> bool:

@@ -24,7 +24,7 @@ from portal.storage.copying import copy
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
-from portal.storage.parts import Parts
+from portal.storage.parts import Parts, uploads_below
 from portal.storage.patience import Deadline, Pace
 from portal.storage.posting import CONTENT, accepts_post
 from portal.storage.refusals import changed
@@ -128,6 +128,11 @@ class Bucket(Presigner):
     def parts(self, key: str) -> Parts:
         """Sending one object in parts, so that a sender that was killed goes on where it was."""
         return Parts(self._client, self._at(key), self.location.sealing, self._turn)
+
+    def unfinished(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """(key, begun at) of every upload in parts below ``prefix`` that was neither completed nor given up."""
+        for upload in uploads_below(self._client, self._name, self.location.full_key(prefix)):
+            yield self.location.own_key(upload["Key"]), upload["Initiated"]
 
     def copy_from(self, source: Bucket, source_key: str, key: str, facts: ObjectFacts) -> bool:
         """Have the store copy an object of another of its buckets, last seen as ``facts``; did it?

@@ -30,6 +30,13 @@ class Sent:
     etag: str
 
 
+def uploads_below(client: S3Client, bucket: str, full_prefix: str) -> list[Any]:
+    """Every unfinished upload below a prefix, as the store lists it."""
+    with our_words("ListMultipartUploads", Deadline(ALL_WITHIN)):
+        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=full_prefix)
+        return [each for page in islice(pages, MOST_PAGES) for each in page.get("Uploads", [])]
+
+
 class Parts:
     """The parts of one object. What the portal sends by itself goes in parts of ``PART`` (R2 wants them equal)."""
 
@@ -91,10 +98,7 @@ class Parts:
 
     def under_way(self) -> list[str]:
         """Every upload of this object that the store still keeps parts of."""
-        asked = {"Bucket": self._at["Bucket"], "Prefix": self._at["Key"]}
-        with our_words("ListMultipartUploads", Deadline(ALL_WITHIN)):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(**asked)
-            found = [each for page in islice(pages, MOST_PAGES) for each in page.get("Uploads", [])]
+        found = uploads_below(self._client, self._at["Bucket"], self._at["Key"])
         return [each["UploadId"] for each in found if each["Key"] == self._at["Key"]]
 
     def _list(self, **upload: Any) -> list[Any]:
