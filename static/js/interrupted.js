@@ -32,7 +32,7 @@ export async function matching(policy, { name, size, sha256 }) {
 export async function offer(policy) {
   const found = await waiting(policy);
   if (!found.length) remembered(() => localStorage.removeItem(flag(policy)));
-  box.querySelector("ul").replaceChildren(...found.map((upload) => line(policy, upload)));
+  box.querySelector("[data-list]").replaceChildren(...found.map((upload) => line(policy, upload)));
   show();
   if (found.length) say(box.querySelector("[data-title]").textContent);
   return found.length;
@@ -48,8 +48,8 @@ async function waiting(policy) {
 function line(policy, upload) {
   const item = document.getElementById("interrupted-blank").content.firstElementChild.cloneNode(true);
   item.dataset.interrupted = upload.upload_id;
-  item.querySelector("strong").textContent = upload.file_name;
-  item.querySelector("span").textContent = sizeWords(upload.size_bytes);
+  item.querySelector("[data-name]").textContent = upload.file_name;
+  item.querySelector("[data-size]").textContent = sizeWords(upload.size_bytes);
   const discard = item.querySelector("button");
   discard.setAttribute("aria-label", `${discard.textContent}: ${upload.file_name}`);
   discard.addEventListener("click", () => {

@@ -377,7 +377,7 @@ def test_what_was_begun_in_the_store_by_a_process_that_died_is_removed(scene: Sc
 
 
 def test_the_doctor_finds_parts_that_nobody_would_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "YOUNG", timedelta(0))
+    monkeypatch.setattr(objects, "YOUNG", timedelta(seconds=-60))
     upload = begun(scene.alice)
     done(ask(scene.alice, upload["upload_id"], 1))
     assert scene.door.broken(scene.cast) == []  # it is open
