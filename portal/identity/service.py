@@ -100,6 +100,15 @@ def proves(user_id: UUID, password: str) -> bool:
     return bool(verify_password(password, user.password))
 
 
+def stands(user_id: UUID, hashed: str | None) -> bool:
+    """Whether this password, which was just proved, still counts, and its person may log in; inside a transaction.
+
+    Until that ends neither changes, so that no session begins beside another password or a block.
+    """
+    same = select(User.id).where(User.id == user_id, User.password == hashed, User.active)
+    return db.session.scalar(same.with_for_update(read=True)) is not None
+
+
 def change_password(person: Person, current: str, password: str) -> None:
     """Another password; every session but the one that asks ends. The caller counts the attempts.
 

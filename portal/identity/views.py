@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_security import views as security_views
+from flask_security.utils import logout_user
 
 from portal.db import now, transaction
 from portal.errors import Invalid, NotFound
@@ -36,10 +37,17 @@ def log_in() -> ResponseReturnValue:
     if request.method == "POST" and current_user.is_authenticated:
         session.pop("csrf_token", None)
         if not before:
-            with transaction():
-                # What Flask-Login keeps in its cookies, and asks ``find_by_session`` about.
-                session["_user_id"] = sessions.begin(current_user.id, address(), request.user_agent.string)
+            _begin_session()
     return answer
+
+
+def _begin_session() -> None:
+    with transaction():
+        if service.stands(current_user.id, current_user.password):
+            # What Flask-Login keeps in its cookies, and asks ``find_by_session`` about.
+            session["_user_id"] = sessions.begin(current_user.id, address(), request.user_agent.string)
+            return
+    logout_user()  # the page that follows asks for the password that counts by now
 
 
 def log_out() -> ResponseReturnValue:

@@ -59,7 +59,7 @@ def test_every_page_can_be_used_by_everybody(visit: Visits, scene: Scene, cast: 
     expect(page.get_by_role("alert")).to_be_visible()
     examination.look_at(page, "login")
     page = visit(scene.cast.alice, **EXAMINED)
-    addresses = ["/workspaces", "/account/tokens", "/help/quota", "/nowhere", scene.cast.page("trash")]
+    addresses = ["/workspaces", "/account", "/account/tokens", "/help/quota", "/nowhere", scene.cast.page("trash")]
     addresses += [scene.cast.page(f"files?view={view}") for view in ("grid", "list")]
     addresses += [scene.cast.page("files?q=nothing-like-it"), scene.file("report.pdf")]
     for address in addresses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -135,6 +136,7 @@ def test_another_password_ends_every_other_session(cast: Cast) -> None:
         {"password": "short", "again": "short"},
         {"again": "something else"},
         {"password": "x" * 129, "again": "x" * 129},
+        {"current": "nul\0inside"},
         {"password": "nul\0inside here", "again": "nul\0inside here"},
     ],
 )
@@ -179,6 +181,26 @@ def test_who_is_blocked_is_logged_out_and_stays_so(cast: Cast) -> None:
     with cast.app.app_context(), transaction():
         service.unblock(cast.bob.id, cast.alice.id)
     assert not goes_on(cast.bob.browser)
+
+
+def test_a_login_with_a_password_that_changes_at_that_moment_begins_no_session(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands = service.stands
+
+    def change_before(user_id: UUID, hashed: str | None) -> bool:
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(lambda: change_password(cast.alice.browser).status_code).result() == 303
+        return stands(user_id, hashed)
+
+    monkeypatch.setattr(service, "stands", change_before)
+    client = cast.nobody
+    log_in(client, cast.alice.email)
+    assert not goes_on(client)
+    assert len(rows(cast, cast.alice)) == 1  # of the browser that changed it
+    monkeypatch.setattr(service, "stands", stands)
+    assert log_in(client, cast.alice.email, "another good one").status_code == 302
+    assert goes_on(client)
 
 
 def test_what_ended_long_ago_is_forgotten(cast: Cast, app: Flask) -> None:
