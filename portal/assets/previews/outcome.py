@@ -11,7 +11,8 @@ MB = 1024 * 1024
 class Limits:
     """What one rendering may use.
 
-    pixels: 120 megapixels, so that the 108 of today's largest common phone sensor pass; more is refused unread.
+    pixels: 120 megapixels; more is refused unread.
+    jpeg_pixels: those are decoded at a fraction of their size, so that the 200 of today's largest phone sensors pass.
     frames: of an animation or pages of a TIFF; only the first is drawn, but all have to be counted.
     memory_bytes: address space of the child. Measured peaks in MB: JPEG of 24 megapixels 65; of 48 megapixels HEIC 350,
     AVIF 440, WebP 770; of 120 megapixels progressive JPEG 400, PNG with alpha 575, CMYK TIFF 760. What does not fit
@@ -21,6 +22,7 @@ class Limits:
     """
 
     pixels: int = 120_000_000
+    jpeg_pixels: int = 210_000_000
     frames: int = 10_000
     memory_bytes: int = 1024 * MB
     cpu_seconds: int = 40

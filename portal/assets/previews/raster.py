@@ -66,13 +66,14 @@ def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
     name = FORMATS.get(mime_type)
     if name is None:
         raise PreviewFailed("unsupported")
+    most = limits.jpeg_pixels if name == "JPEG" else limits.pixels
     if name == "WEBP":
-        caps.check_pixels(caps.webp_size(source), limits.pixels)
+        caps.check_pixels(caps.webp_size(source), most)
     _load_decoder(name)
     Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
     image = Image.open(source, formats=[name])
-    Image.MAX_IMAGE_PIXELS = limits.pixels  # for what shows later, a frame larger than its file's header
-    caps.check_pixels(image.size, limits.pixels)
+    Image.MAX_IMAGE_PIXELS = most  # for what shows later, a frame larger than its file's header
+    caps.check_pixels(image.size, most)
     return image
 
 

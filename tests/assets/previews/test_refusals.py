@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from portal.assets.previews import renderer
 from portal.assets.previews.caps import gif_frames, tiff_pages
@@ -35,6 +36,12 @@ def test_a_bomb_is_refused_before_decoding(render: Render, bomb: object, megapix
     failure = refusal(render, bomb(), "image/png", SMALL)  # type: ignore[operator]
     assert failure.code == "too_many_pixels"
     assert failure.detail == f"The picture has {megapixels} megapixels; previews are made up to 120."
+
+
+def test_a_jpeg_of_the_largest_sensors_is_drawn_in_little_memory(render: Render) -> None:
+    content = pictures._saved(Image.linear_gradient("L").resize((14000, 10500)), "JPEG", quality=50)
+    assert render(content, "image/jpeg", SMALL).image("web").size == (1920, 1440)
+    assert refusal(render, content, limits=Limits(jpeg_pixels=146_000_000)).code == "too_many_pixels"
 
 
 def test_a_webp_bomb_is_refused_before_its_decoder_reserves_memory(render: Render) -> None:
