@@ -20,7 +20,7 @@ from portal.db import assert_no_transaction
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.storage import keys
 from portal.storage.clients import connect, our_words, unless_missing
-from portal.storage.copying import copy
+from portal.storage.copying import COPY_TIMEOUT, copy, time_for
 from portal.storage.cors import with_ours
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Bucket", "Location", "ObjectFacts", "ObjectStream", "SignedRequest", "bucket_at"]
 
 READ_TIMEOUT = 60  # seconds without a byte; what bounds the whole is in ``patience``
-COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
-SLOWEST_COPY = 1024**2  # bytes a second, inside a store
 BATCH_WITHIN = 120  # seconds for a thousand keys
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
 
@@ -74,7 +72,7 @@ class Bucket(Presigner):
         Raises ``NotFound`` when the source is missing, ``Conflict("changed")`` when it is, or may be, another by now.
         """
         before = self._unchanged(source_key, if_etag)
-        with our_words("CopyObject", _for_copying(before)):
+        with our_words("CopyObject", time_for(before)):
             source, target = self._at(source_key), self._at(target_key)
             given: Any = {"content_type": content_type, "part_size": part_size, "extra": self.location.sealing}
             copy(self._patient_client, source, target, facts=before, **given)
@@ -142,7 +140,7 @@ class Bucket(Presigner):
         one_store = source.location.endpoint, source.location.region
         if one_store != (self.location.endpoint, self.location.region):
             return False
-        with suppress(NotFound, Unavailable), our_words("CopyObject", _for_copying(facts)):
+        with suppress(NotFound, Unavailable), our_words("CopyObject", time_for(facts)):
             where = source._at(source_key), self._at(key)
             sealing = self.location.sealing
             copy(self._patient_client, *where, facts=facts, content_type=None, part_size=None, extra=sealing)
@@ -292,10 +290,6 @@ class Bucket(Presigner):
             left = [error["Key"] for error in answer.get("Errors", [])]
         for key in left:  # where the store refuses batches, or some of this one: one by one, with its own reason
             self.delete(self.location.own_key(key))
-
-
-def _for_copying(facts: ObjectFacts) -> Deadline:
-    return Deadline(COPY_TIMEOUT + facts.size / SLOWEST_COPY)
 
 
 @lru_cache(maxsize=512)

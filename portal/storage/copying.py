@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from portal.storage.location import ObjectFacts
+from portal.storage.patience import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 ONE_REQUEST = 5 * 1024**3  # bytes: S3's limit for one CopyObject
 PART = 1024**3  # bytes: times 10,000 parts, more than S3's largest object
+COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
+SLOWEST_COPY = 1024**2  # bytes a second, inside a store
+
+
+def time_for(facts: ObjectFacts) -> Deadline:
+    """How long the copy of an object may take in all."""
+    return Deadline(COPY_TIMEOUT + facts.size / SLOWEST_COPY)
 
 
 def copy(
