@@ -298,3 +298,16 @@ def test_an_upload_lands_in_its_folder_wherever_that_is_by_then(scene: Scene, te
     assert second["folder_id"] is None and second["library_id"] != press
     refused(bob.begin("c.txt", 5, folder_id=gone), 404, "not_found")
     refused(bob.begin("c.txt", 5, folder_id=year, library_id=second["library_id"]), 422, "invalid")
+
+
+@pytest.mark.parametrize("name", ["first", "second", "third"])
+def test_nothing_lands_in_a_folder_that_is_deleted_at_that_very_moment(scene: Scene, text: bytes, name: str) -> None:
+    bob, cast = scene.bob, scene.cast
+    year = folder(cast, name)
+    sent = [bob.sent(f"{number}.txt", text + bytes([65 + number]), folder_id=year) for number in range(6)]
+    ready = [str(each) for each in make_assets(cast, 3)]
+    commits = [lambda begun=begun: bob.commit(begun["upload_id"]) for begun in sent]
+    moves = [lambda one=one: post(cast.bob, cast, "assets/move", asset_ids=[one], folder_id=year) for one in ready]
+    together([*commits[:3], *moves, lambda: cast.bob.api.delete(cast.url(f"folders/{year}")), *commits[3:]])
+    lost = "SELECT count(*) FROM assets WHERE folder_id = %s AND state <> 'deleted'"
+    assert scene.door.sql(lost, UUID(year)) == [(0,)]

@@ -95,7 +95,7 @@ def test_the_keys_are_listed_and_menus_open_and_close(visit: Visits, scene: Scen
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="My tokens")).to_be_visible()
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("link", name="My tokens")).to_be_focused()
+    expect(page.get_by_role("link", name="My account")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="My tokens")).to_be_hidden()
     expect(page.locator(".topbar-person summary")).to_be_focused()
