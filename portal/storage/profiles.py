@@ -31,7 +31,8 @@ MOST = 20  # of one workspace: every page names their stores in a header
 # once its staging key was removed for the last time; until then it needs its bucket.
 _HOLDS = text("""
     SELECT (SELECT count(*) FROM assets WHERE workspace_id = :workspace AND profile_id = :profile) AS files,
-           (SELECT max(form_expires_at) FROM uploads
+           (SELECT max(CASE WHEN state IN ('created', 'uploading') THEN greatest(expires_at, form_expires_at)
+                            ELSE form_expires_at END) FROM uploads
             WHERE workspace_id = :workspace AND profile_id = :profile AND cleared_at IS NULL) AS open_until,
            EXISTS (SELECT FROM moves WHERE workspace_id = :workspace AND state <> 'done'
                    AND :profile IN (source_id, target_id)) AS in_a_move

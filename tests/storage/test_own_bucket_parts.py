@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from portal.storage.models import Encryption, StorageProfile
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import CUSTOMER, TestEngines
 from tests.foreign import done, refused
-from tests.own_buckets import client_of, connect_own_bucket, see_it_work
+from tests.own_buckets import client_of, connect_own_bucket, long_inactive, see_it_work
 from tests.stack import own_settings
 from tests.stores.unruly import Unruly
 
@@ -154,3 +155,15 @@ def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, store: 
     with store.failing(500, note):
         ask(scene, upload, 1)
     assert asked and set(asked) == {"AES256"}
+
+
+def test_a_bucket_is_kept_as_long_as_parts_may_come(scene: Scene, own: StorageProfile) -> None:
+    begin(scene)
+    (managed,) = [
+        each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
+    ]
+    done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
+    long_inactive(scene.cast, own.id)
+    problem = refused(scene.alice.call("DELETE", f"storage-profiles/{own.id}"), 409, "conflict")
+    left = datetime.fromisoformat(problem["open_until"]) - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
