@@ -2,6 +2,7 @@
 import { csrfToken } from "./requests.js";
 import { t } from "./strings.js";
 
+const SILENT_MS = 120_000; // a line that moves nothing for so long is dead: 1 Mbit/s empties a browser's buffers in 20 s
 const RETRY_MS = [0, 1000, 3000, 5000];
 const PASSING = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
 
@@ -99,14 +100,25 @@ function send({ signature: { url, headers = {}, method = "PUT" }, body, size, on
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
+    let silence = 0;
+    let dead = false;
+    const listen = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => {
+        dead = true;
+        request.abort();
+      }, SILENT_MS);
+    };
     const done = (settle, value) => {
+      clearTimeout(silence);
       signal?.removeEventListener("abort", stop);
       settle(value);
     };
     request.open(method, url, true);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", listen);
     request.upload.addEventListener("progress", (event) => onProgress?.({ loaded: Math.min(event.loaded, size), lengthComputable: true }));
-    request.addEventListener("abort", () => done(reject, new DOMException("cancelled", "AbortError")));
+    request.addEventListener("abort", () => done(reject, dead ? new UploadError(t("file_network")) : new DOMException("cancelled", "AbortError")));
     request.addEventListener("error", () => done(reject, new UploadError(t("file_network"))));
     request.addEventListener("load", () => {
       if (request.status >= 200 && request.status < 300) done(resolve, { ETag: request.getResponseHeader("ETag") || "" });
@@ -114,6 +126,7 @@ function send({ signature: { url, headers = {}, method = "PUT" }, body, size, on
     });
     signal?.addEventListener("abort", stop, { once: true });
     request.send(body);
+    listen();
   });
 }
 
