@@ -117,6 +117,14 @@ def trend_of(growth: float) -> Trend:
     return "low" if growth <= 10 * MB else "moderate" if growth <= 100 * MB else "high"
 
 
+def so_far(points: Sequence[tuple[date, int]]) -> int:
+    """Bytes that a day has added from the first to the last one; 0 of a single day."""
+    if not points:
+        return 0
+    first, last = min(points), max(points)
+    return round((last[1] - first[1]) / max(1, (last[0] - first[0]).days))
+
+
 def quantile(degrees: int) -> float:
     """The two-sided quantile of Student's t for ``CONFIDENCE``."""
     z, v = NormalDist().inv_cdf((1 + CONFIDENCE) / 2), float(degrees)

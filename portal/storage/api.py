@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from flask import Blueprint
+from flask import Blueprint, current_app
 from pydantic import Field, SecretStr
 
+from portal.settings import Settings
 from portal.storage import profiles
 from portal.storage.connection import Connection
 from portal.storage.models import AddressingStyle, Encryption, Health, ProfileMode, StorageProfile
@@ -68,14 +69,14 @@ class ProbeView(Answer):
 
 
 class ProfileView(Answer):
-    """A storage profile. A managed one tells nothing of the operator's store."""
+    """A storage profile. Of a managed one bucket and region are shown, which every link says, and nothing else."""
 
     id: UUID
     name: str
     mode: ProfileMode
-    bucket: str | None
+    bucket: str
     endpoint: str | None = Field(description="null: AWS, or the managed store")
-    region: str | None
+    region: str
     addressing_style: AddressingStyle
     key_prefix: str
     encryption: Encryption
@@ -96,6 +97,9 @@ class ProfileView(Answer):
         shown = {name: getattr(profile, name) for name in cls.model_fields if hasattr(profile, name)}
         probe = profile.probe and ProbeView(at=profile.probe.get("at"), steps=profile.probe.get("steps", []))
         shown |= {"access_key_id": profiles.masked(profile.access_key_id), "probe": probe}
+        if profile.mode is ProfileMode.MANAGED:
+            settings: Settings = current_app.extensions["portal.settings"]
+            shown |= {"bucket": settings.s3_bucket, "region": settings.s3_region}
         return cls(**shown | {"health": health, "reason": reason})
 
 

@@ -143,7 +143,8 @@ def ways_of(profile: StorageProfile) -> Ways:
     seen = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
     # Every S3-compatible store takes a PUT: only one that was seen not to hold to what is signed gets none.
     single = "POST" if seen.get("post") else "PUT" if seen.get("put", True) else None
-    return Ways(single, bool(seen.get("multipart")))
+    # A part is a signed PUT: where one writes to another key than it was signed for, a part would, too.
+    return Ways(single, bool(seen.get("multipart") and seen.get("put", True)))
 
 
 @lru_cache(maxsize=4)

@@ -35,7 +35,7 @@ def method_for(size: int, ways: Ways, *, offered: bool) -> str:
 
     Raises ``Invalid`` (``file_too_large``) with the reason for what can be sent in none of these ways.
     """
-    if offered and ways.in_parts and (size >= FROM or ways.single is None):
+    if offered and ways.in_parts and size >= FROM:
         return MULTIPART
     if size > SINGLE_REQUEST_LIMIT:
         raise _too_large(offered)

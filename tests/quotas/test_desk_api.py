@@ -58,7 +58,9 @@ def test_a_tenant_with_nothing_in_it_yet_has_a_report(cast: Cast) -> None:
     assert ask(cast, "quota/alerts")["items"] == []
     assert ask(cast, "storage/stats")["parts"] == []
     trend = ask(cast, "quota/trend")
-    assert (trend["trend"], trend["daily_average_bytes"], trend["data_points"], trend["points"]) == (None, None, 0, [])
+    told = (trend["trend"], trend["daily_average_bytes"], trend["projected_monthly_bytes"], trend["data_points"])
+    assert told == ("stable", 0, 0, 0)
+    assert (trend["points"], trend["expected_bytes"], trend["full_on"]) == ([], None, None)
 
 
 def test_the_report_counts_what_the_quota_counts(cast: Cast) -> None:

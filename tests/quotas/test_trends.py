@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from portal.quotas import trends
-from portal.quotas.trends import MB, outlook, quantile, trend_of
+from portal.quotas.trends import MB, outlook, quantile, so_far, trend_of
 
 TODAY = date(2026, 3, 1)
 
@@ -92,3 +92,8 @@ def test_noise_widens_the_interval() -> None:
     assert wild.full_earliest is not None and wild.full_on is not None
     assert wild.full_earliest < wild.full_on
     assert wild.full_latest is None or wild.full_latest > wild.full_on
+
+
+def test_few_days_tell_what_a_day_has_added_so_far() -> None:
+    assert so_far([]) == so_far([(TODAY, 5)]) == 0
+    assert so_far([(TODAY, 40), (TODAY - timedelta(days=3), 10)]) == 10

@@ -65,7 +65,7 @@ def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast,
     assert "secret_access_key" not in made and CANARY not in str(made)
     listed = cast.alice.api.get(cast.url(PATH)).get_json()["items"]
     assert [each["mode"] for each in listed] == ["managed_r2", "byos_s3"]
-    assert listed[0]["active"] and listed[0]["bucket"] is None and listed[0]["health"] == "healthy"
+    assert listed[0]["active"] and listed[0]["bucket"] != made["bucket"] and listed[0]["health"] == "healthy"
     assert cast.alice.api.get(cast.url(f"{PATH}/{made['id']}")).get_json() == made
 
 
@@ -299,6 +299,7 @@ def test_what_was_let_go_of_is_forgotten_and_can_be_connected_again(cast: Cast, 
 def test_the_managed_storage_can_not_be_changed_or_let_go_of(cast: Cast) -> None:
     (managed,) = cast.alice.api.get(cast.url(PATH)).get_json()["items"]
     one = cast.url(f"{PATH}/{managed['id']}")
+    assert (managed["bucket"], managed["endpoint"]) == (cast.app.extensions["portal.settings"].s3_bucket, None)
     assert cast.alice.api.patch(one, json={"name": "Mine"}).status_code == 409
     assert cast.alice.api.delete(one).status_code == 409
 

@@ -87,8 +87,7 @@ def multipart_id(scene: Scene, upload: dict[str, Any]) -> str:
         (100 * MB, Ways("POST", True), False, "POST"),
         (5 * 1024 * MB, Ways("PUT", True), False, "PUT"),
         (300 * MB, Ways("PUT", False), True, "PUT"),
-        (1, Ways(None, True), True, "s3_multipart"),
-        (1, Ways(None, True), False, "PUT"),
+        (1, Ways(None, False), True, "PUT"),
         (6 * 1024 * MB, Ways("POST", True), True, "s3_multipart"),
     ],
 )

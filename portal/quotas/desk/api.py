@@ -10,7 +10,7 @@ from flask import Blueprint
 from pydantic import Field
 
 from portal.db import now
-from portal.quotas import reports
+from portal.quotas import reports, trends
 from portal.quotas.standing import Level
 from portal.quotas.trends import CONFIDENCE, WINDOW, Outlook, Trend
 from portal.tenancy.access import tenant
@@ -111,11 +111,14 @@ class PointView(Answer):
 
 
 class TrendView(Answer):
-    """Where use is going: least squares over the days before today."""
+    """Where use is going: least squares over the days before today.
 
-    trend: Trend | None = Field(description="null: too few days to say")
-    daily_average_bytes: int | None
-    projected_monthly_bytes: int | None = Field(description="what 30 days add at this pace")
+    With fewer than seven days it is what a day has added so far, and nothing is said about coming days.
+    """
+
+    trend: Trend
+    daily_average_bytes: int
+    projected_monthly_bytes: int = Field(description="what 30 days add at this pace")
     data_points: int
     full_on: date | None = Field(description="when the limit is met; null: not within ten years, or no limit")
     full_earliest: date | None
@@ -129,13 +132,14 @@ class TrendView(Answer):
     @classmethod
     def of(cls, points: list[tuple[date, int]], seen: Outlook) -> TrendView:
         """From the days and what they say."""
-        growth = seen.growth_bytes
-        names = ["trend", "data_points", "full_on", "full_earliest", "full_latest"]
+        growth = trends.so_far(points) if seen.growth_bytes is None else seen.growth_bytes
+        names = ["data_points", "full_on", "full_earliest", "full_latest"]
         names += ["expected_bytes", "low_bytes", "high_bytes"]
         return cls(
             **{name: getattr(seen, name) for name in names},
+            trend=trends.trend_of(growth),
             daily_average_bytes=growth,
-            projected_monthly_bytes=None if growth is None else growth * WINDOW,
+            projected_monthly_bytes=growth * WINDOW,
             points=[PointView(day=day, used_bytes=size) for day, size in points],
         )
 
