@@ -87,7 +87,11 @@ def _store() -> Finding:
         storage.check_managed_store()
     except Unavailable as problem:
         return Finding("store", False, problem.detail)
-    return Finding("store", True, "answers, and takes our key")
+    if storage.takes_cors_rules():
+        return Finding("store", True, "answers, and takes our key")
+    origin = current_app.extensions["portal.settings"].base_url
+    words = f"answers, and takes our key, but no CORS rule: browsers upload if it lets pages of {origin} in by itself"
+    return Finding("store", True, words)
 
 
 def _disk() -> Iterator[Finding]:

@@ -133,6 +133,12 @@ def check_managed_store() -> None:
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
+def takes_cors_rules() -> bool:
+    """Did the deployment's own store take our rule? Else only its operator can let browsers in."""
+    with database.transaction():
+        return _capabilities().get("cors", True)
+
+
 def counted(profile: StorageProfile, size: int) -> int:
     """How much of ``size`` bytes counts against limits: nothing of what lies in a customer's own bucket."""
     return size if profile.mode is ProfileMode.MANAGED else 0
@@ -168,13 +174,8 @@ def prepare_managed_store(settings: Settings) -> None:
     bucket = bucket_at(_location(settings))
     ruled = bucket.ensure([settings.base_url])
     post = bucket.accepts_post()
-    if not ruled:
-        log.warning(
-            "the store at %s takes no CORS rules from us: uploads fail unless it lets pages of %s in by itself",
-            settings.s3_endpoint,
-            settings.base_url,
-        )
-    _remember(settings, {"post": post, "multipart": bucket.takes_parts()}, database.now(), None)
+    found = {"post": post, "multipart": bucket.takes_parts(), "cors": ruled}
+    _remember(settings, found, database.now(), None)
     log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
 
 

@@ -161,6 +161,20 @@ def commit_and_lose_the_line(client: Foreign, upload_id: str) -> None:
         client.commit(upload_id)
 
 
+def test_a_store_that_takes_no_cors_rules_is_prepared_and_the_doctor_says_so(engines: TestEngines) -> None:
+    with Unruly(engines.settings().s3_endpoint) as store:
+        settings = own_settings(engines, "ruleless", queue=7, s3_endpoint=store.url, s3_public_endpoint=store.url)
+        app = create_app(settings)
+        known = "SELECT capabilities ->> 'post', reason IS NULL FROM managed_stores"
+        with app.app_context():
+            with store.failing(403, lambda _method, path, _headers: path.endswith("?cors")):
+                sweep.run()
+            assert owner_sql(settings, known) == [("true", True)]
+            told = doctor.examine()[2]
+    assert told.ok
+    assert f"lets pages of {settings.base_url} in" in told.detail
+
+
 def test_a_store_that_is_away_at_the_start_is_prepared_when_it_comes(engines: TestEngines) -> None:
     with Unruly(engines.settings().s3_endpoint) as store:
         settings = own_settings(engines, "late", queue=7, s3_endpoint=store.url, s3_public_endpoint=store.url)
