@@ -92,6 +92,8 @@ class TestEngines:
             engines.clamd,
         )
         self.store.guests = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST]
+        # Each bucket takes a volume with its first object, and a disk has room for so many: ours are small.
+        self.store.flags["master.volumeSizeLimitMB"] = 64
         self._engines = engines
 
     def __iter__(self) -> Iterator[Service]:

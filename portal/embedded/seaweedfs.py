@@ -63,6 +63,7 @@ class SeaweedFS(Service):
         self.home = folder.home("seaweedfs", None)
         self.data = self.home / "data"
         self.guests: list[Guest] = []
+        self.flags: dict[str, object] = {}  # more of its options, for who needs them
 
     @property
     def endpoint(self) -> str:
@@ -105,6 +106,7 @@ class SeaweedFS(Service):
             "admin.port.grpc": self.ports["admin.grpc"],
             "admin.ui": "false",
             "webdav": "false",
+            **self.flags,
         }
         return [str(_program()), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]
 

@@ -32,7 +32,7 @@ def accepts_post(location: Location, key: str, exists: Callable[[str], bool]) ->
         status, is_stores = _status_of(form, location)
         if status in PASSING:
             raise unavailable()
-        seen = bool(status)
+        seen = bool(status) and not 300 <= status < 400  # who leads elsewhere is not the store
         if is_stores:
             break
     if seen:

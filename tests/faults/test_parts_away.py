@@ -171,6 +171,7 @@ def test_a_store_that_takes_no_cors_rules_is_prepared_and_the_doctor_says_so(eng
                 sweep.run()
             assert owner_sql(settings, known) == [("true", True)]
             told = doctor.examine()[2]
+        close(app)
     assert told.ok
     assert f"lets pages of {settings.base_url} in" in told.detail
 
