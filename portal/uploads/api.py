@@ -2,159 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
 from uuid import UUID
 
 from flask import Blueprint, request
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import JsonValue
 
-from portal.errors import Invalid, Problem
+from portal.errors import Invalid, Problem, Unavailable
 from portal.storage.models import ProfileMode
 from portal.storage.parts import Sent
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.uploads import beginning, parts, sending, service
-from portal.uploads.beginning import Begun, Spec
-from portal.uploads.models import MULTIPART, Upload, UploadState
-from portal.web.body import Answer, Body, Listing, Time, parse
+from portal.uploads.beginning import Begun
+from portal.uploads.forms import (
+    Batch,
+    BatchView,
+    BeginUpload,
+    CommitOne,
+    CommittedBatchView,
+    CommittedView,
+    CommitUpload,
+    OpenUploadView,
+    PartView,
+    ReasonView,
+    SignedPartsView,
+    SignedPartView,
+    SignParts,
+    UploadView,
+)
+from portal.uploads.models import MULTIPART, Upload
+from portal.web.body import Listing, parse
 from portal.web.openapi import operation
 from portal.web.paging import Paging, cut
 from portal.web.problems import ProblemView, problem_facts
 
 blueprint = Blueprint("uploads_api", __name__)
 
-MOST_IN_A_BATCH = 100
-MOST_PARTS_AT_ONCE = 100
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 REFUSALS = ("unsupported_type", "file_too_large", "quota_exceeded", "conflict")
 KEY_HELP = {"Idempotency-Key": "Per person and workspace, for 24 hours: the same body gives the same upload again."}
-
-
-class BeginUpload(Body):
-    """What is promised: the exact size in bytes, and the SHA-256 in hex where it is known."""
-
-    file_name: str
-    mime_type: str = Field(max_length=1000)
-    size_bytes: int = Field(ge=0, le=2**63 - 1)
-    sha256: Sha256 | None = None
-    library_id: UUID | None = None
-    folder_id: UUID | None = None
-    resumable_protocol: Literal["s3_multipart", "tus"] | None = None
-
-    def spec(self) -> Spec:
-        """The promise, as the service takes it."""
-        return Spec(
-            self.file_name,
-            self.mime_type,
-            self.size_bytes,
-            self.sha256.lower() if self.sha256 else None,
-            self.library_id,
-            self.folder_id,
-            self.resumable_protocol == "s3_multipart",
-        )
-
-
-class CommitUpload(Body):
-    """What the client knows of the bytes it sent; both are optional."""
-
-    sha256: Sha256 | None = None
-    etag: str | None = Field(default=None, max_length=200)
-
-
-class Batch(Body):
-    """Up to 100 promises, each answered by itself."""
-
-    items: list[JsonValue] = Field(min_length=1, max_length=MOST_IN_A_BATCH)
-
-
-class SignParts(Body):
-    """Which parts are sent next; numbers begin at 1."""
-
-    part_numbers: list[Annotated[int, Field(ge=1, le=parts.MOST_PARTS)]] = Field(
-        min_length=1, max_length=MOST_PARTS_AT_ONCE
-    )
-
-
-class SignedPartView(Answer):
-    """The PUT that sends one part, with exactly these headers and exactly the part's length."""
-
-    part_number: int
-    url: str
-    headers: dict[str, str]
-
-
-class SignedPartsView(Answer):
-    """Requests for the parts that were asked for; they work until ``expires_at``."""
-
-    parts: list[SignedPartView]
-    expires_at: Time
-
-
-class OpenUploadView(Answer):
-    """A session that still takes bytes."""
-
-    upload_id: UUID
-    state: UploadState
-    method: str
-    file_name: str
-    size_bytes: int
-    sha256: str | None
-    part_size: int | None
-    created_at: Time
-    expires_at: Time
-
-
-class PartView(Answer):
-    """One part of a multipart upload that has arrived."""
-
-    part_number: int
-    size_bytes: int
-    etag: str
-
-
-class ReasonView(Answer):
-    """Why an upload ended."""
-
-    code: str
-    detail: str
-
-
-class UploadView(Answer):
-    """A session, and the request that sends its bytes while it is open.
-
-    With ``method`` ``s3_multipart`` there is no such request: cut the file into parts of ``part_size`` bytes (the last
-    one is what is left), ask for each part's request with POST …/parts, send them, commit.
-    """
-
-    upload_id: UUID
-    state: UploadState
-    provider: Literal["managed", "byos"]
-    method: str
-    upload_url: str | None
-    fields: dict[str, str]
-    headers: dict[str, str]
-    part_size: int | None
-    expires_at: Time
-    file_name: str
-    size_bytes: int
-    reason: ReasonView | None
-    parts: list[PartView]
-    asset_id: UUID | None
-
-
-class CommittedView(Answer):
-    """The asset that an upload became; ``status`` is the asset's."""
-
-    upload_id: UUID
-    asset_id: UUID
-    status: str
-
-
-class BatchView(Answer):
-    """An upload or a problem each, in the order of the request."""
-
-    items: list[UploadView | ProblemView]
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads")
@@ -223,8 +109,28 @@ def sign_parts(member: Member, body: SignParts, u: UUID) -> SignedPartsView:
 )
 def commit(member: Member, body: CommitUpload, u: UUID) -> CommittedView:
     """Say that the bytes are there. Safe to repeat."""
-    asset = service.commit(member, u, body.sha256, body.etag)
-    return CommittedView(upload_id=u, asset_id=asset.id, status=asset.state)
+    return _committed(member, u, body)
+
+
+@blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch/commit")
+@member(Permission.UPLOAD)
+@operation(body=Batch, returns=CommittedBatchView)
+def commit_batch(member: Member, body: Batch) -> CommittedBatchView:
+    """Say of up to 100 uploads that their bytes are there, each with its own result. Safe to repeat.
+
+    Every item is an ``upload_id`` with what CommitUpload takes. When the store can't be reached, the rest of the batch
+    is answered with the same problem and not asked about: commit it again later.
+    """
+    items: list[CommittedView | ProblemView] = []
+    away: ProblemView | None = None
+    for item in body.items:
+        try:
+            items.append(away or _commit_one(member, item))
+        except Problem as problem:
+            told = ProblemView.model_validate(problem_facts(problem))
+            away = told if isinstance(problem, Unavailable) else None
+            items.append(told)
+    return CommittedBatchView(items=items)
 
 
 @blueprint.delete("/v1/workspaces/<uuid:w>/uploads/<uuid:u>")
@@ -276,6 +182,16 @@ def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
         return view_of(beginning.begin(member, parse(BeginUpload, item).spec()))
     except Problem as problem:
         return ProblemView.model_validate(problem_facts(problem))
+
+
+def _commit_one(member: Member, item: JsonValue) -> CommittedView:
+    one = parse(CommitOne, item)
+    return _committed(member, one.upload_id, one)
+
+
+def _committed(member: Member, upload_id: UUID, body: CommitUpload) -> CommittedView:
+    asset = service.commit(member, upload_id, body.sha256, body.etag)
+    return CommittedView(upload_id=upload_id, asset_id=asset.id, status=asset.state)
 
 
 def _idempotency_key() -> str | None:

@@ -36,6 +36,19 @@ def test_a_store_that_is_away_at_commit_leaves_the_upload_open(live: Live, how: 
     assert alice.wait(committed["asset_id"])["status"] == "available"
 
 
+def test_a_batch_of_commits_asks_a_store_that_is_away_about_one_file_only(live: Live) -> None:
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    items = [{"upload_id": alice.sent(f"{name}.txt", b"some words")["upload_id"]} for name in "abc"]
+    asked = len(live.store.requests)
+    with live.store.failing(503, looks):
+        answers = done(alice.call("POST", "uploads/batch/commit", {"items": items}))["items"]
+    assert [(answer["status"], answer["code"]) for answer in answers] == [(503, "storage_unavailable")] * 3
+    assert len({path for method, path in live.store.requests[asked:] if method == "HEAD"}) == 1
+    committed = done(alice.call("POST", "uploads/batch/commit", {"items": items}))["items"]
+    assert [alice.wait(each["asset_id"])["status"] for each in committed] == ["available"] * 3
+
+
 @pytest.mark.parametrize(
     ("how", "where"),
     [(500, copies), (503, reads), ("reset", copies), ("reset", reads), ("truncated", reads), (503, anything)],

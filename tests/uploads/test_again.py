@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from tests.doors import Scene
 from tests.foreign import done, refused
+
+COMMITS = "uploads/batch/commit"
 
 
 def uploads_of(scene: Scene) -> int:
@@ -92,3 +94,27 @@ def test_a_batch_stops_at_the_quota_and_no_further(scene: Scene) -> None:
     answers = done(scene.alice.call("POST", "uploads/batch", {"items": [item] * 4}))["items"]
     assert [answer.get("code") for answer in answers] == [None, None, "quota_exceeded", "quota_exceeded"]
     assert scene.alice.quota() == (0, 20)
+
+
+def test_a_batch_of_commits_answers_each_upload_by_itself_and_may_be_repeated(scene: Scene, text: bytes) -> None:
+    arrived, other = (scene.alice.sent("a.txt", text) for _ in range(2))
+    waits = done(scene.alice.begin("b.txt", 10), 201)
+    bobs = scene.bob.sent("c.txt", text)
+    wrong = {"upload_id": other["upload_id"], "etag": "0" * 32}
+    items = [{"upload_id": arrived["upload_id"]}, {"upload_id": waits["upload_id"]}, {"upload_id": bobs["upload_id"]}]
+    items += [wrong, {"upload_id": "no id"}, "no object", {"upload_id": str(uuid4())}]  # type: ignore[list-item]
+    answers = done(scene.alice.call("POST", COMMITS, {"items": items}))["items"]
+    assert (answers[0]["upload_id"], answers[0]["status"]) == (arrived["upload_id"], "processing")
+    told = [(answer["status"], answer.get("code")) for answer in answers[1:]]
+    assert told[:3] == [(409, "upload_missing"), (404, "not_found"), (422, "checksum_mismatch")]
+    assert told[3:] == [(422, "invalid"), (422, "invalid"), (404, "not_found")]
+    again = done(scene.alice.call("POST", COMMITS, {"items": items[:1]}))["items"]
+    assert again[0]["asset_id"] == answers[0]["asset_id"]
+
+
+def test_a_batch_of_commits_takes_from_one_to_a_hundred(scene: Scene) -> None:
+    item = {"upload_id": str(uuid4())}
+    for items in ([], [item] * 101, None, "text"):
+        refused(scene.alice.call("POST", COMMITS, {"items": items}), 422, "invalid")
+    refused(scene.vera.call("POST", COMMITS, {"items": [item]}), 403, "forbidden")
+    refused(scene.mallory.call("POST", COMMITS, {"items": [item]}), 404, "not_found")
