@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from portal.assets import compound, content, kinds
-from portal.assets.names import naming
+from portal.assets import compound, content, kinds, media_types
 from portal.assets.policy import DEFAULT, Rules
 from portal.assets.scanner import Verdict
 
@@ -149,8 +148,8 @@ def _broken_promise(found: Found, declared: Declared) -> tuple[str, str] | None:
 def _contradiction(file_name: str, found_type: str) -> str:
     """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
     extension = kinds.extension_of(file_name)
-    named = naming(kinds.content_type_for(file_name) or "")
-    words = f"Not {named}. The content is {naming(found_type)}."
+    wanted = media_types.named(kinds.content_type_for(file_name) or "")
+    words = f"Not {wanted}. The content is {media_types.named(found_type)}."
     own = next((e for kind in kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None)
     if own is not None and own != extension:
         return f"{words} If that is what you want to keep, let its name end in .{own} and upload it again."

@@ -6,16 +6,16 @@ written here for the extension: what the client declares decides nothing.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from portal.assets import names
+from portal.assets.names import Flaw
 from portal.errors import Invalid
+from portal.quotas.amounts import in_words
 
 MB = 1024 * 1024
-LONGEST_NAME = 255
-"""Characters (code points) of a file name: the width of its column."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ POLICY: tuple[Kind, ...] = (
 
 _BY_EXTENSION = {extension: kind for kind in POLICY for extension in kind.extensions}
 
-# Characters that make a name look like another one: bidirectional embeddings, overrides and isolates, and invisible
-# ones that no keyboard types. Joiners stay allowed (emoji and Persian need them), and so do the plain direction marks.
-DECEPTIVE = frozenset(
-    chr(point)
-    for first, last in ((0x202A, 0x202E), (0x2060, 0x206F), (0x200B, 0x200B), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB))
-    for point in range(first, last + 1)
-)
+_NAME_FLAWS = {
+    Flaw.EMPTY: "The file has no name. Give it one, with an extension such as .jpg.",
+    Flaw.LONG: "The file name has {length} characters; at most {longest} are possible. Shorten it.",
+    Flaw.SLASHES: "A file name can't contain / or \\. Send the name alone, without its folder.",
+    Flaw.DECEPTIVE: "The file name contains invisible characters that make it look like another name. Rename the file.",
+    Flaw.CONTROLS: "The file name contains control characters. Rename the file.",
+}
 
 
 def allowed_extensions() -> list[str]:
@@ -149,9 +149,10 @@ def check_name(file_name: str) -> Kind:
     Raises Invalid: ``invalid`` (field ``file_name``) for a name that can't be one, ``unsupported_type`` with
     ``allowed`` for an extension outside the policy.
     """
-    complaint = _complaint_about(file_name)
-    if complaint:
-        raise Invalid(complaint, field="file_name")
+    flaw = names.flaw_in(file_name)
+    if flaw:
+        words = _NAME_FLAWS[flaw].format(length=len(file_name), longest=names.LONGEST)
+        raise Invalid(words, field="file_name")
     kind = kind_for(file_name)
     if kind is None:
         raise _unsupported(extension_of(file_name))
@@ -169,29 +170,6 @@ def check_size(kind: Kind, size_bytes: int) -> None:
             field="size_bytes",
             limit_bytes=kind.limit_bytes,
         )
-
-
-def in_words(size_bytes: int) -> str:
-    """A limit for people: ``100 MB``, ``5 GB`` (binary units, at most one decimal)."""
-    for unit, name in ((1024 * MB, "GB"), (MB, "MB"), (1024, "KB")):
-        if size_bytes >= unit:
-            return f"{size_bytes / unit:.1f}".removesuffix(".0") + f" {name}"
-    return f"{size_bytes} bytes"
-
-
-def _complaint_about(file_name: str) -> str | None:
-    if not file_name.strip().strip(". "):
-        return "The file has no name. Give it one, with an extension such as .jpg."
-    if len(file_name) > LONGEST_NAME:
-        return f"The file name has {len(file_name)} characters; at most {LONGEST_NAME} are possible. Shorten it."
-    if "/" in file_name or "\\" in file_name:
-        return "A file name can't contain / or \\. Send the name alone, without its folder."
-    if any(character in DECEPTIVE for character in file_name):
-        return "The file name contains invisible characters that make it look like another name. Rename the file."
-    # Cc controls, Cs lone surrogates (no database takes them), Zl and Zp line breaks
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in file_name):
-        return "The file name contains control characters. Rename the file."
-    return None
 
 
 def _unsupported(extension: str) -> Invalid:

@@ -23,6 +23,7 @@ from portal.assets.verdicts import signatures_of
 from portal.db import db
 from portal.errors import Unavailable
 from portal.lifecycle import objects
+from portal.quotas.amounts import in_words
 from portal.quotas.recount import recount
 from portal.storage import disk
 from portal.storage import service as storage
@@ -122,7 +123,7 @@ def _scanner(verify: bool) -> Finding:
 def _limit_of(scanner: Scanner) -> str | None:
     """Where policy and scanner disagree, in words. Asked once a process: reading so many bytes takes seconds."""
     largest = kinds.largest_limit_bytes()
-    size = kinds.in_words(largest)
+    size = in_words(largest)
     try:
         if scanner.takes(largest):
             return None

@@ -95,13 +95,3 @@ def test_an_empty_file_is_refused(size_bytes: int) -> None:
     with pytest.raises(Invalid) as refusal:
         kinds.check_size(kinds.check_name("a.txt"), size_bytes)
     assert (refusal.value.code, refusal.value.facts["field"]) == ("invalid", "size_bytes")
-
-
-def test_sizes_are_said_in_words() -> None:
-    assert [kinds.in_words(size) for size in (10, 2048, 100 * MB, 5 * 1024 * MB, 1536 * MB)] == [
-        "10 bytes",
-        "2 KB",
-        "100 MB",
-        "5 GB",
-        "1.5 GB",
-    ]

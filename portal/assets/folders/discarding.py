@@ -14,8 +14,7 @@ from uuid import UUID
 from sqlalchemy import Integer, bindparam, select, text, update
 
 from portal.assets import library as libraries
-from portal.assets import many
-from portal.assets.folders.naming import LONGEST_FOLDER_NAME
+from portal.assets import many, names
 from portal.assets.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
 from portal.assets.models import Asset, AssetState, Folder
 from portal.assets.service import TRASH_DAYS
@@ -143,7 +142,7 @@ def _free_name(folder: Folder) -> str:
     """Its own name, or the first with a number behind it that nobody has there."""
     for number in count(1):
         mark = "" if number == 1 else f" ({number})"
-        name = folder.name[: LONGEST_FOLDER_NAME - len(mark)] + mark
+        name = folder.name[: names.LONGEST - len(mark)] + mark
         if is_free(folder.library_id, folder.parent_id, name):
             return name
     raise AssertionError("numbers do not end")

@@ -1,17 +1,25 @@
-"""Which names a library or a folder may have: the rules of file names."""
+"""Names of libraries and folders: the rule of file names (``assets.names``), in words for these."""
 
 from __future__ import annotations
 
 import unicodedata
 
-from portal.assets.kinds import DECEPTIVE
+from portal.assets import names
+from portal.assets.names import Flaw
 from portal.errors import Invalid
 
 LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
-LONGEST_FOLDER_NAME = 255
+
+_WORDS = {
+    Flaw.EMPTY: "Give it a name that is more than spaces and dots.",
+    Flaw.LONG: "The name has {length} characters; at most {longest} are possible.",
+    Flaw.SLASHES: "The name can't contain / or \\.",
+    Flaw.DECEPTIVE: "The name contains invisible characters that make it look like another name.",
+    Flaw.CONTROLS: "The name can't contain control characters.",
+}
 
 
-def checked(name: str, longest: int = LONGEST_FOLDER_NAME) -> str:
+def checked(name: str, longest: int = names.LONGEST) -> str:
     """The name as it is kept. Raises ``Invalid``, field ``name``."""
     name = plain(name)
     complaint = complaint_about(name, longest)
@@ -25,17 +33,7 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def complaint_about(name: str, longest: int = LONGEST_FOLDER_NAME) -> str | None:
+def complaint_about(name: str, longest: int = names.LONGEST) -> str | None:
     """Why this can't be a name, in words; None when it can."""
-    if not name.strip(" ."):
-        return "Give it a name." if not name.strip() else "A name needs more than dots."
-    if len(name) > longest:
-        return f"The name has {len(name)} characters; at most {longest} are possible."
-    if "/" in name or "\\" in name:
-        return "The name can't contain / or \\."
-    if any(character in DECEPTIVE for character in name):
-        return "The name contains invisible characters that make it look like another name."
-    # Cc controls, Cs lone surrogates (no database takes them), Zl and Zp line breaks
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        return "The name can't contain control characters."
-    return None
+    flaw = names.flaw_in(name, longest)
+    return _WORDS[flaw].format(length=len(name), longest=longest) if flaw else None
