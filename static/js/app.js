@@ -1,6 +1,7 @@
 // Everything a page needs from the start; the uploader comes later, when someone uploads.
 import "./frame.js";
 import "./requests.js";
+import "./returning.js";
 import "./toasts.js";
 import "./dialogs.js";
 import "./lightbox.js";

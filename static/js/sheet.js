@@ -1,4 +1,6 @@
 // Small forms above the page: a link with data-sheet fetches one, htmx puts it into the dialog, here it is opened.
+import { returnTo, spot } from "./returning.js";
+
 const dialog = document.getElementById("sheet");
 const body = document.getElementById("sheet-body");
 
@@ -12,9 +14,11 @@ if (dialog) {
   dialog.addEventListener("close", () => body.replaceChildren());
 }
 
-/** Draw the page's main part again, where it is. */
+/** Draw the page's main part again, where it is; of a list as much as was there. */
 export function redraw() {
-  window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+  const stood = spot();
+  const drawn = window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+  drawn.then(() => returnTo(stood)).catch(console.error);
 }
 
 /** Go to another page as a link would: uploads live on. */

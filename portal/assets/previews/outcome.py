@@ -82,7 +82,7 @@ class RenderedVariant:
 
 @dataclass(frozen=True)
 class Rendered:
-    """metadata: JSON-safe, see `metadata.facts`. placeholder: the average colour, `#rrggbb`."""
+    """metadata: JSON-safe, see `metadata.facts`. placeholder: the colour to stand behind it, `#rrggbb`."""
 
     metadata: dict[str, Any]
     placeholder: str

@@ -17,6 +17,10 @@ _QUALITY_STEP = 5
 # Bytes of a photograph at qualities 85, 80, ... 20, as parts of those at 85: the median of the demo's pictures.
 _TYPICAL = (1.0, 0.81, 0.66, 0.62, 0.58, 0.55, 0.52, 0.49, 0.46, 0.42, 0.37, 0.34, 0.31, 0.27)
 
+# Behind transparent pictures. Both are seen against anything up to, and from, the middle grey of the eye (sRGB 118).
+_LIGHT_GROUND, _DARK_GROUND, _BRIGHT = "#f1f3f4", "#2b3138", 118
+_OPAQUE = 250  # average alpha of 255: rounded corners do not count
+
 
 def write(picture: Image.Image, original: tuple[int, int], out_dir: Path, web_bytes: int) -> dict[str, Any]:
     """Writes `{name}.webp` for every variant; returns variants[{name, width, height}] and placeholder.
@@ -61,8 +65,15 @@ def _web(picture: Image.Image, most: int) -> bytes:
 
 
 def placeholder(picture: Image.Image) -> str:
-    """The average colour of what is visible, `#rrggbb`; white when nothing is."""
+    """The colour that stands behind the picture, `#rrggbb`: the average of what is visible.
+
+    Behind a picture that lets it through, for good, that colour would swallow a logo: there it is a light ground where
+    what is visible is dark, and a dark one where it is light.
+    """
     pixel = picture.convert("RGBA").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     assert isinstance(pixel, tuple)
     red, green, blue, alpha = pixel
-    return f"#{red:02x}{green:02x}{blue:02x}" if alpha else "#ffffff"
+    if alpha >= _OPAQUE:
+        return f"#{red:02x}{green:02x}{blue:02x}"
+    brightness = 0.2126 * red + 0.7152 * green + 0.0722 * blue  # of the eye, ITU-R BT.709
+    return _DARK_GROUND if alpha and brightness > _BRIGHT else _LIGHT_GROUND

@@ -96,10 +96,20 @@ def test_the_placeholder_is_the_average_colour(render: Render) -> None:
     assert red.rendered.placeholder == "#c8283c"
 
 
-def test_the_placeholder_counts_only_what_is_visible(render: Render) -> None:
-    placeholder = render(pictures.png_alpha(), "image/png").rendered.placeholder
-    red, green, blue = bytes.fromhex(placeholder[1:])
-    assert red > 200
-    assert max(green, blue) < 50
+@pytest.mark.parametrize(("ink", "ground_is_dark"), [((20, 20, 20), False), ((255, 255, 255), True)])
+def test_behind_a_transparent_picture_is_a_ground_that_it_stands_out_from(
+    render: Render, ink: tuple[int, int, int], ground_is_dark: bool
+) -> None:
+    logo = Image.new("RGBA", (60, 40), (*ink, 0))
+    logo.paste((*ink, 255), (20, 10, 40, 30))
+    ground = render(pictures._saved(logo, "PNG"), "image/png").rendered.placeholder
+    assert all((part < 64) == ground_is_dark for part in bytes.fromhex(ground[1:]))
     nothing = pictures._saved(Image.new("RGBA", (8, 8), (1, 2, 3, 0)), "PNG")
-    assert render(nothing, "image/png").rendered.placeholder == "#ffffff"
+    assert render(nothing, "image/png").rendered.placeholder == "#f1f3f4"
+
+
+def test_rounded_corners_leave_the_average_colour_behind_a_picture(render: Render) -> None:
+    window = Image.new("RGBA", (100, 100), (200, 40, 60, 255))
+    window.paste((0, 0, 0, 0), (0, 0, 5, 5))
+    average = bytes.fromhex(render(pictures._saved(window, "PNG"), "image/png").rendered.placeholder[1:])
+    assert all(abs(part - wanted) <= 3 for part, wanted in zip(average, (200, 40, 60), strict=True))
