@@ -71,6 +71,7 @@ class Presigner:
         """
         if keys.is_held(key):
             raise ValueError("nothing is ever signed for what is held back")
+        now = now or datetime.now(UTC)
         stamp = _stamp(now, expires_in)
         fields = {
             "key": self.location.full_key(key),
@@ -84,8 +85,8 @@ class Presigner:
         }
         conditions: list[Any] = [{"bucket": self.location.bucket}, ["content-length-range", size, size]]
         conditions += [{name: value} for name, value in fields.items()]
-        until = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC) + timedelta(seconds=expires_in)
-        document = {"expiration": until.strftime("%Y-%m-%dT%H:%M:%SZ"), "conditions": conditions}
+        until = now.astimezone(UTC) + timedelta(seconds=expires_in)
+        document = {"expiration": f"{until:%Y-%m-%dT%H:%M:%SZ}", "conditions": conditions}
         policy = base64.b64encode(json.dumps(document).encode()).decode()
         fields |= {"policy": policy, "x-amz-signature": self._sign(stamp, policy)}
         url = self._address if self._path else f"{self._address}/"
