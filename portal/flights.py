@@ -65,7 +65,9 @@ def fly(
 
 
 def watch(engine: Engine) -> None:
-    """Forget what is prepared when the driver rolls back: it tells the server to forget all statements then."""
+    """Undo what is open when a connection returns to its pool, and forget what is prepared when the driver rolls back:
+    it tells the server to forget all statements then.
+    """
     event.listen(engine, "rollback", _rolled_back)
     event.listen(engine, "reset", _resetting)
 
@@ -77,6 +79,7 @@ def _rolled_back(connection: Connection) -> None:
 def _resetting(driver: Any, record: Any, _state: Any) -> None:
     if driver.pgconn.transaction_status != TransactionStatus.IDLE:
         record.info.pop(_KNOWN, None)
+        driver.rollback()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import redis
@@ -65,11 +66,12 @@ def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool
     try:
         # One round trip: by itself, RQ needs two. Half of a bell is no harm, so that it is no transaction.
         with connection.pipeline(transaction=False) as pipeline:
-            Queue(entry.queue, connection=connection, serializer=JSONSerializer).enqueue(
+            _queue(entry.queue, connection).enqueue(
                 entry.path,
                 str(tenant_id),
                 str(workspace_id),
                 str(target_id),
+                description=job,
                 job_timeout=entry.timeout,
                 result_ttl=0,
                 failure_ttl=3600,
@@ -80,6 +82,11 @@ def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool
         log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
         return False
     return True
+
+
+@lru_cache(maxsize=len(QUEUES))
+def _queue(name: str, connection: redis.Redis) -> Queue:
+    return Queue(name, connection=connection, serializer=JSONSerializer)
 
 
 @dataclass(frozen=True)
@@ -112,4 +119,4 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 def depths(connection: redis.Redis) -> dict[str, int]:
     """How many bells wait in each queue. Raises ``redis.RedisError`` when Valkey is away."""
-    return {name: Queue(name, connection=connection, serializer=JSONSerializer).count for name in QUEUES}
+    return {name: _queue(name, connection).count for name in QUEUES}

@@ -32,6 +32,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "max_overflow": 12,
     "pool_timeout": 10,
     "pool_use_lifo": True,  # the connection that was used last knows the statements, and is in the processor's cache
+    "pool_reset_on_return": None,  # ``flights`` does it where there is something to undo
     "hide_parameters": True,  # errors are logged, and parameters may be secrets
     "connect_args": {"connect_timeout": 5},
 }
