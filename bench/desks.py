@@ -17,7 +17,7 @@ from bench.house import house
 from portal.admin import crowd
 from portal.admin import service as admin
 from portal.assets.models import Asset, AssetState
-from portal.db import db, enter
+from portal.db import db, enter, leave
 from portal.quotas.models import WorkspaceQuota
 from portal.tenancy import service as tenancy
 from tests.cast import Browser
@@ -35,7 +35,7 @@ def run() -> list[dict[str, Any]]:
         with here.app.app_context():
             admin.make_operator(here.cast.tina.email)
             crowd.generate(here.settings, SLUG, crowd.Size(), here.cast.tina.email, print)
-            db.session.remove()
+            leave()
         return measure(here.app, here.cast.tina.browser)
 
 
@@ -49,7 +49,7 @@ def measure(app: Flask, browser: Browser) -> list[dict[str, Any]]:
         held = select(Asset.id).where(Asset.state == AssetState.QUARANTINED).limit(1)
         where = tenant.id, db.session.scalars(largest).one(), db.session.scalars(held).first()
         addresses = desks(app, SLUG, *where)
-        db.session.remove()
+        leave()
     return [_row(browser, name, address) for name, address in sorted(addresses.items()) if name not in SLOW]
 
 

@@ -28,13 +28,13 @@ def application() -> Iterator[None]:
     """The application of this environment, or of the running embedded stack."""
     from portal import embedded
     from portal.app import create_app
-    from portal.db import db
+    from portal.db import db, leave
 
     with create_app(embedded.discover()).app_context():
         try:
             yield
         finally:
-            db.session.remove()
+            leave()
             db.engine.dispose()
 
 

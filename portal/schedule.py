@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import create_app
-from portal.db import db, now
+from portal.db import db, leave, now
 from portal.lifecycle import chores, sweep
 from portal.settings import Settings
 from portal.web import logs
@@ -44,7 +44,7 @@ def main() -> None:
                         _tick(app, stop)
             except SQLAlchemyError as error:
                 log.warning("the clock lost the database: %s", type(error).__name__)
-                db.session.remove()
+                leave()
             stop.wait(TICK_SECONDS)
 
 
@@ -57,7 +57,7 @@ def _tick(app: Flask, stop: threading.Event) -> None:
             began = now()
             done = sweep.run()
             chores.ticked(began, _in_words(done))
-            db.session.remove()
+            leave()
             stop.wait(TICK_SECONDS)
     finally:
         over.set()
@@ -72,7 +72,7 @@ def _do_chores(app: Flask, over: threading.Event) -> None:
                 log.warning("the chores lost the database: %s", type(error).__name__)
             except Exception:
                 log.exception("the chores stumbled")
-            db.session.remove()
+            leave()
             over.wait(TICK_SECONDS)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal.assets import rescans
-from portal.db import db, transaction
+from portal.db import db, leave, transaction
 from portal.errors import Conflict, NotFound, Problem
 from portal.events import mail
 from portal.events import service as events
@@ -171,7 +171,7 @@ def _due() -> list[str]:
 
 
 def _attempt(name: str, chore: Chore) -> Outcome:
-    db.session.remove()
+    leave()
     try:
         return Outcome(name, ok=True, said=chore.run())
     except Problem as problem:
@@ -183,7 +183,7 @@ def _attempt(name: str, chore: Chore) -> Outcome:
         log.exception("the chore %s failed", name)
         return Outcome(name, ok=False, said="It failed for a reason that nobody foresaw: the log says more.")
     finally:
-        db.session.remove()
+        leave()
 
 
 def _begin(name: str, started: datetime) -> None:

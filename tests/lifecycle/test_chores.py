@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from portal import schedule
-from portal.db import db
+from portal.db import leave
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.lifecycle import chores
 from portal.lifecycle.chores import Chore
@@ -121,7 +121,7 @@ def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], t
         assert diary == ["swept"], process.words()  # the other one is at it
     finally:
         process.kill()
-    db.session.remove()
+    leave()
 
     def is_free() -> bool:
         chores.run_due()

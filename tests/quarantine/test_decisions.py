@@ -11,7 +11,7 @@ from sqlalchemy import select
 from portal.assets import jobs as asset_jobs
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.audit import AuditEvent
-from portal.db import db, enter, now
+from portal.db import db, enter, leave, now
 from portal.events.models import Event
 from portal.storage import keys
 from tests import pictures
@@ -168,7 +168,7 @@ def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> 
     def due(database: str | None) -> bool:
         with cast.app.app_context():
             rows = db.session.execute(select(func.due_desk_work(200, database).table_valued("id"))).all()
-            db.session.remove()
+            leave()
             return any(str(asset_id) in str(row) for row in rows)
 
     assert not due("27817")

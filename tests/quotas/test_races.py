@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from flask import Flask
 
-from portal.db import db, new_id, transaction
+from portal.db import db, leave, new_id, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
 from tests.quotas.books import Place, at_once, open_place
@@ -207,4 +207,4 @@ def _is_locked_while_waiting(app: Flask, place: Place, *, held: tuple[Any, ...],
                 asker.rollback()
                 holder.rollback()
                 thread.join()
-                db.session.remove()
+                leave()
