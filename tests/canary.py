@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +98,15 @@ def _in_valkey(engines: TestEngines, wanted: list[bytes]) -> Iterator[str]:
 
 
 def _values(connection: Any, key: bytes) -> list[bytes]:
-    kind = connection.type(key)
-    found = {
+    readers: dict[bytes, Callable[[], list[bytes]]] = {
         b"string": lambda: [connection.get(key) or b""],
         b"hash": lambda: [part for pair in connection.hgetall(key).items() for part in pair],
         b"list": lambda: connection.lrange(key, 0, -1),
         b"set": lambda: list(connection.smembers(key)),
         b"zset": lambda: connection.zrange(key, 0, -1),
         b"stream": lambda: [str(connection.xrange(key)).encode()],
-    }[kind]()
+    }
+    found = readers[connection.type(key)]()
     return [each for value in found for each in (value, _inflated(value))]
 
 

@@ -68,7 +68,8 @@ class Door:
         for name in queue.QUEUES:
             bells = Queue(name, connection=connection, serializer=JSONSerializer)
             while bells.count:
-                job = bells.fetch_job(bells.pop_job_id())
+                job_id = bells.pop_job_id()
+                job = bells.fetch_job(job_id) if job_id else None
                 assert job is not None and job.func_name in queue.PATHS
                 module, _, function = job.func_name.rpartition(".")
                 with self.app.app_context():

@@ -23,8 +23,8 @@ def letter(cast: Cast) -> UUID:
     with cast.app.app_context():
         admin.make_operator(cast.tina.email)
         with transaction():
-            facts = {"chore": "The recount", "detail": "<b>Three</b> bytes.", "at": database.now(), "path": "/"}
-            mail.write("chore_alarm", [to], None, **facts)
+            words, at = "<b>Three</b> bytes.", database.now()
+            mail.write("chore_alarm", [to], None, chore="The recount", detail=words, at=at, path="/")
         return db.session.scalars(select(Letter.id).where(Letter.recipient == to.email)).one()
 
 

@@ -53,8 +53,8 @@ def test_every_table_that_names_a_tenant_has_the_wall(application: Connection) -
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attname = 'tenant_id'"""
     walled = f"{named} AND c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)"
-    assert {row[0] for row in application.execute(walled)} == {row[0] for row in application.execute(named)}  # type: ignore[arg-type]
-    assert {row[0] for row in application.execute(named)} == set(TABLES)  # type: ignore[arg-type]
+    assert {row[0] for row in application.execute(walled)} == {row[0] for row in application.execute(named)}
+    assert {row[0] for row in application.execute(named)} == set(TABLES)
 
 
 @pytest.mark.parametrize("table", TABLES)

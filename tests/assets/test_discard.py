@@ -29,7 +29,7 @@ def test_a_file_goes_into_the_trash_for_thirty_days(cast: Cast, state: AssetStat
     assert (asset.state, asset.state_before, asset.deleted_by) == (AssetState.DELETED, state, cast.bob.id)
     assert asset.purge_after is not None
     assert timedelta(days=29, hours=23) < asset.purge_after - now() <= timedelta(days=30)
-    assert cast.vera.api.get(cast.url(f"assets/{asset_id}")).json["status"] == "deleted"
+    assert cast.vera.api.get(cast.url(f"assets/{asset_id}")).get_json()["status"] == "deleted"
     assert actions(cast) == ["asset.deleted"]
 
 
@@ -47,7 +47,7 @@ def test_a_second_delete_changes_nothing(cast: Cast) -> None:
 def test_what_is_held_can_not_be_deleted(cast: Cast, permanent: str) -> None:
     asset_id = make_asset(cast, state=AssetState.QUARANTINED, previews=PreviewState.NONE, reason_code="infected")
     answer = cast.alice.api.delete(cast.url(f"assets/{asset_id}{permanent}"))
-    assert (answer.status_code, answer.json["code"]) == (409, "held")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "held")
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
     assert actions(cast) == []
 
@@ -55,7 +55,7 @@ def test_what_is_held_can_not_be_deleted(cast: Cast, permanent: str) -> None:
 def test_what_is_being_checked_can_not_be_deleted_yet(cast: Cast) -> None:
     asset_id = make_asset(cast, state=AssetState.PROCESSING, previews=PreviewState.NONE)
     answer = cast.alice.api.delete(cast.url(f"assets/{asset_id}"))
-    assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "conflict")
 
 
 def test_a_viewer_may_not_and_mallory_finds_nothing(cast: Cast) -> None:
@@ -69,6 +69,6 @@ def test_a_viewer_may_not_and_mallory_finds_nothing(cast: Cast) -> None:
 
 def test_the_trash_still_counts(cast: Cast) -> None:
     asset_id = make_asset(cast)
-    before = cast.vera.api.get(cast.url("quota")).json["used_bytes"]
+    before = cast.vera.api.get(cast.url("quota")).get_json()["used_bytes"]
     cast.bob.api.delete(cast.url(f"assets/{asset_id}"))
-    assert cast.vera.api.get(cast.url("quota")).json["used_bytes"] == before > 0
+    assert cast.vera.api.get(cast.url("quota")).get_json()["used_bytes"] == before > 0

@@ -28,7 +28,7 @@ def folders_on(page: str) -> list[str]:
 
 
 def first_library(cast: Cast) -> str:
-    return str(cast.vera.api.get(cast.url("libraries")).json["items"][0]["id"])
+    return str(cast.vera.api.get(cast.url("libraries")).get_json()["items"][0]["id"])
 
 
 def test_a_place_shows_its_folders_by_name_then_its_own_files(cast: Cast) -> None:
@@ -70,7 +70,7 @@ def test_a_place_costs_one_statement_more_however_many_folders_there_are(cast: C
     page_of(cast, f"library={library}")
     with counted() as few:
         page_of(cast, f"library={library}")
-    made = post(cast.bob, cast, "folders/paths", paths=[f"{number}/a/b" for number in range(50)]).json["items"]
+    made = post(cast.bob, cast, "folders/paths", paths=[f"{number}/a/b" for number in range(50)]).get_json()["items"]
     with counted() as many:
         page_of(cast, f"library={library}")
     with counted() as deep:
@@ -91,7 +91,7 @@ def test_a_search_looks_everywhere_and_says_where(cast: Cast) -> None:
 
 
 def test_another_place_does_not_exist(cast: Cast) -> None:
-    year, press = folder(cast, "2026"), post(cast.bob, cast, "libraries", name="Press").json["id"]
+    year, press = folder(cast, "2026"), post(cast.bob, cast, "libraries", name="Press").get_json()["id"]
     nowhere = "01a209ee-6c61-7cb8-a178-73c927ec17b1"
     for where in (f"folder_id={nowhere}", f"library={nowhere}", f"library={press}&folder_id={year}"):
         assert cast.bob.browser.get(cast.page(f"files?{where}")).status_code == 404

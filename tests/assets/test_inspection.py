@@ -217,14 +217,21 @@ def test_an_infection_outweighs_everything_else(declared: Declared) -> None:
     assert "Win.Test.EICAR" in decision.detail
 
 
-@pytest.mark.parametrize("reason", ["too_large", "encrypted", "unscannable"])
-def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases_it(reason: Any) -> None:
+@pytest.mark.parametrize(
+    ("reason", "rules"),
+    [
+        ("too_large", Rules(too_large="release")),
+        ("encrypted", Rules(encrypted="release")),
+        ("unscannable", Rules(unscannable="release")),
+    ],
+)
+def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases_it(reason: Any, rules: Rules) -> None:
     verdict = Verdict("not_scanned", reason=reason)
     held = judged("a.txt", b"hello\n", verdict)
     assert (held.outcome, held.code) == ("quarantined", reason)
     assert held.detail is not None
     assert "Not scanned" in held.detail
-    released = judged("a.txt", b"hello\n", verdict, rules=Rules(**{reason: "release"}))
+    released = judged("a.txt", b"hello\n", verdict, rules=rules)
     assert (released.outcome, released.code) == ("available", None)
     assert judged("a.jpg", b"hello\n", verdict).code == "content_mismatch"
 

@@ -16,15 +16,16 @@ from tests.factories import make_asset, make_assets
 def names(cast: Cast, query: str = "") -> list[str]:
     answer = cast.vera.api.get(cast.url(f"assets{query}"))
     assert answer.status_code == 200, answer.text
-    return [item["file_name"] for item in answer.json["items"]]
+    return [item["file_name"] for item in answer.get_json()["items"]]
 
 
 def test_pages_show_every_asset_once_the_newest_first(cast: Cast) -> None:
     made = [str(asset_id) for asset_id in make_assets(cast, 7)]
     seen: list[str] = []
-    cursor, pages = "", 0
+    cursor: str | None = ""
+    pages = 0
     while cursor is not None:
-        answer = cast.vera.api.get(cast.url(f"assets?limit=3&cursor={cursor}")).json
+        answer = cast.vera.api.get(cast.url(f"assets?limit=3&cursor={cursor}")).get_json()
         seen += [item["asset_id"] for item in answer["items"]]
         cursor, pages = answer["next_cursor"], pages + 1
     assert (seen, pages) == (made[::-1], 3)
@@ -32,8 +33,8 @@ def test_pages_show_every_asset_once_the_newest_first(cast: Cast) -> None:
 
 def test_an_asset_has_the_shape_of_the_contract(cast: Cast) -> None:
     asset_id = make_asset(cast, "Café.jpg", scan_engine="ClamAV 1.4.3", scan_database="27000")
-    item = cast.vera.api.get(cast.url("assets")).json["items"][0]
-    one = cast.vera.api.get(cast.url(f"assets/{asset_id}")).json
+    item = cast.vera.api.get(cast.url("assets")).get_json()["items"][0]
+    one = cast.vera.api.get(cast.url(f"assets/{asset_id}")).get_json()
     assert one == item
     assert one["asset_id"] == str(asset_id)
     assert (one["file_name"], one["kind"]) == ("Café.jpg", "photo")
@@ -54,8 +55,13 @@ def test_an_asset_has_the_shape_of_the_contract(cast: Cast) -> None:
 
 
 def test_states_and_reasons_are_told(cast: Cast) -> None:
-    waits = {"state": AssetState.PROCESSING, "previews": PreviewState.NONE, "waiting_for": "scanner_unavailable"}
-    make_asset(cast, "wait.jpg", **waits)
+    make_asset(
+        cast,
+        "wait.jpg",
+        state=AssetState.PROCESSING,
+        previews=PreviewState.NONE,
+        waiting_for="scanner_unavailable",
+    )
     make_asset(
         cast,
         "bad.jpg",
@@ -65,7 +71,7 @@ def test_states_and_reasons_are_told(cast: Cast) -> None:
         reason_detail="This is not a JPEG.",
     )
     make_asset(cast, "raw.jpg", scan_result=ScanResult.NOT_SCANNED, scan_reason="off")
-    raw, bad, wait = cast.vera.api.get(cast.url("assets")).json["items"]
+    raw, bad, wait = cast.vera.api.get(cast.url("assets")).get_json()["items"]
     assert (wait["status"], wait["waiting_for"]) == ("processing", "scanner")
     assert bad["reason"] == {"code": "content_mismatch", "detail": "This is not a JPEG."}
     assert (raw["scan"]["verdict"], "switched off" in raw["scan"]["reason"]) == ("not_scanned", True)
@@ -84,7 +90,7 @@ def test_the_trash_is_listed_only_when_asked_for(cast: Cast) -> None:
 def test_filters_narrow_by_kind_state_and_library(cast: Cast) -> None:
     make_asset(cast, "a.pdf", kind="document")
     make_asset(cast, "b.jpg", state=AssetState.FAILED, reason_code="checksum_mismatch")
-    press = cast.bob.api.post(cast.url("libraries"), json={"name": "Press kit"}).json["id"]
+    press = cast.bob.api.post(cast.url("libraries"), json={"name": "Press kit"}).get_json()["id"]
     make_asset(cast, "c.jpg", library_id=press)
     assert names(cast, "?kind=document") == ["a.pdf"]
     assert names(cast, "?status=failed") == ["b.jpg"]
@@ -112,14 +118,14 @@ def test_search_finds_a_part_of_the_name_as_it_is_written(cast: Cast, wanted: st
     for name in ("my holiday 100%.jpg", "Straße.jpg", "Holiday_2024.jpg"):
         make_asset(cast, name)
     answer = cast.vera.api.get(cast.url("assets"), query_string={"q": wanted})
-    assert [item["file_name"] for item in answer.json["items"]] == found
+    assert [item["file_name"] for item in answer.get_json()["items"]] == found
 
 
 def test_a_search_is_paged_like_the_list(cast: Cast) -> None:
     made = [str(asset_id) for asset_id in make_assets(cast, 5)]
     make_asset(cast, "other.jpg")
-    first = cast.vera.api.get(cast.url("assets?q=file-&limit=3&kind=photo")).json
-    rest = cast.vera.api.get(cast.url(f"assets?q=file-&limit=3&kind=photo&cursor={first['next_cursor']}")).json
+    first = cast.vera.api.get(cast.url("assets?q=file-&limit=3&kind=photo")).get_json()
+    rest = cast.vera.api.get(cast.url(f"assets?q=file-&limit=3&kind=photo&cursor={first['next_cursor']}")).get_json()
     assert [item["asset_id"] for item in first["items"] + rest["items"]] == made[::-1]
     assert rest["next_cursor"] is None
 
@@ -127,15 +133,15 @@ def test_a_search_is_paged_like_the_list(cast: Cast) -> None:
 def test_nobody_finds_files_of_another_tenant(cast: Cast) -> None:
     asset_id = make_asset(cast, "secret.jpg")
     make_asset(cast, "mine.jpg", workspace=cast.lair)
-    assert [item["file_name"] for item in cast.mallory.api.get(cast.url("assets?q=jpg", cast.lair)).json["items"]] == [
-        "mine.jpg"
-    ]
+    assert [
+        item["file_name"] for item in cast.mallory.api.get(cast.url("assets?q=jpg", cast.lair)).get_json()["items"]
+    ] == ["mine.jpg"]
     for url in (cast.url("assets"), cast.url(f"assets/{asset_id}"), cast.url("assets?q=secret")):
         answer = cast.mallory.api.get(url)
-        assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "not_found")
     through_their_own = cast.mallory.api.get(cast.url(f"assets/{asset_id}", cast.lair))
     missing = cast.mallory.api.get(cast.url(f"assets/{uuid4()}", cast.lair))
-    assert (through_their_own.status_code, through_their_own.json) == (404, missing.json)
+    assert (through_their_own.status_code, through_their_own.get_json()) == (404, missing.get_json())
 
 
 def test_the_function_that_searches_past_row_security_keeps_to_the_entered_tenant(cast: Cast) -> None:
@@ -152,8 +158,8 @@ def test_the_function_that_searches_past_row_security_keeps_to_the_entered_tenan
 @pytest.mark.parametrize("query", ["?status=lost", "?kind=song", "?library_id=7", "?limit=0", "?cursor=abc"])
 def test_a_filter_that_is_none_is_refused_with_its_name(cast: Cast, query: str) -> None:
     answer = cast.vera.api.get(cast.url(f"assets{query}"))
-    assert (answer.status_code, answer.json["code"]) == (422, "invalid")
-    assert answer.json["field"] == query[1:].partition("=")[0]
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid")
+    assert answer.get_json()["field"] == query[1:].partition("=")[0]
 
 
 def test_an_id_that_is_no_uuid_is_not_found(cast: Cast) -> None:

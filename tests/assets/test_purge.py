@@ -23,7 +23,7 @@ def purge(cast: Cast, asset_id: UUID) -> None:
 
 
 def used(cast: Cast) -> int:
-    size: int = cast.vera.api.get(cast.url("quota")).json["used_bytes"]
+    size: int = cast.vera.api.get(cast.url("quota")).get_json()["used_bytes"]
     return size
 
 

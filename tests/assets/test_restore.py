@@ -20,7 +20,7 @@ def test_a_file_returns_to_the_state_it_was_in(cast: Cast, state: AssetState) ->
     asset_id = make_asset(cast, state=state, reason_code=None if state is AssetState.AVAILABLE else "content_mismatch")
     discard(cast, asset_id)
     answer = cast.bob.api.post(cast.url(f"assets/{asset_id}/restore"))
-    assert (answer.status_code, answer.json["status"]) == (200, state.value)
+    assert (answer.status_code, answer.get_json()["status"]) == (200, state.value)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.state_before, asset.deleted_at, asset.purge_after) == (state, None, None, None)
     assert actions(cast) == ["asset.deleted", "asset.restored"]
@@ -30,9 +30,9 @@ def test_restoring_skips_no_verdict(cast: Cast) -> None:
     asset_id = make_asset(cast, scan_result=ScanResult.NOT_SCANNED, scan_reason="off")
     discard(cast, asset_id)
     answer = cast.bob.api.post(cast.url(f"assets/{asset_id}/restore"))
-    assert answer.json["scan"]["verdict"] == "not_scanned"
+    assert answer.get_json()["scan"]["verdict"] == "not_scanned"
     held = make_asset(cast, "held.jpg", state=AssetState.QUARANTINED, previews=PreviewState.NONE)
-    assert cast.bob.api.post(cast.url(f"assets/{held}/restore")).json["status"] == "quarantined"
+    assert cast.bob.api.post(cast.url(f"assets/{held}/restore")).get_json()["status"] == "quarantined"
 
 
 def test_previews_that_were_due_are_due_again(cast: Cast) -> None:
@@ -57,7 +57,7 @@ def test_what_is_on_its_way_out_can_not_be_restored(cast: Cast) -> None:
     discard(cast, asset_id)
     change_asset(cast, asset_id, purge_after=now())
     answer = cast.bob.api.post(cast.url(f"assets/{asset_id}/restore"))
-    assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "conflict")
     assert read_asset(cast, asset_id).state is AssetState.DELETED
 
 

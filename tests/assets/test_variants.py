@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
@@ -11,7 +13,7 @@ from tests.factories import PIXEL, make_asset, store_objects
 
 
 def address(cast: Cast, asset_id: object) -> str:
-    url: str = cast.vera.api.get(cast.url(f"assets/{asset_id}")).json["variants"][0]["url"]
+    url: str = cast.vera.api.get(cast.url(f"assets/{asset_id}")).get_json()["variants"][0]["url"]
     return url
 
 
@@ -29,11 +31,11 @@ def test_an_address_stays_the_same_for_half_an_hour_and_is_good_for_another(
 ) -> None:
     asset_id = make_asset(cast)
     begin = 1_800_000_000 // variants.WINDOW * variants.WINDOW
-    monkeypatch.setattr(variants.time, "time", lambda: begin + 0.5)
+    monkeypatch.setattr(time, "time", lambda: begin + 0.5)
     first = address(cast, asset_id)
-    monkeypatch.setattr(variants.time, "time", lambda: begin + variants.WINDOW - 0.5)
+    monkeypatch.setattr(time, "time", lambda: begin + variants.WINDOW - 0.5)
     assert address(cast, asset_id) == first
-    monkeypatch.setattr(variants.time, "time", lambda: begin + variants.WINDOW + 0.5)
+    monkeypatch.setattr(time, "time", lambda: begin + variants.WINDOW + 0.5)
     assert address(cast, asset_id) != first
     assert "X-Amz-Expires=3600" in first
     assert variants.LIFE - variants.WINDOW == 1800

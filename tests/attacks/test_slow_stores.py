@@ -6,7 +6,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_an_answer_in_drops_is_given_up(store: Faulty, at: Location, call: str) 
         with bucket.open(key):
             pass
 
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "head": lambda: bucket.head(key),
         "list": lambda: list(bucket.list(key)),
         "delete": lambda: bucket.delete(key),

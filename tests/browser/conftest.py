@@ -77,9 +77,9 @@ def portal(engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("portal")
     with Proxy(settings.s3_endpoint, before=note) as proxy:
         put_origin = f"http://localhost:{choose({engines.web_port})}"
-        changes = {"s3_endpoint": proxy.url, "s3_public_endpoint": proxy.url, "base_url": put_origin}
+        behind = replace(settings, s3_endpoint=proxy.url, s3_public_endpoint=proxy.url, base_url=put_origin)
         stack = Stack(settings, folder / "post")
-        put = Stack(replace(settings, **changes), folder / "put", workers=0)
+        put = Stack(behind, folder / "put", workers=0)
         try:
             with stack.app.app_context():
                 managed_bucket().ensure([engines.origin, put_origin])

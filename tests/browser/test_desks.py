@@ -30,8 +30,8 @@ def addresses(scene: Scene) -> Iterator[list[str]]:
         with suppress(Conflict):
             admin.make_operator(cast.tina.email)
         with transaction():
-            facts = {"chore": "The recount", "detail": "Three bytes.", "at": now(), "path": "/"}
-            mail.write("chore_alarm", [Addressee("Tina", cast.tina.email)], None, **facts)
+            tina, words = Addressee("Tina", cast.tina.email), "Three bytes."
+            mail.write("chore_alarm", [tina], None, chore="The recount", detail=words, at=now(), path="/")
         letter = db.session.query(Letter.id).filter_by(recipient=cast.tina.email).first()
         assert letter is not None
     found = desks(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Dialog, Page, Request, expect
 
 from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.files import good
@@ -191,7 +191,12 @@ def test_one_goes_on_browsing_while_files_are_on_their_way(visit: Visits, cast: 
 def test_closing_the_tab_warns_while_files_are_on_their_way(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("files"))
     warnings: list[str] = []
-    page.on("dialog", lambda dialog: (warnings.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        warnings.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     network = Network(page)
     with page.expect_file_chooser() as chooser:
         page.locator(".topbar").get_by_role("button", name="Upload", exact=True).click()

@@ -66,10 +66,11 @@ class MailBox:
             await asyncio.sleep(0.01)
         if self.breaks_off != "before" and "DATA" not in self.answers:
             self.raw.append(envelope.content)
-            self.letters.append(BytesParser(policy=WIRE).parsebytes(envelope.content))  # type: ignore[arg-type]
+            self.letters.append(BytesParser(policy=WIRE).parsebytes(envelope.content))
             self.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
             self.sessions.append(session.ssl is not None)
         if self.breaks_off:
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return self.answers.get("DATA", "250 OK")
 

@@ -229,8 +229,8 @@ def test_an_address_that_is_none_is_given_up(post: Post) -> None:
 
 def test_without_a_mail_server_letters_are_kept(cast: Cast, in_app: object) -> None:
     with transaction(cast.acme.id):
-        facts = {**ALARM, "at": database.now()}
-        assert mail.write("chore_alarm", [Addressee("A", "kept@example.com")], None, **facts) == 1
+        to = [Addressee("A", "kept@example.com")]
+        assert mail.write("chore_alarm", to, None, **ALARM, at=database.now()) == 1
     letter = db.session.query(Letter).filter_by(recipient="kept@example.com").order_by(Letter.id.desc()).first()
     assert letter is not None and letter.state is LetterState.KEPT and letter.text
     mail.send(letter.id)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import update
 
 from portal import db as database
 from portal.admin import service as admin
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.lifecycle import chores
+from portal.lifecycle.models import ChoreRun
 from tests.cast import Actor, Cast
 from tests.doors import Scene
 from tests.factories import change_asset, make_asset, read_asset
@@ -38,13 +42,13 @@ def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
         chores.ticked(database.now(), "")
     assert "It stands still" not in olga.browser.get("/operator/board").text
     with cast.app.app_context(), database.transaction() as session:
-        session.execute(database.update(chores.ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
+        session.execute(update(ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
     assert "It stands still" in olga.browser.get("/operator/board").text
 
 
 def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: Actor) -> None:
     code = f"bad_{cast.acme.slug[-8:]}"
-    failed = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": "no"}
+    failed: dict[str, Any] = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": "no"}
     first, second = make_asset(cast, "a.jpg", **failed), make_asset(cast, "b.jpg", **failed)
     assert "Retry 2" in olga.browser.get("/operator/board").text
     send(olga, kind="previews", code=code, act="retry")
@@ -91,8 +95,14 @@ def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, tex
 
 def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
     later = database.now() + timedelta(hours=1)
-    waits = {"state": AssetState.PROCESSING, "scan_result": ScanResult.PENDING, "due_at": later, "charged_bytes": 0}
-    asset_id = make_asset(cast, previews=PreviewState.NONE, **waits)
+    asset_id = make_asset(
+        cast,
+        state=AssetState.PROCESSING,
+        scan_result=ScanResult.PENDING,
+        previews=PreviewState.NONE,
+        due_at=later,
+        charged_bytes=0,
+    )
     answer = olga.browser.post("/operator/restart", follow_redirects=True)
     assert "due now" in answer.text
     due = read_asset(cast, asset_id).due_at

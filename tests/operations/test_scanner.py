@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from portal import db as database
 from portal.assets import proofs, tallies
 from portal.assets.models import Rescan
+from portal.assets.scanner import Scanner
 from portal.assets.verdicts import Report
 from portal.lifecycle import doctor
 from portal.operations import scanning
@@ -64,7 +65,7 @@ def test_signatures_older_than_two_days_are_a_warning(cast: Cast, olga: Actor) -
 
 def test_the_doctor_warns_of_old_signatures(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     report = Report("ready", "fine", "ClamAV", dated(5), speaks_of_limits=True)
-    monkeypatch.setattr(doctor.Scanner, "report", lambda _self: report)
+    monkeypatch.setattr(Scanner, "report", lambda _self: report)
     with cast.app.app_context():
         found = doctor._scanner(verify=False)
     assert found.ok is None and "5 days old" in found.detail

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 from stream_unzip import UnzipError, stream_unzip
+from werkzeug.test import TestResponse
 
 from portal.audit import AuditEvent
 from portal.db import db, enter
@@ -34,7 +35,7 @@ def parts(shown: str) -> tuple[str, str]:
     return password[1], ticket[1]
 
 
-def fetch(cast: Cast, actor: Actor, asset_id: object, ticket: str):
+def fetch(cast: Cast, actor: Actor, asset_id: object, ticket: str) -> TestResponse:
     return actor.browser.post(f"/t/{cast.acme.slug}/quarantine/{asset_id}/download", data={"ticket": ticket})
 
 

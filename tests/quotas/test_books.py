@@ -11,6 +11,7 @@ from portal.errors import Problem
 from portal.events.models import Event, Letter
 from portal.identity.models import User
 from portal.quotas import books
+from portal.quotas.recount import recount
 from tests.cast import Cast
 from tests.factories import make_asset
 
@@ -36,4 +37,4 @@ def test_a_difference_raises_an_alarm_with_the_difference(cast: Cast) -> None:
         with transaction(cast.acme.id) as session:
             session.execute(text("UPDATE workspace_quotas SET used_bytes = used_bytes - 7"))
         enter(cast.acme.id)
-        assert books.recount(cast.acme.id) == []
+        assert recount(cast.acme.id) == []

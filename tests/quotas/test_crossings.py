@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portal.audit import AuditEvent
 from portal.db import db, enter, new_id, transaction
@@ -120,7 +120,7 @@ def test_an_empty_workspace_with_a_limit_of_nothing_warns_nobody(cast: Cast) -> 
 
 def test_the_tenants_admins_are_warned_of_the_tenant(cast: Cast) -> None:
     with cast.app.app_context(), transaction(cast.acme.id) as session:
-        session.execute(quotas.text("UPDATE tenant_quotas SET limit_bytes = 1000"))
+        session.execute(text("UPDATE tenant_quotas SET limit_bytes = 1000"))
     hold(cast, 900)
     assert swept(cast) == ["tina: Acme is 90 % full"]
     assert [(each["scope"], each["workspace_id"], each["level"]) for each in told(cast)] == [("tenant", None, "high")]

@@ -13,11 +13,12 @@ from sqlalchemy import insert, text
 
 from portal.admin import service as admin
 from portal.assets.models import AssetState
-from portal.db import now, transaction
-from portal.quotas import limits, measuring, snapshots
+from portal.db import db, enter, now, transaction
+from portal.quotas import measuring, snapshots
 from portal.quotas import service as quotas
 from portal.quotas.models import UsagePart, UsageSnapshot
 from portal.storage.models import ProfileMode, StorageProfile
+from portal.tenancy.models import TenantRole, WorkspaceRole
 from tests.assets.test_gallery_page import counted_statements
 from tests.cast import Cast
 from tests.factories import make_asset
@@ -45,9 +46,7 @@ def open_places(cast: Cast, **limits_by_name: int | None) -> dict[str, Any]:
 
 def limit_of(cast: Cast, workspace_id: Any = None) -> int | None:
     with cast.app.app_context():
-        limits.db.session.rollback()
-        from portal.db import enter
-
+        db.session.rollback()
         enter(cast.acme.id)
         return quotas.standing(cast.acme.id, workspace_id or cast.press.id).limit_bytes
 
@@ -73,7 +72,7 @@ def test_an_admin_sees_every_workspace_and_others_do_not(cast: Cast) -> None:
 def test_a_tenant_with_nothing_in_it_yet_is_told_what_comes(cast: Cast) -> None:
     with cast.app.app_context():
         fresh = admin.open_tenant(f"new-{cast.acme.slug}", "New", "free")
-        admin.add_user(fresh.slug, cast.tina.email, admin.TenantRole.ADMIN, None)
+        admin.add_user(fresh.slug, cast.tina.email, TenantRole.ADMIN, None)
     assert "No workspace yet" in cast.tina.browser.get(f"/t/{fresh.slug}/quotas").text
     assert "Nothing to report yet" in cast.tina.browser.get(f"/t/{fresh.slug}/quotas/report").text
 
@@ -204,7 +203,7 @@ def test_names_of_files_are_for_members_only(cast: Cast) -> None:
     assert "secret" not in page and "You are no member of this workspace" in page
     assert "Alice" in page and "70 bytes" in page and "Empty the trash" not in page
     with cast.app.app_context():
-        admin.set_member(cast.acme.slug, "press", cast.tina.email, admin.WorkspaceRole.EDITOR)
+        admin.set_member(cast.acme.slug, "press", cast.tina.email, WorkspaceRole.EDITOR)
     page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
     assert "secret-plan.jpg" in page and "You are no member" not in page
     assert "Empty the trash" in page and "removing the copies frees" in page

@@ -11,12 +11,13 @@ from portal.audit import AuditEvent
 from portal.db import db, enter, new_id
 from portal.errors import Invalid, NotFound
 from portal.quotas import service as quotas
+from portal.quotas.standing import Standing
 from tests.quotas.books import Place, open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
 
 
-def _standing(place: Place, number: int = 0) -> quotas.Standing:
+def _standing(place: Place, number: int = 0) -> Standing:
     enter(place.tenant)
     return quotas.standing(place.tenant, place.workspaces[number])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -66,7 +66,7 @@ def test_each_fault_is_unavailable_in_our_words(
         with bucket.open(key) as stream:
             stream.read()
 
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "head": lambda: bucket.head(key),
         "open": read,
         "put": lambda: bucket.put(key, b"x", content_type="text/plain"),

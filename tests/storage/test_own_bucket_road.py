@@ -102,14 +102,14 @@ def test_another_program_connects_a_bucket(scene: Scene) -> None:
 def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryption: str, post: bool) -> None:
     from portal.storage.models import Encryption
 
-    key = {"kms_key_id": "alias/files"} if encryption == "sse_kms" else {}
-    profile = connect_own_bucket(scene.cast, activate=False, encryption=Encryption(encryption), **key)
+    key = "alias/files" if encryption == "sse_kms" else None
+    profile = connect_own_bucket(scene.cast, activate=False, encryption=Encryption(encryption), kms_key_id=key)
     see_it_work(scene.cast, profile.id, post=post)
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     begun = done(scene.bob.begin("note.txt", 10), 201)
     asked = begun["fields"] if post else begun["headers"]
     assert asked["x-amz-server-side-encryption"] == ("AES256" if encryption == "sse_s3" else "aws:kms")
-    assert asked.get("x-amz-server-side-encryption-aws-kms-key-id") == key.get("kms_key_id")
+    assert asked.get("x-amz-server-side-encryption-aws-kms-key-id") == key
     if not post:
         assert "x-amz-server-side-encryption" in begun["upload_url"]  # among the signed headers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -130,6 +130,7 @@ def test_a_probe_that_is_dropped_in_the_middle_leaves_nothing(store: Location) -
     run = iter(Probe(asked))
     while next(run).name != "multipart":
         pass
+    assert isinstance(run, Generator)
     run.close()
     assert left_behind(store, asked) == []
 

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
@@ -178,7 +179,12 @@ def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
     work(cast, profile)  # a bell while the lease lasts does nothing
     assert told(cast, profile)["health"] == "probing"
     rung: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("portal.queue.ring", lambda job, *ids: bool(rung.append((job, ids[-1])) or True))
+
+    def ring(job: str, *ids: UUID) -> bool:
+        rung.append((job, ids[-1]))
+        return True
+
+    monkeypatch.setattr("portal.queue.ring", ring)
     run_sweep(cast)
     assert ("probe", profile.id) not in rung
     age(cast, profile, "3 minutes")

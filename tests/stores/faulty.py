@@ -280,7 +280,7 @@ class _Playing:
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _pass  # noqa: N815 (names of http.server)
 
     def _cut(self: Any, after: int) -> None:
-        upstream = http.client.HTTPConnection(*self.store, timeout=60)
+        upstream = self._upstream()
         self._ask(upstream)
         self.cut_at = after
         self._relay(upstream.getresponse())
@@ -325,7 +325,7 @@ class _Playing:
         request = AWSRequest(method, url, headers=headers, data=body)
         request.headers["x-amz-content-sha256"] = hashlib.sha256(body).hexdigest()
         S3SigV4Auth(Credentials(place.access_key_id, place.secret_access_key), "s3", place.region).add_auth(request)
-        upstream = http.client.HTTPConnection(*self.store, timeout=60)
+        upstream = self._upstream()
         try:
             target = urlsplit(url)
             upstream.request(method, target.path + (f"?{target.query}" if query else ""), body, dict(request.headers))

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 CHUNK = 64 * 1024
@@ -58,7 +58,7 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         threading.Thread(target=self.serve, name="no-post-proxy", daemon=True).start()
         return self
 
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
                 pass
             self._answer(501, REFUSAL)
             return
-        upstream = http.client.HTTPConnection(*self.store, timeout=TIMEOUT)
+        upstream = self._upstream()
         try:
             self._ask(upstream)
             self._relay(upstream.getresponse())
@@ -95,6 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
             upstream.close()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _pass  # noqa: N815 (names of http.server)
+
+    def _upstream(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self.store, timeout=TIMEOUT)
 
     def _ask(self, upstream: http.client.HTTPConnection) -> None:
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -28,8 +28,8 @@ def test_the_same_key_and_body_give_the_same_upload_freshly_signed(scene: Scene,
 
 def test_the_same_key_for_another_file_is_a_conflict(scene: Scene) -> None:
     done(scene.alice.begin("a.txt", 10, key="one"), 201)
-    for other in ({"name": "b.txt", "size": 10}, {"name": "a.txt", "size": 11}):
-        refused(scene.alice.begin(**other, key="one"), 409, "conflict")
+    for name, size in (("b.txt", 10), ("a.txt", 11)):
+        refused(scene.alice.begin(name, size, key="one"), 409, "conflict")
     refused(scene.alice.begin("a.txt", 10, key="one", sha256="0" * 64), 409, "conflict")
     assert uploads_of(scene) == 1
 

@@ -80,10 +80,14 @@ def test_a_picture_that_kills_every_renderer_stays_available(scene: Scene) -> No
 def test_what_is_merely_away_burns_no_attempt_and_an_error_burns_one(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
-    with scene.door.app.app_context():
+
+    def find_the_store_away() -> None:
         with claims.hold(tenant, asset_id) as lease:
             assert lease is not None
             raise Unavailable("Away.", code="storage_unavailable")
+
+    with scene.door.app.app_context():
+        find_the_store_away()
         assert row(scene, sent.asset_id, "attempts, waiting_for, claim_token") == (0, "storage_unavailable", None)
         with pytest.raises(ZeroDivisionError), claims.hold(tenant, asset_id):
             raise ZeroDivisionError

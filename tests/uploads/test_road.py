@@ -131,7 +131,7 @@ def test_an_upload_belongs_to_the_person_who_began_it(scene: Scene, text: bytes)
     begun = scene.alice.sent("a.txt", text)
     here, nowhere = f"uploads/{begun['upload_id']}", f"uploads/{uuid4()}"
     for method, path in (("GET", ""), ("POST", "/commit"), ("DELETE", "")):
-        body = {} if method == "POST" else None
+        body: dict[str, str] | None = {} if method == "POST" else None
         for client, status in ((scene.bob, 404), (scene.mallory, 404), (scene.vera, 403)):
             theirs, missing = (client.call(method, place + path, body) for place in (here, nowhere))
             assert theirs.status_code == missing.status_code == status

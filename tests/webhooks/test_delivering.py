@@ -340,7 +340,11 @@ def test_a_worker_that_lost_its_claim_sends_nothing_more(hooks: Hooks) -> None:
     hooks.happen(number=2)
     hooks.tell()
     taken = "UPDATE webhook_endpoints SET claim_token = 'another' WHERE id = %s"
-    hooks.receiver.during = lambda: hooks.scene.door.sql(taken, UUID(hook["id"])) and None
+
+    def another_takes_it() -> None:
+        hooks.scene.door.sql(taken, UUID(hook["id"]))
+
+    hooks.receiver.during = another_takes_it
     hooks.deliver(hook)
     assert len(hooks.receiver.calls) == 1
     assert sorted(each["state"] for each in hooks.deliveries(hook)) == ["delivered", "waiting"], "what arrived is known"
@@ -384,7 +388,7 @@ def test_a_name_that_turns_private_at_the_second_look_is_not_dialled(
     def looks(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", port))]
 
-    monkeypatch.setattr(egress.socket, "getaddrinfo", looks)
+    monkeypatch.setattr(socket, "getaddrinfo", looks)
     hooks.deliver(hook)
     monkeypatch.undo()
     (delivery,) = hooks.deliveries(hook)
