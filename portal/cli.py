@@ -50,7 +50,25 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (StackError, SettingsError, Problem) as refusal:
             click.echo(str(refusal), err=True)
-            sys.exit(1)
+        except Exception as error:
+            words = _of_database(error)
+            if words is None:
+                raise
+            click.echo(words, err=True)
+        sys.exit(1)
+
+
+def _of_database(error: Exception) -> str | None:
+    """What to do when it is the database that failed a command; None for whatever else it was."""
+    from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    reason = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(reason, (UndefinedTable, UndefinedFunction, InsufficientPrivilege)):
+        return "The database was never set up, or not for this release. Run: portal setup"
+    if not isinstance(error, OperationalError):
+        return None
+    return f"The database can't be used: {str(reason).strip().splitlines()[0]}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,21 +104,16 @@ def env() -> None:
 @click.option("--wait", is_flag=True, hidden=True, help="Load everything, then start at the end of standard input.")
 def setup(wait: bool) -> None:
     """Bring the database to this release and prepare the store; safe to repeat."""
-    from sqlalchemy.exc import OperationalError
-
     from portal import embedded, schema
     from portal.app import create_app
     from portal.errors import Unavailable
     from portal.storage.service import prepare_managed_store
 
-    settings = embedded.discover()
+    settings = embedded.discover(owner=True)
     app = create_app(settings)
     if wait:
         sys.stdin.read()
-    try:
-        schema.upgrade(settings)
-    except OperationalError as error:
-        raise Unavailable(f"The database can't be used: {str(error.orig).strip()}") from None
+    schema.upgrade(settings)
     with app.app_context():
         try:
             prepare_managed_store(settings)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.app import create_app
 from portal.db import db, leave, now
 from portal.lifecycle import chores, sweep
-from portal.settings import Settings
+from portal.settings import Settings, ending_in_words
 from portal.web import logs
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,10 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings = Settings.from_environ()
-    logs.configure(settings.log_format)
-    app = create_app(settings)
+    with ending_in_words():
+        settings = Settings.from_environ()
+        logs.configure(settings.log_format)
+        app = create_app(settings)
     with app.app_context():
         while not stop.is_set():
             try:

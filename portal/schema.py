@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 
-from portal.settings import Settings, SettingsError
+from portal.settings import Settings
 
 if TYPE_CHECKING:  # imported where it is used: web and workers load this module for the tables alone
     from alembic.config import Config
@@ -51,11 +51,9 @@ def alembic_config(owner_url: str, application_role: str) -> Config:
 
 
 def upgrade(settings: Settings) -> None:
-    """Run what is missing. Raises ``SettingsError`` without ``PORTAL_MIGRATION_DATABASE_URL``."""
+    """Run what is missing, as the owner: the settings were read with theirs."""
     from alembic import command
 
-    if settings.migration_database_url is None:
-        name = "PORTAL_MIGRATION_DATABASE_URL"
-        raise SettingsError([f"{name} is missing (set it, or {name}_FILE)"])
+    assert settings.migration_database_url is not None
     role = make_url(settings.database_url).username or ""
     command.upgrade(alembic_config(settings.migration_database_url, role), "head")

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+DATABASES = ("postgresql+psycopg", "postgresql", "postgres")
+QUEUES = ("redis", "rediss", "unix")
 MAIL_PORTS = {"smtp": 25, "submission": 587, "smtps": 465}
 MAIL_OPTIONS = ("", "starttls", "starttls=1", "starttls=true")
 
@@ -66,15 +70,18 @@ class Settings:
     signatures_ask: Path | None = None
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read the environment. Raises ``SettingsError`` that names every missing or malformed variable."""
+    def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
+        """Read the environment. Raises ``SettingsError`` that names every missing or malformed variable.
+
+        ``owner``: the address of the tables' owner must be there, too.
+        """
         reader = _Reader(environ)
         s3_endpoint = reader.url("PORTAL_S3_ENDPOINT")
         test_database = reader.optional("PORTAL_SCANNER_TEST_DATABASE")
         store_folder, ask = reader.optional("PORTAL_STORE_FOLDER"), reader.optional("PORTAL_SIGNATURES_ASK")
         settings = cls(
-            database_url=reader.required("PORTAL_DATABASE_URL"),
-            redis_url=reader.required("PORTAL_REDIS_URL"),
+            database_url=reader.database("PORTAL_DATABASE_URL") or "",
+            redis_url=reader.queue("PORTAL_REDIS_URL"),
             s3_endpoint=s3_endpoint,
             s3_public_endpoint=reader.url("PORTAL_S3_PUBLIC_ENDPOINT", default=s3_endpoint),
             s3_region=reader.optional("PORTAL_S3_REGION") or "us-east-1",
@@ -85,7 +92,7 @@ class Settings:
             base_url=reader.url("PORTAL_BASE_URL"),
             secret_keys=reader.keys("PORTAL_SECRET_KEYS"),
             vault_keys=reader.keys("PORTAL_VAULT_KEYS"),
-            migration_database_url=reader.optional("PORTAL_MIGRATION_DATABASE_URL"),
+            migration_database_url=reader.database("PORTAL_MIGRATION_DATABASE_URL", needed=owner),
             scanner_test_database=Path(test_database) if test_database else None,
             egress_allow=reader.parts(reader.optional("PORTAL_EGRESS_ALLOW")),
             mail=reader.mail("PORTAL_MAIL_URL", "PORTAL_MAIL_FROM"),
@@ -124,12 +131,26 @@ class _Reader:
             self.problems.append(f"{name} is missing (set it, or {name}_FILE)")
         return value or ""
 
+    def database(self, name: str, *, needed: bool = True) -> str | None:
+        """With the driver that is installed, whatever the short forms of the address leave open."""
+        value = self.required(name) if needed else self.optional(name)
+        scheme, colon, rest = (value or "").partition("://")
+        if value and not (colon and scheme in DATABASES and _has_port(value)):
+            self.problems.append(f"{name} must be postgresql+psycopg://user:password@host:5432/database")
+        return f"{DATABASES[0]}://{rest}" if value else None
+
+    def queue(self, name: str) -> str:
+        value = self.required(name)
+        if value and not (urlsplit(value).scheme in QUEUES and _has_port(value)):
+            self.problems.append(f"{name} must be redis://host:6379/0, rediss://… or unix:///path")
+        return value
+
     def url(self, name: str, default: str | None = None) -> str:
-        value = (self.optional(name) or default) if default is not None else self.required(name)
+        value = self.optional(name) if default is not None else self.required(name)
         if not value:
-            return ""
+            return default or ""
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(value):
             self.problems.append(f"{name} must be an http or https address such as https://files.example.com")
         return value.rstrip("/")
 
@@ -194,6 +215,23 @@ class _Reader:
         if value not in choices:
             self.problems.append(f"{name} must be one of: {', '.join(choices)}")
         return value
+
+
+@contextmanager
+def ending_in_words() -> Iterator[None]:
+    """For the doors of a deployment: a wrong environment ends the process with its list, not with a traceback."""
+    try:
+        yield
+    except SettingsError as error:
+        sys.exit(str(error))
+
+
+def _has_port(url: str) -> bool:
+    """A port that can be one, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _is_address(words: str) -> bool:

@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from portal import queue
 from portal.app import create_app
 from portal.db import db
-from portal.settings import Settings
+from portal.settings import Settings, ending_in_words
 from portal.web import logs
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,10 @@ def is_ours(job: Job) -> bool:
 
 def main() -> None:
     """Work until told to stop (SIGTERM: after the present job)."""
-    settings = Settings.from_environ()
-    logs.configure(settings.log_format)
-    app = create_app(settings)
+    with ending_in_words():
+        settings = Settings.from_environ()
+        logs.configure(settings.log_format)
+        app = create_app(settings)
     connection = queue.connect_waiting(settings.redis_url)
     make: Any = partial(Queue, connection=connection, serializer=JSONSerializer, job_class=CatalogueJob)
     queues = [make(name) for name in queue.QUEUES]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 
 from portal.app import create_app
-from portal.settings import Settings
+from portal.settings import Settings, ending_in_words
 from portal.web import logs
 
-_settings = Settings.from_environ()
-logs.configure(_settings.log_format)
-app = create_app(_settings)
+with ending_in_words():
+    _settings = Settings.from_environ()
+    logs.configure(_settings.log_format)
+    app = create_app(_settings)
 # What is here now stays for good: collecting garbage would walk through it, and copy its pages into every web process.
 gc.collect()
 gc.freeze()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,11 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     ("name", "value"),
     [
         ("PORTAL_BASE_URL", "files.example.com"),
+        ("PORTAL_BASE_URL", "https://files.example.com:port"),
+        ("PORTAL_DATABASE_URL", "mysql://app:x@db/stowage"),
+        ("PORTAL_DATABASE_URL", "db"),
+        ("PORTAL_MIGRATION_DATABASE_URL", "postgresql://owner:x@db:70000/stowage"),
+        ("PORTAL_REDIS_URL", "queue:6379"),
         ("PORTAL_SCANNER_URL", "http://clamd"),
         ("PORTAL_SECRET_KEYS", "short"),
         ("PORTAL_LOG_FORMAT", "xml"),
@@ -52,6 +60,34 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 def test_a_malformed_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environ(COMPLETE | {name: value})
+
+
+def test_a_wrong_store_is_named_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(COMPLETE | {"PORTAL_S3_ENDPOINT": "s3.example.com"})
+    assert len(refusal.value.problems) == 1
+
+
+def test_the_owner_of_the_tables_is_named_with_the_rest_where_they_are_made() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environ(COMPLETE | {"PORTAL_S3_BUCKET": ""}, owner=True)
+    assert len(refusal.value.problems) == 2
+    assert "PORTAL_MIGRATION_DATABASE_URL is missing" in str(refusal.value)
+
+
+@pytest.mark.parametrize("form", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_usual_address_of_a_database_gets_the_driver_that_is_here(form: str) -> None:
+    settings = Settings.from_environ(COMPLETE | {"PORTAL_DATABASE_URL": f"{form}://app:x@db/stowage"})
+    assert settings.database_url == "postgresql+psycopg://app:x@db/stowage"
+
+
+@pytest.mark.parametrize("door", ["portal.wsgi", "portal.worker", "portal.schedule"])
+def test_each_door_of_a_deployment_ends_with_the_list_and_no_traceback(door: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PORTAL_BASE_URL": "https://files.example.com"}
+    done = subprocess.run([sys.executable, "-m", door], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The configuration is incomplete") and "Traceback" not in done.stderr
+    assert done.stderr.count("\n  - ") == len(COMPLETE) - 1
 
 
 def test_any_value_may_come_from_a_file(tmp_path: Path) -> None:

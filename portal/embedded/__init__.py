@@ -16,12 +16,14 @@ from portal.embedded import state
 from portal.settings import Settings
 
 
-def discover(environ: Mapping[str, str] = os.environ) -> Settings:
+def discover(environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
     """The settings of this environment; those of the running embedded stack where it names no database.
 
-    What the caller has set wins. Raises ``SettingsError`` for a half-written environment, ``StackError`` when there
+    What the caller has set wins; ``owner`` asks for that of the tables, too. Raises ``SettingsError`` for a
+    half-written environment, ``StackError`` when there
     is neither an environment nor a running stack.
     """
     if environ.get("PORTAL_DATABASE_URL") or environ.get("PORTAL_DATABASE_URL_FILE"):
-        return Settings.from_environ(environ)
-    return Settings.from_environ(state.merge(state.environment(state.data_folder(environ)), environ))
+        return Settings.from_environ(environ, owner=owner)
+    found = state.merge(state.environment(state.data_folder(environ)), environ)
+    return Settings.from_environ(found, owner=owner)

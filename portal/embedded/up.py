@@ -24,7 +24,7 @@ from portal.embedded.postgres import Postgres
 from portal.embedded.process import processes
 from portal.embedded.secret import Secrets, load_or_create
 from portal.embedded.supervisor import Supervisor
-from portal.settings import Settings, SettingsError
+from portal.settings import Settings
 
 
 def run(*, demo: bool, procfile: Path | None) -> int:
@@ -62,7 +62,7 @@ class Stack:
             "PORTAL_DATA_DIR": str(folder.path),
         }
         self.environment = state.merge(defaults, os.environ)
-        self.settings = complete_settings(self.environment)
+        self.settings = Settings.from_environ(self.environment, owner=True)
         self.processes = processes(procfile, folder, self.environment, port)
         self.supervisor = Supervisor(say, self._note)
         self.usable = False
@@ -171,18 +171,3 @@ def require_free(port: int) -> None:
             raise StackError(
                 f"Port {port} {what}. Choose another, for example: PORTAL_PORT={port % 60_000 + 1} make run"
             ) from None
-
-
-def complete_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings, with the owner's address of the database. Raises ``SettingsError`` that names all missing."""
-    problems: list[str] = []
-    name = "PORTAL_MIGRATION_DATABASE_URL"
-    if not environment.get(name) and not environment.get(f"{name}_FILE"):
-        problems.append(f"{name} is missing (the tables are made by their owner, not by the application's role)")
-    try:
-        settings = Settings.from_environ(environment)
-    except SettingsError as error:
-        raise SettingsError([*error.problems, *problems]) from None
-    if problems:
-        raise SettingsError(problems)
-    return settings

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from portal import db as database
 from portal.assets.models import Library
@@ -168,6 +168,16 @@ def test_a_half_written_environment_is_told_all_at_once(engines: TestEngines) ->
     assert done.returncode == 1 and "Traceback" not in done.stderr
     for name in ("PORTAL_REDIS_URL", "PORTAL_S3_ENDPOINT", "PORTAL_SECRET_KEYS", "PORTAL_BASE_URL"):
         assert name in done.stderr
+
+
+def test_a_database_that_refuses_or_is_away_is_told_in_a_line(engines: TestEngines) -> None:
+    environment = engines.environment()
+    url = make_url(environment["PORTAL_DATABASE_URL"])
+    for wrong in (url.set(password="wrong"), url.set(host="127.0.0.1", port=1, query={})):
+        given = environment | {"PORTAL_DATABASE_URL": wrong.render_as_string(hide_password=False)}
+        done = CliRunner().invoke(main, ("tenant", "create", "late", "--name", "Late", "--plan", "free"), env=given)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.startswith("The database can't be used: ") and done.stderr.count("\n") == 1
 
 
 def test_a_tenants_limit_is_raised_until_a_day_and_lowered_again(portal: Portal, cast: Cast) -> None:
