@@ -16,9 +16,12 @@ from portal.tenancy.service import Member
 from portal.uploads import beginning, parts, sending, service
 from portal.uploads.beginning import Begun
 from portal.uploads.forms import (
-    Batch,
+    LONGEST_KEY,
     BatchView,
+    BeginBatch,
+    BeginOne,
     BeginUpload,
+    CommitBatch,
     CommitOne,
     CommittedBatchView,
     CommittedView,
@@ -57,11 +60,12 @@ def begin(member: Member, body: BeginUpload) -> UploadView:
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch")
 @member(Permission.UPLOAD)
-@operation(body=Batch, returns=BatchView)
-def begin_batch(member: Member, body: Batch) -> BatchView:
+@operation(body=BeginBatch, returns=BatchView)
+def begin_batch(member: Member, body: BeginBatch) -> BatchView:
     """Open up to 100 sessions, each with its own result.
 
-    Every item has the shape of BeginUpload; one that has not is answered with its own problem.
+    Every item has the shape of BeginUpload; one that has not is answered with its own problem. With an
+    ``idempotency_key`` for each (what the header is to a single one) the batch is safe to repeat.
     """
     return BatchView(items=[_begin_one(member, item) for item in body.items])
 
@@ -114,8 +118,8 @@ def commit(member: Member, body: CommitUpload, u: UUID) -> CommittedView:
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch/commit")
 @member(Permission.UPLOAD)
-@operation(body=Batch, returns=CommittedBatchView)
-def commit_batch(member: Member, body: Batch) -> CommittedBatchView:
+@operation(body=CommitBatch, returns=CommittedBatchView)
+def commit_batch(member: Member, body: CommitBatch) -> CommittedBatchView:
     """Say of up to 100 uploads that their bytes are there, each with its own result. Safe to repeat.
 
     Every item is an ``upload_id`` with what CommitUpload takes. When the store can't be reached, the rest of the batch
@@ -179,7 +183,8 @@ def _part_size(upload: Upload) -> int | None:
 
 def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
     try:
-        return view_of(beginning.begin(member, parse(BeginUpload, item).spec()))
+        one = parse(BeginOne, item)
+        return view_of(beginning.begin(member, one.spec(), (one.idempotency_key or "").strip() or None))
     except Problem as problem:
         return ProblemView.model_validate(problem_facts(problem))
 
@@ -196,6 +201,6 @@ def _committed(member: Member, upload_id: UUID, body: CommitUpload) -> Committed
 
 def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > 200:
-        raise Invalid("An Idempotency-Key has at most 200 characters.", field="Idempotency-Key")
+    if len(key) > LONGEST_KEY:
+        raise Invalid(f"An Idempotency-Key has at most {LONGEST_KEY} characters.", field="Idempotency-Key")
     return key or None

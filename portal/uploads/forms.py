@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema
 
 from portal.uploads import parts
 from portal.uploads.beginning import Spec
@@ -15,6 +15,7 @@ from portal.web.problems import ProblemView
 
 MOST_IN_A_BATCH = 100
 MOST_PARTS_AT_ONCE = 100
+LONGEST_KEY = 200  # characters
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
 
@@ -42,6 +43,12 @@ class BeginUpload(Body):
         )
 
 
+class BeginOne(BeginUpload):
+    """The same in a batch, where each may have a key of its own: it means what the header Idempotency-Key means."""
+
+    idempotency_key: str | None = Field(default=None, max_length=LONGEST_KEY)
+
+
 class CommitUpload(Body):
     """What the client knows of the bytes it sent; both are optional."""
 
@@ -55,10 +62,20 @@ class CommitOne(CommitUpload):
     upload_id: UUID
 
 
-class Batch(Body):
+class BeginBatch(Body):
     """Up to 100 promises, each answered by itself."""
 
-    items: list[JsonValue] = Field(min_length=1, max_length=MOST_IN_A_BATCH)
+    items: list[Annotated[JsonValue, WithJsonSchema(BeginOne.model_json_schema())]] = Field(
+        min_length=1, max_length=MOST_IN_A_BATCH
+    )
+
+
+class CommitBatch(Body):
+    """Up to 100 uploads whose bytes are there, each answered by itself."""
+
+    items: list[Annotated[JsonValue, WithJsonSchema(CommitOne.model_json_schema())]] = Field(
+        min_length=1, max_length=MOST_IN_A_BATCH
+    )
 
 
 class SignParts(Body):

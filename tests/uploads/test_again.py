@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 from tests.doors import Scene
 from tests.foreign import done, refused
 
-COMMITS = "uploads/batch/commit"
+BEGINS, COMMITS = "uploads/batch", "uploads/batch/commit"
+OCTETS = "application/octet-stream"
 
 
 def uploads_of(scene: Scene) -> int:
@@ -94,6 +95,55 @@ def test_a_batch_stops_at_the_quota_and_no_further(scene: Scene) -> None:
     answers = done(scene.alice.call("POST", "uploads/batch", {"items": [item] * 4}))["items"]
     assert [answer.get("code") for answer in answers] == [None, None, "quota_exceeded", "quota_exceeded"]
     assert scene.alice.quota() == (0, 20)
+
+
+def keyed(key: object, **other: object) -> dict[str, object]:
+    return {"file_name": "a.txt", "mime_type": OCTETS, "size_bytes": 10, "idempotency_key": key, **other}
+
+
+def begin_many(scene: Scene, items: list[dict[str, object]]) -> list[dict[str, object]]:
+    return list(done(scene.alice.call("POST", BEGINS, {"items": items}))["items"])
+
+
+def test_a_batch_with_keys_that_is_sent_again_gives_the_same_uploads_reserved_once(scene: Scene) -> None:
+    items = [keyed(f"file {number}", size_bytes=number) for number in range(1, 21)]
+    first = begin_many(scene, items)
+    again = begin_many(scene, items[::-1])[::-1]
+    assert [each["upload_id"] for each in again] == [each["upload_id"] for each in first]
+    assert uploads_of(scene) == len({each["upload_id"] for each in first}) == 20
+    assert scene.alice.quota() == (0, sum(range(1, 21)))
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_the_key_of_an_item_means_what_the_header_means(scene: Scene) -> None:
+    single = done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    same, twice = begin_many(scene, [keyed(" one "), keyed("two")]), begin_many(scene, [keyed("two"), keyed("two")])
+    assert same[0]["upload_id"] == single["upload_id"]
+    assert {each["upload_id"] for each in twice} == {same[1]["upload_id"]}
+    unnamed = begin_many(scene, [keyed(None), keyed(""), keyed("  ")])
+    assert len({each["upload_id"] for each in unnamed}) == 3
+
+
+def test_what_is_wrong_with_one_key_is_that_items_own_problem(scene: Scene) -> None:
+    done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    items = [keyed("one", size_bytes=11), keyed(7), keyed("k" * 201), keyed(["two"]), keyed("k" * 200)]
+    *refusals, good = begin_many(scene, items)
+    assert [each["code"] for each in refusals] == ["conflict", "invalid", "invalid", "invalid"]
+    assert [each["status"] for each in refusals] == [409, 422, 422, 422]
+    assert {each["field"] for each in refusals[1:]} == {"idempotency_key"}
+    assert good["state"] == "created"
+    assert scene.alice.quota() == (0, 20)
+
+
+def test_the_same_batch_many_times_at_once_opens_each_upload_once(scene: Scene) -> None:
+    items = [keyed(f"file {number}") for number in range(10)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: begin_many(scene, items), range(4)))
+    ids = [[each["upload_id"] for each in answer] for answer in answers]
+    assert ids == [ids[0]] * 4
+    assert uploads_of(scene) == 10
+    assert scene.alice.quota() == (0, 100)
+    assert scene.door.broken(scene.cast) == []
 
 
 def test_a_batch_of_commits_answers_each_upload_by_itself_and_may_be_repeated(scene: Scene, text: bytes) -> None:
