@@ -5,10 +5,16 @@ import { sendBytes, signParts } from "./uploads_api.js";
 const AHEAD = 8; // parts that are signed at once
 const FRESH_MS = 30 * 60 * 1000; // signatures work for an hour; one that waited longer than this is asked for anew
 const MB = 2 ** 20;
-// Large files do not hold up small ones: each has its own gate. What was begun is sent before more is begun.
+// Large files do not hold up small ones: each has its own gate. What was begun is sent before more is begun. Small ones are
+// read ahead of that, so that all that wait then are begun in one request.
 const large = gate(3);
 const small = gate(4);
+const reader = gate(4);
 const [BEGIN, SIGN, SEND] = [0, 1, 2];
+
+/** When small files are read, and when those that were read are begun. */
+export const readSmall = (read) => reader(0, read);
+export const beginSmall = (begin) => small(BEGIN, begin);
 
 /** Whether a file goes in parts, as far as the page can tell; `begin` has the last word. */
 export const inParts = ({ parts }, { size, meta }) => size >= parts.from_bytes && !meta.single;
@@ -42,7 +48,7 @@ export function sending(policy, { open, create, shipmentOf }) {
       const { id } = await large(BEGIN, () => create(file));
       return { uploadId: id, key: id };
     },
-    getUploadParameters: (file, options) => small(BEGIN, () => open(file, options)),
+    getUploadParameters: open,
     signPart: (file, { partNumber }) => large(SIGN, () => signature(policy, shipmentOf(file), partNumber)),
     // Asked after a pause: what this page has sent, or found there, is not sent again.
     listParts: async (file) => [...shipmentOf(file).there].map(([PartNumber, ETag]) => ({ PartNumber, ETag })),

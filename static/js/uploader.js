@@ -2,10 +2,10 @@
 import { sha256Of } from "./hashing.js";
 import { hold, matching } from "./interrupted.js";
 import { locale } from "./locale.js";
-import { sending, shipment, Single } from "./parts.js";
+import { beginSmall, readSmall, sending, shipment, Single } from "./parts.js";
 import { addProblem, problemCount, removeProblem } from "./problems.js";
 import { say, sizeWords, t } from "./strings.js";
-import { begin, cancel, commit, UploadError } from "./uploads_api.js";
+import { beginInParts, beginner, cancel, committer, UploadError } from "./uploads_api.js";
 import { verdict } from "./watching.js";
 
 const NAME_LIMIT = 255;
@@ -15,11 +15,15 @@ const sessions = new Map(); // Uppy's file id → {key, sha256, uploadId, parts,
 const silent = { debug() {}, warn() {}, error() {} };
 let uppy = null;
 let policy = null;
+let begin = null;
+let commit = null;
 let reading = 0; // large files that are being read, before a byte of theirs is sent
 
 /** Load Uppy and put its Dashboard into the tray. Answers {add(files)}; rejects when it can not be loaded. */
 export async function start(tray) {
   policy = JSON.parse(tray.dataset.policy);
+  begin = beginner(policy, beginSmall);
+  commit = committer(policy);
   await Promise.all([load("link", { rel: "stylesheet", href: tray.dataset.uppyCss }), load("script", { src: tray.dataset.uppyJs })]);
   const { Uppy, Dashboard, AwsS3 } = window.Uppy;
   uppy = new Uppy({ id: "stowage", autoProceed: true, logger: silent, locale: locale(), onBeforeFileAdded: admit });
@@ -120,7 +124,16 @@ async function read(file) {
   } finally {
     if (slow) tellReading(-1);
   }
+  if (!isListed(file, session)) throw new DOMException("cancelled", "AbortError");
   return session;
+}
+
+const isListed = (file, { key }) => sessions.get(file.id)?.key === key;
+
+/** The session has its upload; that of a file which was taken off the list meanwhile is given up. */
+function opened(file, session, upload) {
+  session.uploadId = upload.upload_id;
+  if (!isListed(file, session)) giveUp(session);
 }
 
 function tellReading(more) {
@@ -132,9 +145,9 @@ const specOf = ({ name, size, type, meta: { place } }, { sha256, key }) => ({ na
 
 /** Uppy's `getUploadParameters`: hash the file, open the upload at the portal, say where the bytes go. */
 async function open(file, { signal }) {
-  const session = await read(file);
-  const upload = await begin(policy, { ...specOf(file, session), signal });
-  session.uploadId = upload.upload_id;
+  const session = await readSmall(() => read(file));
+  const upload = await begin({ ...specOf(file, session), signal });
+  opened(file, session, upload);
   return { method: upload.method, url: upload.upload_url, fields: upload.fields || {}, headers: upload.headers || {} };
 }
 
@@ -142,8 +155,8 @@ async function open(file, { signal }) {
 async function openInParts(file) {
   const session = await read(file);
   const spec = specOf(file, session);
-  const upload = (await matching(policy, spec)) || (await begin(policy, { ...spec, inParts: true }));
-  session.uploadId = upload.upload_id;
+  const upload = (await matching(policy, spec)) || (await beginInParts(policy, spec));
+  opened(file, session, upload);
   session.parts = shipment(policy, upload);
   session.parts.release = hold(policy, upload.upload_id);
   return session.parts;
@@ -154,7 +167,7 @@ async function finish(file) {
   const session = sessions.get(file.id);
   uppy.emit("postprocess-progress", uppy.getFile(file.id), { mode: "indeterminate", message: t("uploads_checking") });
   try {
-    const { asset_id: assetId } = await commit(policy, session.uploadId);
+    const { asset_id: assetId } = await commit(session.uploadId);
     session.committed = true;
     session.parts?.release();
     document.dispatchEvent(new CustomEvent("stowage:committed", { detail: { assetId, place: file.meta.place } }));
@@ -214,8 +227,12 @@ function listen() {
 function abandon(id) {
   const session = sessions.get(id);
   sessions.delete(id);
-  session?.parts?.release();
-  if (session?.uploadId && !session.committed && !session.kept) cancel(policy, session.uploadId);
+  if (session) giveUp(session);
+}
+
+function giveUp({ uploadId, parts, committed, kept }) {
+  parts?.release();
+  if (uploadId && !committed && !kept) cancel(policy, uploadId);
 }
 
 const moving = () => uppy.getFiles().filter((file) => !file.error && !file.progress.complete && !sessions.get(file.id)?.committed);

@@ -1,10 +1,15 @@
 // The portal's side of an upload: begin, sign, commit, cancel; and the bytes on their way to the store.
 import { csrfToken } from "./requests.js";
 import { t } from "./strings.js";
+import { together } from "./together.js";
 
 const SILENT_MS = 120_000; // a line that moves nothing for so long is dead: 1 Mbit/s empties a browser's buffers in 20 s
 const RETRY_MS = [0, 1000, 3000, 5000];
 const PASSING = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
+// The portal takes a hundred in a call. Fewer fail together when it is away, and those who wait on a slow store wait less.
+const MOST = 25;
+const COMMITS_AT_ONCE = 3; // each file that is committed is looked for in the store, one after the other
+const MAY_BE_ONES = new Set([400, 422, 500]); // what one file alone can have brought upon a whole request
 
 /** A failure in words for people. `status` is HTTP's, 0 when there was no answer. */
 export class UploadError extends Error {
@@ -59,16 +64,43 @@ async function call(method, url, { body, headers = {}, signal } = {}) {
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
   if (answer.status === 401) throw new UploadError(t("error_login"), { status: 401 });
-  throw new UploadError(data.detail || t("error_any", { code: answer.headers.get("X-Request-ID") || answer.status }), { status: answer.status, code: data.code, patience: data.retry_after });
+  throw refusal({ ...data, status: answer.status }, answer.headers.get("X-Request-ID"));
 }
 
-/** Open an upload; the same `key` may be sent again and answers the same upload, freshly signed. */
-export function begin(policy, { name, type, size, sha256, place, key, inParts, signal }) {
-  const body = { file_name: name, mime_type: type || "application/octet-stream", size_bytes: size };
-  if (sha256) body.sha256 = sha256;
-  if (inParts) body.resumable_protocol = "s3_multipart";
-  Object.assign(body, place);
-  return patiently(() => call("POST", policy.begin_url, { body, headers: { "Idempotency-Key": key }, signal }), signal);
+/** A problem of the portal's as an error; `reference` is quoted where it has no words. */
+const refusal = ({ detail, status, code, retry_after: patience }, reference) =>
+  new UploadError(detail || t("error_any", { code: reference || status }), { status, code, patience });
+
+/** Asks `url` about many items in one request, each with an answer or a problem of its own. */
+function many(url, options) {
+  const send = async (items) => {
+    const answer = await call("POST", url, { body: { items } });
+    return answer.items.map((item) => (item.code ? refusal(item) : item));
+  };
+  return together(send, { most: MOST, isOnes: ({ status }) => MAY_BE_ONES.has(status), ...options });
+}
+
+const promiseOf = ({ name, type, size, sha256, place }) => ({
+  file_name: name,
+  mime_type: type || "application/octet-stream",
+  size_bytes: size,
+  ...(sha256 && { sha256 }),
+  ...place,
+});
+
+/** Open an upload in parts; the same `key` may be sent again and answers the same upload. */
+export function beginInParts(policy, { key, ...spec }) {
+  const body = { ...promiseOf(spec), resumable_protocol: "s3_multipart" };
+  return patiently(() => call("POST", policy.begin_url, { body, headers: { "Idempotency-Key": key } }));
+}
+
+/**
+ * Answers `begin(spec)`, which opens an upload, those that wait together; `turn(go)` says when. The same `key` may be sent
+ * again and answers the same upload, freshly signed. Given up before it is sent it rejects, later it answers all the same.
+ */
+export function beginner(policy, turn) {
+  const ask = many(`${policy.begin_url}/batch`, { turn });
+  return ({ key, signal, ...spec }) => patiently(() => ask({ ...promiseOf(spec), idempotency_key: key }, signal), signal);
 }
 
 /** Make the folders of these paths; answers {items[{path, library_id, folder_id, detail}]}. Safe to repeat. */
@@ -84,8 +116,11 @@ export const findUpload = (policy, uploadId) => patiently(() => call("GET", `${p
 /** This person's unfinished uploads here, at most a hundred. */
 export const openUploads = (policy) => patiently(() => call("GET", `${policy.uploads_url}?limit=100`));
 
-/** Tell the portal that the bytes are there. Answers {upload_id, asset_id, status}; safe to repeat. */
-export const commit = (policy, uploadId) => patiently(() => call("POST", `${policy.begin_url}/${uploadId}/commit`, { body: {} }));
+/** Answers `commit(uploadId)`: the bytes are there. It answers {upload_id, asset_id, status}; safe to repeat. */
+export function committer(policy) {
+  const ask = many(`${policy.begin_url}/batch/commit`, { atOnce: COMMITS_AT_ONCE });
+  return (uploadId) => patiently(() => ask({ upload_id: uploadId }));
+}
 
 /** Give an upload up and free what it reserved. A failure is no matter: it expires by itself. */
 export const cancel = (policy, uploadId) => call("DELETE", `${policy.begin_url}/${uploadId}`).catch(() => null);
