@@ -89,10 +89,10 @@ def count_upload(request: Request, sent: dict[str, int]) -> None:
 
 def test_the_digest_is_made_in_a_worker_and_told_before_the_bytes(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("files"))
-    with page.expect_event("worker") as worker, page.expect_request("**/uploads") as begun:
+    with page.expect_event("worker") as worker, page.expect_request("**/uploads/batch") as begun:
         page.locator("#pick-files").set_input_files(files / "cat.jpg")
     assert "sha256.worker.js" in worker.value.url
-    spec = json.loads(begun.value.post_data or "")
+    (spec,) = json.loads(begun.value.post_data or "")["items"]
     assert spec["sha256"] == hashlib.sha256(photo("cat")).hexdigest()
     assert (spec["file_name"], spec["size_bytes"]) == ("cat.jpg", len(photo("cat")))
     expect(tile(page, "cat.jpg")).to_contain_text("Ready")
