@@ -9,7 +9,7 @@ from flask import Blueprint
 
 from portal.assets import library, listing, service
 from portal.assets.folders.forms import LibraryChange
-from portal.assets.forms import AssetQuery, DeleteQuery, NewLibrary
+from portal.assets.forms import AssetChange, AssetQuery, DeleteQuery, NewLibrary
 from portal.assets.models import Asset
 from portal.assets.presenters import AssetView, Buckets, asset_view
 from portal.tenancy.access import member
@@ -44,6 +44,15 @@ def index(member: Member, query: AssetQuery, paging: Paging) -> Listing[AssetVie
 @operation(returns=AssetView)
 def show(member: Member, a: UUID) -> AssetView:
     """Read one asset."""
+    return _views(member, [service.find_asset(member.workspace, a)])[0]
+
+
+@blueprint.patch("/v1/workspaces/<uuid:w>/assets/<uuid:a>")
+@member(Permission.EDIT)
+@operation(body=AssetChange, returns=AssetView, errors=("conflict",))
+def rename(member: Member, body: AssetChange, a: UUID) -> AssetView:
+    """Give a file another name. Its ending stays, and so do its bytes."""
+    service.rename(member, a, body.file_name, body.seen_name)
     return _views(member, [service.find_asset(member.workspace, a)])[0]
 
 

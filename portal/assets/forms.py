@@ -67,6 +67,13 @@ class DeleteQuery(Query):
     permanent: bool = Field(False, description="Delete for good instead of into the trash.")
 
 
+class AssetChange(Body):
+    """Another name, with the same ending; ``seen_name``: 409 when it is called otherwise by now."""
+
+    file_name: str
+    seen_name: str | None = None
+
+
 class NewLibrary(Body):
     """A library to add."""
 

@@ -1,4 +1,4 @@
-"""What people do with assets: find them, put them into the trash, take them back, have them deleted for good.
+"""What people do with assets: find and name them, put them into the trash, take them back, delete them for good.
 
 Every command is safe to repeat. The state decides, by compare-and-set, who wins when two act at once; what holds the
 bytes is removed by ``portal.assets.purging``, later and outside of these transactions.
@@ -6,6 +6,7 @@ bytes is removed by ``portal.assets.purging``, later and outside of these transa
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,9 +22,10 @@ from sqlalchemy import (
 )
 
 from portal import audit
+from portal.assets import kinds
 from portal.assets.models import Asset, AssetState, Folder, PreviewState, Variant
 from portal.db import after_commit, compare_and_set, db, now, transaction
-from portal.errors import Conflict, NotFound
+from portal.errors import Conflict, Invalid, NotFound
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.identity.models import User
@@ -81,6 +83,28 @@ def note_opened(workspace_id: UUID, asset_id: UUID) -> None:
     long_ago = (Asset.last_opened_at.is_(None)) | (Asset.last_opened_at < at - OPENED_AGAIN)
     statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, long_ago)
     db.session.execute(statement.values(last_opened_at=at).execution_options(synchronize_session=False))
+
+
+def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None = None) -> None:
+    """Give it another name. The ending stays: it says as what the content was checked.
+
+    Raises ``NotFound``; ``Invalid`` for a name that can't be one; ``Conflict`` for a file that is not ready, and when
+    somebody has renamed it since ``seen_name`` was shown.
+    """
+    name = unicodedata.normalize("NFC", file_name.strip())
+    with transaction(member.tenant_id):
+        asset = _locked(member.workspace, asset_id)
+        before = asset.file_name
+        if kinds.extension_of(name) != kinds.extension_of(before):
+            raise Invalid(f"The name has to end in .{kinds.extension_of(before)} still.", field="file_name")
+        kinds.check_name(name)
+        if seen_name not in (None, before):
+            raise Conflict(f"Somebody else has renamed this file to “{before}” meanwhile.", field="file_name")
+        if asset.state is not AssetState.AVAILABLE:
+            raise Conflict("Only a file that is ready can be renamed: not while it is checked, held or in the trash.")
+        if name != before:
+            asset.file_name = name
+            _record(member, "asset.renamed", asset_id, name=name, before=before)
 
 
 def discard(member: Member, asset_id: UUID) -> None:

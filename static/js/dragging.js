@@ -3,7 +3,7 @@ import { t } from "./strings.js";
 
 const KIND = "application/x-stowage";
 const cardOf = (element) => element.closest?.("#assets [data-asset], #folders [data-folder]");
-const formOf = () => document.getElementById("selection");
+const formOf = () => document.querySelector("#selection:has([data-move])"); // none for those who may look only
 const carriesOurs = (event) => [...(event.dataTransfer?.types || [])].includes(KIND);
 const ticked = () => [...document.querySelectorAll("#assets input[data-pick]:checked")].map((box) => box.value);
 

@@ -1,5 +1,5 @@
-// The frame around the pages: menus, the drawer on a phone, the theme switch, copy buttons, local times.
-import { say, t } from "./strings.js";
+// The frame around the pages: menus, the drawer on a phone, the theme switch, local times.
+import { t } from "./strings.js";
 
 // Menus are <details>: one open at a time, closed by Esc, by a choice and by a click elsewhere.
 function closeMenus(except) {
@@ -56,14 +56,6 @@ document.addEventListener("click", (event) => {
 });
 markTheme();
 
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  say(t("copied"));
-  button.classList.add("copied");
-  setTimeout(() => button.classList.remove("copied"), 1500);
-});
 document.addEventListener("focusin", (event) => event.target.matches?.("[data-select-all]") && event.target.select());
 
 // The page's language, in the regional form the browser prefers (12 or 24 hours, order of the date).

@@ -2,6 +2,7 @@
 import { fillMenu } from "./gallery.js";
 import { openPreview } from "./lightbox.js";
 
+const TYPING = (target) => target.closest("input:not([data-pick]), textarea, select, [contenteditable], dialog[open], .tray, details[open]");
 const items = () => [...document.querySelectorAll("#folders [data-folder], #assets [data-asset]")];
 const focused = () => document.activeElement.closest?.("[data-asset], [data-folder]");
 const linkOf = (item) => item?.querySelector(".tile-link, .row-link");
@@ -51,6 +52,19 @@ function discard(item) {
   return item?.querySelector("form[data-discard]")?.requestSubmit();
 }
 
+function rename(item) {
+  fillMenu(item);
+  return (item || document.getElementById("asset"))?.querySelector("[data-rename]")?.click();
+}
+
+/** Ctrl and A choose all that is shown; where nothing can be chosen it is the browser's. */
+function pickAll(event) {
+  const every = document.querySelector("[data-pick-all]");
+  if (event.key !== "a" || event.shiftKey || event.altKey || !every || TYPING(event.target)) return;
+  if (!every.checked) every.click();
+  event.preventDefault();
+}
+
 const actions = {
   "/": () => focusSearch(),
   u: () => document.querySelector('[data-upload="files"]')?.click(),
@@ -59,6 +73,8 @@ const actions = {
   " ": () => openPreview(document.activeElement.closest?.("[data-preview]")),
   x: () => pick(focused()),
   m: () => void moveTo(focused()),
+  F2: () => void rename(focused()),
+  Escape: () => (anyPicked() ? document.querySelector("[data-pick-none]").click() : false),
   Delete: () => void discard(focused()),
   ArrowLeft: () => move("ArrowLeft"),
   ArrowRight: () => move("ArrowRight"),
@@ -67,12 +83,14 @@ const actions = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable], dialog[open], .tray, details[open]")) {
+  if (event.defaultPrevented) return;
+  if (event.ctrlKey || event.metaKey) return pickAll(event);
+  if (event.altKey) return;
+  if (TYPING(event.target)) {
     if (event.key === "Escape" && event.target.id === "search") event.target.blur();
     return;
   }
-  const onControl = event.target.closest("button, summary") && event.key === " ";
+  const onControl = event.target.closest("button, summary, input") && event.key === " ";
   const action = actions[event.key];
   if (!action || onControl) return;
   if (action() !== false) event.preventDefault();

@@ -81,6 +81,57 @@ def test_more_files_come_when_one_scrolls_there(visit: Visits, cast: Cast) -> No
     assert names == [f"file-{number:03}.jpg" for number in reversed(range(120))]
 
 
+def test_back_returns_to_the_place_in_the_list_and_to_the_file(visit: Visits, cast: Cast) -> None:
+    make_assets(cast, 120, previews="none", placeholder=None)
+    page = visit(cast.vera, cast.page("files"))
+    tiles = page.locator(".tile")
+    for count in (100, 120):
+        page.get_by_role("link", name="Show more").scroll_into_view_if_needed()
+        expect(tiles).to_have_count(count)
+    late = tile(page, "file-030.jpg").locator(".tile-link")
+    late.scroll_into_view_if_needed()
+    before = late.bounding_box()
+    late.click()
+    expect(page.locator("#asset h1")).to_be_visible()
+    page.go_back()
+    expect(late).to_be_in_viewport()
+    expect(late).to_be_focused()
+    after = late.bounding_box()
+    assert before and after
+    assert abs(before["y"] - after["y"]) < 40
+    assert len(set(tiles.evaluate_all("all => all.map((each) => each.id)"))) == tiles.count()
+
+
+def test_the_right_button_opens_the_menu_of_one_file_or_of_all_that_are_chosen(visit: Visits, scene: Scene) -> None:
+    page = visit(scene.cast.alice, scene.cast.page("files?kind=photo"))
+    files = page.locator("#assets .tile:has(.picture-img)")
+    files.nth(1).click(button="right")
+    menu = page.locator("details[open] .dropdown-menu")
+    expect(menu.get_by_role("link", name="Open")).to_be_focused()
+    expect(menu.get_by_role("button", name="Copy link")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    files.nth(1).get_by_role("link").first.focus()
+    page.keyboard.press("F2")
+    name = page.get_by_role("dialog").get_by_label("Name")
+    expect(name).to_be_focused()
+    expect(name).not_to_have_value(re.compile(r"\."))  # the ending stays, so it is not asked for
+    page.keyboard.press("Escape")
+    for number in (0, 1):
+        files.nth(number).hover()
+        files.nth(number).get_by_role("checkbox").check()
+    files.nth(0).click(button="right")
+    expect(menu.locator(".dropdown-header")).to_contain_text("2 chosen")
+    saved: list[str] = []
+    page.on("download", lambda download: saved.append(download.suggested_filename))
+    menu.get_by_role("button", name="Download").click()
+    expect(page.locator("#toasts")).to_contain_text("Downloading 2 files")
+    page.wait_for_timeout(2500)
+    assert len(set(saved)) == 2
+    page.keyboard.press("Escape")
+    expect(page.locator("input[data-pick]:checked")).to_have_count(0)
+
+
 def test_pictures_come_from_the_browsers_cache_on_the_second_visit(visit: Visits, scene: Scene, portal: Portal) -> None:
     page = visit(scene.cast.vera, scene.cast.page("files"), put=True)
     drawn(page)

@@ -1,4 +1,4 @@
-"""The small forms about folders and libraries: a new one, another name, away with it.
+"""The small forms about folders, libraries and files: a new one, another name, away with it.
 
 Each is a page of its own, and to htmx the form alone, which opens above the page one is on. When it is done, a page
 leads on and says so; above a page a toast says so, and what lies below is drawn again (static/js/folders.js).
@@ -13,7 +13,8 @@ from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
-from portal.assets import library
+from portal.assets import kinds, library
+from portal.assets import service as assets
 from portal.assets.folders import discarding, looking, service
 from portal.assets.folders.service import Target
 from portal.assets.views import HERE, back, done, place
@@ -27,6 +28,7 @@ from portal.web.paging import Paging
 blueprint = Blueprint("folders", __name__)
 FOLDER = f"{HERE}/folders/<uuid:folder_id>"
 LIBRARY = f"{HERE}/libraries/<uuid:library_id>"
+FILE = f"{HERE}/files/<uuid:asset_id>"
 
 
 @blueprint.get(f"{HERE}/folders/new")
@@ -149,12 +151,51 @@ def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
     return done(member, words, _address(member, Target(library_id)))
 
 
+@blueprint.get(f"{FILE}/rename")
+@member(Permission.EDIT)
+def ask_file_name(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """The form for another name."""
+    return _file_form(member, assets.find_asset(member.workspace, asset_id).file_name)
+
+
+@blueprint.post(f"{FILE}/rename")
+@member(Permission.EDIT)
+def rename_file(member: Member, asset_id: UUID) -> ResponseReturnValue:
+    """Give it the name, and the ending that it has."""
+    before = assets.find_asset(member.workspace, asset_id).file_name
+    name = request.form.get("name", "").strip() + _ending(before)
+    seen = request.form.get("seen_name") or None
+    try:
+        assets.rename(member, asset_id, name, seen)
+    except (Invalid, Conflict) as problem:
+        return _file_form(member, seen or before, problem=problem)
+    words = gettext("The file is called “%(name)s” now.", name=name)
+    return done(member, words, url_for("library.asset", workspace_id=member.workspace, asset_id=asset_id))
+
+
+def _file_form(member: Member, name: str, *, problem: Problem | None = None) -> ResponseReturnValue:
+    return _form(member, gettext("Rename file"), gettext("Rename"), name=name, ending=_ending(name), problem=problem)
+
+
+def _ending(file_name: str) -> str:
+    """The end of a name that stays, as it is written: ``.JPG``."""
+    extension = kinds.extension_of(file_name)
+    return file_name[-len(extension) - 1 :] if extension else ""
+
+
 def _form(
-    member: Member, title: str, action: str, *, name: str | None = None, problem: Problem | None = None
+    member: Member,
+    title: str,
+    action: str,
+    *,
+    name: str | None = None,
+    ending: str = "",
+    problem: Problem | None = None,
 ) -> ResponseReturnValue:
-    """The one field that all these forms have. ``name``: what it is called so far."""
-    typed = request.form.get("name", name or "")
+    """The one field that all these forms have. ``name``: what it is called so far; its ``ending`` is not typed."""
+    typed = request.form.get("name", (name or "").removesuffix(ending))
     context = {"title": title, "action": action, "name": name, "typed": typed, "address": request.full_path.rstrip("?")}
+    context["ending"] = ending
     html = _render("name", member, **context, problem=problem.detail if problem else None)
     return make_response(html, problem.http_status if problem else 200)
 
