@@ -89,7 +89,7 @@ def test_back_returns_to_the_place_in_the_list_and_to_the_file(visit: Visits, ca
         page.get_by_role("link", name="Show more").scroll_into_view_if_needed()
         expect(tiles).to_have_count(count)
     late = tile(page, "file-030.jpg").locator(".tile-link")
-    late.scroll_into_view_if_needed()
+    late.hover()
     before = late.bounding_box()
     late.click()
     expect(page.locator("#asset h1")).to_be_visible()
