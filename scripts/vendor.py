@@ -33,12 +33,12 @@ COMPOSED = "alert-success alert-info alert-warning alert-danger"
 ICONS = re.findall(
     r"\S+",
     """
-activity alert-triangle arrow-back-up arrow-left arrows-maximize building camera chart-bar check chevron-down
+activity alert-triangle arrow-back-up arrow-left arrows-maximize building chart-bar check chevron-down
 chevron-left chevron-right chevron-up circle-check circle-x clock cloud-upload copy database device-desktop
-dots-vertical download eye file-text file-type-pdf file-unknown file-zip folder gauge home info-circle key
-keyboard layout-grid list loader-2 lock logout mail map-pin menu-2 minus moon pencil photo player-pause
-player-play plus refresh search selector server shield-check shield-question shield-x stethoscope sun tool
-trash trash-x upload user users vector video webhook x zoom-in zoom-out
+dots-vertical download eye file-text file-type-pdf file-unknown file-zip folder gauge info-circle key keyboard
+layout-grid list loader-2 lock logout map-pin menu-2 minus moon pencil photo player-pause player-play plus
+refresh search selector server shield-check shield-question shield-x stethoscope sun tool trash trash-x upload
+user users vector video webhook x zoom-in
 """,
 )
 

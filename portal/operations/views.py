@@ -30,14 +30,13 @@ HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, clock or wo
 
 @blueprint.get("/operator")
 @operator
-def index(user: Person) -> ResponseReturnValue:
+def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """Everything at a glance, the switches, and what operators did last."""
     thrown = switches.thrown().values()
     closed = [switch for switch in thrown if switch.name == switches.READ_ONLY]
     return render_template(
         "operations/index.html",
         **_live(),
-        me=user,
         pause=switches.paused(),
         closed=closed,
         slugs=board.tenants_by_id({switch.scope for switch in closed}),

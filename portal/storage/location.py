@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -98,7 +97,6 @@ class ObjectFacts:
     etag: str
     content_type: str | None
     sha256: str | None
-    last_modified: datetime
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> ObjectFacts:
@@ -112,7 +110,6 @@ class ObjectFacts:
             etag=answer.get("ETag", "").strip('"'),
             content_type=answer.get("ContentType"),
             sha256=None if "-" in checksum else base64.b64decode(checksum).hex(),
-            last_modified=answer["LastModified"],
         )
 
 

@@ -6,8 +6,6 @@ what matters: its connections (and whatever guards them), its certificates, its 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -47,9 +45,4 @@ def head_object(client: S3Client, presigner: Presigner, key: str) -> dict[str, A
         "ETag": said.get("ETag", ""),
         "ContentType": said.get("Content-Type"),
         "ChecksumSHA256": said.get("x-amz-checksum-sha256"),
-        "LastModified": _moment(said.get("Last-Modified")),
     }
-
-
-def _moment(text: str | None) -> datetime:
-    return parsedate_to_datetime(text).astimezone(UTC) if text else datetime.now(UTC)

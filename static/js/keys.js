@@ -24,7 +24,7 @@ function move(key) {
   return true;
 }
 
-export function focusSearch() {
+function focusSearch() {
   const search = document.getElementById("search");
   search?.focus();
   search?.select();

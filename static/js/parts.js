@@ -20,7 +20,7 @@ export const beginSmall = (begin) => small(BEGIN, begin);
 export const inParts = ({ parts }, { size, meta }) => size >= parts.from_bytes && !meta.single;
 
 /** How large a file's parts are: the portal's own rule (uploads/parts.py). */
-export const partSize = ({ parts }, size) => Math.max(parts.part_bytes, Math.ceil(size / (parts.most * MB)) * MB);
+const partSize = ({ parts }, size) => Math.max(parts.part_bytes, Math.ceil(size / (parts.most * MB)) * MB);
 
 /** Said of a file that `begin` wants in one request: it is added again so. */
 export class Single extends Error {}

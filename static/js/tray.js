@@ -7,7 +7,7 @@ const tray = document.getElementById("tray");
 const veil = document.getElementById("drop-veil");
 let uploader = null;
 
-export function openTray(open = true) {
+function openTray(open = true) {
   tray.hidden = !open;
   document.getElementById("tray-button").setAttribute("aria-expanded", String(open));
   if (!open && tray.contains(document.activeElement)) document.getElementById("tray-button").focus();
