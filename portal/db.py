@@ -83,6 +83,20 @@ def enter(tenant_id: UUID | None) -> None:
         g.tenant_id = tenant_id
 
 
+def entered() -> UUID | None:
+    """The tenant whose rows this context sees."""
+    found: UUID | None = g.get("tenant_id")
+    return found
+
+
+def is_open() -> bool:
+    """Has this context a transaction, or a command that will begin one?"""
+    if not db.session.registry.has():
+        return False
+    session = db.session()
+    return session.in_transaction() or bool(session.info.get("in_command"))
+
+
 def leave() -> None:
     """Forget the session with all that it has read, and the tenant: for a context that goes on with something else."""
     db.session.remove()
@@ -143,8 +157,7 @@ def assert_no_transaction() -> None:
 
 @event.listens_for(Session, "after_begin")
 def _set_tenant(_session: Session, _transaction: Any, connection: Connection) -> None:
-    tenant_id: UUID | None = g.get("tenant_id")
-    if tenant_id is None:
+    if (tenant_id := entered()) is None:
         return
     pooled = connection.connection
     if cast(Any, pooled.driver_connection).pgconn.transaction_status == TransactionStatus.IDLE:

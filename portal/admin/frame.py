@@ -20,7 +20,7 @@ from portal.identity.service import Person
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.standing import Standing
-from portal.statements import directly
+from portal.statements import looked_up
 from portal.storage import health
 from portal.storage import service as storage
 from portal.tenancy import switches
@@ -104,7 +104,7 @@ class Frame:
         """What the database says of the workspace: one row."""
         if self.tenant is None or self.workspace is None:
             return None
-        found = next(iter(directly(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
+        found = next(iter(looked_up(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
         if found is not None and found.stores:
             headers.allow_stores(storage.origin_at(*each) for each in found.stores)
         return found

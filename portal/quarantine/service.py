@@ -29,7 +29,7 @@ from portal.assets.purging import HELD_FOR
 from portal.db import db
 from portal.errors import NotFound
 from portal.identity.models import User
-from portal.statements import directly
+from portal.statements import looked_up
 from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
@@ -191,7 +191,7 @@ def summary(tenant_id: UUID) -> Summary:
 
 def count_held(tenant_id: UUID) -> int:
     """How many files are held in the tenant, counted up to ``COUNTED``."""
-    count: int = directly(_COUNT_HELD, tenant=tenant_id, most=COUNTED)[0].count
+    count: int = looked_up(_COUNT_HELD, tenant=tenant_id, most=COUNTED)[0].count
     return count
 
 
