@@ -1,4 +1,7 @@
-"""One set of real engines and one application a run; a fresh tenant with its people for every test that wants one."""
+"""One set of real engines and one application a run; a fresh tenant with its people for every test that wants one.
+
+``make test`` runs several at a time, each with engines of its own; a test never sees the others'.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,20 @@ from tests.engines import TestEngines, start_engines
 from tests.live import Live, start_live
 
 __all__ = ["either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
+
+# Fixtures that start many processes, and so take longest: who needs one stays with the others who do, and begins first.
+CROWDS = ("portal", "live_portal")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say what stays together when the tests are shared out: a file, and files that need the same crowd."""
+    crowds = {item.path: name for item in items for name in CROWDS if name in getattr(item, "fixturenames", ())}
+    for item in items:
+        alone = str(item.path.relative_to(config.rootpath / "tests").with_suffix(""))
+        item.add_marker(pytest.mark.xdist_group(crowds.get(item.path, alone)))
+    if config.getoption("loadgroup", False):
+        items.sort(key=lambda item: item.path not in crowds)
 
 
 @pytest.fixture(scope="session")

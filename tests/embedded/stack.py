@@ -124,4 +124,4 @@ class Up:
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run; a killed one gets a moment to go."""
-    return list(psutil.wait_procs(processes, timeout=10)[1])
+    return list(psutil.wait_procs(processes, timeout=30)[1])
