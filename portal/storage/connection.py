@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from portal.errors import Invalid
-from portal.storage import keys
-from portal.storage.egress import PORTS, Egress, is_public, literal
+from portal.storage import hosts, keys
+from portal.storage.egress import Egress
 from portal.storage.models import AddressingStyle, Encryption
 
 LONGEST_NAME = 100
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _AMAZON = re.compile(r"(?P<bucket>.+\.)?s3[.-](dualstack\.)?((?P<region>[a-z0-9-]+)\.)?amazonaws\.com(\.cn)?")
@@ -110,7 +109,8 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
     given = (text or "").strip()
     if not given:
         return None
-    parts = _split(given if "://" in given else f"https://{given}")
+    given = given if "://" in given else f"https://{given}"
+    parts = hosts.split(given, "endpoint", like="https://s3.example.com")
     for present, words in (
         (parts.scheme not in ("http", "https"), "An endpoint begins with https://."),
         ("@" in parts.netloc, "Leave user name and password out of the endpoint; the keys have fields of their own."),
@@ -123,38 +123,8 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
     host = (parts.hostname or "").rstrip(".")
     if host.startswith(f"{bucket.lower()}."):
         raise _wrong(f"Leave the bucket's name out of the endpoint: {host.partition('.')[2]}")
-    return _allowed(parts, host, egress)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise _wrong("This is no address of a store. It looks like https://s3.example.com.") from None
-    return parts
-
-
-def _allowed(parts: SplitResult, host: str, egress: Egress) -> str:
-    plain, port = parts.scheme == "http", parts.port or (80 if parts.scheme == "http" else 443)
-    try:
-        address = literal(host)
-    except ValueError:
-        address = None
-        host = ""
-    if address is None and not _HOST.fullmatch(host):
-        raise _wrong("The endpoint's host is no name of plain letters, digits, dots and hyphens.")
-    if plain and not egress.allows_plain(host, port, address):
-        raise _wrong("Plain http would send files unprotected. Use https://, or ask an operator to allow http here.")
-    if not egress.allows_port(host, port, address):
-        ports = ", ".join(map(str, PORTS))
-        raise _wrong(f"Port {port} is not open for own buckets. These are: {ports}. An operator can allow others.")
-    if address and not is_public(address) and not egress.allows(host, port, address, plain=plain):
-        raise _wrong(f"This endpoint is {address}, which is not public. An operator can allow it.")
-    if address is None and ("." not in host or host.endswith(".localhost")) and not egress.names(host, port):
-        raise _wrong(f"“{host}” is a name inside a network, not a public one. An operator can allow it.")
-    shown = f"[{address}]" if address and address.version == 6 else str(address or host)
-    usual = port == (80 if plain else 443)
+    shown, port = hosts.allowed(parts, egress, "endpoint"), hosts.port_of(parts)
+    usual = port == (80 if parts.scheme == "http" else 443)
     return f"{parts.scheme}://{shown}" if usual else f"{parts.scheme}://{shown}:{port}"
 
 

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 
 from portal.db import assert_no_transaction, now
 from portal.storage.egress import Egress, EgressRefused, guarded_pools
-from portal.webhooks.addresses import port_of
+from portal.storage.hosts import port_of
 
 log = logging.getLogger(__name__)
 
