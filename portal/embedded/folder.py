@@ -19,6 +19,7 @@ from portal.embedded.faults import StackError
 
 # Where an engine with its own system user keeps its files when that user can't enter the data folder.
 ELSEWHERE = Path("/var/lib/stowage")
+NEW_STACK = 100 << 20  # bytes; a database, a store and a queue with nothing in them take half of it
 SOCKET_PATH_LIMIT = 107  # bytes; sun_path of unix(7) less its closing zero
 
 
@@ -42,10 +43,17 @@ class DataFolder:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o711)
             for folder in (self.run, self.log):
                 folder.mkdir(exist_ok=True, mode=0o700)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+            with tempfile.TemporaryFile(dir=self.path) as probe:
+                probe.write(bytes(4096))  # a disk that is full still gives out names
+            free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise StackError(_unwritable(self.path, error)) from None
+        if free < NEW_STACK and not (self.path / "secrets.json").exists():
+            raise StackError(
+                f"The disk of the data folder {self.path} has {free >> 20} MB left; "
+                f"a new stack needs {NEW_STACK >> 20}. "
+                "Free some space, or choose another: PORTAL_DATA_DIR=/path/to/folder"
+            )
 
     def lock(self) -> None:
         """Hold the folder until this process ends, however it ends. Raises ``StackError`` when another holds it."""
@@ -125,9 +133,13 @@ def write_private_text(path: Path, content: str) -> None:
     """Write a file that only the owner can read, whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(content)
-    partial.replace(path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink()
+        raise
 
 
 def _unwritable(path: Path, error: OSError) -> str:

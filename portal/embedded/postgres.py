@@ -116,7 +116,8 @@ class Postgres(Service):
         )
         password.unlink()
         if done.returncode != 0:
-            raise StackError(f"The database could not be made in {self.home}:\n{done.stdout}{done.stderr}")
+            reason = done.stderr or done.stdout
+            raise StackError(f"The database could not be made in {self.home}:\n{reason.strip()}")
         new.rename(self.cluster)
 
     def _clear_leftovers(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -134,7 +135,8 @@ class Supervisor:
             if time.monotonic() - trimmed_at > TRIM:
                 trimmed_at = time.monotonic()
                 for one in self.watched:
-                    one.service.trim_log()
+                    with contextlib.suppress(OSError):  # no room to set it aside
+                        one.service.trim_log()
             time.sleep(TICK)
 
     def _glance(self) -> None:
@@ -242,3 +244,5 @@ class Supervisor:
             one.service.start()
         except StackError as error:
             self.say(str(error))
+        except OSError as error:  # a disk that is full must not take along what still runs
+            self.say(f"Starting {one.service.name}: {error.strerror or error}. If it ends, it is tried again.")

@@ -143,7 +143,8 @@ class Stack:
     def _note(self) -> None:
         """Tell other commands how the stack is, once they could use it."""
         if self.usable:
-            state.write(self.folder, self.environment, self.supervisor.conditions())
+            with contextlib.suppress(OSError):  # a disk that is full must not take along what still runs
+                state.write(self.folder, self.environment, self.supervisor.conditions())
 
 
 def say(line: str) -> None:

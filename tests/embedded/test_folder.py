@@ -80,3 +80,12 @@ def test_a_socket_path_is_never_too_long() -> None:
     finally:
         folder.remove()
         shutil.rmtree(deep)
+
+
+def test_a_disk_with_no_room_for_a_new_stack_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=20 << 20))
+    with pytest.raises(StackError, match=r"has 20 MB left; a new stack needs 100\. .* PORTAL_DATA_DIR="):
+        DataFolder(tmp_path).open()
+    (tmp_path / "secrets.json").touch()
+    DataFolder(tmp_path).open()  # one that is there already starts: people can look, and delete

@@ -45,6 +45,25 @@ def test_what_never_stays_alive_is_given_up_and_the_rest_runs_on(folder: DataFol
         supervisor.stop()
 
 
+def test_a_start_that_finds_no_room_takes_nothing_along(folder: DataFolder) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(said.append, pauses=(0.0,) * 5)
+    supervisor.add(Process("steady", folder, "exec sleep 3600", {}))
+    supervisor.add(Process("frail", folder, "exec sleep 3600", {}))
+    try:
+        watch_until(supervisor, "frail", Condition.RUNNING)
+        folder.log.rename(folder.path / "away")  # a log that can't be opened, as on a disk that is full
+        supervisor.watched[1].service.kill()
+        watch_until(supervisor, "frail", Condition.WAITING)
+        watch_until(supervisor, "frail", Condition.STARTING)
+        assert said[1].startswith("Starting frail: No such file or directory")
+        (folder.path / "away").rename(folder.log)
+        watch_until(supervisor, "frail", Condition.RUNNING)
+        assert supervisor.conditions()["steady"]["deaths"] == 0
+    finally:
+        supervisor.stop()
+
+
 def test_what_may_fail_is_tried_again_later_without_end(folder: DataFolder) -> None:
     said: list[str] = []
     supervisor = Supervisor(said.append)
