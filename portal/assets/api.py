@@ -9,7 +9,7 @@ from flask import Blueprint
 
 from portal.assets import library, listing, service
 from portal.assets.folders.forms import LibraryChange
-from portal.assets.forms import AssetChange, AssetQuery, DeleteQuery, NewLibrary
+from portal.assets.forms import AssetChange, DeleteQuery, ListQuery, NewLibrary
 from portal.assets.models import Asset
 from portal.assets.presenters import AssetView, Buckets, asset_view
 from portal.tenancy.access import member
@@ -32,9 +32,9 @@ class LibraryView(Answer):
 
 @blueprint.get("/v1/workspaces/<uuid:w>/assets")
 @member(Permission.VIEW)
-@operation(query=AssetQuery, paged=True, returns=Listing[AssetView])
-def index(member: Member, query: AssetQuery, paging: Paging) -> Listing[AssetView]:
-    """List assets, the newest first."""
+@operation(query=ListQuery, paged=True, returns=Listing[AssetView])
+def index(member: Member, query: ListQuery, paging: Paging) -> Listing[AssetView]:
+    """List assets, the newest first; with ``ids``, those that one waits for."""
     assets, cursor = listing.list_assets(member.workspace, query.filters(), paging)
     return Listing[AssetView](items=_views(member, assets), next_cursor=cursor)
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from portal.assets.listing import Filters
 from portal.assets.models import AssetState
 from portal.web.body import Body, Query
 
 LONGEST_SEARCH = 255  # characters: no name is longer
+MOST_IDS = 100
+
+
+def _apart(ids: Any) -> Any:
+    """What an address lists with commas between."""
+    return ids.split(",") if isinstance(ids, str) else ids
+
+
+Ids = Annotated[
+    tuple[UUID, ...], BeforeValidator(_apart), Field(max_length=MOST_IDS), WithJsonSchema({"type": "string"})
+]
 
 
 class AssetQuery(Query):
@@ -33,6 +44,27 @@ class AssetQuery(Query):
         """As the service takes them."""
         status = AssetState(self.status) if self.status else None
         return Filters(self.q, self.kind, status, self.library_id, self.folder_id)
+
+
+class ListQuery(AssetQuery):
+    """The same for programs, which may also ask for what they know."""
+
+    ids: Ids | None = Field(
+        None,
+        description=f"Up to {MOST_IDS} ids of assets, with commas between: these, as far as they are here, "
+        "in whatever state and on one page. Goes with no other filter.",
+    )
+
+    @field_validator("ids")
+    @classmethod
+    def _alone(cls, ids: tuple[UUID, ...] | None, info: ValidationInfo) -> tuple[UUID, ...] | None:
+        if ids and any(info.data.values()):
+            raise ValueError("This goes with no other filter.")
+        return ids
+
+    def filters(self) -> Filters:
+        """As the service takes them."""
+        return Filters(ids=self.ids) if self.ids else super().filters()
 
 
 class GalleryQuery(AssetQuery):

@@ -125,11 +125,8 @@ export function committer(policy) {
 /** Give an upload up and free what it reserved. A failure is no matter: it expires by itself. */
 export const cancel = (policy, uploadId) => call("DELETE", `${policy.begin_url}/${uploadId}`).catch(() => null);
 
-/** One asset as the API tells it. */
-export const asset = (policy, assetId) => call("GET", `${policy.assets_url}/${assetId}`);
-
-/** The assets that are still being checked, at most a hundred. */
-export const processing = (policy) => call("GET", `${policy.assets_url}?status=processing&limit=100`);
+/** These assets as the API tells them, at most a hundred; what is gone for good is not among the answer. */
+export const assets = (policy, ids) => call("GET", `${policy.assets_url}?ids=${ids.join(",")}`).then(({ items }) => items);
 
 function send({ signature: { url, headers = {}, method = "PUT" }, body, size, onProgress, signal }) {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,8 @@
-// Waits for the verdict of committed uploads: one question for all of them, every 2 s, later less often.
-import { asset, processing } from "./uploads_api.js";
+// Waits for the verdict of committed uploads: one question for many of them, every 2 s, later less often.
+import { assets } from "./uploads_api.js";
 
 const PAUSES_MS = [1500, 2000, 2000, 3000, 5000, 10000];
+const MOST = 100; // that the portal answers for in one request
 const waiting = new Map();
 let round = 0;
 let running = false;
@@ -29,14 +30,13 @@ async function watch() {
 }
 
 async function look() {
-  const [{ policy }] = waiting.values();
-  const { items } = await processing(policy);
-  const still = new Set(items.map((item) => item.asset_id));
-  for (const [assetId, { resolve }] of [...waiting]) {
-    if (still.has(assetId)) continue;
-    const found = await asset(policy, assetId).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
-    if (found?.status === "processing") continue;
+  const asked = [...waiting].slice(0, MOST);
+  const [, { policy }] = asked[0];
+  const found = new Map((await assets(policy, asked.map(([assetId]) => assetId))).map((asset) => [asset.asset_id, asset]));
+  for (const [assetId, each] of asked) {
+    const asset = found.get(assetId) ?? null;
     waiting.delete(assetId);
-    resolve(found);
+    if (asset?.status === "processing") waiting.set(assetId, each); // behind those whose turn is next
+    else each.resolve(asset);
   }
 }

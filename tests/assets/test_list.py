@@ -54,6 +54,31 @@ def test_an_asset_has_the_shape_of_the_contract(cast: Cast) -> None:
     assert one["reason"] is one["deleted_at"] is one["last_opened_at"] is None
 
 
+def test_the_assets_that_one_knows_are_asked_for_in_one_request_whatever_their_state(cast: Cast) -> None:
+    waits = make_asset(cast, "waits.jpg", state=AssetState.PROCESSING)
+    binned = make_asset(cast, "binned.jpg", state=AssetState.DELETED)
+    make_asset(cast, "unasked.jpg")
+    sixty = make_assets(cast, 60)
+    foreign = make_asset(cast, "foreign.jpg", workspace=cast.lair)
+    ids = [*sixty, waits, binned, foreign, uuid4()]
+    answer = cast.vera.api.get(cast.url(f"assets?ids={','.join(map(str, ids))}")).get_json()
+    assert answer["next_cursor"] is None
+    found = {item["asset_id"]: item["status"] for item in answer["items"]}
+    assert found == {**{str(each): "available" for each in sixty}, str(waits): "processing", str(binned): "deleted"}
+
+
+@pytest.mark.parametrize("query", ["ids=x", f"ids={uuid4()},", f"ids={','.join([str(uuid4())] * 101)}"])
+def test_what_are_no_ids_or_too_many_is_refused(cast: Cast, query: str) -> None:
+    answer = cast.vera.api.get(cast.url(f"assets?{query}"))
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid")
+    assert answer.get_json()["field"].startswith("ids")
+
+
+def test_ids_go_with_no_other_filter(cast: Cast) -> None:
+    answer = cast.vera.api.get(cast.url(f"assets?ids={uuid4()}&status=failed"))
+    assert (answer.status_code, answer.get_json()["field"]) == (422, "ids")
+
+
 def test_states_and_reasons_are_told(cast: Cast) -> None:
     make_asset(
         cast,
