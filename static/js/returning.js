@@ -14,9 +14,9 @@ export function spot() {
   return { y: scrollY, item: item?.id, top: item?.getBoundingClientRect().top, focused: Boolean(focused) };
 }
 
-/** Load the list on until what is wanted is there. Answers false when somebody meanwhile went elsewhere. */
-async function loadUntil(there, mine) {
-  for (let page = 0; page < MOST_PAGES && !there(); page += 1) {
+/** Load the list on, at most so many pages, until it is enough. Answers false when somebody meanwhile went elsewhere. */
+async function loadUntil(enough, mine, most = MOST_PAGES) {
+  for (let page = 0; page < most && !enough(); page += 1) {
     const next = document.querySelector("#main .more a[rel=next]");
     if (!next) break;
     const how = { source: next, target: next.closest(".more"), swap: "outerHTML", select: "unset" };
@@ -30,12 +30,15 @@ async function loadUntil(there, mine) {
 export async function returnTo({ y, item, top, focused }) {
   const mine = (turn += 1);
   const list = () => item && document.getElementById(item);
-  const isHigh = () => document.documentElement.scrollHeight >= y + innerHeight;
-  if (!(await loadUntil(() => list() || (!item && isHigh()), mine))) return;
+  // A window more than what was seen: heights are guessed, too large at times, until something was near the window.
+  const isHigh = () => document.documentElement.scrollHeight >= y + 2 * innerHeight;
+  if (!(await loadUntil(isHigh, mine))) return;
+  // What came in meanwhile may have pushed it a page further; what was deleted is on none.
+  if (!(await loadUntil(() => !item || list(), mine, 1))) return;
   const found = list();
   if (focused) found?.querySelector(".tile-link, .row-link, a")?.focus({ preventScroll: true });
-  // What lies above may get its true height only once it was near the window: so twice.
-  for (let times = 0; times < 2 && mine === turn; times += 1) {
+  // What lies above gets its true height only then, too: so several times.
+  for (let times = 0; times < 6 && mine === turn; times += 1) {
     if (found) scrollBy({ top: found.getBoundingClientRect().top - top, behavior: "instant" });
     else scrollTo({ top: y, behavior: "instant" });
     await new Promise((resolve) => setTimeout(resolve, 50));

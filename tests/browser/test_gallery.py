@@ -96,9 +96,9 @@ def test_back_returns_to_the_place_in_the_list_and_to_the_file(visit: Visits, ca
     page.go_back()
     expect(late).to_be_in_viewport()
     expect(late).to_be_focused()
-    after = late.bounding_box()
-    assert before and after
-    assert abs(before["y"] - after["y"]) < 40
+    assert before
+    is_there = "([link, y]) => Math.abs(link.getBoundingClientRect().top - y) < 10"
+    page.wait_for_function(is_there, arg=[late.element_handle(), before["y"]])
     assert len(set(tiles.evaluate_all("all => all.map((each) => each.id)"))) == tiles.count()
 
 
