@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from portal import schema
 from portal.app import create_app
 from portal.db import db
 from portal.storage.service import prepare_managed_store
 from tests import canary
 from tests.cast import Cast, make_cast
-from tests.doors import either, form_door, put_door, scene, text
+from tests.doors import door, either, form_door, put_door, scene, text
 from tests.engines import TestEngines, start_engines
 from tests.live import Live, start_live
+from tests.stack import make_tables
 
-__all__ = ["either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
+__all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
 # Fixtures that start many processes, and so take longest: who needs one stays with the others who do, and begins first.
 CROWDS = ("portal", "live_portal")
@@ -44,7 +44,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngines]:
     logging.getLogger().addHandler(canary.Ear())
     running = start_engines()
     try:
-        schema.upgrade(running.settings())
+        make_tables(running)
         yield running
         assert canary.search(running, tmp_path_factory.getbasetemp()) == []
     finally:

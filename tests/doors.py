@@ -124,7 +124,7 @@ def served(settings: Settings) -> Iterator[Door]:
     app = application(settings)
     port = int(settings.base_url.rpartition(":")[2])
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="door")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="door")
     thread.start()
     yield Door(app, settings)
     server.shutdown()
@@ -160,10 +160,16 @@ def scene_at(door: Door, **options: Any) -> Iterator[Scene]:
         client.close()
 
 
+@pytest.fixture(scope="session")
+def door(form_door: Door) -> Door:
+    """Where ``scene`` plays. Tests that need a portal of their own have a ``door`` of their own."""
+    return form_door
+
+
 @pytest.fixture
-def scene(form_door: Door) -> Iterator[Scene]:
-    """People behind the door of a store that takes forms."""
-    yield from scene_at(form_door)
+def scene(door: Door) -> Iterator[Scene]:
+    """New people behind the door."""
+    yield from scene_at(door)
 
 
 @pytest.fixture(params=["form", "put"])

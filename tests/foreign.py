@@ -109,7 +109,7 @@ class Foreign:
             if wanted and asset["previews"] != "pending":
                 return asset
             assert time.monotonic() < deadline, asset
-            time.sleep(0.2)
+            time.sleep(0.05)
 
 
 def done(answer: httpx.Response, status: int = 200) -> dict[str, Any]:

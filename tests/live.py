@@ -121,7 +121,7 @@ def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := check()):
         assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.1)
+        time.sleep(0.05)
     return found
 
 

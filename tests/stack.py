@@ -38,6 +38,7 @@ from tests import canary
 from tests.engines import TestEngines
 
 ROOT = Path(__file__).resolve().parent.parent
+TABLES = "tables"  # a database with every table, and nothing in them
 # A process that asks the kernel to be killed when its parent ends (PR_SET_PDEATHSIG), then becomes what it is for.
 DIES_WITH_US = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0); "
@@ -48,10 +49,10 @@ DIES_WITH_US = (
 def own_settings(engines: TestEngines, name: str, *, queue: int, **overrides: Any) -> Settings:
     """Settings on the shared engines, with a database, a bucket and a queue (1 to 15) of their own, ready for use."""
     settings = engines.settings()
-    _make_database(engines, name)
+    _make_database(engines, name, like=TABLES)
     port = choose(set())
     assert settings.migration_database_url
-    own = replace(
+    return replace(
         settings,
         database_url=_with_database(settings.database_url, name),
         migration_database_url=_with_database(settings.migration_database_url, name),
@@ -60,8 +61,13 @@ def own_settings(engines: TestEngines, name: str, *, queue: int, **overrides: An
         base_url=f"http://127.0.0.1:{port}",
         **overrides,
     )
-    schema.upgrade(own)
-    return own
+
+
+def make_tables(engines: TestEngines) -> None:
+    """Run the migrations, once: the database of every test that wants one of its own is a copy."""
+    settings = engines.settings()
+    schema.upgrade(settings)
+    _make_database(engines, TABLES, like=make_url(settings.database_url).database or "")
 
 
 def application(settings: Settings) -> Flask:
@@ -245,7 +251,8 @@ def _with_database(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
-def _make_database(engines: TestEngines, name: str) -> None:
+def _make_database(engines: TestEngines, name: str, *, like: str) -> None:
+    """``like``: the database that is copied; nobody may be connected to it."""
     postgres = engines.postgres
     password = postgres.secrets.database_superuser
     owner, application_role = (
@@ -256,7 +263,7 @@ def _make_database(engines: TestEngines, name: str) -> None:
         host="127.0.0.1", port=postgres.port, user="postgres", password=password, dbname="postgres", autocommit=True
     ) as connection:
         database = identifiers.Identifier(name)
-        create = identifiers.SQL("CREATE DATABASE {} OWNER {}").format(database, identifiers.Identifier(owner))
-        connection.execute(create)
+        create = identifiers.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
+        connection.execute(create.format(database, identifiers.Identifier(owner), identifiers.Identifier(like)))
         grant = identifiers.SQL("GRANT CONNECT ON DATABASE {} TO {}")
         connection.execute(grant.format(database, identifiers.Identifier(application_role)))

@@ -18,9 +18,9 @@ def test_a_file_gets_another_name_and_is_found_and_downloaded_by_it(cast: Cast) 
     asset_id = make_asset(cast, "IMG_0042.JPG")
     key = read_asset(cast, asset_id).object_key
     answer = cast.bob.api.patch(cast.url(f"assets/{asset_id}"), json={"file_name": " Palast fru\u0308h.jpg "})
-    assert (answer.status_code, answer.json["file_name"]) == (200, "Palast früh.jpg")
+    assert (answer.status_code, answer.get_json()["file_name"]) == (200, "Palast früh.jpg")
     assert read_asset(cast, asset_id).object_key == key  # the bytes stay where they are
-    assert cast.vera.api.get(cast.url("assets?q=palast")).json["items"][0]["asset_id"] == str(asset_id)
+    assert cast.vera.api.get(cast.url("assets?q=palast")).get_json()["items"][0]["asset_id"] == str(asset_id)
     assert "fr%C3%BCh.jpg" in cast.vera.api.get(cast.url(f"assets/{asset_id}/download")).headers["Location"].replace(
         "%25C3%25BC", "%C3%BC"
     )
@@ -35,7 +35,7 @@ def test_a_file_gets_another_name_and_is_found_and_downloaded_by_it(cast: Cast) 
 def test_what_can_be_no_name_or_ends_otherwise_is_refused(cast: Cast, name: str) -> None:
     asset_id = make_asset(cast, "file.jpg")
     answer = cast.alice.api.patch(cast.url(f"assets/{asset_id}"), json={"file_name": name})
-    assert (answer.status_code, answer.json["field"]) == (422, "file_name")
+    assert (answer.status_code, answer.get_json()["field"]) == (422, "file_name")
     assert read_asset(cast, asset_id).file_name == "file.jpg"
 
 
@@ -45,7 +45,7 @@ def test_what_can_be_no_name_or_ends_otherwise_is_refused(cast: Cast, name: str)
 def test_only_what_is_ready_is_renamed(cast: Cast, state: AssetState) -> None:
     asset_id = make_asset(cast, "file.jpg", state=state, previews=PreviewState.NONE)
     answer = cast.alice.api.patch(cast.url(f"assets/{asset_id}"), json={"file_name": "other.jpg"})
-    assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "conflict")
     assert read_asset(cast, asset_id).file_name == "file.jpg"
 
 
@@ -55,7 +55,7 @@ def test_whoever_saw_an_older_name_is_told_so(cast: Cast) -> None:
     assert cast.alice.api.patch(cast.url(f"assets/{asset_id}"), json=change).status_code == 200
     late = cast.bob.api.patch(cast.url(f"assets/{asset_id}"), json={**change, "file_name": "his.jpg"})
     assert late.status_code == 409
-    assert "mine.jpg" in late.json["detail"]
+    assert "mine.jpg" in late.get_json()["detail"]
 
 
 def test_viewers_and_strangers_rename_nothing(cast: Cast) -> None:

@@ -54,7 +54,7 @@ def liar() -> Iterator[Any]:
     """Its handler, to tell what it says, and a bucket there as ``bucket``."""
     kind: Any = type("OneLiar", (Liar,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         at = f"http://127.0.0.1:{server.server_port}"
         kind.bucket = Bucket(Location(at, None, "us-east-1", "bucket", "key", "secret", egress=Egress.parse([at])))
         yield kind

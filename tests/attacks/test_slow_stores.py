@@ -159,7 +159,7 @@ class Continues(BaseHTTPRequestHandler):
 
 def test_a_line_that_ends_after_continue_is_given_up() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Continues) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         bucket = Bucket(Location(address, None, "us-east-1", "bucket", "key", "secret", egress=Egress.parse([address])))
         failed: list[Exception] = []

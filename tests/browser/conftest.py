@@ -178,7 +178,7 @@ def holds(client: Foreign, used: int, reserved: int = 0) -> None:
     deadline = time.monotonic() + PATIENCE / 1000
     while client.quota() != (used, reserved):
         assert time.monotonic() < deadline, client.quota()
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from portal import schedule
 from portal.lifecycle import sweep
 from portal.uploads import service
-from tests.doors import Door, Scene, scene_at, served
+from tests.doors import Door, Scene, served
 from tests.engines import TestEngines
 from tests.foreign import done
 from tests.stack import own_settings
@@ -21,12 +21,6 @@ from tests.stack import own_settings
 def door(engines: TestEngines) -> Iterator[Door]:
     """A portal of its own: the clock sees every tenant, and here only those of these tests."""
     yield from served(own_settings(engines, "swept", queue=6))
-
-
-@pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """New people behind that door."""
-    yield from scene_at(door)
 
 
 def everything_is_due(scene: Scene) -> None:

@@ -21,7 +21,7 @@ from portal.assets.verdicts import signatures_of
 from portal.lifecycle import chores
 from portal.operations import numbers
 from tests.cast import Cast, Client
-from tests.doors import Door, Scene, scene_at, served
+from tests.doors import Door, Scene, served
 from tests.engines import EICAR, TestEngines
 from tests.foreign import refused
 from tests.stack import close, own_settings
@@ -34,12 +34,6 @@ RUNBOOKS = DEPLOY.parent
 def door(engines: TestEngines) -> Iterator[Door]:
     """An installation of its own, so that its numbers are those of these tests."""
     yield from served(own_settings(engines, "numbers", queue=8))
-
-
-@pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """New people there."""
-    yield from scene_at(door)
 
 
 def told(scene: Scene) -> dict[str, float]:

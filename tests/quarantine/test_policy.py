@@ -15,7 +15,7 @@ from portal.assets.scanner import Scanner
 from portal.assets.verdicts import Report, verdict_of
 from tests.assets.clamds import LIMIT_BYTES, Daemon
 from tests.cast import Cast
-from tests.doors import Door, Scene, scene_at, served
+from tests.doors import Door, Scene, served
 from tests.engines import EICAR, TestEngines
 from tests.quarantine import macros
 from tests.quarantine.desk import set_rules
@@ -47,12 +47,6 @@ def door(engines: TestEngines) -> Iterator[Door]:
     with Daemon(dated=True) as daemon:
         scanner: dict[str, Any] = {"scanner_url": daemon.tcp, "scanner_test_database": None}
         yield from served(own_settings(engines, "ruled", queue=9, **scanner))
-
-
-@pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """New people there."""
-    yield from scene_at(door)
 
 
 def url(cast: Cast) -> str:

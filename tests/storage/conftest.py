@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
@@ -20,9 +19,12 @@ import urllib3
 from portal.storage.bucket import Bucket, bucket_at
 from portal.storage.location import Location
 from portal.storage.probe.results import Result
-from tests.engines import LEAST, LEAST_PLACE
+from tests.doors import Door, served
+from tests.engines import LEAST, LEAST_PLACE, TestEngines
+from tests.stack import own_settings
 from tests.storage.probing import ORIGIN, PREFIX, forget, probe, subject
 from tests.stores.no_post_proxy import Proxy
+from tests.stores.unruly import Unruly
 
 SEAWEEDFS, RESTRICTED, NO_FORMS = "seaweedfs", "seaweedfs-restricted", "seaweedfs-without-forms"
 
@@ -48,7 +50,7 @@ STORES = [SEAWEEDFS, RESTRICTED, NO_FORMS, *MORE]
 
 
 @pytest.fixture(scope="session")
-def seaweedfs(engines: Any) -> Location:
+def seaweedfs(engines: TestEngines) -> Location:
     """The embedded store, with a bucket of this suite's own."""
     settings = engines.settings()
     place = Location(
@@ -111,6 +113,20 @@ def _asks_what_was_promised(request: pytest.FixtureRequest) -> None:
         missing = {name.format(**given).lower() for name in asked.args} - request.getfixturevalue("held")
         if missing:
             pytest.skip(f"the probe says that this store does not hold to it: {', '.join(sorted(missing))}")
+
+
+@pytest.fixture(scope="session")
+def customers_store(engines: TestEngines) -> Iterator[Unruly]:
+    """Where customers have their buckets: it can refuse, hold and hang up."""
+    with Unruly(engines.settings().s3_endpoint) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def customers_door(engines: TestEngines, customers_store: Unruly) -> Iterator[Door]:
+    """A portal of its own that may connect to that store."""
+    allowed = (*engines.settings().egress_allow, customers_store.url)
+    yield from served(own_settings(engines, "customers", queue=13, egress_allow=allowed))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 from uuid import UUID
@@ -11,11 +10,10 @@ import pytest
 
 from portal.storage import marker
 from portal.storage.models import StorageProfile
-from tests.doors import Door, Scene, scene_at, served
-from tests.engines import CUSTOMER, SECOND_CUSTOMER, TestEngines
+from tests.doors import Door, Scene
+from tests.engines import CUSTOMER, SECOND_CUSTOMER
 from tests.foreign import done, refused
 from tests.own_buckets import client_of, connect_own_bucket, see_it_work
-from tests.stack import own_settings
 from tests.stores.unruly import Unruly, copies
 
 REVOKED = "refused our key"
@@ -24,28 +22,15 @@ FOREIGN = "somebody else"
 
 
 @pytest.fixture(scope="module")
-def store(engines: TestEngines) -> Iterator[Unruly]:
-    """The customers' store: it can refuse."""
-    with Unruly(engines.settings().s3_endpoint) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def door(engines: TestEngines, store: Unruly) -> Iterator[Door]:
-    allowed = (*engines.settings().egress_allow, store.url)
-    yield from served(own_settings(engines, "health", queue=13, egress_allow=allowed))
+def door(customers_door: Door) -> Door:
+    """Where customers' buckets may be at a store that refuses."""
+    return customers_door
 
 
 @pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """People at a door of their own."""
-    yield from scene_at(door)
-
-
-@pytest.fixture
-def own(scene: Scene, store: Unruly) -> StorageProfile:
+def own(scene: Scene, customers_store: Unruly) -> StorageProfile:
     """A bucket of alice's that was tested and takes the new files."""
-    profile = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=store.url)
+    profile = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=customers_store.url)
     scene.door.work()
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     return profile
@@ -103,10 +88,10 @@ def attempts(scene: Scene, asset_id: str) -> int:
 
 
 def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
-    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+    scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
-    with store.failing(403, old_key):
+    with customers_store.failing(403, old_key):
         scene.door.work()
         is_lost(scene, own, REVOKED)
         for _ in range(6):  # more often than a file may be tried
@@ -123,9 +108,11 @@ def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
     assert scene.bob.begin("more.txt", 10).status_code == 201
 
 
-def test_a_refused_write_is_told_in_plain_words(scene: Scene, own: StorageProfile, store: Unruly, text: bytes) -> None:
+def test_a_refused_write_is_told_in_plain_words(
+    scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
+) -> None:
     sent = scene.bob.upload("note.txt", text)
-    with store.failing(403, copies):
+    with customers_store.failing(403, copies):
         scene.door.work()
         is_lost(scene, own, REVOKED)
     later(scene)
@@ -133,23 +120,25 @@ def test_a_refused_write_is_told_in_plain_words(scene: Scene, own: StorageProfil
     assert scene.bob.asset(sent.asset_id)["status"] == "available"
 
 
-def test_a_commit_that_is_refused_is_enough(scene: Scene, own: StorageProfile, store: Unruly, text: bytes) -> None:
+def test_a_commit_that_is_refused_is_enough(
+    scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
+) -> None:
     begun = scene.bob.sent("note.txt", text)
-    with store.failing(403, old_key):
+    with customers_store.failing(403, old_key):
         refused(scene.bob.commit(begun["upload_id"]), 503, "storage_unavailable")
         is_lost(scene, own, REVOKED)
     done(scene.bob.commit(begun["upload_id"]))  # it needs no new upload, nor a new test
 
 
 def test_a_move_that_is_refused_finds_out_whose_store_it_is(
-    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+    scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
     scene.door.work()
     profiles = done(scene.alice.call("GET", "storage-profiles"))["items"]
     (managed,) = [each["id"] for each in profiles if each["mode"] == "managed_r2"]
     move = done(scene.alice.call("POST", "storage-moves", {"target_id": managed}), 201)
-    with store.failing(403, old_key):
+    with customers_store.failing(403, old_key):
         scene.door.work()
         assert REVOKED in done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["waiting_for"]
         assert told(scene, own)[0] == "unhealthy"
@@ -163,10 +152,10 @@ def test_a_move_that_is_refused_finds_out_whose_store_it_is(
 
 
 def test_a_store_that_is_busy_is_no_reason_to_stop(
-    scene: Scene, own: StorageProfile, store: Unruly, text: bytes
+    scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
-    with store.failing(503, copies):
+    with customers_store.failing(503, copies):
         scene.door.work()
         assert told(scene, own)[0] == "healthy"
     later(scene)
@@ -229,9 +218,9 @@ def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged
 
 
 def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under_way(
-    scene: Scene, store: Unruly, text: bytes
+    scene: Scene, customers_store: Unruly, text: bytes
 ) -> None:
-    own = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=store.url)
+    own = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=customers_store.url)
     scene.door.work()
     see_it_work(scene.cast, own.id, post=False, marker=True)  # a signed address says whose key signed it
     done(scene.alice.call("POST", f"storage-profiles/{own.id}/activate"))
@@ -240,7 +229,7 @@ def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under
         assert scene.bob.send(each, text).status_code == 200
     new = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
     done(scene.alice.call("PATCH", f"storage-profiles/{own.id}", new))
-    with store.failing(403, old_key):
+    with customers_store.failing(403, old_key):
         for number, each in enumerate(begun[10:], 10):
             assert scene.bob.send(each, text).status_code == 403
             again = begin(scene, text, number) if number % 2 else scene.bob.upload_state(each["upload_id"])

@@ -35,7 +35,7 @@ class Endless(BaseHTTPRequestHandler):
 @pytest.mark.parametrize("what", ["list", "open"])
 def test_what_never_ends_is_not_read_to_its_end(what: str) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         bucket = Bucket(Location(address, None, "us-east-1", "bucket", "key", "secret", egress=Egress.parse([address])))
         Endless.sent = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from typing import Any
@@ -12,11 +11,10 @@ import httpx
 import pytest
 
 from portal.storage.models import Encryption, StorageProfile
-from tests.doors import Door, Scene, scene_at, served
-from tests.engines import CUSTOMER, TestEngines
+from tests.doors import Door, Scene
+from tests.engines import CUSTOMER
 from tests.foreign import done, refused
 from tests.own_buckets import client_of, connect_own_bucket, long_inactive, see_it_work
-from tests.stack import own_settings
 from tests.stores.unruly import Unruly
 
 MB = 1024**2
@@ -25,28 +23,15 @@ PART = bytes(16 * MB)
 
 
 @pytest.fixture(scope="module")
-def store(engines: TestEngines) -> Iterator[Unruly]:
-    """The customers' store: it can refuse."""
-    with Unruly(engines.settings().s3_endpoint) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def door(engines: TestEngines, store: Unruly) -> Iterator[Door]:
-    allowed = (*engines.settings().egress_allow, store.url)
-    yield from served(own_settings(engines, "ownparts", queue=13, egress_allow=allowed))
+def door(customers_door: Door) -> Door:
+    """Where customers' buckets may be at a store that refuses."""
+    return customers_door
 
 
 @pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """People at a door of their own."""
-    yield from scene_at(door)
-
-
-@pytest.fixture
-def own(scene: Scene, store: Unruly) -> StorageProfile:
+def own(scene: Scene, customers_store: Unruly) -> StorageProfile:
     """A bucket of alice's that takes the new files, as if its test had passed."""
-    return connect_own_bucket(scene.cast, endpoint=store.url)
+    return connect_own_bucket(scene.cast, endpoint=customers_store.url)
 
 
 def begin(scene: Scene) -> dict[str, Any]:
@@ -97,16 +82,20 @@ def test_parts_lie_in_the_own_bucket_and_nothing_is_left_of_them(scene: Scene, o
 
 
 @pytest.mark.parametrize("post", [True, False])
-def test_where_the_test_saw_no_parts_a_large_file_goes_in_one_request(scene: Scene, store: Unruly, post: bool) -> None:
-    profile = connect_own_bucket(scene.cast, endpoint=store.url)
+def test_where_the_test_saw_no_parts_a_large_file_goes_in_one_request(
+    scene: Scene, customers_store: Unruly, post: bool
+) -> None:
+    profile = connect_own_bucket(scene.cast, endpoint=customers_store.url)
     see_it_work(scene.cast, profile.id, post=post, multipart=False)
     assert begin(scene)["method"] == ("POST" if post else "PUT")
 
 
-def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(scene: Scene, own: StorageProfile, store: Unruly) -> None:
+def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(
+    scene: Scene, own: StorageProfile, customers_store: Unruly
+) -> None:
     upload = begin(scene)
     send_first(scene, upload)
-    with store.failing(403, abortions):
+    with customers_store.failing(403, abortions):
         cancel(scene, upload)
         scene.door.over(upload["upload_id"])
         scene.door.sweep()
@@ -116,10 +105,12 @@ def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(scene: Scene, own:
     assert len(unfinished(scene, own)) == 1  # until a rule of the bucket ends it, as the page of its rights says
 
 
-def test_a_store_that_is_away_is_asked_again_to_give_parts_up(scene: Scene, own: StorageProfile, store: Unruly) -> None:
+def test_a_store_that_is_away_is_asked_again_to_give_parts_up(
+    scene: Scene, own: StorageProfile, customers_store: Unruly
+) -> None:
     upload = begin(scene)
     send_first(scene, upload)
-    with store.failing(503, abortions):
+    with customers_store.failing(503, abortions):
         cancel(scene, upload)
         assert len(unfinished(scene, own)) == 1
     scene.door.over(upload["upload_id"])
@@ -128,11 +119,11 @@ def test_a_store_that_is_away_is_asked_again_to_give_parts_up(scene: Scene, own:
 
 
 def test_a_revoked_key_is_told_before_bytes_and_the_upload_goes_on_after_the_mend(
-    scene: Scene, own: StorageProfile, store: Unruly
+    scene: Scene, own: StorageProfile, customers_store: Unruly
 ) -> None:
     upload = begin(scene)
     send_first(scene, upload)
-    with store.failing(403, old_key):
+    with customers_store.failing(403, old_key):
         refused(ask(scene, upload, 2), 503, "storage_unavailable")
         assert health(scene, own) == "unhealthy"
         assert "Nothing was sent" in refused(ask(scene, upload, 2), 503, "storage_unavailable")["detail"]
@@ -142,7 +133,7 @@ def test_a_revoked_key_is_told_before_bytes_and_the_upload_goes_on_after_the_men
     assert [part["part_number"] for part in scene.bob.upload_state(upload["upload_id"])["parts"]] == [1]
 
 
-def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, store: Unruly) -> None:
+def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, customers_store: Unruly) -> None:
     asked: list[str | None] = []
 
     def note(method: str, path: str, headers: Message) -> bool:
@@ -150,9 +141,9 @@ def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, store: 
             asked.append(headers.get("x-amz-server-side-encryption"))
         return False
 
-    connect_own_bucket(scene.cast, endpoint=store.url, encryption=Encryption.SSE_S3)
+    connect_own_bucket(scene.cast, endpoint=customers_store.url, encryption=Encryption.SSE_S3)
     upload = begin(scene)
-    with store.failing(500, note):
+    with customers_store.failing(500, note):
         ask(scene, upload, 1)
     assert asked and set(asked) == {"AES256"}
 

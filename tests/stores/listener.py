@@ -40,7 +40,7 @@ class Listener:
         self.url = f"{'https' if certificate else 'http'}://{host}:{self.port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="listener", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="listener", daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:

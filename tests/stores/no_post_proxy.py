@@ -51,7 +51,7 @@ class Proxy:
 
     def serve(self) -> None:
         """Serve in this thread until ``stop``."""
-        self._server.serve_forever(poll_interval=0.1)
+        self._server.serve_forever(poll_interval=0.02)
 
     def stop(self) -> None:
         """Take no more requests; those under way end on their own."""

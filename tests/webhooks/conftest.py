@@ -14,7 +14,7 @@ from portal.events import service as events
 from portal.events.models import EventType
 from portal.webhooks import delivering, telling
 from tests.cast import Cast
-from tests.doors import Door, Scene, scene_at, served
+from tests.doors import Door, Scene, served
 from tests.engines import TestEngines
 from tests.stack import own_settings
 from tests.webhooks.receiver import Receiver
@@ -34,16 +34,10 @@ def receiver(_receiver: Receiver) -> Receiver:
 
 
 @pytest.fixture(scope="session")
-def hook_door(engines: TestEngines, _receiver: Receiver) -> Iterator[Door]:
+def door(engines: TestEngines, _receiver: Receiver) -> Iterator[Door]:
     """The receiver is allowed by plain http, as an operator would."""
     allowed = (*engines.settings().egress_allow, _receiver.url)
     yield from served(own_settings(engines, "webhooks", queue=10, egress_allow=allowed))
-
-
-@pytest.fixture
-def scene(hook_door: Door) -> Iterator[Scene]:
-    """People at this door."""
-    yield from scene_at(hook_door)
 
 
 @dataclass

@@ -53,7 +53,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="receiver", daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
