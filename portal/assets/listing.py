@@ -5,6 +5,7 @@ Each combination of filters is one statement that an index answers: it costs the
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,9 +114,17 @@ def _in_state(state: AssetState | None) -> ColumnElement[bool]:
 def _named(workspace_id: UUID, filters: Filters, paging: Paging) -> list[UUID]:
     """The ids of one page of a search, found by the function that may use the index of names."""
     plain = (filters.kind, filters.status and filters.status.value, filters.library_id, filters.folder_id)
-    pattern = _pattern(filters.q or "")
-    named = func.assets_named(workspace_id, pattern, *plain, paging.after_id(), paging.limit + 1).column_valued("id")
-    return list(db.session.scalars(select(named)))
+    rest = (*plain, paging.after_id(), paging.limit + 1)
+    found: set[UUID] = set()
+    for words in _spellings(filters.q or ""):
+        named = func.assets_named(workspace_id, _pattern(words), *rest).column_valued("id")
+        found.update(db.session.scalars(select(named)))
+    return sorted(found, reverse=True)[: paging.limit + 1]
+
+
+def _spellings(words: str) -> set[str]:
+    """As they are, composed and decomposed: a Mac writes an accent after its letter, people type both as one."""
+    return {words, *(unicodedata.normalize(form, words) for form in ("NFC", "NFD"))}
 
 
 def _pattern(words: str) -> str:

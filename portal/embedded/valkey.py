@@ -43,7 +43,7 @@ class Valkey(Service):
         lines = [
             f"bind {HOST}",
             f"port {self.port}",
-            f"dir {self.home}",
+            "dir .",  # its working folder: a path with a space in it would be several words
             f"requirepass {self.password}",
             "daemonize no",
             "appendonly yes",

@@ -20,10 +20,10 @@ _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 def safe_name(file_name: str) -> str:
     """A file name as a key may carry it: ``A–Z a–z 0–9 - _``, stem at most 200, extension in lower case.
 
-    What follows the last dot is an extension only when it is 1–16 plain letters or digits; otherwise it is part of the
-    stem. The true name is a column, so nothing is lost here.
+    What follows the last dot is an extension only when it is 1–16 plain letters or digits, spaces after it aside;
+    otherwise it is part of the stem. The true name is a column, so nothing is lost here.
     """
-    stem, dot, extension = file_name.rpartition(".")
+    stem, dot, extension = file_name.rstrip().rpartition(".")
     if not dot or not _EXTENSION.fullmatch(extension):
         stem, extension = file_name, ""
     stem = _OUTSIDE.sub("_", stem)[:STEM_LIMIT] or "_"

@@ -146,6 +146,15 @@ def test_search_finds_a_part_of_the_name_as_it_is_written(cast: Cast, wanted: st
     assert [item["file_name"] for item in answer.get_json()["items"]] == found
 
 
+def test_search_finds_an_accent_however_it_is_written(cast: Cast) -> None:
+    apart, together = "cafe\u0301.jpg", "caf\u00e9.jpg"
+    for name in (apart, together):
+        make_asset(cast, name)
+    for wanted in ("fe\u0301", "f\u00e9"):
+        found = cast.vera.api.get(cast.url("assets"), query_string={"q": wanted}).get_json()["items"]
+        assert [item["file_name"] for item in found] == [together, apart]
+
+
 def test_a_search_is_paged_like_the_list(cast: Cast) -> None:
     made = [str(asset_id) for asset_id in make_assets(cast, 5)]
     make_asset(cast, "other.jpg")

@@ -39,6 +39,7 @@ A = UUID("01936b2e-7f00-7000-8000-000000000002")
         ("name.extension-with-a-dash", "name_extension-with-a-dash"),
         ("name." + "e" * 17, "name_" + "e" * 17),
         ("photo.jpé", "photo_jp_"),
+        (" photo.jpg  ", "_photo.jpg"),
         ("\ud800.png", "_.png"),
     ],
 )
