@@ -19,6 +19,7 @@ ANSWER_SECONDS = 1000.0
 """More than the shipped configuration's MaxScanTime (900 s), after which clamd itself gives up on a file."""
 DEFAULT_PORT = 3310
 LONGEST_ANSWER = 64 * 1024
+NESTED = 120  # archives in each other; clamd's MaxRecursion is at most 100
 
 
 class LinkError(Exception):
@@ -119,13 +120,13 @@ class Stream:
 
 
 @functools.cache
-def nested_archive(depth: int = 120) -> bytes:
-    """A harmless archive nested deeper than clamd can be told to follow (MaxRecursion is at most 100), about 10 KB.
+def nested_archive() -> bytes:
+    """A harmless archive nested deeper than clamd can be told to follow, about 10 KB.
 
     A daemon with ``AlertExceedsMax`` reports it; one without answers OK, as it does for every file it skipped.
     """
     content = b"Stowage asks whether limits are reported.\n"
-    for _ in range(depth):
+    for _ in range(NESTED):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(zipfile.ZipInfo("a"), content)

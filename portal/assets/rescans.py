@@ -23,6 +23,7 @@ from portal.db import db, new_id, now, transaction
 from portal.errors import Conflict
 
 BATCH = 200
+MOST_SHOWN = 5
 RING_AGAIN = timedelta(seconds=60)
 BIG_STEP = 30  # ClamAV numbers its databases by the day: so many of them are a month's
 FIRST = UUID(int=0)
@@ -73,9 +74,9 @@ def running() -> Rescan | None:
     return db.session.scalar(select(Rescan).where(Rescan.finished_at.is_(None)))
 
 
-def history(most: int = 5) -> list[Rescan]:
+def history() -> list[Rescan]:
     """The last ones, the newest first."""
-    fresh = select(Rescan).order_by(Rescan.id.desc()).limit(most).execution_options(populate_existing=True)
+    fresh = select(Rescan).order_by(Rescan.id.desc()).limit(MOST_SHOWN).execution_options(populate_existing=True)
     return list(db.session.scalars(fresh))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 ENGINES = frozenset({"postgres", "seaweedfs", "valkey", "clamd"})
+PATIENCE = 5.0  # seconds for a process, and then for its family, to end by themselves
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -33,7 +34,7 @@ def end(family: list[psutil.Process], patience: float = 2.0) -> None:
             process.kill()
 
 
-def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 5.0) -> bool:
+def stop_leftover(pid_file: Path, polite: signal.Signals) -> bool:
     """Stop the process that a killed stack left behind, if the file still names it; True when there was one."""
     try:
         noted = json.loads(pid_file.read_text(encoding="utf-8"))
@@ -47,9 +48,9 @@ def stop_leftover(pid_file: Path, polite: signal.Signals, patience: float = 5.0)
     family = family_of(head.pid)
     with contextlib.suppress(psutil.NoSuchProcess):
         head.send_signal(polite)
-    psutil.wait_procs([head], timeout=patience)
+    psutil.wait_procs([head], timeout=PATIENCE)
     end(family)
-    psutil.wait_procs(family, timeout=patience)
+    psutil.wait_procs(family, timeout=PATIENCE)
     pid_file.unlink(missing_ok=True)
     return True
 

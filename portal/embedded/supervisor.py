@@ -15,6 +15,7 @@ from portal.embedded.leftovers import ENGINES, adopt_orphans, bury, end_adopted
 from portal.embedded.service import Service
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start; after the last one we give up
+START_SECONDS = 60.0  # in which what is waited for has to be ready
 STEADY = 60.0  # seconds alive after which earlier deaths are forgotten
 STILLBORN = 3  # deaths while everything starts that end the start
 HURRY = 2  # the second Ctrl-C
@@ -112,7 +113,7 @@ class Supervisor:
                 raise StackError(f"{what} took longer than {seconds:.0f} s. The logs are in the data folder's log/.")
             time.sleep(0.02)
 
-    def wait_for(self, services: list[Service], seconds: float = 60.0) -> None:
+    def wait_for(self, services: list[Service]) -> None:
         """Watch until all of these are ready. Raises ``StackError`` when one does not start."""
         ours = [one for one in self.watched if one.service in services]
 
@@ -122,7 +123,7 @@ class Supervisor:
                     raise StackError(f"{one.service.name} does not start. {one.service.log_tail()}".rstrip())
             return all(one.condition is Condition.RUNNING for one in ours)
 
-        self.wait(done, seconds, f"Starting {', '.join(service.name for service in services)}")
+        self.wait(done, START_SECONDS, f"Starting {', '.join(service.name for service in services)}")
 
     def run(self) -> None:
         """Watch until we are asked to stop."""

@@ -18,7 +18,6 @@ from sqlalchemy import text
 from portal import db as database
 from portal import queue
 from portal.lifecycle import chores
-from portal.lifecycle.chores import Line
 from portal.queue import WorkerSeen
 from portal.settings import Settings
 from portal.statements import directly
@@ -137,11 +136,6 @@ def clock() -> Clock:
     (line,) = chores.standing(chores.SWEEP)
     late = line.finished_at is None or database.now() - line.finished_at > LATE
     return Clock(line.finished_at, line.said, late)
-
-
-def checks() -> list[Line]:
-    """The day's checks and chores, by name."""
-    return chores.standing()
 
 
 def managed_store() -> Any:

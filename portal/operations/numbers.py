@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from portal.assets import proofs, tallies
 from portal.db import db, end_read, enter
 from portal.events import mail
+from portal.lifecycle import chores
 from portal.operations import board
 from portal.tenancy import switches
 from portal.webhooks import telling
@@ -86,7 +87,7 @@ def _clock() -> Iterator[Metric]:
     yield _moment("portal_clock_last_pass_timestamp_seconds", "When the clock last swept.", board.clock().at)
     ok = gauge("portal_chore_ok", "1: the last run went well.", "name")
     at = gauge("portal_chore_last_run_timestamp_seconds", "When it last ended.", "name")
-    for line in board.checks():
+    for line in chores.standing():
         if line.finished_at is not None:
             ok.add_metric([line.name], 0.0 if line.failures else 1.0)
             at.add_metric([line.name], line.finished_at.timestamp())

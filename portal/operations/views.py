@@ -16,6 +16,7 @@ from portal.events import mail
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
+from portal.lifecycle import chores
 from portal.operations import board, forms, scanning, service
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
@@ -61,7 +62,7 @@ def _live() -> dict[str, Any]:
         "queues": board.queues(),
         "clock": board.clock(),
         "proof": proofs.last(),
-        "checks": board.checks(),
+        "checks": chores.standing(),
         "store": board.managed_store(),
         "disk": board.free_disk(),
         "letters": mail.counts(),

@@ -99,20 +99,19 @@ def ask(member: Member, wanted_bytes: int | None, note: str = "") -> Asked:
     return asked
 
 
-def grant(member: Member, request_id: UUID, extra_bytes: int | None = None) -> Asked:
-    """Give what was asked for, or ``extra_bytes``: the workspace's limit grows by it.
+def grant(member: Member, request_id: UUID) -> Asked:
+    """Give what was asked for: the workspace's limit grows by it.
 
     Raises ``NotFound``, and ``Conflict`` where it was answered already, or the workspace has no limit of its own.
     """
     with transaction(member.tenant_id):
         asked = _find(member.tenant_id, request_id)
-        extra = asked.wanted_bytes if extra_bytes is None else extra_bytes
         if asked.limit_bytes is None:
             raise Conflict(
                 "This workspace has no limit of its own: the tenant's space is full. Only space can be freed."
             )
-        given = min(asked.limit_bytes + extra, LARGEST)
-        _answer(member, asked, RequestState.GRANTED, granted_bytes=extra)
+        given = min(asked.limit_bytes + asked.wanted_bytes, LARGEST)
+        _answer(member, asked, RequestState.GRANTED, granted_bytes=asked.wanted_bytes)
         limits.write(member.tenant_id, asked.workspace_id, member.user_id, given, asked.limit_bytes)
         _write_to_asker(member, asked, granted=True, limit_bytes=given)
     return asked

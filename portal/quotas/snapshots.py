@@ -101,11 +101,11 @@ def points_of_tenant(tenant_id: UUID, day: date, days: int = WINDOW) -> list[Poi
     return [(row.day, row.used_bytes) for row in db.session.execute(query.order_by(TenantSnapshot.day))]
 
 
-def points_of(workspaces: Sequence[UUID], day: date, days: int = WINDOW) -> dict[UUID, list[Point]]:
-    """The same of workspaces, in one statement."""
+def points_of(workspaces: Sequence[UUID], day: date) -> dict[UUID, list[Point]]:
+    """The same of workspaces and ``WINDOW`` days, in one statement."""
     query = select(UsageSnapshot.workspace_id, UsageSnapshot.day, UsageSnapshot.used_bytes).where(
         UsageSnapshot.workspace_id.in_(workspaces),
-        UsageSnapshot.day >= day - timedelta(days=days),
+        UsageSnapshot.day >= day - timedelta(days=WINDOW),
         UsageSnapshot.day <= day,
     )
     points: defaultdict[UUID, list[Point]] = defaultdict(list)

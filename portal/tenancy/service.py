@@ -210,14 +210,14 @@ def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
     return db.session.get_one(Tenant, tenant_id)
 
 
-def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole, *, actor_id: UUID | None = None) -> None:
+def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole) -> None:
     """Make a person a member of the tenant. Raises ``Conflict`` when they are one."""
     values = {"id": new_id(), "tenant_id": tenant_id, "user_id": user_id, "role": role}
     _insert(TenantMembership, values, "This person is a member of the tenant already.")
-    audit.record(tenant_id, actor_id, "tenant.member_added", user_id, role=role)
+    audit.record(tenant_id, None, "tenant.member_added", user_id, role=role)
 
 
-def create_workspace(tenant_id: UUID, slug: str, name: str, *, actor_id: UUID | None = None) -> Workspace:
+def create_workspace(tenant_id: UUID, slug: str, name: str) -> Workspace:
     """Add an empty workspace; ``portal.admin.service.open_workspace`` gives it all that it needs.
 
     Raises ``Invalid``, ``Conflict``.
@@ -225,13 +225,11 @@ def create_workspace(tenant_id: UUID, slug: str, name: str, *, actor_id: UUID | 
     workspace_id = new_id()
     values = {"id": workspace_id, "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
     _insert(Workspace, values, f"There is a workspace {slug} in this tenant already.")
-    audit.record(tenant_id, actor_id, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
+    audit.record(tenant_id, None, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
     return db.session.get_one(Workspace, workspace_id)
 
 
-def set_workspace_role(
-    workspace: Workspace, user_id: UUID, role: WorkspaceRole, *, actor_id: UUID | None = None
-) -> WorkspaceRole | None:
+def set_workspace_role(workspace: Workspace, user_id: UUID, role: WorkspaceRole) -> WorkspaceRole | None:
     """Make a person a member of the workspace, or change their role; gives the role before.
 
     Raises ``Conflict`` for somebody outside the tenant, for the role they have, and for the last owner.
@@ -254,7 +252,7 @@ def set_workspace_role(
         _keep_an_owner(workspace.id, membership)
         membership.role = role
     facts = {"role": role, "before": before}
-    audit.record(tenant_id, actor_id, "workspace.member_set", user_id, workspace_id=workspace.id, **facts)
+    audit.record(tenant_id, None, "workspace.member_set", user_id, workspace_id=workspace.id, **facts)
     return before
 
 
