@@ -26,7 +26,7 @@ from portal.events import service as events
 from portal.identity import sessions
 from portal.lifecycle.models import ChoreRun
 from portal.quarantine import digest
-from portal.quotas import books, measuring, snapshots
+from portal.quotas import measuring, recount, snapshots
 from portal.webhooks import telling
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ CHORES: dict[str, Chore] = {
     "forget_sessions": Chore(timedelta(days=1), sessions.forget),
     "measure": Chore(timedelta(minutes=1), measuring.measure_due),
     "snapshots": Chore(timedelta(hours=1), snapshots.take),
-    "recount": Chore(timedelta(days=1), books.recount_all),
+    "recount": Chore(timedelta(days=1), recount.recount_all),
     "quarantine_digest": Chore(timedelta(days=1), digest.run),
 }
 

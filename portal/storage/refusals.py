@@ -1,4 +1,7 @@
-"""A store's error codes in our words. The one table; the provider's own text goes nowhere."""
+"""A store's error codes in words for whoever waits for a file; the provider's own text goes nowhere.
+
+What an owner reads who tests a bucket says more, and is in ``probe.words``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a store refused, in our words: from its status and code to what it means and what to do. The one table."""
+"""Why a store refused, in our words: from its status and code to what it means and what to do; for owners."""
 
 from __future__ import annotations
 

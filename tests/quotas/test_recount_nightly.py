@@ -10,8 +10,7 @@ from portal.db import db, enter, transaction
 from portal.errors import Problem
 from portal.events.models import Event, Letter
 from portal.identity.models import User
-from portal.quotas import books
-from portal.quotas.recount import recount
+from portal.quotas.recount import recount, recount_all
 from tests.cast import Cast
 from tests.factories import make_asset
 
@@ -25,7 +24,7 @@ def test_a_difference_raises_an_alarm_with_the_difference(cast: Cast) -> None:
             session.execute(text("UPDATE workspace_quotas SET used_bytes = used_bytes + 7"))
         for _ in range(2):
             with pytest.raises(Problem, match=rf"{cast.acme.slug}: workspace press .*\(\+7\)"):
-                books.recount_all()
+                recount_all()
         enter(cast.acme.id)
         event = db.session.scalars(select(AuditEvent).filter_by(action="quota.miscounted")).first()
         assert event is not None and "(+7)" in event.facts["differences"][0]
