@@ -17,7 +17,7 @@ export const readSmall = (read) => reader(0, read);
 export const beginSmall = (begin) => small(BEGIN, begin);
 
 /** Whether a file goes in parts, as far as the page can tell; `begin` has the last word. */
-export const inParts = ({ parts }, { size, meta }) => size >= parts.from_bytes && !meta.single;
+const inParts = ({ parts }, { size, meta }) => size >= parts.from_bytes && !meta.single;
 
 /** How large a file's parts are: the portal's own rule (uploads/parts.py). */
 const partSize = ({ parts }, size) => Math.max(parts.part_bytes, Math.ceil(size / (parts.most * MB)) * MB);
