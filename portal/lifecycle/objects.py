@@ -30,7 +30,8 @@ from portal.uploads.models import Upload
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# An object is written before the row that names it: a young one may belong to work that goes on.
+# An object is written before its asset's row names it: a young one may belong to work that goes on. The asset itself is
+# there before any object of its own, so what lies below an id that no row has belongs to nobody, however young.
 YOUNG = timedelta(hours=1)
 
 
@@ -56,12 +57,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a row and the store disagree about one key; a size of None: it is not there."""
+    """Where a row and the store disagree about one key; a size of None: it is not there.
+
+    ``young``: it is right after all when there is a row of this id, of which the list of rows did not know.
+    """
 
     asset_id: str
     key: str
     expected: int | None
     found: int | None
+    young: bool = False
 
     def __str__(self) -> str:
         if self.found is None:
@@ -98,7 +103,7 @@ def _compare_profile(profile: StorageProfile) -> Iterator[str]:
 
 
 def merge(rows: Iterator[Expected], listing: Iterator[Found], young: datetime) -> Iterator[Difference]:
-    """Both streams in the order of ids. An object that no row names counts when it is older than ``young``."""
+    """Both streams in the order of ids. An object that its row does not name counts when it is older than ``young``."""
     row, group = next(rows, None), next(listing, None)
     while row or group:
         if group is None or (row and row.asset_id < group.asset_id):
@@ -106,7 +111,8 @@ def merge(rows: Iterator[Expected], listing: Iterator[Found], young: datetime) -
             yield from _differences(row, Found(row.asset_id), young)
             row = next(rows, None)
         elif row is None or group.asset_id < row.asset_id:
-            yield from _differences(Expected(group.asset_id), group, young)
+            for key, (size, modified) in group.objects.items():
+                yield Difference(group.asset_id, key, None, size, young=modified >= young)
             group = next(listing, None)
         else:
             yield from _differences(row, group, young)
@@ -129,7 +135,10 @@ def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket) -> b
         asset_id = UUID(difference.asset_id)
     except ValueError:
         return True  # nothing of ours is ever named so
-    expected = next(_expectations(profile, [asset_id]), Expected(difference.asset_id))
+    known = next(_expectations(profile, [asset_id]), None)
+    if known and difference.young:
+        return False
+    expected = known or Expected(difference.asset_id)
     facts = bucket.head(difference.key)
     if difference.expected is None and (not expected.settled or keeps(profile, asset_id)):
         return False

@@ -34,9 +34,9 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
-    """The whole portal, running; a test may kill what comes back by itself."""
+    """The whole portal, in a folder with a space in its path; a test may kill what comes back by itself."""
     with passable_folder() as folder:
-        stack = Up(folder / "data", real=True, PORTAL_SCANNER_TEST_DATABASE=str(signatures(folder / "signatures")))
+        stack = Up(folder / "all data", real=True, PORTAL_SCANNER_TEST_DATABASE=str(signatures(folder / "signatures")))
         try:
             stack.start()
             yield stack

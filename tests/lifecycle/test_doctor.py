@@ -107,8 +107,14 @@ def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> No
 
 
 def test_young_objects_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
-    scene.door.put(keys.original(scene.cast.press.id, uuid4(), "token", "a.jpg"), b"just now")
+    scene.door.put(keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "a.jpg"), b"just now")
     assert scene.door.broken(scene.cast) == []
+
+
+def test_objects_of_an_asset_that_never_was_are_found_at_once(scene: Scene, sent: Sent) -> None:
+    stray = keys.original(scene.cast.press.id, uuid4(), "token", "a.jpg")
+    scene.door.put(stray, b"just now")
+    assert [line.split()[2] for line in scene.door.broken(scene.cast)] == [stray]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +180,7 @@ def found(asset_id: str, **sizes: int) -> Found:
         ([Expected(A, {"a": 1})], [found(A, a=1, x=9)], [Difference(A, "x", None, 9)]),
         ([Expected(A, {"a": 1}, settled=False)], [found(A, a=1, x=9)], []),
         ([Expected(A)], [Found(A, {"young": (1, NOW)})], []),
+        ([], [Found(A, {"young": (1, NOW)})], [Difference(A, "young", None, 1, young=True)]),
     ],
 )
 def test_two_streams_are_merged(rows: Rows, listing: Listing, expected: list[Difference] | str) -> None:
