@@ -189,5 +189,6 @@ def _ask_store() -> None:
 
 
 def _ask_scanner(settings: Settings) -> None:
-    if settings.scanner_url != "off":
-        Scanner.at(settings).report()
+    scanner = Scanner.at(settings)
+    if scanner.report().state == "down":
+        raise scanner.lost("connect")

@@ -7,9 +7,11 @@ runs in child processes of its own. A worker that is killed loses nothing: lease
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import Any
 
+import redis
 from flask import Flask
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError
@@ -92,6 +94,17 @@ def main() -> None:
         settings = Settings.from_environ()
         logs.configure(settings.log_format)
         app = create_app(settings)
+    with app.app_context():
+        db.engine.dispose()
+    try:
+        _work(app, settings)
+    except redis.RedisError as error:
+        # Whoever supervises starts it again; until then the rows wait, and nothing is lost.
+        log.error("Valkey does not answer: %s", type(error).__name__)
+        sys.exit(1)
+
+
+def _work(app: Flask, settings: Settings) -> None:
     connection = queue.connect_waiting(settings.redis_url)
     make: Any = partial(Queue, connection=connection, serializer=JSONSerializer, job_class=CatalogueJob)
     queues = [make(name) for name in queue.QUEUES]
@@ -99,8 +112,6 @@ def main() -> None:
         queues, connection=connection, serializer=JSONSerializer, job_class=CatalogueJob, worker_ttl=WORKER_TTL
     )
     worker.app = app
-    with app.app_context():
-        db.engine.dispose()
     worker.work(with_scheduler=False, logging_level="WARNING")
 
 

@@ -90,6 +90,14 @@ def test_each_door_of_a_deployment_ends_with_the_list_and_no_traceback(door: str
     assert done.stderr.count("\n  - ") == len(COMPLETE) - 1
 
 
+def test_a_worker_without_valkey_ends_with_a_line_and_no_traceback(engines: TestEngines) -> None:
+    environment = {"PATH": os.environ["PATH"], **engines.environment(), "PORTAL_REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "-m", "portal.worker"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Valkey does not answer" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_any_value_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from-a-file\n")

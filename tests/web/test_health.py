@@ -24,6 +24,7 @@ def test_without_valkey_the_portal_is_ready_without_store_or_database_it_is_not(
     nowhere = "127.0.0.1:1"
     cases = [
         (replace(settings, redis_url=f"redis://{nowhere}/0"), "redis", 200),
+        (replace(settings, scanner_url=f"tcp://{nowhere}"), "scanner", 200),
         (replace(settings, s3_endpoint=f"http://{nowhere}"), "store", 503),
         (replace(settings, database_url=f"postgresql+psycopg://a:b@{nowhere}/c"), "database", 503),
     ]
