@@ -96,7 +96,7 @@ def _answer_http(error: HTTPException) -> Response:
         return cast("Response", error.get_response())
     code, words = BY_STATUS.get(error.code, ("invalid" if error.code < 500 else "internal", "This did not work."))
     problem = Problem(words, code=code)
-    problem.title = error.name
+    problem.title = error.name.capitalize()  # as all others are written
     response = _answer(problem, error.code)
     for name, value in error.get_headers(request.environ):
         if name.lower() in ("allow", "retry-after"):
