@@ -24,7 +24,7 @@ from tests.stack import make_tables
 __all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
 # Fixtures that start many processes, and so take longest: who needs one stays with the others who do, and begins first.
-CROWDS = ("portal", "live_portal")
+CROWDS = ("chromium", "live_portal")
 
 
 @pytest.hookimpl(tryfirst=True)
