@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from portal.app import create_app
 from portal.db import db
@@ -23,19 +25,26 @@ from tests.stack import make_tables
 
 __all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
-# Fixtures that start many processes, and so take longest: who needs one stays with the others who do, and begins first.
-CROWDS = ("chromium", "live_portal")
+# Rooms whose tests share many processes that take long to start: each stays with one of ours, and begins first.
+CROWDS = ("tests/browser/", "tests/faults/")
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):
+    """Shares the tests out by file, and those of a crowd together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((room for room in CROWDS if nodeid.startswith(room)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """How ``make test`` shares the tests out."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say what stays together when the tests are shared out: a file, and files that need the same crowd."""
-    crowds = {item.path: name for item in items for name in CROWDS if name in getattr(item, "fixturenames", ())}
-    for item in items:
-        alone = str(item.path.relative_to(config.rootpath / "tests").with_suffix(""))
-        item.add_marker(pytest.mark.xdist_group(crowds.get(item.path, alone)))
-    if config.getoption("loadgroup", False):
-        items.sort(key=lambda item: item.path not in crowds)
+    """Let the crowds begin first, where the tests are shared out."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(CROWDS))
 
 
 @pytest.fixture(scope="session")
