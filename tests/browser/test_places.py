@@ -104,15 +104,15 @@ def test_without_a_limit_of_its_own_a_workspace_shows_the_tenants(visit: Visits,
 
 
 def test_pages_that_are_none_say_so_and_lead_back(visit: Visits, scene: Scene) -> None:
-    for address in (
-        "/nowhere",
-        "/t/acme/w/nowhere/files",
-        scene.cast.page("files/01a209ee-6c61-7cb8-a178-73c927ec17b1"),
+    for address, way_back in (
+        ("/nowhere", "Go to your workspaces"),
+        ("/t/acme/w/nowhere/files", "Go to your workspaces"),
+        (scene.cast.page("files/01a209ee-6c61-7cb8-a178-73c927ec17b1"), "Go to the files"),
     ):
         page = visit(scene.cast.vera, address)
         expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
         expect(page.locator(".error-code")).to_contain_text(re.compile("Code to quote: .{6,}"))
-        page.get_by_role("link", name="Go to your workspaces").click()
+        page.get_by_role("link", name=way_back).click()
         expect(page).to_have_title(re.compile("Workspaces|All files"))
 
 
