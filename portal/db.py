@@ -31,7 +31,7 @@ from sqlalchemy import (
     event,
     update,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, class_mapper, mapped_column, registry
 from sqlalchemy.orm.attributes import instance_dict
 from uuid6 import uuid7
@@ -201,6 +201,18 @@ def translated(connection: PoolProxiedConnection, sql: str, error: psycopg.Error
     if lost:
         connection.invalidate(error)
     return DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost)
+
+
+def is_away(error: BaseException) -> bool:
+    """Is it the server that can't be reached, or ends, rather than one statement that went wrong?
+
+    What the server itself says of a statement (a deadlock, a timeout) has an SQLSTATE of another class than these:
+    08 connection, 53 insufficient resources, 57P operator intervention (postgresql.org/docs/current/errcodes-appendix).
+    """
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith(("08", "53", "57P"))
 
 
 def choice(kind: type[StrEnum], name: str) -> Enum:

@@ -46,6 +46,9 @@ def main() -> None:
             except SQLAlchemyError as error:
                 log.warning("the clock lost the database: %s", type(error).__name__)
                 leave()
+            except Exception:  # one pass that went wrong must not end all that come after it
+                log.exception("the clock stumbled")
+                leave()
             stop.wait(TICK_SECONDS)
 
 

@@ -270,7 +270,8 @@ class ScannerProof(Base):
 class Rescan(Identified, Base):
     """One scan of everything again, in the order of ids: at most one runs. It is of the installation, no tenant's.
 
-    What lies up to ``cursor`` is done; up to ``handed_to`` it was handed to workers, ``handed`` files. ``until`` is the
+    What lies up to ``cursor`` is done; up to ``handed_to`` it was handed to workers, ``handed`` files at
+    ``handed_at``. ``until`` is the
     newest id that belongs to it.
     """
 
@@ -289,6 +290,7 @@ class Rescan(Identified, Base):
     cursor: Mapped[UUID]
     handed_to: Mapped[UUID | None]
     handed: Mapped[int] = mapped_column(default=0)
+    handed_at: Mapped[datetime | None]
     rung_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stopped: Mapped[bool] = mapped_column(default=False)

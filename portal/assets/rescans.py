@@ -1,12 +1,13 @@
 """Scanning everything again: after a big step of the signatures, or because an operator asks for it.
 
 One runs at a time, through all tenants in the order of ids, a batch after another on the last of the queues, so that
-nothing else waits for it. A batch is done when every file of it was looked at since the scan began; what a lost bell
-left out is rung again. So a stop at any point, of workers, Valkey or the clock, costs nothing but time.
+nothing else waits for it. A batch is done when every file of it was looked at since the scan began, or after an hour.
+What a lost bell left out is rung again: a stop at any point, of workers, Valkey or the clock, costs nothing but time.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -22,9 +23,12 @@ from portal.assets.models import Rescan, ScannerProof
 from portal.db import db, new_id, now, transaction
 from portal.errors import Conflict
 
+log = logging.getLogger(__name__)
+
 BATCH = 200
 MOST_SHOWN = 5
 RING_AGAIN = timedelta(seconds=60)
+PATIENCE = timedelta(hours=1)  # for a batch: a store that is away must not keep the others' files from being scanned
 BIG_STEP = 30  # ClamAV numbers its databases by the day: so many of them are a month's
 FIRST = UUID(int=0)
 
@@ -127,18 +131,21 @@ def _next_batch(rescan: Rescan) -> list[Handed]:
     """What to ring for now: the rest of the batch at hand after a while, or the next one."""
     if rescan.handed_to is not None:
         left = _due(rescan, rescan.handed_to)
-        if left:
+        if left and (rescan.handed_at is None or rescan.handed_at > now() - PATIENCE):
             if rescan.rung_at is not None and rescan.rung_at > now() - RING_AGAIN:
                 return []
             rescan.rung_at = now()
             return left
-        rescan.cursor, rescan.done = rescan.handed_to, rescan.done + rescan.handed
+        if left:
+            log.warning("%d files could not be scanned again, because their storage is away", len(left))
+        rescan.cursor, rescan.done = rescan.handed_to, rescan.done + rescan.handed - len(left)
         rescan.handed_to, rescan.handed = None, 0
     batch = _due(rescan, rescan.until)
     if not batch:
         rescan.finished_at = now()
         return []
-    rescan.handed_to, rescan.handed, rescan.rung_at = batch[-1].id, len(batch), now()
+    rescan.handed_to, rescan.handed = batch[-1].id, len(batch)
+    rescan.handed_at = rescan.rung_at = now()
     return batch
 
 

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal.assets import rescans
@@ -177,9 +176,9 @@ def _attempt(name: str, chore: Chore) -> Outcome:
     except Problem as problem:
         log.warning("the chore %s could not be done: %s", name, problem.detail)
         return Outcome(name, ok=False, said=problem.detail)
-    except (InterfaceError, OperationalError):
-        raise  # the database is away: nothing can be written down, and it is due still
-    except Exception:
+    except Exception as error:
+        if database.is_away(error):
+            raise  # nothing can be written down, and it is due still
         log.exception("the chore %s failed", name)
         return Outcome(name, ok=False, said="It failed for a reason that nobody foresaw: the log says more.")
     finally:

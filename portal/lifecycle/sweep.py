@@ -11,7 +11,6 @@ from uuid import UUID
 
 from flask import current_app
 from sqlalchemy import ColumnClause, column, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from portal import db as database
 from portal import queue
@@ -39,6 +38,7 @@ KEEP_LINKS = timedelta(days=90)
 # rung for twice.
 SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_moves", "due_webhooks")
 POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
+    "clear_staging": staging.postpone,
     "send_letter": lambda _, letter_id: mail.postpone(letter_id),
     "probe": probing.postpone,
     "move": moves.postpone,
@@ -72,20 +72,21 @@ def run() -> Counter[str]:
         except Unavailable as problem:
             log.warning("%s has to wait: %s", due.job, problem.detail)
             away.add(due.job)
-        except (InterfaceError, OperationalError):
-            raise  # the database is away: nothing else can be done, either
-        except Exception:
+        except Exception as error:
+            if database.is_away(error):
+                raise  # nothing else can be done, either
             log.exception("%s of %s failed", due.job, due.id)
     done["forget_links"] = _forget_links()
     return Counter({job: count for job, count in done.items() if count})
 
 
 def _do(due: Due) -> None:
-    """At once what only needs the database and the store; for the rest a worker is rung, and not again for a while."""
+    """At once what only needs the database; for the rest a worker is rung, and not again for a while.
+
+    No store is asked here: one that takes its time would stop the clock for everybody.
+    """
     if due.job == "expire":
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
-    elif due.job == "clear_staging":
-        staging.clear(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "tell":
         telling.tell()
     elif due.job == "warn":

@@ -32,7 +32,8 @@ MULTIPART = "s3_multipart"  # the method of an upload that is sent in parts; the
 
 class Upload(Identified, Base):
     """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
-    request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
+    request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that,
+    ``clear_due_at`` is when a worker is asked for that again.
     ``multipart_id`` is the store's name for the parts of one that is sent in parts, null until the first is signed.
     """
 
@@ -93,3 +94,4 @@ class Upload(Identified, Base):
     expires_at: Mapped[datetime]
     form_expires_at: Mapped[datetime]
     cleared_at: Mapped[datetime | None]
+    clear_due_at: Mapped[datetime | None]

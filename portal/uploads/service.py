@@ -108,11 +108,11 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     admin has blocked this person's uploads.
     """
     upload, profile = find_with_profile(member, upload_id)
+    if upload.state in OPEN and upload.expires_at < database.now():
+        expire(upload.tenant_id, upload.workspace_id, upload.id)
+        upload = find(member, upload_id)  # expired now, unless another commit, or a part that was signed, came before
     if upload.state not in OPEN:
         return _committed_before(upload)
-    if upload.expires_at < database.now():
-        expire(upload.tenant_id, upload.workspace_id, upload.id)
-        return _committed_before(find(member, upload_id))  # expired now, unless another commit came before
     try:
         facts = _arrived(upload, profile)
     except Conflict:
@@ -166,7 +166,7 @@ def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     """End a session whose time is over, whether or not bytes arrived."""
     database.enter(tenant_id)
     upload = db.session.scalar(select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id))
-    if upload is not None and upload.expires_at < database.now():
+    if upload is not None:
         _end(upload, UploadState.EXPIRED, "upload_expired", "The upload was not finished in time.", None)
 
 
@@ -180,10 +180,13 @@ def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> boo
 
 def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID | None) -> bool:
     """Close an open session and give its reservation back, once; did this call do it?"""
+    condition = [Upload.id == upload.id, Upload.state.in_(OPEN)]
+    if to is UploadState.EXPIRED:
+        condition.append(Upload.expires_at < database.now())  # signing a part may have prolonged it just now
     with transaction(upload.tenant_id):
         closed = compare_and_set(
             Upload,
-            [Upload.id == upload.id, Upload.state.in_(OPEN)],
+            condition,
             to,
             reason_code=code,
             reason_detail=detail,

@@ -13,7 +13,7 @@ from portal import db as database
 from portal.assets.models import Asset, AssetState
 from portal.db import db, transaction
 from portal.errors import Unavailable
-from portal.storage import keys, refusals
+from portal.storage import health, keys, refusals
 from portal.storage import service as storage
 from portal.storage.bucket import Bucket
 from portal.uploads.models import MULTIPART, OPEN, Upload
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # A signed request that was sent just before it expired may still be writing: S3 checks the expiry at its beginning.
 GRACE = timedelta(minutes=5)
+ASK_AGAIN = timedelta(minutes=15)
 
 
 def staging_key(upload: Upload) -> str:
@@ -38,18 +39,35 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     upload, asset = _find(tenant_id, workspace_id, upload_id)
     if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
         return
-    bucket = storage.bucket_for(storage.find_profile(workspace_id, upload.profile_id))
-    started_at, nothing_left = database.now(), True
-    if upload.method == MULTIPART:
-        _give_up_parts(bucket, upload)
-    bucket.delete_prefix(keys.staging_prefix(workspace_id, upload_id))
-    if asset is not None:
-        nothing_left = _clear_copies(bucket, asset)
-    elif upload.asset_id is not None:  # purged meanwhile: an attempt that stalled may still have written
-        bucket.delete_prefix(keys.asset_prefix(workspace_id, upload.asset_id))
+    profile, started_at = storage.find_profile(workspace_id, upload.profile_id), database.now()
+    try:
+        nothing_left = _empty(storage.bucket_for(profile), upload, asset)
+    except Unavailable as problem:
+        health.suspect(tenant_id, profile.id, problem)
+        raise
     if nothing_left and started_at > upload.form_expires_at + GRACE:
         with transaction(tenant_id):
             db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
+
+
+def _empty(bucket: Bucket, upload: Upload, asset: Asset | None) -> bool:
+    """False when a copy may be left that lost."""
+    if upload.method == MULTIPART:
+        _give_up_parts(bucket, upload)
+    bucket.delete_prefix(keys.staging_prefix(upload.workspace_id, upload.id))
+    if asset is not None:
+        return _clear_copies(bucket, asset)
+    if upload.asset_id is not None:  # purged meanwhile: an attempt that stalled may still have written
+        bucket.delete_prefix(keys.asset_prefix(upload.workspace_id, upload.asset_id))
+        bucket.delete_prefix(keys.quarantine_prefix(upload.workspace_id, upload.asset_id))
+    return True
+
+
+def postpone(tenant_id: UUID, upload_id: UUID) -> None:
+    """A worker is asked to clear it; if nothing comes of that, it is again after ``ASK_AGAIN``."""
+    with transaction(tenant_id):
+        later = update(Upload).where(Upload.id == upload_id).values(clear_due_at=func.now() + ASK_AGAIN)
+        db.session.execute(later.execution_options(synchronize_session=False))
 
 
 def _give_up_parts(bucket: Bucket, upload: Upload) -> None:

@@ -105,6 +105,33 @@ def test_lost_bells_are_rung_again_and_nothing_is_left_out(scene: Scene, text: b
     assert all(scanned_at(scene, each) > began for each in sent)
 
 
+def test_a_file_whose_storage_is_away_keeps_the_others_waiting_for_an_hour_at_most(
+    scene: Scene, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    total = len(three(scene, text)) and start(scene).total
+    assert go_on(scene) == total
+    scene.door.app.extensions["portal.redis"].flushdb()  # as good as a store that answers none of them
+    scene.door.sql("UPDATE rescans SET handed_at = now() - interval '59 minutes', rung_at = now()")
+    go_on(scene)
+    assert standing(scene)[3] is False
+    scene.door.sql("UPDATE rescans SET handed_at = now() - interval '61 minutes'")
+    go_on(scene)
+    assert standing(scene) == (total, 0, 0, True)
+    assert f"{total} files could not be scanned again" in caplog.text
+
+
+def test_nothing_is_asked_of_a_storage_that_a_person_must_mend(scene: Scene, text: bytes) -> None:
+    three(scene, text)
+    health = "UPDATE storage_profiles SET health = %s WHERE workspace_id = %s"
+    scene.door.sql(health, "unhealthy", scene.cast.press.id)
+    total = start(scene).total
+    assert go_on(scene) == total - 3
+    scene.door.work()
+    scene.door.sql(health, "healthy", scene.cast.press.id)
+    assert go_on(scene) == 3
+    scene.door.work()
+
+
 def test_batch_after_batch(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     three(scene, text)
     monkeypatch.setattr(rescans, "BATCH", 2)

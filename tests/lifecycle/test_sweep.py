@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy import text as text_of
+from sqlalchemy.exc import OperationalError
 
+from portal import db as database
 from portal import schedule
 from portal.lifecycle import sweep
 from portal.uploads import service
@@ -87,6 +91,42 @@ def test_one_bad_row_keeps_nobody_waiting(
     scene.door.sweep()
     assert {scene.alice.upload_state(each)["state"] for each in begun} == {"expired"}
     scene.door.work()
+
+
+def test_what_a_store_should_give_up_is_asked_of_a_worker_and_not_again_for_a_while(scene: Scene, text: bytes) -> None:
+    sent = scene.alice.upload("a.txt", text)
+    scene.door.work()
+    scene.door.over(sent.upload_id)
+    profiles = "UPDATE storage_profiles SET health = %s WHERE workspace_id = %s"
+    scene.door.sql(profiles, "unhealthy", scene.cast.press.id)
+    assert scene.door.sweep() == {}  # only a person can mend that store
+    scene.door.sql(profiles, "healthy", scene.cast.press.id)
+    assert scene.door.sweep() == {"clear_staging": 1}
+    forget_the_bells(scene)
+    assert scene.door.sweep() == {}
+    scene.door.sql("UPDATE uploads SET clear_due_at = now() WHERE id = %s", UUID(sent.upload_id))
+    assert scene.door.sweep() == {"clear_staging": 1}
+    assert scene.door.work() == ["clear_staging"]
+    assert scene.door.sweep() == {}
+
+
+def test_a_session_that_was_prolonged_meanwhile_does_not_expire(scene: Scene, text: bytes) -> None:
+    begun = scene.alice.sent("a.txt", text)
+    with scene.door.app.app_context():
+        service.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
+    assert scene.alice.upload_state(begun["upload_id"])["state"] == "created"
+
+
+def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> None:
+    with scene.door.app.app_context(), database.transaction() as session:
+        session.execute(text_of("SET LOCAL statement_timeout = 10"))
+        with pytest.raises(OperationalError) as cancelled:
+            session.execute(text_of("SELECT pg_sleep(5)"))
+        session.rollback()
+    nobody = create_engine("postgresql+psycopg://127.0.0.1:1/none")
+    with pytest.raises(OperationalError) as away:
+        nobody.connect()
+    assert (database.is_away(cancelled.value), database.is_away(away.value)) == (False, True)
 
 
 def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) -> None:

@@ -361,6 +361,7 @@ def test_parts_of_an_upload_that_ends_are_removed_also_the_late_ones(scene: Scen
     scene.alice.store.put(late["url"], content=film[16 * MB : 32 * MB])
     scene.door.over(upload["upload_id"])
     assert scene.door.sweep()["clear_staging"]
+    scene.door.work()
     assert (unfinished(scene), scene.objects()) == ([], [])
     assert scene.door.ledger(upload["upload_id"]) == ["reserve", "release"]
 

@@ -24,6 +24,7 @@ def forms_run_out(scene: Scene, upload_id: str) -> None:
     """Ten minutes after the form has expired the clock comes by."""
     scene.door.over(upload_id)
     scene.door.sweep()
+    scene.door.work()
 
 
 def test_before_the_commit_the_last_bytes_count(scene: Scene, text: bytes) -> None:
