@@ -22,6 +22,7 @@ from portal.storage import keys
 from portal.storage.clients import connect, our_words, unless_missing
 from portal.storage.copying import COPY_TIMEOUT, copy, time_for
 from portal.storage.cors import with_ours
+from portal.storage.listing import BATCH_WITHIN, Listed, pages_below
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
 from portal.storage.parts import Parts, uploads_below
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Bucket", "Location", "ObjectFacts", "ObjectStream", "SignedRequest", "bucket_at"]
 
 READ_TIMEOUT = 60  # seconds without a byte; what bounds the whole is in ``patience``
-BATCH_WITHIN = 120  # seconds for a thousand keys
 ERASABLE = re.compile(r"(workspaces|\.stowage)/[^/]+/")  # a prefix that may be erased names an owner at least
 
 
@@ -129,8 +129,10 @@ class Bucket(Presigner):
 
     def unfinished(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """(key, begun at) of every upload in parts below ``prefix`` that was neither completed nor given up."""
-        for upload in uploads_below(self._client, self._name, self.location.full_key(prefix)):
-            yield self.location.own_key(upload["Key"]), upload["Initiated"]
+        full_prefix = self.location.full_key(prefix)
+        for upload in uploads_below(self._client, self._name, full_prefix):
+            if upload["Key"].startswith(full_prefix):  # some stores list every upload of the bucket
+                yield self.location.own_key(upload["Key"]), upload["Initiated"]
 
     def copy_from(self, source: Bucket, source_key: str, key: str, facts: ObjectFacts) -> bool:
         """Have the store copy an object of another of its buckets, last seen as ``facts``; did it?
@@ -153,20 +155,23 @@ class Bucket(Presigner):
             self._client.delete_object(**self._at(key))
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every object below ``prefix``, which must name one workspace or probe; how many there were."""
+        """Remove every object below ``prefix``, which must name one workspace or probe; how many there were.
+
+        Nothing is removed that a store names outside of it (see ``listing``).
+        """
         if not ERASABLE.match(prefix):
             raise ValueError(f"refusing to delete everything below {prefix!r}")
         count = 0
         for page in self._pages(prefix):
-            self._delete_all([entry["Key"] for entry in page])
+            self._delete_all([full_key for full_key, *_ in page])
             count += len(page)
         return count
 
     def list(self, prefix: str) -> Iterator[tuple[str, int, datetime]]:
-        """(key, size in bytes, last modified) of every object below ``prefix``, in the order of keys."""
+        """(key, size in bytes, last modified) of every object below ``prefix``, in the store's own order."""
         for page in self._pages(prefix):
-            for entry in page:
-                yield self.location.own_key(entry["Key"]), entry["Size"], entry["LastModified"]
+            for full_key, size, modified in page:
+                yield self.location.own_key(full_key), size, modified
 
     def ensure(self, origins: Sequence[str]) -> bool:
         """Create the bucket when it is missing, and let pages of ``origins`` upload to it; other CORS rules stay.
@@ -271,23 +276,17 @@ class Bucket(Presigner):
             raise changed()
         return facts
 
-    def _pages(self, prefix: str) -> Iterator[Any]:
-        paginator = self._client.get_paginator("list_objects_v2")
-        pages = iter(paginator.paginate(Bucket=self._name, Prefix=self.location.full_key(prefix)))
-        while True:
-            with our_words("ListObjectsV2", Deadline(BATCH_WITHIN)):
-                page = next(pages, None)
-            if page is None:
-                return
-            if "Contents" in page:
-                yield page["Contents"]
+    def _pages(self, prefix: str) -> Iterator[Sequence[Listed]]:
+        return pages_below(self._client, self._name, self.location.full_key(prefix))
 
     def _delete_all(self, full_keys: Sequence[str]) -> None:
         left = full_keys
         batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
         with suppress(Unavailable), our_words("DeleteObjects", Deadline(BATCH_WITHIN)):
             answer = self._client.delete_objects(Bucket=self._name, Delete=batch)
-            left = [error["Key"] for error in answer.get("Errors", [])]
+            refused = {error["Key"] for error in answer.get("Errors", [])}
+            # What else the answer may name was not asked for: it is neither removed nor believed.
+            left = [key for key in full_keys if key in refused] if refused.issubset(full_keys) else full_keys
         for key in left:  # where the store refuses batches, or some of this one: one by one, with its own reason
             self.delete(self.location.own_key(key))
 

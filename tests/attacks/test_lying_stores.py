@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,16 +23,23 @@ PAGE = """<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>
 
 
 class Liar(BaseHTTPRequestHandler):
-    """Answers everything with ``headers`` and ``body``, which is told the number of the request."""
+    """Answers everything with ``headers`` and ``body``, which is told the number of the request.
+
+    ``removals`` are the questions that would remove something.
+    """
 
     protocol_version = "HTTP/1.1"
     headers_told: dict[str, str] = {}
     body: Callable[[int], str] = staticmethod(lambda _number: "")
     asked = 0
+    removals: list[str]
 
     def _answer(self) -> None:
         kind = type(self)
         kind.asked += 1
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if self.command == "DELETE" or self.path.endswith("?delete"):
+            kind.removals.append(self.path + sent)
         self.send_response_only(200)
         content = kind.body(kind.asked).encode() if self.command != "HEAD" else b""
         told = {"Content-Length": str(len(content)), **kind.headers_told}
@@ -43,7 +51,7 @@ class Liar(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = _answer  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -52,7 +60,7 @@ class Liar(BaseHTTPRequestHandler):
 @pytest.fixture
 def liar() -> Iterator[Any]:
     """Its handler, to tell what it says, and a bucket there as ``bucket``."""
-    kind: Any = type("OneLiar", (Liar,), {})
+    kind: Any = type("OneLiar", (Liar,), {"removals": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         at = f"http://127.0.0.1:{server.server_port}"
@@ -97,6 +105,63 @@ def test_a_list_that_never_ends_is_read_as_far_as_it_makes_sense(liar: Any) -> N
     liar.body = staticmethod(lambda number: PAGE % number)
     assert len(liar.bucket.parts("workspaces/x/a").there("upload")) <= MOST_PAGES
     assert liar.asked <= MOST_PAGES + 1
+
+
+def listing(*names: str, more: str = "") -> str:
+    """A page of a listing; ``more``: the token of the next one."""
+    entry = "<Contents><Key>%s</Key><Size>1</Size><LastModified>2026-11-24T01:00:00Z</LastModified></Contents>"
+    end = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{more}</NextContinuationToken>" if more else ""
+    return f"<ListBucketResult>{''.join(entry % name for name in names)}{end}</ListBucketResult>"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["payroll/2026.xlsx"],
+        ["workspaces/x/uploads/u/a", "payroll/2026.xlsx"],
+        ["workspaces/x/uploads/u"],
+        ["workspaces/x/uploads/other/a"],
+        ["prefix/workspaces/x/uploads/u/a"],
+    ],
+)
+def test_a_store_that_ignores_the_prefix_makes_us_remove_nothing(
+    liar: Any, names: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    liar.body = staticmethod(lambda _number: listing(*names))
+    with pytest.raises(Unavailable, match="can't do what was asked"):
+        liar.bucket.delete_prefix("workspaces/x/uploads/u/")
+    with pytest.raises(Unavailable, match="can't do what was asked"):
+        list(liar.bucket.list("workspaces/x/uploads/u/"))
+    assert liar.removals == []
+    assert "does not lie below the prefix" in caplog.text
+    assert "payroll" not in caplog.text
+
+
+def test_below_a_profiles_prefix_what_is_named_without_it_is_not_ours(liar: Any) -> None:
+    place = replace(liar.bucket.location, key_prefix="team")
+    liar.body = staticmethod(lambda _number: listing("workspaces/x/uploads/u/a"))
+    with pytest.raises(Unavailable):
+        Bucket(place).delete_prefix("workspaces/x/uploads/u/")
+    assert liar.removals == []
+
+
+def test_what_could_not_be_removed_is_tried_again_and_nothing_else_that_the_answer_names(liar: Any) -> None:
+    error = "<Error><Key>%s</Key><Code>InternalError</Code></Error>"
+    errors = [error % name for name in ("workspaces/x/uploads/u/a", "payroll/2026.xlsx")]
+    pages = [listing("workspaces/x/uploads/u/a"), f"<DeleteResult>{''.join(errors)}</DeleteResult>", ""]
+    liar.body = staticmethod(lambda number: pages[number - 1])
+    assert liar.bucket.delete_prefix("workspaces/x/uploads/u/") == 1
+    assert liar.removals[1:] == ["/bucket/workspaces/x/uploads/u/a"]
+    assert "payroll" not in "".join(liar.removals)
+
+
+def test_uploads_elsewhere_in_the_bucket_are_not_told(liar: Any) -> None:
+    upload = "<Upload><Key>%s</Key><UploadId>1</UploadId><Initiated>2026-11-24T01:00:00Z</Initiated></Upload>"
+    named = [upload % name for name in ("payroll/2026.xlsx", "workspaces/x/uploads/u/a")]
+    liar.body = staticmethod(
+        lambda _number: f"<ListMultipartUploadsResult>{''.join(named)}</ListMultipartUploadsResult>"
+    )
+    assert [key for key, _ in liar.bucket.unfinished("workspaces/x/uploads/")] == ["workspaces/x/uploads/u/a"]
 
 
 def test_parts_without_what_parts_have_are_refused(liar: Any) -> None:

@@ -16,8 +16,7 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage import bucket as port
-from portal.storage import clients, patience, restraint
+from portal.storage import clients, listing, patience, restraint
 from portal.storage.bucket import Bucket
 from portal.storage.egress import Egress
 from portal.storage.location import Location
@@ -46,7 +45,7 @@ def customers(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
     """The store as a customer's bucket, by clients that are soon out of patience."""
     for module in (clients, asking, browsing):
         monkeypatch.setattr(module, "ANSWER_WITHIN", SOON)
-    monkeypatch.setattr(port, "BATCH_WITHIN", SOON)
+    monkeypatch.setattr(listing, "BATCH_WITHIN", SOON)
     monkeypatch.setattr(patience, "WINDOW", SOON)
     return replace(store.place, endpoint=store.url, egress=Egress.parse([store.url]))
 

@@ -13,7 +13,19 @@ from portal.errors import Conflict, Unavailable
 from portal.storage import bucket as port
 from portal.storage.bucket import Bucket
 from portal.storage.location import Location
-from tests.stores.faulty import Faulty, Play, answers, changes_etags, lax, redirects, reset, short, slow, truncated
+from tests.stores.faulty import (
+    Faulty,
+    Play,
+    answers,
+    changes_etags,
+    ignores_prefixes,
+    lax,
+    redirects,
+    reset,
+    short,
+    slow,
+    truncated,
+)
 from tests.stores.unruly import copies
 
 SIZE = 300_000
@@ -104,3 +116,13 @@ def test_a_store_that_ignores_if_match_copies_nothing_that_changed(faulty: Fault
     with faulty.playing(lax("x-amz-copy-source-if-match"), copies), pytest.raises(Conflict):
         bucket.promote(key, key + "2", if_etag="0" * 32)
     assert bucket.head(key + "2") is None
+
+
+@pytest.mark.parametrize("prefix", ["", "customer"])
+def test_where_a_listing_is_of_the_whole_bucket_nothing_is_removed(
+    faulty: Faulty, bucket: Bucket, key: str, seaweedfs: Location, prefix: str
+) -> None:
+    bucket = Bucket(replace(bucket.location, key_prefix=prefix))
+    with faulty.playing(ignores_prefixes), pytest.raises(Unavailable, match="can't do what was asked"):
+        bucket.delete_prefix(f"workspaces/{uuid4()}/uploads/{uuid4()}/")
+    assert Bucket(seaweedfs).head(key) is not None

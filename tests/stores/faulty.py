@@ -98,6 +98,17 @@ def listing(handler: Any) -> bool:
     return True
 
 
+def ignores_prefixes(handler: Any) -> bool:
+    """A listing of the whole bucket, whatever it was asked for."""
+    path, _, query = handler.path.partition("?")
+    if "list-type" not in query:
+        return False
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "prefix"]
+    handler._swallow()
+    handler.as_owner("GET", f"{path}?{urlencode(kept, quote_via=quote)}", {}, b"")
+    return True
+
+
 def done_without_a_word(handler: Any) -> bool:
     """It says that it is done, and nothing of what belongs in the answer."""
     handler._swallow()
