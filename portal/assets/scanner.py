@@ -7,11 +7,12 @@ could not look into is a verdict of its own. Nothing here ever turns silence int
 from __future__ import annotations
 
 import functools
+import io
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -76,7 +77,7 @@ class Scanner:
         try:
             engine, database = engine_and_database(self._ask(b"VERSION"))
             eicar, deep = read(self._ask_about(_eicar())), read(self._ask_about(nested_archive()))
-        except LinkError as error:
+        except (LinkError, OSError) as error:
             return Report(
                 "down", f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
             )
@@ -162,20 +163,19 @@ class Scanner:
 
     def _ask_about(self, content: bytes) -> str:
         """Its answer about a few bytes, which reach it the same way as files do."""
-        with Link(self.url) as link, tempfile.TemporaryFile() as file:
+        with Link(self.url) as link:
             if not self.local:
                 stream = Stream(link)
                 stream.feed(content)
                 return stream.finish()
-            file.write(content)
-            file.flush()
-            link.hand_over(file.fileno())
-            return link.answer()
+            with _file_of(content) as file:
+                link.hand_over(file.fileno())
+                return link.answer()
 
     def _finds_eicar(self) -> bool:
         try:
             return finds(*read(self._ask_about(_eicar())))
-        except LinkError:
+        except (LinkError, OSError):
             return False
 
 
@@ -253,6 +253,22 @@ def _unavailable(during: Literal["connect", "scan"]) -> Unavailable:
         "scan": "The virus scanner failed in the middle of the file. The file waits and is scanned again.",
     }[during]
     return Unavailable(detail, code="scanner_unavailable", during=during)
+
+
+def _file_of(content: bytes) -> io.FileIO:
+    """A few bytes where files are spooled: the daemon's machine may forbid it to read there, and a proof must show it.
+
+    They lie in memory when there is no room: that is no fault of the scanner's, and intake says so itself. Raises
+    OSError when even that can't be had.
+    """
+    with suppress(OSError), ExitStack() as undo:
+        file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
+        if file.write(content) == len(content):
+            undo.pop_all()
+            return file
+    memory = io.FileIO(os.memfd_create("stowage-proof"), "r+")
+    memory.write(content)
+    return memory
 
 
 @functools.cache

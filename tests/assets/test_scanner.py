@@ -208,6 +208,26 @@ def test_a_daemon_that_dies_while_it_reads_the_file_is_unavailable_not_clean() -
     assert refusal.value.code == "scanner_unavailable"
 
 
+def test_a_scanner_is_proved_without_a_folder_for_temporary_files(
+    clamd: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_with(b"words") as file:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(FileNotFoundError):
+            tempfile.mkstemp()
+        scanner = scanner_of(clamd)
+        assert scanner.report().state == "ready"
+        assert scanner.scan(file).result == "clean"
+
+
+def test_the_proof_lies_where_files_are_spooled_as_long_as_there_is_room(
+    clamd: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert scanner_of(clamd).report().state == "ready"
+    assert f"{tmp_path}/" in (clamd.home / "log").read_text()
+
+
 def test_the_doctor_learns_whether_the_scanner_takes_the_largest_upload(clamd: Daemon) -> None:
     scanner = scanner_of(clamd)
     assert scanner.takes(LIMIT_BYTES) is True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -199,6 +201,26 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate
     assert scan["verdict"] == "not_scanned"
     assert "could not read" in scan["reason"]
     assert "rescan" not in scene.door.sweep()
+
+
+def test_a_server_without_room_for_temporary_files_burns_no_attempt(
+    scene: Scene, daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock passes, the scanner is proved, and the file waits until there is room."""
+    (tmp_path / "file").touch()
+    use(scene.door, daemon.unix)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "file" / "tmp"))
+        sent = scene.alice.upload("a.txt", LONG)
+        for _ in range(MOST_ATTEMPTS + 2):
+            scene.door.work()
+            soon(scene.door)
+        assert scene.alice.asset(sent.asset_id)["status"] == "processing"
+        assert row(scene.door, sent.asset_id, "attempts, waiting_for") == (0, "spool_unavailable")
+        (state,) = scene.door.sql("SELECT state FROM scanner_proofs")[0]
+        assert state == "ready"
+    soon(scene.door)
+    assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
 
 
 def test_what_the_scanner_can_not_look_into_is_held(scene: Scene) -> None:
