@@ -22,7 +22,7 @@ from portal.storage import keys
 from portal.storage.clients import connect, our_words, unless_missing
 from portal.storage.copying import COPY_TIMEOUT, copy, time_for
 from portal.storage.cors import with_ours
-from portal.storage.listing import BATCH_WITHIN, Listed, pages_below
+from portal.storage.listing import BATCH_WITHIN, MOST_PAGES, MOST_PAGES_OF_ALL, Listed, pages_below
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
 from portal.storage.parts import Parts, uploads_below
@@ -277,7 +277,8 @@ class Bucket(Presigner):
         return facts
 
     def _pages(self, prefix: str) -> Iterator[Sequence[Listed]]:
-        return pages_below(self._client, self._name, self.location.full_key(prefix))
+        most = MOST_PAGES if keys.is_of_one(prefix) else MOST_PAGES_OF_ALL
+        return pages_below(self._client, self._name, self.location.full_key(prefix), most)
 
     def _delete_all(self, full_keys: Sequence[str]) -> None:
         left = full_keys

@@ -13,6 +13,7 @@ PREFIX_LIMIT = 512  # bytes for a profile's prefix
 STEM_LIMIT = 200  # characters
 PROBE_PREFIX = ".stowage/probe/"
 
+_OF_ONE = re.compile(r"(workspaces/[^/]+/[^/]+|\.stowage/probe)/[^/]+/")
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 
@@ -83,6 +84,11 @@ def quarantine(workspace_id: UUID, asset_id: UUID, file_name: str) -> str:
 def is_held(key: str) -> bool:
     """Whether held-back content lies at this key: no other key of ours has this part (names have no slash)."""
     return "/quarantine/" in key
+
+
+def is_of_one(prefix: str) -> bool:
+    """Whether all that lies below this prefix belongs to one upload, asset or probe."""
+    return _OF_ONE.match(prefix) is not None
 
 
 def probe(probe_id: UUID, file_name: str) -> str:

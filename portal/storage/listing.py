@@ -1,6 +1,8 @@
 """What a store lists below a prefix, page by page; refused where it makes no sense, because what is listed is removed.
 
-A store of a customer's may ignore the prefix.
+A store of a customer's may ignore the prefix, tell the same keys again and again, or never come to an end. That keys
+ascend is not asked for: SeaweedFS lists folder by folder, ``a/b`` before ``a-c``, and in a bucket that keeps versions
+by the names of its own files.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portal.errors import Unavailable
 from portal.storage.clients import our_words
@@ -21,23 +23,41 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH_WITHIN = 120  # seconds for a thousand keys
+MOST_PAGES = 30  # below one upload or asset, which has some tens of objects: one page, where all is well
+MOST_PAGES_OF_ALL = 100_000  # below a workspace, which may hold a hundred million objects
 
 Listed = tuple[str, int, datetime]  # the full key, size in bytes, last modified
 
 
-def pages_below(client: S3Client, bucket: str, full_prefix: str) -> Iterator[Sequence[Listed]]:
-    """Every page of what lies below a prefix; ``Unavailable`` for one with a key that does not begin with it."""
-    pages = iter(client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=full_prefix))
-    while True:
+def pages_below(client: S3Client, bucket: str, full_prefix: str, most: int) -> Iterator[Sequence[Listed]]:
+    """Every page of what lies below a prefix, each looked at before it is handed out.
+
+    Raises ``Unavailable`` for a page with a key that does not begin with the prefix or was told before, and for more
+    than ``most`` pages.
+    """
+    asked: Any = {"Bucket": bucket, "Prefix": full_prefix}
+    before: set[str] = set()  # the keys of the page before …
+    first: set[int] = set()  # … and of every page the first, hashed: keys may be long, and pages many
+    for _ in range(most):
         with our_words("ListObjectsV2", Deadline(BATCH_WITHIN)):
-            answer = next(pages, None)
-            if answer is None:
-                return
+            answer = client.list_objects_v2(**asked)
             page = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in answer.get("Contents", [])]
-        if not all(key.startswith(full_prefix) for key, *_ in page):
+        names = [key for key, *_ in page]
+        if not all(key.startswith(full_prefix) for key in names):
             raise _refused("names a key that does not lie below the prefix")
+        if any(key in before or hash(key) in first for key in names):
+            raise _refused("tells keys again that it has told already")
         if page:
+            before = set(names)
+            first.add(hash(names[0]))
             yield page
+        if not answer.get("IsTruncated"):
+            return
+        token = answer.get("NextContinuationToken")
+        if not token or token == asked.get("ContinuationToken"):
+            raise _refused("says that there is more, and not where")
+        asked["ContinuationToken"] = token
+    raise _refused("goes on and on")
 
 
 def _refused(what: str) -> Unavailable:

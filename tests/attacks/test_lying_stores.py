@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from portal.errors import Unavailable
+from portal.storage import bucket as bucket_port
+from portal.storage import listing as listing_limits
 from portal.storage.bucket import Bucket
 from portal.storage.egress import Egress
 from portal.storage.location import Location
@@ -162,6 +164,48 @@ def test_uploads_elsewhere_in_the_bucket_are_not_told(liar: Any) -> None:
         lambda _number: f"<ListMultipartUploadsResult>{''.join(named)}</ListMultipartUploadsResult>"
     )
     assert [key for key, _ in liar.bucket.unfinished("workspaces/x/uploads/")] == ["workspaces/x/uploads/u/a"]
+
+
+ONE, ALL = "workspaces/x/uploads/u/", "workspaces/x/uploads/"
+ENDLESS: dict[str, Callable[[int], str]] = {
+    "always more": lambda number: listing(f"{ONE}{number:06}", more=str(number)),
+    "always more of nothing": lambda number: listing(more=str(number)),
+    "the same token": lambda number: listing(f"{ONE}{number:06}", more="1"),
+    "the same page": lambda number: listing(f"{ONE}a", f"{ONE}b", more=str(number)),
+    "a page that overlaps": lambda number: listing(f"{ONE}{number:06}", f"{ONE}{number + 1:06}", more=str(number)),
+    "round and round": lambda number: listing(f"{ONE}{number % 3}a", f"{ONE}{number % 3}b", more=str(number)),
+    "more somewhere": lambda _number: listing(f"{ONE}a", more="nowhere").replace("nowhere", ""),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_list_of_one_uploads_objects_that_never_ends_is_refused(liar: Any, kind: str) -> None:
+    liar.body = staticmethod(ENDLESS[kind])
+    with pytest.raises(Unavailable, match="can't do what was asked"):
+        list(liar.bucket.list(ONE))
+    assert liar.asked <= listing_limits.MOST_PAGES
+    with pytest.raises(Unavailable, match="can't do what was asked"):
+        liar.bucket.delete_prefix(ONE)
+    assert liar.asked <= 3 * listing_limits.MOST_PAGES  # to remove a page is a question, too
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ENDLESS if not kind.startswith("always")])
+def test_a_list_of_a_whole_workspace_that_turns_in_circles_is_refused(liar: Any, kind: str) -> None:
+    liar.body = staticmethod(ENDLESS[kind])
+    with pytest.raises(Unavailable):
+        list(liar.bucket.list(ALL))
+    assert liar.asked <= 4
+
+
+def test_a_list_of_a_whole_workspace_may_be_long_and_has_an_end(liar: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, limit = 3 * listing_limits.MOST_PAGES, 4 * listing_limits.MOST_PAGES
+    monkeypatch.setattr(bucket_port, "MOST_PAGES_OF_ALL", limit)
+    liar.body = staticmethod(lambda number: listing(f"{ONE}{number}", more="" if number == pages else str(number)))
+    assert len(list(liar.bucket.list(ALL))) == pages
+    liar.body = staticmethod(ENDLESS["always more"])
+    with pytest.raises(Unavailable):
+        list(liar.bucket.list(ALL))
+    assert liar.asked == pages + limit
 
 
 def test_parts_without_what_parts_have_are_refused(liar: Any) -> None:
