@@ -6,7 +6,6 @@ the bytes while they pass. Memory is two chunks and the head, whatever the size 
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -22,7 +21,7 @@ from typing import BinaryIO, Protocol, Self, cast
 from portal.assets import compound, content
 from portal.assets.inspection import Found
 from portal.assets.scanner import Scanner, Verdict
-from portal.errors import Unavailable
+from portal.assets.spooling import closed_in_words, disk_in_words
 
 CHUNK = 1024 * 1024
 PREFIX = "stowage-intake-"
@@ -57,10 +56,10 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 head += chunk[: content.HEAD - len(head)]
-                with _disk_in_words():
+                with disk_in_words():
                     spool.write(chunk)
                 scan.feed(chunk)
-            with _disk_in_words():
+            with disk_in_words():
                 spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
@@ -114,13 +113,13 @@ def _spool_in(folder: Path) -> Iterator[BinaryIO]:
 
     Locked while it is in use, so that others know that it is no leftover.
     """
-    with _disk_in_words():
+    with disk_in_words():
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         spool = tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115
-    with spool:
-        fcntl.flock(spool, fcntl.LOCK_EX)
-        yield cast(BinaryIO, spool)
+    with closed_in_words(cast(BinaryIO, spool)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -135,16 +134,3 @@ def _remove_leftovers(folder: Path) -> None:
 def _open_plainly(path: str, flags: int) -> int:
     """TMPDIR is shared: what others put there may be a pipe to wait at for ever, or a link to elsewhere."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-
-@contextmanager
-def _disk_in_words() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "has no room left" if full else f"can't be written ({error.strerror})"
-        raise Unavailable(
-            f"The server's folder for checking files {what}. The file waits and is checked as soon as that is mended.",
-            code="spool_unavailable",
-        ) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from portal.assets.claims import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
 from portal.assets.previews.outcome import PreviewFailed, Rendered, RenderedVariant
 from portal.assets.previews.renderer import render
+from portal.assets.spooling import closed_in_words, disk_in_words
 from portal.db import db, new_id, transaction
 from portal.storage import keys
 from portal.storage import service as storage
@@ -38,9 +40,9 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
         if claims.exhausted(asset):
             _fail(lease, "processing_failed", "The preview could not be made after several attempts.")
             return
-        with tempfile.TemporaryDirectory(prefix="stowage-preview-") as folder:
+        with _own_folder() as folder:
             try:
-                rendered = _render(bucket, asset, Path(folder))
+                rendered = _render(bucket, asset, folder)
             except PreviewFailed as failure:
                 _fail(lease, failure.code, failure.detail)
                 return
@@ -70,12 +72,32 @@ def _leave_failed(tenant_id: UUID, workspace_id: UUID, asset_id: UUID, values: d
     return moved
 
 
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A temporary folder, gone afterwards. Raises Unavailable."""
+    with disk_in_words():
+        folder = tempfile.TemporaryDirectory(prefix="stowage-preview-", ignore_cleanup_errors=True)
+    with folder as name:
+        yield Path(name)
+
+
 def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
+    """Raises PreviewFailed; Unavailable when the server is short of disk space."""
     source, out = folder / "original", folder / "derived"
-    out.mkdir()
-    with bucket.open(asset.object_key or "") as stream, source.open("wb") as target:
-        shutil.copyfileobj(stream, target, CHUNK)
+    with disk_in_words():
+        out.mkdir()
+    _fetch(bucket, asset, source)
     return render(source, asset.mime_type, out)
+
+
+def _fetch(bucket: Bucket, asset: Asset, target: Path) -> None:
+    with bucket.open(asset.object_key or "") as stream:
+        with disk_in_words():
+            file = target.open("wb")
+        with closed_in_words(file):
+            while chunk := stream.read(CHUNK):
+                with disk_in_words():
+                    file.write(chunk)
 
 
 def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, Any]:

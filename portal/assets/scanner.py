@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from portal.assets.clamd_wire import Link, LinkError, Stream, nested_archive
+from portal.assets.spooling import disk_in_words
 from portal.assets.verdicts import (
     EXPLANATIONS,
     Report,
@@ -100,8 +101,10 @@ class Scanner:
 
     def takes(self, size_bytes: int) -> bool:
         """Whether it looks into a file of this size: tried with so many zeros, for the doctor. Raises Unavailable."""
-        with tempfile.TemporaryFile() as zeros:
-            zeros.truncate(size_bytes)
+        with ExitStack() as closing:
+            with disk_in_words():
+                zeros = closing.enter_context(tempfile.TemporaryFile())
+                zeros.truncate(size_bytes)
             return self.scan(zeros).reason != "too_large"
 
     def scan(self, spool: BinaryIO) -> Verdict:

@@ -154,11 +154,12 @@ def test_a_failure_of_whoever_uses_the_facts_leaves_nothing_behind(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("room", "size"), [(2 * 1024 * 1024, 8 * 1024 * 1024), (10, 100)], ids=["large", "small"])
+def test_a_full_disk_is_said_in_words(tmp_path: Path, room: int, size: int) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 1024 * 1024, before[1]))  # Python ignores the signal: EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))  # Python ignores the signal: EFBIG
     try:
-        with pytest.raises(Unavailable) as refusal, intake.take(Endless(8 * 1024 * 1024), Scanner("off"), tmp_path):
+        with pytest.raises(Unavailable) as refusal, intake.take(Endless(size), Scanner("off"), tmp_path):
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,59 @@
+"""A server without room for temporary files: previews wait for it, and burn no attempt."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from portal.assets import rendering
+from portal.assets.claims import MOST_ATTEMPTS
+from portal.uploads import verifying
+from tests import pictures
+from tests.doors import Scene
+
+Trouble = Callable[[Path], AbstractContextManager[None]]
+
+
+@contextmanager
+def no_folder(tmp_path: Path) -> Iterator[None]:
+    """TMPDIR is no folder at all."""
+    (tmp_path / "file").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+        yield
+
+
+@contextmanager
+def no_room(tmp_path: Path) -> Iterator[None]:
+    """The disk is full after some bytes: Python ignores the signal of the limit, and the write fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(tmp_path))
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("trouble", [no_folder, no_room])
+def test_previews_wait_for_room(scene: Scene, tmp_path: Path, trouble: Trouble) -> None:
+    sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
+    place = scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id)
+    with scene.door.app.app_context():
+        verifying.take_in(*place)
+        for _ in range(MOST_ATTEMPTS + 2):
+            with trouble(tmp_path):
+                rendering.render_previews(*place)
+    found = scene.door.sql("SELECT previews, attempts, waiting_for FROM assets WHERE id = %s", place[-1])
+    assert found == [("pending", 0, "spool_unavailable")]
+    assert list(tmp_path.glob("stowage-preview-*")) == []
+    with scene.door.app.app_context():
+        rendering.render_previews(*place)
+    assert scene.alice.asset(sent.asset_id)["previews"] == "ready"
