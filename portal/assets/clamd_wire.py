@@ -69,9 +69,13 @@ class Link:
             raise LinkError(_words(error), connected=True) from None
 
     def answer(self) -> str:
-        """The answer, without its terminator. Raises LinkError when the daemon hangs up before the end of it."""
+        """The answer, without its terminator. Raises LinkError when the daemon hangs up before the end of it.
+
+        Nothing after the terminator is part of it: where clamd could not keep a stream it says so, looks at what it
+        has kept, and says "OK" of that in the same breath.
+        """
         received = b""
-        while not received.endswith(b"\0") and len(received) < LONGEST_ANSWER:
+        while b"\0" not in received and len(received) < LONGEST_ANSWER:
             try:
                 more = self._socket.recv(4096)
             except OSError as error:
@@ -79,7 +83,7 @@ class Link:
             if not more:
                 raise LinkError("it hung up without an answer", connected=True)
             received += more
-        return received.rstrip(b"\0").decode("utf-8", "replace").strip()
+        return received.partition(b"\0")[0].decode("utf-8", "replace").strip()
 
 
 class Stream:

@@ -1,20 +1,27 @@
-"""Real clamd daemons of a test's own: small limits, a signature database with a date or without, a life to end."""
+"""Clamd daemons of a test's own: real ones with small limits, a signature database with a date or without, and a life
+to end; and one that says what it is told to, for what no real one can be made to say.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import pwd
 import shutil
 import socket
+import struct
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from portal.assets.clamd_wire import nested_archive
 from portal.embedded.clamav import program
 from tests.engines import EICAR
 
@@ -95,6 +102,86 @@ class Daemon:
         }
         lines = "".join(f"{name} {value}\n" for name, value in settings.items())
         (self.home / "clamd.conf").write_text(lines, encoding="utf-8")
+
+
+class Parrot:
+    """A server that speaks clamd's protocol and answers ``says(command, content)``; None: it stays silent.
+
+    ``asked`` is every question so far, a file's by its command. A context manager.
+    """
+
+    def __init__(self, says: Callable[[str, bytes], str | None]) -> None:
+        self.says = says
+        self.asked: list[str] = []
+        self._home = tempfile.mkdtemp(prefix="stowage-parrot-")
+        self._tcp = socket.create_server(("127.0.0.1", 0))
+        self._unix = socket.socket(socket.AF_UNIX)
+        self._unix.bind(f"{self._home}/clamd.sock")
+        self._unix.listen()
+        self.unix = f"unix://{self._home}/clamd.sock"
+        self.tcp = f"tcp://127.0.0.1:{self._tcp.getsockname()[1]}"
+        self._lines: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        for server in (self._tcp, self._unix):
+            threading.Thread(target=self._serve, args=(server,), name="parrot", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self._tcp, self._unix, *self._lines):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _serve(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, _ = server.accept()
+                self._lines.append(line)
+                threading.Thread(target=self._answer, args=(line,), name="parrot-line", daemon=True).start()
+
+    def _answer(self, line: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            command = _until_zero(line).removeprefix(b"z").decode()
+            content = {"FILDES": _handed, "INSTREAM": _streamed}.get(command, lambda _: b"")(line)
+            self.asked.append(command)
+            answer = self.says(command, content)
+            if answer is not None:
+                line.sendall(answer.encode() + b"\0")
+                line.close()
+
+
+def in_order(command: str, content: bytes) -> str:
+    """What a clamd says that knows EICAR alone and speaks of its limits."""
+    if command not in ("FILDES", "INSTREAM"):
+        return {"VERSION": "ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026", "RELOAD": "RELOADING"}[command]
+    if content == nested_archive():
+        return "stream: Heuristics.Limits.Exceeded.MaxRecursion FOUND"
+    return "stream: Eicar-Test-Signature FOUND" if EICAR in content else "stream: OK"
+
+
+def _until_zero(line: socket.socket) -> bytes:
+    read = b""
+    while (byte := line.recv(1)) not in (b"", b"\0"):  # one at a time: a descriptor comes with the byte after these
+        read += byte
+    return read
+
+
+def _handed(line: socket.socket) -> bytes:
+    _, (descriptor,), _, _ = socket.recv_fds(line, 1, 1)
+    try:
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _streamed(line: socket.socket) -> bytes:
+    with line.makefile("rb") as stream:
+        content = b""
+        while size := struct.unpack("!L", stream.read(4))[0]:
+            content += stream.read(size)
+        return content
 
 
 def dated_database(version: int = 27817) -> bytes:

@@ -18,7 +18,7 @@ import pytest
 from portal.assets.scanner import Scanner
 from portal.assets.verdicts import UNSPOKEN_LIMIT
 from portal.errors import Unavailable
-from tests.assets.clamds import LIMIT_BYTES, Daemon
+from tests.assets.clamds import LIMIT_BYTES, Daemon, Parrot, in_order
 from tests.engines import EICAR
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
@@ -135,6 +135,22 @@ def test_a_daemon_that_lost_its_temporary_folder_calls_nothing_clean(tmp_path: P
             assert refusal.value.code == "scanner_unavailable", attempt
         temporary.mkdir()
         assert scanner.scan(file).result == "clean"
+
+
+@BOTH_WAYS
+def test_what_follows_the_first_answer_counts_for_nothing(way: str) -> None:
+    """A full disk: clamd can't keep the stream, and then finds nothing in what it has kept."""
+
+    def says(command: str, content: bytes) -> str:
+        return (
+            "Error writing to temporary file ERROR\0stream: OK" if content == b"words" else in_order(command, content)
+        )
+
+    with Parrot(says) as parrot, file_with(b"words") as file:
+        scanner = Scanner(getattr(parrot, way))
+        assert scanner.report().state == "ready"
+        with pytest.raises(Unavailable):
+            scanner.scan(file)
 
 
 def test_a_daemon_that_is_silent_about_its_limits_is_believed_only_up_to_the_smallest_one() -> None:
