@@ -1,4 +1,4 @@
-// Asks the hash worker, one file after the other.
+// Asks the hash worker. It reads the files that are asked about side by side.
 let worker = null;
 let last = 0;
 const waiting = new Map();

@@ -34,6 +34,12 @@ async function take(files, place = here()) {
   }
 }
 
+async function refuse(unreadable) {
+  openTray();
+  const { addProblem } = await import("./problems.js");
+  for (const path of unreadable) addProblem(path, path, t("file_unreadable"));
+}
+
 function pick(kind) {
   const input = document.getElementById(kind === "folder" ? "pick-folder" : "pick-files");
   input.value = "";
@@ -74,7 +80,9 @@ function watchDrops() {
     depth = 0;
     show(false);
     const place = here();
-    take(await droppedFiles(event.dataTransfer), place);
+    const { files, unreadable } = await droppedFiles(event.dataTransfer);
+    take(files, place);
+    if (unreadable.length) await refuse(unreadable);
   }, true);
 }
 

@@ -71,12 +71,12 @@ function load(tag, attributes) {
 function add(files) {
   if (!busy()) uppy.removeFiles(uppy.getFiles().map((file) => file.id));
   uppy.addFiles(
-    files.map(({ file, path, place, single }) => ({
+    files.map(({ file, path, place, single, again }) => ({
       name: file.name,
       type: file.type,
       data: file,
       source: "stowage",
-      meta: { relativePath: path || null, place, single },
+      meta: { relativePath: path || null, place, single, again },
     })),
   );
 }
@@ -202,7 +202,9 @@ function listen() {
     const session = sessions.get(file.id);
     const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, words: t("more_space") } : null;
     const single = error instanceof Single;
-    if (!single) addProblem(file.id, file.name, error.message, session?.committed ? null : () => add([again]), link);
+    // What slept longer than its signature lives is signed anew by itself, once: only the store refuses without a code.
+    const stale = error.status === 403 && !error.code && !file.meta.again;
+    if (!single && !stale) addProblem(file.id, file.name, error.message, session?.committed ? null : () => add([again]), link);
     // What has arrived of a file in parts stays at the portal: trying again goes on from there.
     if (session?.parts) session.kept = true;
     // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.
@@ -210,6 +212,7 @@ function listen() {
       uppy.removeFile(file.id);
       uppy.setState({ error: null });
       if (single) add([{ ...again, single: true }]);
+      if (stale) add([{ ...again, again: true }]);
     });
   });
   uppy.on("file-removed", (file) => abandon(file.id));

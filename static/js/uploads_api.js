@@ -21,6 +21,9 @@ export class UploadError extends Error {
   }
 }
 
+/** Is this a failure that another attempt may not meet? */
+export const passes = (error) => error instanceof UploadError && PASSING.has(error.status);
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const online = () => new Promise((resolve) => window.addEventListener("online", resolve, { once: true }));
@@ -33,7 +36,7 @@ async function patiently(attempt, signal) {
       return await attempt();
     } catch (error) {
       const wait = RETRY_MS[failures];
-      if (!(error instanceof UploadError) || !PASSING.has(error.status) || error.patience > 10) throw error;
+      if (!passes(error) || error.patience > 10) throw error;
       if (!navigator.onLine) {
         await online();
         failures = 0;

@@ -1,5 +1,5 @@
 // Waits for the verdict of committed uploads: one question for many of them, every 2 s, later less often.
-import { assets } from "./uploads_api.js";
+import { assets, passes } from "./uploads_api.js";
 
 const PAUSES_MS = [1500, 2000, 2000, 3000, 5000, 10000];
 const MOST = 100; // that the portal answers for in one request
@@ -7,11 +7,13 @@ const waiting = new Map();
 let round = 0;
 let running = false;
 
-/** Resolves with the asset as soon as it left "processing"; with null when it can not be seen any more. */
+/**
+ * Resolves with the asset as soon as it left "processing"; with null when it can not be seen any more.
+ * Rejects when the portal would not say: who asks is logged out, say. */
 export function verdict(policy, assetId) {
   round = 0;
-  return new Promise((resolve) => {
-    waiting.set(assetId, { policy, resolve });
+  return new Promise((resolve, reject) => {
+    waiting.set(assetId, { policy, resolve, reject });
     if (!running) watch();
   });
 }
@@ -22,8 +24,10 @@ async function watch() {
     await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[Math.min(round++, PAUSES_MS.length - 1)]));
     try {
       await look();
-    } catch {
-      // The portal is away for a moment: ask again.
+    } catch (error) {
+      if (passes(error)) continue; // the portal is away for a moment: ask again
+      for (const { reject } of waiting.values()) reject(error);
+      waiting.clear();
     }
   }
   running = false;

@@ -106,6 +106,29 @@ def test_files_and_whole_folders_may_be_dropped_anywhere(visit: Visits, cast: Ca
         expect(tile(page, name)).to_be_visible()
 
 
+def test_what_can_not_be_read_is_named_and_the_rest_of_the_drop_goes_up(visit: Visits, cast: Cast, files: Path) -> None:
+    page = visit(cast.bob, cast.page("files"))
+    # As Chromium answers for a file without permission, which root, who may run this, can't make.
+    page.evaluate("""() => {
+        const entry = DataTransferItem.prototype.webkitGetAsEntry;
+        const refuse = (good, bad) => bad(new DOMException("no permission", "NotReadableError"));
+        DataTransferItem.prototype.webkitGetAsEntry = function () {
+            const folder = entry.call(this);
+            const reader = folder.createReader();
+            const read = (good, bad) => reader.readEntries((some) => {
+                for (const each of some) if (each.name === "cat.jpg") each.file = refuse;
+                good(some);
+            }, bad);
+            folder.createReader = () => ({ readEntries: read });
+            return folder;
+        };
+    }""")
+    drag(page, files / "holiday")
+    expect(page.locator("#tray-problems li")).to_contain_text("holiday/cat.jpg")
+    expect(page.locator("#tray-problems li")).to_contain_text("can not be read")
+    expect(page.locator("#tray-words")).to_contain_text("2 uploaded")
+
+
 def test_a_drop_on_another_page_of_the_workspace_works_as_well(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("trash"))
     drag(page, files / "coffee.jpg")
@@ -241,6 +264,27 @@ def test_a_lost_connection_is_tried_again_by_itself(visit: Visits, cast: Cast, f
     page.locator("#pick-files").set_input_files(files / "cat.jpg")
     expect(page.locator("#tray-words")).to_have_text("1 uploaded")
     assert lost == ["POST"]
+
+
+def test_what_slept_longer_than_its_signature_lives_is_signed_anew_by_itself(
+    visit: Visits, cast: Cast, files: Path, portal: Portal, client: Client
+) -> None:
+    page = visit(cast.bob, cast.page("files"))
+    store, refused = portal.engines.environment()["PORTAL_S3_ENDPOINT"], list[str]()
+
+    def refuse_first(route: Any) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.method)
+            route.fulfill(status=403, headers={"Access-Control-Allow-Origin": portal.origin})
+
+    page.route(f"{store}/**", refuse_first)
+    page.locator("#pick-files").set_input_files(files / "cat.jpg")
+    expect(page.locator("#tray-words")).to_have_text("1 uploaded")
+    assert refused == ["POST"]
+    expect(page.locator("#tray-problems")).to_be_hidden()
+    holds(client(cast.bob), len(photo("cat")))
 
 
 def test_what_the_store_refused_can_be_tried_again_by_hand(
