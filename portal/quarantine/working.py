@@ -83,8 +83,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
         _stays(lease, asset, found.verdict, refusal or "")
         return False
     if mime_type != asset.mime_type:
-        again = bucket.head(copy)
-        bucket.promote(copy, copy, if_etag=again.etag if again else "", content_type=mime_type)
+        bucket.retype(copy, mime_type)
     return _let_go(lease, asset, copy, mime_type, found.verdict)
 
 

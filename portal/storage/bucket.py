@@ -22,11 +22,11 @@ from portal.storage import keys
 from portal.storage.clients import connect, our_words, unless_missing
 from portal.storage.copying import COPY_TIMEOUT, copy, time_for
 from portal.storage.cors import with_ours
-from portal.storage.listing import BATCH_WITHIN, MOST_PAGES, MOST_PAGES_OF_ALL, Listed, pages_below
+from portal.storage.listing import MOST_PAGES, MOST_PAGES_OF_ALL, Listed, delete_batch, is_listed, pages_below
 from portal.storage.location import Location, ObjectFacts
 from portal.storage.looking import head_object
 from portal.storage.parts import Parts, uploads_below
-from portal.storage.patience import Deadline, Pace
+from portal.storage.patience import Pace
 from portal.storage.posting import CONTENT, accepts_post
 from portal.storage.refusals import changed
 from portal.storage.restraint import Restraint
@@ -53,7 +53,7 @@ class Bucket(Presigner):
         with self._turn(), our_words("HeadObject"):
             what: Any = {"client": self._client, "presigner": self._inside, "key": key}
             answer = unless_missing(head_object, hidden=True, **what)
-            if answer is None and self._lists(key):
+            if answer is None and is_listed(self._client, self._at(key)):
                 answer = head_object(**what)
             return None if answer is None else ObjectFacts.of(answer)
 
@@ -72,10 +72,7 @@ class Bucket(Presigner):
         Raises ``NotFound`` when the source is missing, ``Conflict("changed")`` when it is, or may be, another by now.
         """
         before = self._unchanged(source_key, if_etag)
-        with our_words("CopyObject", time_for(before)):
-            source, target = self._at(source_key), self._at(target_key)
-            given: Any = {"content_type": content_type, "part_size": part_size, "extra": self.location.sealing}
-            copy(self._patient_client, source, target, facts=before, **given)
+        self._copy(source_key, target_key, before, content_type, part_size)
         after = self.head(target_key)
         if after is not None and (after.size, after.etag) == (before.size, before.etag):
             return after
@@ -88,6 +85,17 @@ class Bucket(Presigner):
             self.delete(target_key)
             raise
         return after
+
+    def retype(self, key: str, content_type: str) -> None:
+        """Give an object another type, by a copy onto itself: only where nobody else writes. Its size is the proof.
+
+        With keys of a key service (SSE-KMS) each copy has an ETag of its own, and no source is left to compare with.
+        Raises ``NotFound``, and ``Conflict("changed")`` when it is another by now.
+        """
+        before = self._found(key)
+        self._copy(key, key, before, content_type)
+        if self._found(key).size != before.size:
+            raise changed()
 
     @contextmanager
     def open(self, key: str, start: int = 0) -> Iterator[ObjectStream]:
@@ -163,7 +171,8 @@ class Bucket(Presigner):
             raise ValueError(f"refusing to delete everything below {prefix!r}")
         count = 0
         for page in self._pages(prefix):
-            self._delete_all([full_key for full_key, *_ in page])
+            for full_key in delete_batch(self._client, self._name, [full_key for full_key, *_ in page]):
+                self.delete(self.location.own_key(full_key))  # what is left, one by one, with its own reason
             count += len(page)
         return count
 
@@ -259,19 +268,21 @@ class Bucket(Presigner):
                 raise
             self._client.create_bucket(Bucket=self._name)
 
-    def _lists(self, key: str) -> bool:
-        """Whether a listing shows the key. Raises where that is refused, or there is no bucket.
+    def _copy(
+        self, source: str, target: str, facts: ObjectFacts, content_type: str | None, part_size: int | None = None
+    ) -> None:
+        given: Any = {"content_type": content_type, "part_size": part_size, "extra": self.location.sealing}
+        with our_words("CopyObject", time_for(facts)):
+            copy(self._patient_client, self._at(source), self._at(target), facts=facts, **given)
 
-        HEAD says too little: 404 for a missing bucket, too, and 403 for a missing key where a policy names a prefix.
-        """
-        full_key = self.location.full_key(key)
-        page = self._client.list_objects_v2(Bucket=self._name, Prefix=full_key, MaxKeys=1)
-        return any(entry["Key"] == full_key for entry in page.get("Contents", []))
-
-    def _unchanged(self, key: str, etag: str) -> ObjectFacts:
+    def _found(self, key: str) -> ObjectFacts:
         facts = self.head(key)
         if facts is None:
             raise NotFound("The uploaded file is not in the store.")
+        return facts
+
+    def _unchanged(self, key: str, etag: str) -> ObjectFacts:
+        facts = self._found(key)
         if facts.etag != etag:
             raise changed()
         return facts
@@ -279,17 +290,6 @@ class Bucket(Presigner):
     def _pages(self, prefix: str) -> Iterator[Sequence[Listed]]:
         most = MOST_PAGES if keys.is_of_one(prefix) else MOST_PAGES_OF_ALL
         return pages_below(self._client, self._name, self.location.full_key(prefix), most)
-
-    def _delete_all(self, full_keys: Sequence[str]) -> None:
-        left = full_keys
-        batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-        with suppress(Unavailable), our_words("DeleteObjects", Deadline(BATCH_WITHIN)):
-            answer = self._client.delete_objects(Bucket=self._name, Delete=batch)
-            refused = {error["Key"] for error in answer.get("Errors", [])}
-            # What else the answer may name was not asked for: it is neither removed nor believed.
-            left = [key for key in full_keys if key in refused] if refused.issubset(full_keys) else full_keys
-        for key in left:  # where the store refuses batches, or some of this one: one by one, with its own reason
-            self.delete(self.location.own_key(key))
 
 
 @lru_cache(maxsize=512)

@@ -1,4 +1,4 @@
-"""What a store lists below a prefix, page by page; refused where it makes no sense, because what is listed is removed.
+"""What a store lists below a prefix, page by page, and its removal; refused where what is listed makes no sense.
 
 A store of a customer's may ignore the prefix, tell the same keys again and again, or never come to an end. That keys
 ascend is not asked for: SeaweedFS lists folder by folder, ``a/b`` before ``a-c``, and in a bucket that keeps versions
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,26 @@ def pages_below(client: S3Client, bucket: str, full_prefix: str, most: int) -> I
             raise _refused("says that there is more, and not where")
         asked["ContinuationToken"] = token
     raise _refused("goes on and on")
+
+
+def is_listed(client: S3Client, at: Any) -> bool:
+    """Whether a listing shows one object (its Bucket and Key). Raises the client's own error, where there is no bucket.
+
+    HEAD says too little: 404 for a missing bucket, too, and 403 for a missing key where a policy names a prefix.
+    """
+    page = client.list_objects_v2(Bucket=at["Bucket"], Prefix=at["Key"], MaxKeys=1)
+    return any(entry["Key"] == at["Key"] for entry in page.get("Contents", []))
+
+
+def delete_batch(client: S3Client, bucket: str, full_keys: Sequence[str]) -> Sequence[str]:
+    """Remove objects by one request; those that are left, which are all where the store refuses batches."""
+    batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
+    with suppress(Unavailable), our_words("DeleteObjects", Deadline(BATCH_WITHIN)):
+        answer = client.delete_objects(Bucket=bucket, Delete=batch)
+        refused = {error["Key"] for error in answer.get("Errors", [])}
+        # What else the answer may name was not asked for: it is neither removed nor believed.
+        return [key for key in full_keys if key in refused] if refused.issubset(full_keys) else full_keys
+    return full_keys
 
 
 def _refused(what: str) -> Unavailable:

@@ -121,13 +121,12 @@ def _failed(asset: Asset, code: str, detail: str) -> Decision:
 
 def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
     """Where the verified bytes stay: the copy itself (with its true type), or the quarantine."""
-    etag = _etag(bucket, copy)
     if decision.outcome == "quarantined":
         held = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
-        bucket.promote(copy, held, if_etag=etag, content_type="application/octet-stream")
+        bucket.promote(copy, held, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
         return held
     if decision.outcome == "available" and decision.mime_type != asset.mime_type:
-        bucket.promote(copy, copy, if_etag=etag, content_type=decision.mime_type)
+        bucket.retype(copy, decision.mime_type)
     return copy
 
 

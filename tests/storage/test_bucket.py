@@ -164,6 +164,17 @@ def test_a_promoted_copy_is_the_verified_object_with_the_found_type(bucket: Buck
     assert bucket.head(below + "staging") == source
 
 
+def test_an_object_gets_another_type_and_keeps_its_content(bucket: Bucket, below: str) -> None:
+    content = os.urandom(1000)
+    bucket.put(below + "a", content, content_type="image/heif")
+    bucket.retype(below + "a", "image/heic")
+    facts = bucket.head(below + "a")
+    assert facts is not None and (facts.size, facts.content_type) == (1000, "image/heic")
+    assert read(bucket, below + "a") == content
+    with pytest.raises(NotFound):
+        bucket.retype(below + "missing", "image/heic")
+
+
 def test_without_a_type_the_copy_keeps_the_sources(bucket: Bucket, below: str) -> None:
     bucket.put(below + "staging", b"x", content_type="image/jpeg")
     source = bucket.head(below + "staging")
