@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
@@ -19,6 +20,7 @@ from portal.web.access import public
 log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)
 PATIENCE = 5.0  # seconds that a check may take
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,13 @@ def readyz() -> Response:
     """What it leans on, by name: 503 when something vital does not answer."""
     checks: list[Check] = current_app.extensions["portal.checks"]
     application: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    pool = ThreadPoolExecutor(len(checks))
-    futures = [pool.submit(_outcome, application, check) for check in checks]
+    futures = [_ask(application, check) for check in checks]
     results = {}
     for check, future in zip(checks, futures, strict=True):
         try:
             results[check.name] = future.result(PATIENCE)
         except TimeoutError:
             results[check.name] = f"no answer within {PATIENCE:.0f} seconds"
-    pool.shutdown(wait=False, cancel_futures=True)
     ready = all(results[check.name] == "ok" for check in checks if check.vital)
     response = jsonify(status="ready" if ready else "not ready", checks=results)
     response.status_code = 200 if ready else 503
@@ -63,6 +63,17 @@ def readyz() -> Response:
 def prometheus() -> Response:
     """Counters for Prometheus."""
     return metrics.render()
+
+
+def _ask(app: Flask, check: Check) -> Future[str]:
+    """Its outcome, from a thread of its own. One that still waits for its answer is shared: anybody may call this."""
+    asked: dict[str, Future[str]] = app.extensions.setdefault("portal.asked", {})
+    with _lock:
+        if check.name not in asked or asked[check.name].done():
+            pool = ThreadPoolExecutor(1)
+            asked[check.name] = pool.submit(_outcome, app, check)
+            pool.shutdown(wait=False)
+        return asked[check.name]
 
 
 def _outcome(app: Flask, check: Check) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
+import pytest
 from flask import Flask
 
 from portal.app import create_app
 from portal.db import db
+from portal.web import health
+from portal.web.health import Check
 from tests.cast import Cast, Client
 from tests.engines import TestEngines
 
@@ -36,6 +40,26 @@ def test_without_valkey_the_portal_is_ready_without_store_or_database_it_is_not(
         assert Client(away).get("/healthz").status_code == 200
         with away.app_context():
             db.engine.dispose()
+
+
+def test_a_part_that_does_not_answer_holds_one_thread_however_often_it_is_asked_for(
+    engines: TestEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, begun, answers = create_app(engines.settings()), [], Event()
+
+    def mute() -> None:
+        begun.append(1)
+        answers.wait()
+
+    app.extensions["portal.checks"] = [Check("mute", mute, vital=True)]
+    with monkeypatch.context() as patch:
+        patch.setattr(health, "PATIENCE", 0.01)
+        told = [Client(app).get("/readyz").get_json()["checks"]["mute"] for _ in range(3)]
+    assert (len(begun), {"no answer" in words for words in told}) == (1, {True})
+    answers.set()
+    assert Client(app).get("/readyz").get_json()["checks"] == {"mute": "ok"}
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_without_a_database_api_and_pages_say_so_with_503(engines: TestEngines, cast: Cast) -> None:
