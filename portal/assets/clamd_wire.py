@@ -14,20 +14,28 @@ import zipfile
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
+from portal.db import assert_no_transaction
+
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 1000.0
-"""More than the shipped configuration's MaxScanTime (900 s), after which clamd itself gives up on a file."""
+ANSWER_SECONDS = 10.0
+"""For a question that a daemon in order answers in a moment."""
+SCAN_SECONDS = 1000.0
+"""For a file: more than the shipped configuration's MaxScanTime (900 s), after which clamd itself gives up on it."""
 DEFAULT_PORT = 3310
 LONGEST_ANSWER = 64 * 1024
 NESTED = 120  # archives in each other; clamd's MaxRecursion is at most 100
 
 
 class LinkError(Exception):
-    """The daemon can't be reached, or hung up without an answer. ``connected``: it had taken the connection."""
+    """The daemon can't be reached, or gave no answer. ``connected``: it had taken the connection.
 
-    def __init__(self, why: str, *, connected: bool) -> None:
-        super().__init__(why)
+    ``silent``: it let us wait until our patience was over.
+    """
+
+    def __init__(self, error: Exception | str, *, connected: bool) -> None:
+        super().__init__(error if isinstance(error, str) else _words(error))
         self.connected = connected
+        self.silent = isinstance(error, TimeoutError)
 
 
 class Link:
@@ -35,13 +43,14 @@ class Link:
 
     CHUNK: ClassVar[int] = 1024 * 1024
 
-    def __init__(self, url: str) -> None:
-        """``unix:///path`` or ``tcp://host:port``. Raises LinkError."""
+    def __init__(self, url: str, patience: float = SCAN_SECONDS) -> None:
+        """``unix:///path`` or ``tcp://host:port``; ``patience``: seconds without a sign of life. Raises LinkError."""
+        assert_no_transaction()
         try:
             self._socket = _connect(url)
-            self._socket.settimeout(ANSWER_SECONDS)
+            self._socket.settimeout(patience)
         except (OSError, ValueError) as error:
-            raise LinkError(_words(error), connected=False) from None
+            raise LinkError(error, connected=False) from None
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +67,7 @@ class Link:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise LinkError(_words(error), connected=True) from None
+            raise LinkError(error, connected=True) from None
 
     def hand_over(self, descriptor: int) -> None:
         """FILDES: let the daemon read the file itself. Unix sockets only. Raises LinkError."""
@@ -66,7 +75,7 @@ class Link:
         try:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
         except OSError as error:
-            raise LinkError(_words(error), connected=True) from None
+            raise LinkError(error, connected=True) from None
 
     def answer(self) -> str:
         """The answer, without its terminator. Raises LinkError when the daemon hangs up before the end of it.
@@ -79,7 +88,7 @@ class Link:
             try:
                 more = self._socket.recv(4096)
             except OSError as error:
-                raise LinkError(_words(error), connected=True) from None
+                raise LinkError(error, connected=True) from None
             if not more:
                 raise LinkError("it hung up without an answer", connected=True)
             received += more

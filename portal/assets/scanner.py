@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from portal.assets.clamd_wire import Link, LinkError, Stream, nested_archive
+from portal.assets.clamd_wire import ANSWER_SECONDS, SCAN_SECONDS, Link, LinkError, Stream, nested_archive
 from portal.assets.spooling import disk_in_words
 from portal.assets.verdicts import (
     EXPLANATIONS,
@@ -37,17 +37,23 @@ __all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict", "check"]
 NO_SIGNATURES = ".waits-for-signatures"
 REPORT_SECONDS = 60.0
 """How long a proof holds before the daemon is asked again."""
+SILENCE_SECONDS = 5.0
+"""How long a daemon that let us wait counts as down without being asked: whoever asks waits as long."""
 
 
 class Scanner:
     """The scanner of one deployment. Safe to share between threads: every call has a connection of its own."""
 
-    def __init__(self, url: str, *, test_database: bool = False) -> None:
-        """``url`` as in PORTAL_SCANNER_URL; with ``test_database`` a private signature database counts as real."""
+    def __init__(self, url: str, *, test_database: bool = False, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """``url`` as in PORTAL_SCANNER_URL; with ``test_database`` a private signature database counts as real.
+
+        ``answer_seconds``: how long everything may take but the scan of a file.
+        """
         self.url = url
         self._test_database = test_database
+        self._answer_seconds = answer_seconds
         self._report: Report | None = None
-        self._proved_at = 0.0
+        self._holds_until = 0.0
 
     @classmethod
     def at(cls, settings: Settings) -> Scanner:
@@ -60,11 +66,12 @@ class Scanner:
         return self.url.startswith("unix://")
 
     def report(self) -> Report:
-        """What it proved to be, at most a minute ago. A scanner that is down is asked again each time."""
+        """What it proved to be, at most a minute ago. One that is down is asked each time, unless that takes long."""
         report = self._report
-        if report is None or time.monotonic() - self._proved_at > REPORT_SECONDS:
+        if report is None or time.monotonic() >= self._holds_until:
             report = self.prove()
-            self._report, self._proved_at = None if report.state == "down" else report, time.monotonic()
+            seconds = SILENCE_SECONDS if report.silent else 0.0 if report.state == "down" else REPORT_SECONDS
+            self._report, self._holds_until = report, time.monotonic() + seconds
         return report
 
     def prove(self) -> Report:
@@ -79,9 +86,8 @@ class Scanner:
             engine, database = engine_and_database(self._ask(b"VERSION"))
             eicar, deep = read(self._ask_about(_eicar())), read(self._ask_about(nested_archive()))
         except (LinkError, OSError) as error:
-            return Report(
-                "down", f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
-            )
+            words = f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
+            return Report("down", words, silent=isinstance(error, LinkError) and error.silent)
         if database is None and self._test_database:
             database = "test signatures"
         return report_on(engine, database, finds_eicar=finds(*eicar), speaks_of_limits=deep[0] == "FOUND")
@@ -150,23 +156,24 @@ class Scanner:
         everything as soon as it can't make its temporary folder.
         """
         verdict = verdict_of(answer, report, size)
-        if is_trouble(answer) or (verdict.result == "clean" and not self._finds_eicar()):
+        if is_trouble(answer) or (verdict.result == "clean" and not self._still_finds_eicar()):
             raise self.lost("scan")
         return verdict
 
     def lost(self, during: Literal["connect", "scan"]) -> Unavailable:
         """Forget the proof: whatever answers next has to prove itself."""
-        self._report = None
+        if self._report is not None and self._report.state != "down":
+            self._report = None
         return _unavailable(during)
 
     def _ask(self, command: bytes) -> str:
-        with Link(self.url) as link:
+        with Link(self.url, self._answer_seconds) as link:
             link.command(command)
             return link.answer()
 
-    def _ask_about(self, content: bytes) -> str:
+    def _ask_about(self, content: bytes, patience: float | None = None) -> str:
         """Its answer about a few bytes, which reach it the same way as files do."""
-        with Link(self.url) as link:
+        with Link(self.url, patience or self._answer_seconds) as link:
             if not self.local:
                 stream = Stream(link)
                 stream.feed(content)
@@ -175,9 +182,10 @@ class Scanner:
                 link.hand_over(file.fileno())
                 return link.answer()
 
-    def _finds_eicar(self) -> bool:
+    def _still_finds_eicar(self) -> bool:
+        """Asked as patiently as about the file: a daemon with much to do is no reason to scan that file once more."""
         try:
-            return finds(*read(self._ask_about(_eicar())))
+            return finds(*read(self._ask_about(_eicar(), SCAN_SECONDS)))
         except (LinkError, OSError):
             return False
 

@@ -58,7 +58,7 @@ class Verdict:
 class Report:
     """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK".
 
-    ``listens``: there is a daemon that can be asked about files.
+    ``listens``: there is a daemon that can be asked about files. ``silent``: it let us wait in vain.
     """
 
     state: State
@@ -67,6 +67,7 @@ class Report:
     database: str | None = None
     speaks_of_limits: bool = False
     listens: bool = True
+    silent: bool = False
 
 
 def engine_and_database(answer: str) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,40 @@ def test_a_scanner_that_is_down_is_waited_for(url: str) -> None:
     with file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
         scanner.scan(file)
     assert (refusal.value.code, refusal.value.facts) == ("scanner_unavailable", {"during": "connect"})
+
+
+@BOTH_WAYS
+def test_a_scanner_that_says_nothing_is_down_and_not_asked_again_at_once(way: str) -> None:
+    with Parrot(lambda _command, _content: None) as parrot:
+        scanner = Scanner(getattr(parrot, way), answer_seconds=0.3)
+        assert scanner.report().state == "down"
+        assert "timed out" in scanner.report().detail
+        with file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
+            scanner.scan(file)
+        assert refusal.value.facts == {"during": "connect"}
+        assert parrot.asked == ["VERSION"]
+        with pytest.raises(Unavailable):
+            scanner.reload()
+
+
+def test_a_scanner_that_says_nothing_about_eicar_is_down() -> None:
+    def says(command: str, content: bytes) -> str | None:
+        return None if content == EICAR else in_order(command, content)
+
+    with Parrot(says) as parrot:
+        assert Scanner(parrot.unix, answer_seconds=0.05).report().state == "down"
+
+
+@BOTH_WAYS
+def test_the_scan_of_a_file_may_take_longer_than_an_answer(way: str) -> None:
+    def says(command: str, content: bytes) -> str:
+        if content == b"words":
+            time.sleep(0.7)
+        return in_order(command, content)
+
+    with Parrot(says) as parrot, file_with(b"words") as file:
+        scanner = Scanner(getattr(parrot, way), answer_seconds=0.5)
+        assert scanner.scan(file).result == "clean"
 
 
 @BOTH_WAYS

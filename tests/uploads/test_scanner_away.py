@@ -10,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from portal import db as database
 from portal.assets.claims import MOST_ATTEMPTS
 from portal.assets.scanner import Scanner
 from portal.storage import keys
@@ -201,6 +203,18 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate
     assert scan["verdict"] == "not_scanned"
     assert "could not read" in scan["reason"]
     assert "rescan" not in scene.door.sweep()
+
+
+def test_the_scanner_is_asked_outside_of_transactions(door: Door, daemon: Daemon) -> None:
+    with door.app.app_context():
+        with database.transaction() as session:
+            session.execute(text("SELECT 1"))
+            with pytest.raises(RuntimeError):
+                Scanner(daemon.unix).prove()
+        database.db.session.execute(text("SELECT 1"))
+        assert database.is_open()
+        assert Scanner(daemon.unix).prove().state == "ready"
+        assert not database.is_open()
 
 
 def test_a_server_without_room_for_temporary_files_burns_no_attempt(
