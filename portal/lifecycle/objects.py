@@ -1,14 +1,15 @@
 """Rows against objects, in both directions and in constant memory: two streams in the same order, merged.
 
 A store lists keys in the order of their bytes, and that is the order of ids in Postgres; so the objects below
-``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side. Both move while they are read: whatever looks
-broken is looked at once more before it is said.
+``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side. In the quarantine lies little: there each row
+is asked for its object, and each object for its row. All of it moves while it is read: whatever looks broken is looked
+at once more before it is said.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -33,6 +34,8 @@ BATCH = 500
 # An object is written before its asset's row names it: a young one may belong to work that goes on. The asset itself is
 # there before any object of its own, so what lies below an id that no row has belongs to nobody, however young.
 YOUNG = timedelta(hours=1)
+
+Area = Callable[[UUID, UUID], str]  # where the objects of an asset lie: ``keys.asset_prefix`` or ``quarantine_prefix``
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _compare_profile(profile: StorageProfile) -> Iterator[str]:
         if _is_so(difference, profile, bucket):
             yield str(difference)
     yield from _held(profile, bucket)
+    yield from _held_for_nobody(profile, bucket)
     yield from _left_behind(profile, bucket)
 
 
@@ -129,13 +133,12 @@ def _differences(row: Expected, group: Found, young: datetime) -> Iterator[Diffe
             yield Difference(row.asset_id, key, None, size)
 
 
-def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket) -> bool:
+def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket, area: Area = keys.asset_prefix) -> bool:
     """Whether row and store still disagree about this key, each asked again."""
-    try:
-        asset_id = UUID(difference.asset_id)
-    except ValueError:
+    asset_id = _id_of(difference.asset_id)
+    if asset_id is None:
         return True  # nothing of ours is ever named so
-    known = next(_expectations(profile, [asset_id]), None)
+    known = next(_expectations(profile, [asset_id], area), None)
     if known and difference.young:
         return False
     expected = known or Expected(difference.asset_id)
@@ -143,6 +146,13 @@ def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket) -> b
     if difference.expected is None and (not expected.settled or keeps(profile, asset_id)):
         return False
     return expected.sizes.get(difference.key) != (facts.size if facts else None)
+
+
+def _id_of(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 def _by_asset(listing: Iterator[tuple[str, int, datetime]]) -> Iterator[Found]:
@@ -161,8 +171,8 @@ def _rows(profile: StorageProfile) -> Iterator[Expected]:
         yield from _expectations(profile, list(batch))
 
 
-def _expectations(profile: StorageProfile, asset_ids: list[UUID]) -> Iterator[Expected]:
-    """For each of these assets what must lie below its prefix: nothing while it is moving, leaving or held."""
+def _expectations(profile: StorageProfile, asset_ids: list[UUID], area: Area = keys.asset_prefix) -> Iterator[Expected]:
+    """For each of these assets what must lie below its prefix: nothing while it is moving, leaving or elsewhere."""
     settled = (Upload.cleared_at.is_not(None) & Asset.due_at.is_(None) & Asset.claim_token.is_(None)).label("settled")
     statement = (
         select(Asset.id, Asset.purge_after, Asset.object_key, Asset.size_bytes, settled)
@@ -171,12 +181,12 @@ def _expectations(profile: StorageProfile, asset_ids: list[UUID]) -> Iterator[Ex
     )
     expected = {}
     for asset in db.session.execute(statement.order_by(Asset.id)):
-        own = keys.asset_prefix(profile.workspace_id, asset.id)
+        own = area(profile.workspace_id, asset.id)
         leaving = asset.purge_after is not None and asset.purge_after < database.now()
         stays = asset.object_key is not None and asset.object_key.startswith(own) and not leaving
         sizes = {asset.object_key: asset.size_bytes} if stays else {}
         expected[asset.id] = Expected(str(asset.id), sizes, settled=bool(asset.settled) and not leaving)
-    for variant in db.session.execute(_variants(asset_ids)):
+    for variant in db.session.execute(_variants(asset_ids)) if area is keys.asset_prefix else ():
         if variant.asset_id in expected and expected[variant.asset_id].sizes:
             expected[variant.asset_id].sizes[variant.object_key] = variant.size_bytes
     yield from expected.values()
@@ -201,6 +211,18 @@ def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
             yield f"Asset {asset.id} is held, and nothing lies at {asset.object_key}."
 
 
+def _held_for_nobody(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
+    """What lies in the quarantine and is not what its row names: copies of attempts that lost, and of files purged."""
+    listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}quarantine/")
+    for group in _by_asset(listing):
+        asset_id = _id_of(group.asset_id)
+        rows = _expectations(profile, [asset_id] if asset_id else [], keys.quarantine_prefix)
+        for difference in merge(rows, iter([group]), database.now() - YOUNG):
+            missing = difference.found is None  # what a row names and is not there: ``_held`` says it
+            if not missing and _is_so(difference, profile, bucket, keys.quarantine_prefix):
+                yield str(difference)
+
+
 def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     """What lies at a staging key although its upload is unknown, or was cleared away after its form had expired."""
     listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}uploads/")
@@ -219,8 +241,8 @@ def _parts_left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]
 
 
 def _is_expected(upload_id: str, workspace_id: UUID) -> bool:
-    try:
-        wanted = Upload.workspace_id == workspace_id, Upload.id == UUID(upload_id), Upload.cleared_at.is_(None)
-    except ValueError:
+    known = _id_of(upload_id)
+    if known is None:
         return False
+    wanted = Upload.workspace_id == workspace_id, Upload.id == known, Upload.cleared_at.is_(None)
     return db.session.scalar(select(Upload.id).where(*wanted)) is not None

@@ -27,6 +27,7 @@ def sent(scene: Scene) -> Sent:
     scene.door.work()
     scene.door.over(sent.upload_id)
     scene.door.sweep()
+    scene.door.work()
     return sent
 
 
@@ -104,6 +105,41 @@ def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> No
     assert {line.split()[2] for line in found if "belongs to no asset" in line} == set(strays)
     assert {line.split()[2] for line in found if "left behind" in line} == set(left)
     assert len(found) == 5
+
+
+@pytest.mark.usefixtures("nothing_is_young")
+def test_held_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> None:
+    held = scene.alice.upload("eicar.txt", EICAR)
+    scene.door.work()
+    scene.door.over(held.upload_id)
+    scene.door.sweep()
+    scene.door.work()
+    place = scene.cast.press.id
+    strays = [
+        keys.quarantine(place, uuid4(), "a.jpg"),
+        keys.quarantine(place, UUID(sent.asset_id), "sea.jpg"),
+        keys.quarantine(place, UUID(held.asset_id), "other.txt"),
+        f"workspaces/{place}/quarantine/no-id-of-ours/x",
+    ]
+    assert scene.door.broken(scene.cast) == []
+    for key in strays:
+        scene.door.put(key, b"stray")
+    found = scene.door.broken(scene.cast)
+    assert {line.split()[2] for line in found if "belongs to no asset" in line} == set(strays)
+    assert len(found) == 4
+
+
+def test_a_held_file_of_another_size_is_found(scene: Scene) -> None:
+    held = scene.alice.upload("eicar.txt", EICAR)
+    scene.door.work()
+    key = keys.quarantine(scene.cast.press.id, UUID(held.asset_id), "eicar.txt")
+    scene.door.put(key, b"shorter")
+    only(scene, f"{key} has 7 bytes")
+
+
+def test_a_young_object_in_quarantine_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
+    scene.door.put(keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "sea.jpg"), b"just now")
+    assert scene.door.broken(scene.cast) == []
 
 
 def test_young_objects_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:

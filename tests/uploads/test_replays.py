@@ -116,6 +116,20 @@ def test_copies_of_attempts_that_lost_go_with_it(scene: Scene, text: bytes) -> N
     assert scene.alice.download(sent.asset_id).content == text
 
 
+def test_copies_of_attempts_that_stalled_until_the_file_was_purged_go_too(scene: Scene, text: bytes) -> None:
+    sent = scene.alice.upload("a.txt", text)
+    scene.door.work()
+    assert scene.alice.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
+    scene.door.work()
+    assert scene.objects() == []
+    place, asset_id = scene.cast.press.id, UUID(sent.asset_id)
+    scene.door.put(keys.original(place, asset_id, "0badc0de", "a.txt"), b"a copy that came late")
+    scene.door.put(keys.quarantine(place, asset_id, "a.txt"), b"a copy that came late")
+    assert len(scene.door.broken(scene.cast)) == 2
+    forms_run_out(scene, sent.upload_id)
+    assert scene.objects() == [] and scene.door.broken(scene.cast) == []
+
+
 def test_an_upload_that_is_still_open_keeps_its_bytes(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     scene.door.sweep()
