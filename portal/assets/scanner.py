@@ -32,7 +32,7 @@ from portal.assets.verdicts import (
 from portal.errors import Unavailable
 from portal.settings import Settings
 
-__all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict", "check"]
+__all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict"]
 
 NO_SIGNATURES = ".waits-for-signatures"
 REPORT_SECONDS = 60.0
@@ -244,13 +244,6 @@ class _BytesScan(Scan):
         except LinkError:
             raise self.scanner.lost("scan") from None
         return self.scanner.believe(answer, self.report, self.stream.size)
-
-
-def check(settings: Settings) -> None:
-    """Raises Unavailable when a scanner is configured and down."""
-    report = Scanner.at(settings).report()
-    if report.state == "down":
-        raise Unavailable(report.detail, code="scanner_unavailable")
 
 
 @functools.cache
