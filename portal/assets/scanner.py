@@ -24,9 +24,9 @@ from portal.assets.verdicts import (
     Verdict,
     engine_and_database,
     finds,
-    is_trouble,
     read,
     report_on,
+    trouble_in,
     verdict_of,
 )
 from portal.errors import Unavailable
@@ -34,6 +34,8 @@ from portal.settings import Settings
 
 __all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict"]
 
+During = Literal["connect", "machine", "scan"]
+"""When it was lost: before the file; with it, but not by its fault; or with the file in its hands."""
 NO_SIGNATURES = ".waits-for-signatures"
 REPORT_SECONDS = 60.0
 """How long a proof holds before the daemon is asked again."""
@@ -84,13 +86,13 @@ class Scanner:
             return Report("no_signatures", words, listens=False)
         try:
             engine, database = engine_and_database(self._ask(b"VERSION"))
-            eicar, deep = read(self._ask_about(_eicar())), read(self._ask_about(nested_archive()))
+            eicar, nested = self._ask_about(_eicar()), self._ask_about(nested_archive())
         except (LinkError, OSError) as error:
             words = f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
             return Report("down", words, silent=isinstance(error, LinkError) and error.silent)
         if database is None and self._test_database:
             database = "test signatures"
-        return report_on(engine, database, finds_eicar=finds(*eicar), speaks_of_limits=deep[0] == "FOUND")
+        return report_on(engine, database, eicar=eicar, nested=nested)
 
     def reload(self) -> Report:
         """Let the daemon read its signatures again, and prove itself. Raises Unavailable when it can't be reached."""
@@ -126,7 +128,7 @@ class Scanner:
     def alongside(self, spool: BinaryIO) -> Iterator[Scan]:
         """A scan that goes with one pass over the bytes: feed it each chunk as it is spooled, then ask the verdict.
 
-        Raises Unavailable (``scanner_unavailable``; ``during`` says whether it died with this file in its hands).
+        Raises Unavailable (``scanner_unavailable``; ``during`` is ``scan`` when it died with this file in its hands).
         """
         report = self.report()
         if report.state == "down":
@@ -155,12 +157,14 @@ class Scanner:
         "OK" counts only from a daemon that still finds EICAR afterwards: handed a descriptor, clamd answers OK for
         everything as soon as it can't make its temporary folder.
         """
-        verdict = verdict_of(answer, report, size)
-        if is_trouble(answer) or (verdict.result == "clean" and not self._still_finds_eicar()):
-            raise self.lost("scan")
+        verdict, trouble = verdict_of(answer, report, size), trouble_in(answer)
+        if trouble is None and verdict.result == "clean" and not self._still_finds_eicar():
+            trouble = "machine"
+        if trouble is not None:
+            raise self.lost(trouble)
         return verdict
 
-    def lost(self, during: Literal["connect", "scan"]) -> Unavailable:
+    def lost(self, during: During) -> Unavailable:
         """Forget the proof: whatever answers next has to prove itself."""
         if self._report is not None and self._report.state != "down":
             self._report = None
@@ -251,9 +255,10 @@ def _scanner_at(url: str, test_database: bool) -> Scanner:
     return Scanner(url, test_database=test_database)
 
 
-def _unavailable(during: Literal["connect", "scan"]) -> Unavailable:
+def _unavailable(during: During) -> Unavailable:
     detail = {
         "connect": "The virus scanner can't be used right now. The file waits and is scanned as soon as it is back.",
+        "machine": "The virus scanner has trouble with its own disk. The file waits and is scanned again.",
         "scan": "The virus scanner failed in the middle of the file. The file waits and is scanned again.",
     }[during]
     return Unavailable(detail, code="scanner_unavailable", during=during)

@@ -14,6 +14,7 @@ from typing import Literal
 Result = Literal["clean", "infected", "not_scanned"]
 Reason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
 State = Literal["off", "ready", "no_signatures", "down"]
+Trouble = Literal["machine", "scan"]
 
 UNSPOKEN_LIMIT = 25 * 1024 * 1024
 """Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that stays silent about what it skipped."""
@@ -35,7 +36,9 @@ NOTICES: dict[str, Reason] = {
     "Heuristics.Broken": "unscannable",
 }
 _EXTENDED = re.compile(r"\([0-9a-f]{32,}:\d+\)$")  # "ExtendedDetectionInfo yes" appends the hash and the size
-_TROUBLE = re.compile("temporary file|Can't (create|write|open file)|TIMED OUT|Permission denied")
+# About the daemon's own machine: its disk is full, its temporary folder is gone, it may not read or open any more.
+_TROUBLE = re.compile("temporary file|Can't (create|write|open file)|Permission denied")
+_GAVE_UP = "TIMED OUT"
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,27 @@ def signatures_of(database: str | None) -> tuple[int | None, datetime | None]:
     return int(number) if number.isdecimal() else None, made_at
 
 
-def report_on(engine: str, database: str | None, *, finds_eicar: bool, speaks_of_limits: bool) -> Report:
-    """A daemon without a dated database scans nothing; one that has it and still misses EICAR is broken."""
+def report_on(engine: str, database: str | None, *, eicar: str, nested: str) -> Report:
+    """What a daemon proves by its answers about EICAR and an archive that is nested too deep.
+
+    One without a dated database scans nothing; one that has it and still misses EICAR is broken. So is one that could
+    not unpack the archive: with its disk full clamd still finds EICAR, which it reads where it lies.
+    """
+    limits = read(nested)[0] == "FOUND"
     if database is None:
         detail = f"{engine} has no dated signature database: nothing it passes counts as scanned. Run freshclam."
-        return Report("no_signatures", detail, engine, database, speaks_of_limits)
-    if not finds_eicar:
+        return Report("no_signatures", detail, engine, database, limits)
+    trouble = next((answer for answer in (eicar, nested) if trouble_in(answer)), None)
+    if trouble is not None:
+        detail = f"{engine} can't work: {trouble}. Look at the disk and the temporary folder of its machine."
+        return Report("down", detail, engine, database, limits)
+    if not finds(*read(eicar)):
         detail = f"{engine} misses the EICAR test file. Look at its log, its temporary folder and its limits."
-        return Report("down", detail, engine, database, speaks_of_limits)
+        return Report("down", detail, engine, database, limits)
     detail = f"{engine} with signatures {database}."
-    if not speaks_of_limits:
+    if not limits:
         detail += ' It is silent about files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
-    return Report("ready", detail, engine, database, speaks_of_limits)
+    return Report("ready", detail, engine, database, limits)
 
 
 def read(answer: str) -> tuple[str, str]:
@@ -120,9 +132,13 @@ def notice(what: str) -> Reason | None:
     return next((reason for name, reason in NOTICES.items() if what.startswith(name)), None)
 
 
-def is_trouble(answer: str) -> bool:
-    """Whether the answer is about the daemon's own machine: the file is scanned again later."""
-    return read(answer)[0] == "ERROR" and _TROUBLE.search(answer) is not None
+def trouble_in(answer: str) -> Trouble | None:
+    """Why the file has to be scanned again later: the daemon's ``machine``, or the ``scan``, of which it grew tired."""
+    if read(answer)[0] != "ERROR":
+        return None
+    if _TROUBLE.search(answer):
+        return "machine"
+    return "scan" if _GAVE_UP in answer else None
 
 
 def verdict_of(answer: str, report: Report, size: int) -> Verdict:

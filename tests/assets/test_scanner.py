@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import pytest
 
+from portal.assets.clamd_wire import nested_archive
 from portal.assets.scanner import Scanner
 from portal.assets.verdicts import UNSPOKEN_LIMIT
 from portal.errors import Unavailable
@@ -152,6 +153,32 @@ def test_what_follows_the_first_answer_counts_for_nothing(way: str) -> None:
         assert scanner.report().state == "ready"
         with pytest.raises(Unavailable):
             scanner.scan(file)
+
+
+OF_ITS_MACHINE = ["fd[10]: Can't write to file ERROR", "Error writing to temporary file ERROR"]
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("answer", "during"), [*((each, "machine") for each in OF_ITS_MACHINE), ("COMMAND READ TIMED OUT ERROR", "scan")]
+)
+def test_trouble_of_its_machine_is_told_from_a_scan_that_it_gave_up(way: str, answer: str, during: str) -> None:
+    with (
+        Parrot(lambda command, content: answer if content == b"words" else in_order(command, content)) as parrot,
+        file_with(b"words") as file,
+        pytest.raises(Unavailable) as refusal,
+    ):
+        Scanner(getattr(parrot, way)).scan(file)
+    assert (refusal.value.code, refusal.value.facts) == ("scanner_unavailable", {"during": during})
+
+
+@pytest.mark.parametrize("answer", OF_ITS_MACHINE)
+def test_a_daemon_that_finds_eicar_and_can_not_open_archives_is_down(answer: str) -> None:
+    """A full disk: what clamd reads from a descriptor it needs no room for, what lies in an archive it does."""
+    with Parrot(lambda command, content: answer if content == nested_archive() else in_order(command, content)) as it:
+        report = Scanner(it.unix).report()
+    assert report.state == "down"
+    assert answer in report.detail
 
 
 def test_a_daemon_that_is_silent_about_its_limits_is_believed_only_up_to_the_smallest_one() -> None:

@@ -17,7 +17,7 @@ from portal.assets.claims import MOST_ATTEMPTS
 from portal.assets.scanner import Scanner
 from portal.storage import keys
 from tests import pictures
-from tests.assets.clamds import LIMIT_BYTES, Daemon
+from tests.assets.clamds import LIMIT_BYTES, Daemon, Parrot, in_order
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, SIGNATURE, TestEngines
 from tests.foreign import refused
@@ -130,6 +130,25 @@ def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, gat
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
     gate.cut(0)
+
+
+def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, gate: Gate) -> None:
+    def says(command: str, content: bytes) -> str:
+        return "stream: Can't write to file ERROR" if content == LONG else in_order(command, content)
+
+    with Parrot(says) as parrot:
+        use(scene.door, parrot.tcp)
+        sent = scene.alice.upload("a.txt", LONG)
+        scene.door.work()
+        for _ in range(MOST_ATTEMPTS + 2):
+            soon(scene.door)
+        asset = scene.alice.asset(sent.asset_id)
+        assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
+        assert row(scene.door, sent.asset_id, "attempts, claim_token") == (0, None)
+        assert parrot.asked.count("INSTREAM") > MOST_ATTEMPTS
+    use(scene.door, gate.url)
+    soon(scene.door)
+    assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
 
 
 @pytest.mark.parametrize("reason", ["off", "no signatures"])
