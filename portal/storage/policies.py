@@ -62,8 +62,8 @@ OPTIONAL = (
     ),
     Right(
         "versions",
-        "See and remove old versions",
-        "In a bucket that keeps versions, what is purged stays as an old version and is paid for.",
+        "See old versions, and remove those of a test",
+        "It is not known whether the bucket keeps old versions, and those of the test's own objects stay.",
         ("s3:GetBucketVersioning", "s3:ListBucketVersions"),
         ("s3:DeleteObjectVersion",),
     ),

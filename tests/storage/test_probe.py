@@ -15,7 +15,7 @@ from portal.storage.bucket import Bucket
 from portal.storage.location import Location
 from portal.storage.marker import KEY, Owner
 from portal.storage.probe.engine import STEPS, Probe
-from portal.storage.probe.keeping import abort_rule, ends_uploads, removes
+from portal.storage.probe.keeping import abort_rule, ends_uploads, forgets_versions, removes, versions_rule
 from portal.storage.probe.results import Result
 from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
 from tests.storage.probing import INSTALLATION, PREFIX, TENANT, WORKSPACE, forget, found, left_behind, probe, subject
@@ -198,10 +198,44 @@ def test_in_a_bucket_with_versions_the_probe_leaves_none(seaweedfs: Location) ->
     asked = subject(place)
     run = probe(asked)
     assert run.verdict().capabilities["versioning"] is True
-    assert found(run, "versioning").result is Result.PASS
+    step = found(run, "versioning")
+    assert (step.result, "what is purged stays there" in step.detail) == (Result.WARN, True)
+    (rule,) = json.loads(step.paste)["Rules"]
+    assert forgets_versions(rule, asked.location.full_key("")) and not removes(rule, asked.location.full_key(""))
     versions = client.list_object_versions(Bucket=place.bucket)
     left = [entry["Key"] for kind in ("Versions", "DeleteMarkers") for entry in versions.get(kind, [])]  # type: ignore
     assert left == [asked.location.full_key(KEY)]
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_a_rule_that_removes_old_versions_is_seen(seaweedfs: Location, status: str) -> None:
+    place = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
+    client, asked = Bucket(place)._client, subject(place)
+    client.create_bucket(Bucket=place.bucket)
+    for each in dict.fromkeys(("Enabled", status)):
+        client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": each})  # type: ignore
+    run = probe(asked)
+    step = found(run, "versioning")
+    assert step.result is Result.WARN and ("has kept" in step.detail) is (status == "Suspended")
+    assert run.verdict().healthy
+    client.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration=json.loads(step.paste))
+    step = found(probe(asked), "versioning")
+    assert step.result is Result.PASS and "some time after a purge" in step.detail
+
+
+def test_rules_that_remove_every_old_version_are_told_from_others() -> None:
+    ours = versions_rule("team/")
+    days = {"NoncurrentDays": 30}
+    assert forgets_versions(ours, "team/") and not removes(ours, "team/")
+    assert forgets_versions({**ours, "Filter": {}}, "team/")
+    assert forgets_versions({"Status": "Enabled", "Prefix": "te", "NoncurrentVersionExpiration": days}, "team/")
+    assert not forgets_versions({**ours, "Status": "Disabled"}, "team/")
+    assert not forgets_versions(ours, "")
+    assert not forgets_versions({**ours, "Filter": {"Tag": {"Key": "a", "Value": "b"}}}, "team/")
+    assert not forgets_versions(
+        {**ours, "NoncurrentVersionExpiration": {**days, "NewerNoncurrentVersions": 3}}, "team/"
+    )
+    assert not forgets_versions(abort_rule("team/"), "team/")
 
 
 def test_rules_that_remove_our_files_are_told_from_those_that_do_not() -> None:

@@ -11,6 +11,7 @@ from portal.storage.probe.results import Finding, passed, skipped, warned
 from portal.storage.probe.trial import Trial
 
 ABORT_DAYS = 7
+VERSION_DAYS = 1  # the least that S3 knows
 NO_SUCH_CIPHER = "STOWAGE-ASKS"
 
 Rule = dict[str, Any]
@@ -127,23 +128,52 @@ def _prefix_of(rule: Rule) -> str:
 
 
 def versioning(trial: Trial) -> Finding:
-    """Does a purge free the space, or do old versions stay?"""
+    """Does a purge free the space? Not where old versions are kept: it hides them, and a rule has to remove them."""
     answer = trial.store.ask("get_bucket_versioning")
     if words.is_unknown(answer):
         return passed("This store keeps no old versions: what is purged is gone.")
     if not answer.ok:
         detail, _ = words.why(answer, "read whether the bucket keeps versions")
         return skipped(f"{detail} If it does, what is purged stays there as an old version.")
-    trial.can["versioning"] = answer.data.get("Status") == "Enabled"
-    if not trial.can["versioning"]:
+    status = answer.data.get("Status")
+    trial.can["versioning"] = status == "Enabled"
+    if status not in ("Enabled", "Suspended"):
         return passed("The bucket keeps no old versions: what is purged is gone.")
-    if _can_remove_versions(trial):
-        trial.can["delete_versions"] = True
-        return passed("The bucket keeps old versions, and the key may remove them: what is purged is gone.")
+    trial.can["delete_versions"] = trial.can["versioning"] and _can_remove_versions(trial)
+    return _kept(trial, "keeps" if trial.can["versioning"] else "has kept")
+
+
+def _kept(trial: Trial, keeps: str) -> Finding:
+    prefix = trial.location.full_key("")
+    answer = trial.store.ask("get_bucket_lifecycle_configuration")
+    if any(forgets_versions(rule, prefix) for rule in answer.data.get("Rules", [])):
+        return passed(f"The bucket {keeps} old versions, and a rule of it removes them some time after a purge.")
+    unread = "" if answer.ok or answer.missing else " If a rule of the bucket removes it, that could not be read."
     return warned(
-        "The bucket keeps old versions, and the key may not remove them: what is purged stays there, and is paid for.",
-        "Allow s3:ListBucketVersions and s3:DeleteObjectVersion, or let a lifecycle rule remove noncurrent versions.",
+        f"The bucket {keeps} old versions: what is purged stays there as one, and is paid for.{unread}",
+        "Let a lifecycle rule of the bucket remove noncurrent versions: this one, beside those that it has. "
+        "Stowage removes none by itself.",
+        json.dumps({"Rules": [versions_rule(prefix)]}, indent=2),
     )
+
+
+def versions_rule(prefix: str) -> Rule:
+    """What makes a purge final in a bucket that keeps versions, limited to our prefix."""
+    return {
+        "ID": "stowage-old-versions",
+        "Status": "Enabled",
+        "Filter": {"Prefix": prefix},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": VERSION_DAYS},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    }
+
+
+def forgets_versions(rule: Rule, prefix: str) -> bool:
+    """Whether a rule removes every old version below ``prefix`` in the end, not only those with a tag or of a size."""
+    expiration = rule.get("NoncurrentVersionExpiration", {})
+    all_of_them = "NoncurrentDays" in expiration and not expiration.get("NewerNoncurrentVersions")
+    everywhere = set(rule.get("Filter", {})) <= {"Prefix"} and prefix.startswith(_prefix_of(rule))
+    return rule.get("Status") == "Enabled" and all_of_them and everywhere
 
 
 def _can_remove_versions(trial: Trial) -> bool:
