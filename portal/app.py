@@ -174,18 +174,13 @@ def _checks(app: Flask, settings: Settings) -> list[Check]:
     return [
         Check("database", _ask_database, vital=True),
         Check("redis", app.extensions["portal.redis"].ping, vital=False),
-        Check("store", _ask_store, vital=True),
+        Check("store", storage.check_managed_store, vital=True),
         Check("scanner", lambda: _ask_scanner(settings), vital=False),
     ]
 
 
 def _ask_database() -> None:
     at_once(text("SELECT 1"))
-
-
-def _ask_store() -> None:
-    """Any key will do: that there is none is an answer, too."""
-    storage.managed_bucket().head(".stowage/ready")
 
 
 def _ask_scanner(settings: Settings) -> None:

@@ -129,7 +129,7 @@ def managed_bucket() -> Bucket:
 
 
 def check_managed_store() -> None:
-    """Raises ``Unavailable`` when the store does not answer, or refuses our key."""
+    """Raises ``Unavailable`` when the store does not answer, or refuses our key. No object has to be there."""
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
