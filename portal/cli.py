@@ -50,6 +50,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (StackError, SettingsError, Problem) as refusal:
             click.echo(str(refusal), err=True)
+        except UnicodeEncodeError:
+            click.echo("What was given is not UTF-8 text.", err=True)
         except Exception as error:
             words = _of_database(error)
             if words is None:

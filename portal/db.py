@@ -66,6 +66,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def zulu(moment: datetime) -> str:
+    """A moment as everything we send writes it: ISO 8601 in UTC, whatever zone the value carries."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 class Identified:
     """Mixin: a UUIDv7 primary key and the time of creation."""
 

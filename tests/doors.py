@@ -96,7 +96,7 @@ class Door:
     def over(self, upload_id: str) -> None:
         """Let the life of a session, and of its form, be over since ten minutes."""
         past = "expires_at = now() - interval '10 minutes', form_expires_at = now() - interval '10 minutes'"
-        self.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload_id))
+        self.sql(f"UPDATE uploads SET {past}, clear_due_at = NULL WHERE id = %s", UUID(upload_id))
 
 
 @dataclass

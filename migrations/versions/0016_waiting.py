@@ -23,8 +23,7 @@ DUE_WORK = """
          ORDER BY u.expires_at LIMIT batch)
         UNION ALL
         (SELECT 'clear_staging', u.tenant_id, u.workspace_id, u.id FROM uploads u
-         WHERE u.cleared_at IS NULL AND u.form_expires_at < now() - interval '5 minutes'
-           AND u.state NOT IN ('created', 'uploading', 'verifying') {clearing}
+         WHERE u.cleared_at IS NULL AND u.state NOT IN ('created', 'uploading', 'verifying') {clearing}
          ORDER BY u.form_expires_at LIMIT batch)
         UNION ALL
         (SELECT 'take_in', a.tenant_id, a.workspace_id, a.id FROM assets a
@@ -54,6 +53,12 @@ DUE_FOR_RESCAN = """
           AND (a.scanned_at IS NULL OR a.scanned_at < started) {reachable}
         ORDER BY a.id LIMIT batch
     $$"""
+AFTERWARDS = "AND u.form_expires_at < now() - interval '5 minutes'"
+# Before that, too, where nothing is charged for what a form that is still valid writes: it goes every now and then.
+UNCHARGED = """
+    AND (u.form_expires_at < now() - interval '5 minutes' OR u.state <> 'committed'
+         OR NOT EXISTS (SELECT 1 FROM assets a WHERE a.id = u.asset_id))
+    AND (u.clear_due_at IS NULL OR u.clear_due_at < now())"""
 # A store that only a person can mend: nothing is asked of it until a test has passed.
 MENDED = "AND NOT EXISTS (SELECT 1 FROM storage_profiles p WHERE p.id = {row}.profile_id AND p.health = 'unhealthy')"
 
@@ -62,14 +67,13 @@ def upgrade() -> None:
     """Apply."""
     op.add_column("uploads", sa.Column("clear_due_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("rescans", sa.Column("handed_at", sa.DateTime(timezone=True), nullable=True))
-    turn = "AND (u.clear_due_at IS NULL OR u.clear_due_at < now())"
-    op.execute(DUE_WORK.format(clearing=f"{turn} {MENDED.format(row='u')}", held="AND a.desk_job IS NULL"))
+    op.execute(DUE_WORK.format(clearing=f"{UNCHARGED} {MENDED.format(row='u')}", held="AND a.desk_job IS NULL"))
     op.execute(DUE_FOR_RESCAN.format(reachable=MENDED.format(row="a")))
 
 
 def downgrade() -> None:
     """Undo."""
     op.execute(DUE_FOR_RESCAN.format(reachable=""))
-    op.execute(DUE_WORK.format(clearing="", held=""))
+    op.execute(DUE_WORK.format(clearing=AFTERWARDS, held=""))
     op.drop_column("rescans", "handed_at")
     op.drop_column("uploads", "clear_due_at")

@@ -28,7 +28,8 @@ _PORTS = (
     "admin.grpc",
 )
 # Without keys, filer and volumes serve, take and remove every object without a login, whatever page of whatever site a
-# browser on this machine asks from: they allow every origin. With keys only the parts that share them are let in.
+# browser on this machine asks from: they allow every origin. With keys only the parts that share them are let in. The
+# master would hand such keys out, and drop whole buckets, for one GET: it answers no HTTP at all (``disableHttp``).
 _GUARDED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 
 
@@ -106,6 +107,7 @@ class SeaweedFS(Service):
             "admin.port.grpc": self.ports["admin.grpc"],
             "admin.ui": "false",
             "webdav": "false",
+            "disableHttp": "true",
             **self.flags,
         }
         return [str(_program()), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]

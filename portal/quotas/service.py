@@ -219,8 +219,11 @@ def _exceeded(full: Counter, size: int) -> Invalid:
     whose = "This workspace has" if full.scope == "workspace" else "All workspaces of this tenant together have"
     left = full.remaining_bytes or 0
     room = f"{whose} {in_words(left)} left" if left else f"{whose} no space left"
+    short = in_words(full.shortage(size))
+    wait = "Wait for the uploads that are under way, empty" if full.reserved_bytes else "Empty"
     return Invalid(
-        f"{room}, and this needs {in_words(size)}. Empty the trash or ask a tenant admin for more space.",
+        f"{room}, and this needs {in_words(size)}: {short} too much. {wait} the trash or ask a tenant admin for more "
+        "space.",
         code="quota_exceeded",
         scope=full.scope,
         used_bytes=full.used_bytes,

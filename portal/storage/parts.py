@@ -61,14 +61,23 @@ class Parts:
     def there(self, upload_id: str) -> list[Sent] | None:
         """Every part that the store has, the oldest first; None when it knows no such upload.
 
-        Some stores list a part that was sent again twice.
+        Some stores list a part that was sent again twice, with moments of whole seconds: where two of one second
+        differ, nobody can tell which came last, and the part counts as one that has to be sent again.
         """
         with self._turn(), our_words("ListParts", Deadline(ALL_WITHIN)):
             listed = unless_missing(self._list, UploadId=upload_id)
             if listed is None:
                 return None
             oldest_first = sorted(listed, key=itemgetter("LastModified"))
-            return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in oldest_first]
+            newest = {part["PartNumber"]: part for part in oldest_first}
+            rivals = {
+                part["PartNumber"]
+                for part in oldest_first
+                if (last := newest[part["PartNumber"]])["LastModified"] == part["LastModified"]
+                and last["ETag"] != part["ETag"]
+            }
+            told = (part for part in oldest_first if part["PartNumber"] not in rivals)
+            return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in told]
 
     def is_known(self, upload_id: str) -> bool:
         """Whether the store still knows this upload."""

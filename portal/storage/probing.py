@@ -231,4 +231,4 @@ def _ring(profile: StorageProfile) -> None:
 
 
 def _moment() -> str:
-    return database.now().isoformat()
+    return database.zulu(database.now())

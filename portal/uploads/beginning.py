@@ -75,6 +75,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     """Check, reserve and sign, before a byte moves. No network.
 
     The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
+    A session that came to nothing (aborted, expired, failed) is begun anew.
     Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``), ``NotFound``, ``Forbidden``;
     ``Unavailable`` while uploads are paused, or the embedded store's disk is nearly full.
     """
@@ -203,7 +204,8 @@ def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | N
     upload = db.session.scalar(statement)
     if upload is None:
         return None
-    if upload.created_at < database.now() - IDEMPOTENCY_LIFE:
+    over = upload.state in (UploadState.ABORTED, UploadState.EXPIRED, UploadState.FAILED)
+    if over or upload.created_at < database.now() - IDEMPOTENCY_LIFE:
         _forget_key(upload)
         return None
     if upload.request_hash != _hash_of(spec):

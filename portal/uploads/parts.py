@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
 
+from portal import db as database
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.storage.bucket import Bucket
 from portal.storage.parts import Sent
@@ -118,7 +119,7 @@ def assemble(upload: Upload, bucket: Bucket) -> None:
         raise Conflict(
             f"{len(missing)} of {plan.count} parts have not arrived in storage yet. Send them, then commit again.",
             code="upload_missing",
-            expires_at=upload.expires_at.isoformat(),
+            expires_at=database.zulu(upload.expires_at),
             missing_parts=missing[:NAMED_AT_MOST],
         )
     if there is not None and upload.multipart_id is not None:

@@ -140,7 +140,7 @@ def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
             raise Conflict(
                 "The file has not arrived in storage yet. Send it, then commit again.",
                 code="upload_missing",
-                expires_at=upload.expires_at.isoformat(),
+                expires_at=database.zulu(upload.expires_at),
             )
     except Conflict:
         health.require_ours(profile)  # in a bucket that has vanished nothing has arrived either

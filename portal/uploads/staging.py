@@ -34,7 +34,8 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     """Remove the staging key, parts that never became it, and every copy but the one that the asset's row names.
 
     Safe to repeat. Done when the upload ends, and once more after its form has expired, because a form can be replayed
-    until then. Only the second time counts as done. An upload that is not over yet is left alone.
+    until then; every now and then in between where no file is charged for that. Only after the form is it done. An
+    upload that is not over yet is left alone.
     """
     upload, asset = _find(tenant_id, workspace_id, upload_id)
     if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
@@ -64,7 +65,7 @@ def _empty(bucket: Bucket, upload: Upload, asset: Asset | None) -> bool:
 
 
 def postpone(tenant_id: UUID, upload_id: UUID) -> None:
-    """A worker is asked to clear it; if nothing comes of that, it is again after ``ASK_AGAIN``."""
+    """A worker is asked to clear it now, and again after ``ASK_AGAIN`` if something may be left, or come."""
     with transaction(tenant_id):
         later = update(Upload).where(Upload.id == upload_id).values(clear_due_at=func.now() + ASK_AGAIN)
         db.session.execute(later.execution_options(synchronize_session=False))

@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer, ValidationError
 
+from portal.db import zulu
 from portal.errors import Invalid
 
 JSON = "application/json"
@@ -59,11 +60,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-def _zulu(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str, when_used="json")]
+Time = Annotated[datetime, PlainSerializer(zulu, return_type=str, when_used="json")]
 """A moment in an answer: ISO 8601 in UTC, whatever zone the value carries."""
 
 Item = TypeVar("Item")
@@ -129,6 +126,7 @@ _WORDS = {
     "extra_forbidden": "There is no field of this name.",
     "uuid_parsing": "This must be a UUID.",
     "uuid_type": "This must be a UUID.",
+    "string_pattern_mismatch": "This must be a SHA-256 in hex, 64 digits.",  # the only pattern that bodies have
     "model_type": "This must be a JSON object.",
     "model_attributes_type": "This must be a JSON object.",
 }
@@ -137,6 +135,6 @@ _WORDS = {
 def _words(item: dict[str, Any]) -> str:
     words = _WORDS.get(item["type"])
     if words is None:
-        message = str(item["msg"]).removeprefix("Value error, ")
+        message = str(item["msg"]).removeprefix("Value error, ").replace(" after validation", "")
         words = message if message.endswith(".") else f"{message}."
     return words

@@ -11,9 +11,11 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from portal.db import zulu
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64
@@ -31,7 +33,7 @@ def body_of(
     event = {
         "id": str(event_id),
         "type": event_type,
-        "time": time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "time": zulu(time),
         "tenant_id": str(tenant_id),
         "workspace_id": str(workspace_id) if workspace_id else None,
         "data": data,

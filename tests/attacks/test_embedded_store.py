@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import urllib3
 from flask import Flask
@@ -13,6 +11,7 @@ from tests.engines import TestEngines
 
 KEY = "workspaces/attacked/uploads/1/secret.txt"
 FROM_ELSEWHERE = {"Origin": "https://evil.example"}
+REFUSED = (401, 403, 404, 405)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
@@ -23,7 +22,7 @@ def test_the_filer_serves_takes_and_removes_nothing_without_a_key(
     bucket.put(KEY, b"secret", content_type="text/plain")
     address = f"http://127.0.0.1:{engines.store.ports['filer']}/buckets/{bucket.location.bucket}/{KEY}"
     answer = urllib3.request(method, address, headers=FROM_ELSEWHERE, retries=False)
-    assert answer.status == 401
+    assert answer.status in REFUSED
     assert b"secret" not in answer.data
     assert bucket.head(KEY) is not None
     bucket.delete(KEY)
@@ -34,12 +33,36 @@ def test_a_form_of_another_site_writes_nothing_to_the_filer(engines: TestEngines
     address = f"http://127.0.0.1:{engines.store.ports['filer']}/buckets/{bucket.location.bucket}/{KEY}"
     form = {"file": ("page.html", b"<script>alert(1)</script>", "text/html")}
     answer = urllib3.request("POST", address, fields=form, headers=FROM_ELSEWHERE, retries=False)
-    assert answer.status == 401
+    assert answer.status in REFUSED
     assert bucket.head(KEY) is None
 
 
 def test_a_volume_takes_nothing_without_a_key(engines: TestEngines) -> None:
-    ports = engines.store.ports
-    place = json.loads(urllib3.request("GET", f"http://127.0.0.1:{ports['master']}/dir/assign").data)
-    address = f"http://127.0.0.1:{ports['volume']}/{place['fid']}"
-    assert urllib3.request("POST", address, fields={"file": ("a", b"a")}, retries=False).status == 401
+    address = f"http://127.0.0.1:{engines.store.ports['volume']}/1,0123456789"
+    for method, body in (("POST", {"fields": {"file": ("a", b"a")}}), ("DELETE", {})):
+        assert urllib3.request(method, address, retries=False, **body).status == 401
+
+
+# What SeaweedFS' master does for whoever asks: drop a bucket with all its files, hand out keys, compact, tell.
+MASTER = (
+    "col/delete?collection={bucket}",
+    "dir/assign",
+    "dir/lookup?fileId=1,0123456789&read=yes",
+    "vol/vacuum",
+    "vol/status",
+)
+
+
+@pytest.mark.parametrize("command", MASTER)
+@pytest.mark.parametrize("part", ["master", "volume", "filer", "admin", "s3"])
+def test_no_part_drops_a_bucket_or_hands_out_keys(engines: TestEngines, in_app: Flask, part: str, command: str) -> None:
+    bucket = managed_bucket()
+    bucket.put(KEY, b"secret", content_type="text/plain")
+    path = command.format(bucket=bucket.location.bucket)
+    answer = urllib3.request(
+        "GET", f"http://127.0.0.1:{engines.store.ports[part]}/{path}", headers=FROM_ELSEWHERE, retries=False
+    )
+    assert answer.status in REFUSED
+    assert "Authorization" not in answer.headers
+    assert bucket.head(KEY) is not None
+    bucket.delete(KEY)

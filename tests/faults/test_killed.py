@@ -62,11 +62,12 @@ def test_a_worker_is_killed(live: Live, step: str) -> None:
     cast = live.cast()
     alice = live.client(cast, cast.alice)
     with live.store.hold(STEPS[step]()) as held:
-        sent = alice.upload("sea.jpg", pictures.exif_orientation(3))
+        sent = alice.upload("sea.heif", pictures.heic())  # HEIC: a name that is nearly right, so that its type is set
         held.wait()
         live.stack.workers[0].kill()
     live.one_worker()
     comes_out_well(live, alice, sent)
+    assert alice.asset(sent.asset_id)["mime_type"] == "image/heic"
     live.sound(cast, alice, sent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from uuid import UUID
 
 import httpx
 import pytest
@@ -97,11 +98,13 @@ def test_the_clock_survives_a_store_that_is_away(live: Live) -> None:
     alice = live.client(cast, cast.alice)
     begun = alice.sent("a.txt", b"some words")
     with live.store.failing("reset"):
-        live.forms_run_out()
+        live.stack.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(begun["upload_id"]))
+        live.sweep()
         state = alice.upload_state(begun["upload_id"])
         assert state["state"] == "expired"
         assert alice.quota() == (0, 0)
-    live.sweep()
+        assert live.objects(cast) != set()
+    live.forms_run_out()
     assert live.objects(cast) == set()
 
 

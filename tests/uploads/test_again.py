@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
+import pytest
+
 from tests.doors import Scene
 from tests.foreign import done, refused
 
@@ -55,6 +57,23 @@ def test_a_day_later_the_key_is_free_again(scene: Scene) -> None:
     yesterday = "UPDATE uploads SET created_at = now() - interval '25 hours' WHERE id = %s"
     scene.door.sql(yesterday, UUID(first["upload_id"]))
     assert done(scene.alice.begin("b.txt", 20, key="one"), 201)["upload_id"] != first["upload_id"]
+
+
+@pytest.mark.parametrize("end", ["aborted", "failed", "expired"])
+def test_what_came_to_nothing_is_begun_anew_with_the_same_key(scene: Scene, end: str) -> None:
+    first = done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    if end == "aborted":
+        scene.alice.call("DELETE", f"uploads/{first['upload_id']}")
+    elif end == "failed":
+        scene.alice.send(first, b"ten bytes.")
+        refused(scene.alice.commit(first["upload_id"], sha256="0" * 64, etag="0"), 422, "checksum_mismatch")
+    else:
+        scene.door.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(first["upload_id"]))
+        scene.door.sweep()
+    assert scene.alice.upload_state(first["upload_id"])["state"] == end
+    again = done(scene.alice.begin("a.txt", 10, key="one"), 201)
+    assert again["upload_id"] != first["upload_id"] and again["upload_url"]
+    assert scene.alice.quota() == (0, 10)
 
 
 def test_a_key_that_is_too_long_is_refused(scene: Scene) -> None:

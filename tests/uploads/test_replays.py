@@ -99,9 +99,19 @@ def test_bytes_sent_again_after_the_session_ended_otherwise_go_too(scene: Scene,
     resend(scene, begun, text)
     assert scene.objects() != []
     assert scene.alice.quota() == (0, 0)
+    quarter_of_an_hour_later(scene, begun["upload_id"])  # the form works still, and nobody is charged
+    assert scene.objects() == []
+    resend(scene, begun, text)
     forms_run_out(scene, begun["upload_id"])
     assert scene.objects() == []
     assert is_cleared(scene, begun["upload_id"])
+
+
+def quarter_of_an_hour_later(scene: Scene, upload_id: str) -> None:
+    scene.door.sql("UPDATE uploads SET clear_due_at = clear_due_at - interval '15 minutes'")
+    assert scene.door.sweep()["clear_staging"]
+    scene.door.work()
+    assert not is_cleared(scene, upload_id)
 
 
 def test_copies_of_attempts_that_lost_go_with_it(scene: Scene, text: bytes) -> None:
