@@ -116,7 +116,7 @@ class Asset(Identified, Base):
         AssetState.AVAILABLE: {AssetState.DELETED, AssetState.QUARANTINED},
         AssetState.QUARANTINED: {AssetState.AVAILABLE},
         AssetState.FAILED: {AssetState.DELETED},
-        AssetState.DELETED: {AssetState.AVAILABLE, AssetState.FAILED},
+        AssetState.DELETED: {AssetState.AVAILABLE, AssetState.FAILED, AssetState.QUARANTINED},
     }
     __table_args__ = (
         in_workspace(),

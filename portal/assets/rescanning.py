@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, case, delete, func, null, or_, select, update
 
 from portal import audit
 from portal import db as database
@@ -99,43 +100,62 @@ def _note(lease: Lease, verdict: Verdict) -> None:
 
 
 def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
-    """Copy to the quarantine, switch the row, then remove the original and everything derived from it."""
+    """Copy to the quarantine, switch the row, then remove the original and everything derived from it.
+
+    Also of a file that somebody has put into the trash meanwhile: a verdict is not skipped there, and nobody deletes
+    what is held. One that is on its way out for good goes on.
+    """
     original, held = asset.object_key or "", keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
     facts = bucket.head(original)
     if facts is None:
         raise NotFound("The file is missing in storage.")
     bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
     at = database.now()
-    values = {
+    staying = or_(Asset.state == AssetState.AVAILABLE, Asset.purge_after > func.clock_timestamp())
+    with transaction(lease.tenant_id):
+        if not compare_and_set(
+            Asset, [*lease.mine, staying], AssetState.QUARANTINED, **_held_values(verdict, held, at)
+        ):
+            return  # another attempt was faster, or its purge is: that removes the copy, too
+        _tell(lease, asset, verdict, at)
+    _remove_rest(lease, asset, bucket)
+
+
+def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
+    # Its folder may be in the trash as well: as with all that is held when its folder goes, the top is where it stays.
+    home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
+    return {
         **holding.scan_values(verdict),
-        "object_key": held,
+        "object_key": key,
         "reason_code": "infected",
         "reason_detail": INFECTED,
         "quarantined_at": at,
         "purge_after": at + HELD_FOR,
         "previews": PreviewState.NONE,
         "desk_job": None,
+        "folder_id": home,
+        "state_before": None,
+        "deleted_at": None,
+        "deleted_by": None,
         "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
     }
-    with transaction(lease.tenant_id):
-        if not compare_and_set(Asset, lease.mine, AssetState.QUARANTINED, **values):
-            return  # another attempt was faster; held by now, or deleted
-        tallies.count(lease.tenant_id, "scan", verdict.result)
-        rescans.note_find()
-        db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
-        facts_for_audit = {"reason": "infected", "signature": verdict.signature}
-        audit.record(
-            lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts_for_audit
-        )
-        told: dict[str, Any] = {
-            "file_name": asset.file_name,
-            "reason_code": "infected",
-            "scan_signature": verdict.signature,
-        }
-        place = asset.tenant_id, asset.workspace_id
-        events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **told)
-        alerts.infected(asset, verdict.signature, at, at + HELD_FOR)
-    _remove_rest(lease, asset, bucket)
+
+
+def _tell(lease: Lease, asset: Asset, verdict: Verdict, at: datetime) -> None:
+    """Everybody who has to know, in the transaction that holds it; its previews are nobody's any more."""
+    tallies.count(lease.tenant_id, "scan", verdict.result)
+    rescans.note_find()
+    db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
+    facts = {"reason": "infected", "signature": verdict.signature}
+    audit.record(lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts)
+    told: dict[str, Any] = {
+        "file_name": asset.file_name,
+        "reason_code": "infected",
+        "scan_signature": verdict.signature,
+    }
+    place = asset.tenant_id, asset.workspace_id
+    events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **told)
+    alerts.infected(asset, verdict.signature, at, at + HELD_FOR)
 
 
 def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +15,11 @@ from portal import queue
 from portal.assets import proofs, rescans
 from portal.assets.verdicts import Report
 from portal.errors import Conflict
+from portal.storage import keys
+from tests.assets.clamds import Parrot, in_order
 from tests.doors import Door, Scene, scene_at, served
 from tests.engines import EICAR, TestEngines
+from tests.foreign import done
 from tests.stack import own_settings
 
 
@@ -86,6 +91,91 @@ def test_what_is_infected_by_now_is_held(scene: Scene, text: bytes) -> None:
     assert scene.alice.asset(sent[0])["status"] == "available"
     go_on(scene)
     assert standing(scene)[2:] == (1, True)
+
+
+@contextmanager
+def found_late(scene: Scene, content: bytes, meanwhile: Callable[[], object]) -> Iterator[None]:
+    """A scanner that finds a virus in this content; before it says so, something else happens, once."""
+    acts = [meanwhile]
+
+    def says(command: str, asked: bytes) -> str:
+        if asked != content:
+            return in_order(command, asked)
+        if acts:
+            acts.pop()()
+        return "stream: Late.Virus FOUND"
+
+    before = scene.door.app.extensions["portal.settings"]
+    with Parrot(says) as parrot:
+        away = replace(before, scanner_url=parrot.tcp, scanner_test_database=None)
+        scene.door.app.extensions["portal.settings"] = away
+        try:
+            yield
+        finally:
+            scene.door.app.extensions["portal.settings"] = before
+
+
+def taken_in(scene: Scene, text: bytes, folder_id: str | None = None) -> str:
+    sent = scene.alice.upload("a.txt", text, folder_id=folder_id)
+    scene.door.work()
+    scene.door.sweep()
+    return sent.asset_id
+
+
+def scan_everything(scene: Scene) -> None:
+    start(scene)
+    go_on(scene)
+    scene.door.work()
+
+
+@pytest.mark.parametrize("how", ["alone", "with its folder", "and taken back"])
+def test_a_virus_that_is_found_while_the_file_goes_to_the_trash_is_held(scene: Scene, text: bytes, how: str) -> None:
+    folder = done(scene.alice.call("POST", "folders", {"name": "Inbox"}), 201)["id"]
+    sent = taken_in(scene, text, folder)
+
+    def meanwhile() -> None:
+        if how == "with its folder":
+            done(scene.bob.call("DELETE", f"folders/{folder}"))
+        else:
+            assert scene.bob.call("DELETE", f"assets/{sent}").status_code == 204
+        if how == "and taken back":
+            done(scene.bob.call("POST", f"assets/{sent}/restore"))
+
+    with found_late(scene, text, meanwhile):
+        scan_everything(scene)
+    held = done(scene.bob.call("POST", f"assets/{sent}/restore"))
+    assert (held["status"], held["scan"]["verdict"]) == ("quarantined", "infected")
+    assert held["scan"]["signature"] == "Late.Virus"
+    assert scene.alice.download(sent).status_code == 409
+    assert scene.objects() == [keys.quarantine(scene.cast.press.id, UUID(sent), "a.txt")]
+    columns = "state_before, deleted_at, deleted_by, claim_token, folder_id, purge_after > now() + interval '6 days'"
+    home = UUID(folder) if how == "and taken back" else None
+    assert scene.door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(sent)) == [
+        (None, None, None, None, home, True)
+    ]
+    told = scene.door.sql("SELECT recipient FROM letters WHERE once = %s", f"{scene.cast.acme.id}:infected:{sent}")
+    assert told == [(scene.cast.tina.email,)]
+    assert standing(scene)[2] == 1
+    assert scene.door.broken(scene.cast) == []
+
+
+def test_a_virus_that_is_found_while_the_file_is_deleted_for_good_keeps_nothing_of_it(
+    scene: Scene, text: bytes
+) -> None:
+    sent = taken_in(scene, text)
+
+    def meanwhile() -> None:
+        assert scene.alice.call("DELETE", f"assets/{sent}?permanent=true").status_code == 204
+
+    with found_late(scene, text, meanwhile):
+        scan_everything(scene)
+    assert len(scene.objects()) == 2  # the purge waits for whoever holds the file
+    scene.door.sql("UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s", UUID(sent))
+    scene.door.sweep()
+    scene.door.work()
+    assert scene.bob.call("GET", f"assets/{sent}").status_code == 404
+    assert scene.objects() == []
+    assert scene.alice.quota() == (0, 0)
 
 
 def test_lost_bells_are_rung_again_and_nothing_is_left_out(scene: Scene, text: bytes) -> None:
