@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from portal.app import create_app
+from portal.assets.models import AssetState, PreviewState
 from portal.db import db, enter, transaction
 from portal.errors import Unavailable
 from portal.quotas.models import Part, UsagePart
@@ -328,6 +329,18 @@ def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> 
                 session.add(UsagePart(**place, **values))
         held = profiles.contents(cast.press.id)[profile.id]
         assert (held.files, held.original_bytes, held.derived_bytes) == (30_005, 3_050, 90)
+
+
+def test_what_failed_or_is_still_verified_is_not_told_as_stored(cast: Cast) -> None:
+    profile = connect_own_bucket(cast)
+    ours = {"profile_id": profile.id, "charged_bytes": 0, "size_bytes": 100}
+    make_asset(cast, **ours)
+    for state in (AssetState.FAILED, AssetState.PROCESSING):
+        make_asset(cast, state=state, object_key=None, previews=PreviewState.NONE, **ours)
+    with cast.app.app_context():
+        enter(cast.press.tenant_id)
+        held = profiles.contents(cast.press.id)[profile.id]
+        assert (held.files, held.original_bytes) == (1, 100)
 
 
 def test_of_many_who_connect_one_place_at_once_one_wins(cast: Cast, entered: dict[str, Any]) -> None:
