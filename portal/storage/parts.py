@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,11 +24,29 @@ PART = 64 * 1024**2  # bytes; times S3's 10,000 parts: 625 GB
 
 @dataclass(frozen=True)
 class Sent:
-    """A part that the store has. ``etag`` as the store wrote it."""
+    """A part that the store has. ``etag`` as the store wrote it, ``at`` as exact as the store tells: to a second."""
 
     number: int
     size: int
     etag: str
+    at: datetime
+
+
+def newest(parts: Iterable[Sent]) -> dict[int, Sent]:
+    """Of parts, the oldest first, the newest of each number, by number.
+
+    Where two of one moment differ, nobody can tell which came last: that number is left out, and has to be sent again.
+    """
+    found: dict[int, Sent] = {}
+    rivals: set[int] = set()
+    for part in parts:
+        before = found.get(part.number)
+        if before is None or before.at != part.at:
+            rivals.discard(part.number)
+        elif before.etag != part.etag:
+            rivals.add(part.number)
+        found[part.number] = part
+    return {number: found[number] for number in sorted(found) if number not in rivals}
 
 
 def uploads_below(client: S3Client, bucket: str, full_prefix: str) -> list[Any]:
@@ -56,28 +75,23 @@ class Parts:
     def sent(self, upload_id: str) -> dict[int, str] | None:
         """The ETag of each whole part that the store has, by number from 1; None when it knows no such upload."""
         there = self.there(upload_id)
-        return None if there is None else {part.number: part.etag for part in there if part.size == PART}
+        return (
+            None
+            if there is None
+            else {part.number: part.etag for part in newest(part for part in there if part.size == PART).values()}
+        )
 
     def there(self, upload_id: str) -> list[Sent] | None:
         """Every part that the store has, the oldest first; None when it knows no such upload.
 
-        Some stores list a part that was sent again twice, with moments of whole seconds: where two of one second
-        differ, nobody can tell which came last, and the part counts as one that has to be sent again.
+        Some stores list a part that was sent again twice.
         """
         with self._turn(), our_words("ListParts", Deadline(ALL_WITHIN)):
             listed = unless_missing(self._list, UploadId=upload_id)
             if listed is None:
                 return None
             oldest_first = sorted(listed, key=itemgetter("LastModified"))
-            newest = {part["PartNumber"]: part for part in oldest_first}
-            rivals = {
-                part["PartNumber"]
-                for part in oldest_first
-                if (last := newest[part["PartNumber"]])["LastModified"] == part["LastModified"]
-                and last["ETag"] != part["ETag"]
-            }
-            told = (part for part in oldest_first if part["PartNumber"] not in rivals)
-            return [Sent(part["PartNumber"], part["Size"], part["ETag"]) for part in told]
+            return [Sent(part["PartNumber"], part["Size"], part["ETag"], part["LastModified"]) for part in oldest_first]
 
     def is_known(self, upload_id: str) -> bool:
         """Whether the store still knows this upload."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import attrgetter
 
 from portal import db as database
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.storage.bucket import Bucket
-from portal.storage.parts import Sent
+from portal.storage.parts import Sent, newest
 from portal.storage.service import Ways
 from portal.uploads.models import MULTIPART, Upload
 from portal.uploads.staging import staging_key
@@ -88,9 +87,10 @@ class Plan:
         return self.size - whole * (number - 1) if number == self.count else whole
 
     def arrived(self, there: Iterable[Sent]) -> dict[int, Sent]:
-        """Of what the store has (the oldest first), the newest of each part that is whole, by number."""
-        whole = [part for part in there if 1 <= part.number <= self.count and part.size == self.size_of(part.number)]
-        return {part.number: part for part in sorted(whole, key=attrgetter("number"))}
+        """Of what the store has (the oldest first), the newest of each part that is whole, by number (``newest``)."""
+        return newest(
+            part for part in there if 1 <= part.number <= self.count and part.size == self.size_of(part.number)
+        )
 
     def missing(self, arrived: Mapping[int, Sent]) -> list[int]:
         """The numbers of the parts that have to be sent, or sent again."""

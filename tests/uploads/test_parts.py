@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -313,6 +314,20 @@ def test_a_commit_that_died_after_the_store_put_the_parts_together_is_repeated(s
     scene.door.work()
     assert scene.alice.download(committed["asset_id"]).content == film
     assert scene.objects() and unfinished(scene) == []
+
+
+def test_of_a_part_that_was_sent_twice_the_last_counts_however_fast_it_came(scene: Scene, film: bytes) -> None:
+    """The store tells the moments of parts in whole seconds, and in no order of its own."""
+    upload = begun(scene.alice, len(film))
+    for _ in range(2):
+        send(scene.alice, upload, film[::-1])
+        send(scene.alice, upload, film)
+    while (answer := scene.alice.commit(upload["upload_id"])).status_code == 409:
+        missing = refused(answer, 409, "upload_missing")["missing_parts"]
+        time.sleep(1.1)  # the next second: now it can be told
+        send(scene.alice, upload, film, *missing)
+    scene.door.work()
+    assert scene.alice.asset(done(answer)["asset_id"])["sha256"] == hashlib.sha256(film).hexdigest()
 
 
 def test_parts_that_a_rule_of_the_bucket_removed_are_sent_again(scene: Scene, film: bytes) -> None:
