@@ -40,7 +40,9 @@ def test_the_focus_is_visible_wherever_it_goes(visit: Visits, scene: Scene) -> N
         page.keyboard.press("Tab")
         seen = page.evaluate(
             """() => {
-                const element = document.activeElement, style = getComputedStyle(element);
+                const element = document.activeElement;
+                // The ring of a card is around the whole of it.
+                const style = getComputedStyle(element.matches(".tile-link") ? element.parentElement : element);
                 const box = element.getBoundingClientRect(), what = element.outerHTML.slice(0, 120);
                 const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
                 const inside = box.width > 0 && box.bottom > 0 && box.top < innerHeight;
