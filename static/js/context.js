@@ -1,6 +1,7 @@
 // The right button, and the keyboard's menu key, open a file's or a folder's own menu where the pointer is. On one of
 // several chosen files it is the menu of all of them.
 import { fillMenu } from "./gallery.js";
+import { between, room } from "./room.js";
 
 const ITEM = "#assets [data-asset], #folders [data-folder]";
 const chosen = () => document.querySelectorAll("#assets input[data-pick]:checked").length;
@@ -22,10 +23,11 @@ function linesForAll() {
 /** Show `menu` at a point of the window until it is closed, whole. */
 function showAt(details, menu, { x, y }) {
   details.open = true;
-  Object.assign(menu.style, { position: "fixed", right: "auto", bottom: "auto", left: "0", top: "0" });
+  Object.assign(menu.style, { position: "fixed", right: "auto", bottom: "auto", left: "0", top: "0", translate: "none" });
   const { width, height } = menu.getBoundingClientRect();
-  menu.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
-  menu.style.top = `${Math.max(8, Math.min(y, innerHeight - height - 8))}px`;
+  const edges = room();
+  menu.style.left = `${between(edges.left, edges.right, x, width)}px`;
+  menu.style.top = `${between(edges.top, edges.bottom, y, height)}px`;
   menu.querySelector(".dropdown-item")?.focus({ preventScroll: true });
 }
 
@@ -53,5 +55,5 @@ document.addEventListener("contextmenu", (event) => {
 });
 // It stays where it was opened, so it goes when the page moves under it.
 addEventListener("scroll", () => {
-  for (const menu of document.querySelectorAll("details[data-menu][open] > .dropdown-menu[style]")) menu.parentElement.open = false;
+  for (const menu of document.querySelectorAll("details[data-menu][open] > .dropdown-menu[style*=fixed]")) menu.parentElement.open = false;
 }, { passive: true });

@@ -1,4 +1,5 @@
 // The frame around the pages: menus, the drawer on a phone, the theme switch, local times.
+import { between, room } from "./room.js";
 import { t } from "./strings.js";
 
 // Menus are <details>: one open at a time, closed by Esc, by a choice and by a click elsewhere.
@@ -25,13 +26,23 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
   }
 }, true);
-// A menu that would leave the window at the bottom opens upwards.
+// A menu that would leave the window at the bottom opens upwards; where that does not do, it is pushed into the window.
+function fit(details, menu) {
+  const edges = room();
+  const box = menu.getBoundingClientRect();
+  const button = details.getBoundingClientRect();
+  const up = box.bottom > edges.bottom && button.top - box.height - 4 > edges.top;
+  details.classList.toggle("menu-up", up);
+  const x = between(edges.left, edges.right, box.left, box.width) - box.left;
+  const y = up ? 0 : between(Math.min(edges.top, box.top), edges.bottom, box.top, box.height) - box.top;
+  if (x || y) menu.style.translate = `${x}px ${y}px`;
+}
 document.addEventListener("toggle", (event) => {
-  if (!event.target.matches?.("details[data-menu]") || !event.target.open) return;
+  if (!event.target.matches?.("details[data-menu]")) return;
   const menu = event.target.querySelector(".dropdown-menu");
   event.target.classList.remove("menu-up");
-  const box = menu.getBoundingClientRect();
-  event.target.classList.toggle("menu-up", box.bottom > window.innerHeight - 8 && box.height < event.target.getBoundingClientRect().top);
+  menu.style.translate = "";
+  if (event.target.open) fit(event.target, menu);
 }, true);
 
 function drawer(open) {

@@ -23,3 +23,26 @@ def test_the_bar_stays_when_one_scrolls_and_covers_nothing_that_gets_the_focus(v
         page.keyboard.press("ArrowUp")
     below = "() => document.activeElement.getBoundingClientRect().top >= document.querySelector('.topbar').offsetHeight"
     page.wait_for_function(below)
+
+
+def test_on_a_phone_a_cards_menu_stays_in_the_window_and_above_the_bar(visit: Visits, cast: Cast) -> None:
+    make_assets(cast, 20, previews="none", placeholder=None)
+    page = visit(cast.bob, cast.page("files?view=grid"), viewport={"width": 390, "height": 844})
+    bar = page.locator(".bottombar").bounding_box()
+    assert bar
+    buttons = page.locator("#assets summary")
+    low = next(each for each in buttons.all() if (box := each.bounding_box()) and box["y"] > 500)
+    for button in (buttons.first, low):
+        button.click()
+        menu = page.locator("details[open] > .dropdown-menu")
+        expect(menu.get_by_role("button", name="Move to trash")).to_be_visible()
+        box = menu.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= bar["y"]
+        page.keyboard.press("Escape")
+    page.mouse.click(100, bar["y"] - 20, button="right")
+    box = menu.bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= bar["y"]
