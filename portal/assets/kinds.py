@@ -109,7 +109,7 @@ _BY_EXTENSION = {extension: kind for kind in POLICY for extension in kind.extens
 _NAME_FLAWS = {
     Flaw.EMPTY: "The file has no name. Give it one, with an extension such as .jpg.",
     Flaw.LONG: "The file name has {length} characters; at most {longest} are possible. Shorten it.",
-    Flaw.SLASHES: "A file name can't contain / or \\. Send the name alone, without its folder.",
+    Flaw.SLASHES: "A file name can't contain / or \\. Use another character instead.",
     Flaw.DECEPTIVE: "The file name contains invisible characters that make it look like another name. Rename the file.",
     Flaw.CONTROLS: "The file name contains control characters. Rename the file.",
 }
