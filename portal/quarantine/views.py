@@ -204,6 +204,10 @@ def _sent() -> tuple[Deed, list[UUID]]:
 
 def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | None = None) -> str:
     items = service.find_items(member.tenant_id, asset_ids)
+    own = [item for item in items if item.uploaded_by.id == member.user_id]
+    infected = [item for item in items if item.code == "infected"]
+    rules = policy.rules_of(member.tenant_id)
+    refused = {item.asset_id for item in (own if rules.release_infected else own + infected)}
     return render_template(
         "quarantine/decide.html",
         tenant=_place(member),
@@ -213,9 +217,10 @@ def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | 
         gone=len(set(asset_ids)) - len(items),
         bytes=sum(item.size_bytes for item in items),
         people=sorted({item.uploaded_by.shown_name for item in items}),
-        own=[item for item in items if item.uploaded_by.id == member.user_id],
-        infected=[item for item in items if item.code == "infected"],
-        rules=policy.rules_of(member.tenant_id),
+        own=own,
+        infected=infected,
+        possible=deed != "release" or len(refused) < len(items),
+        rules=rules,
         reason=request.form.get("reason", ""),
         problem=problem,
     )

@@ -109,7 +109,11 @@ def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: C
 
 def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> None:
     asset_id = infected(cast, EICAR)
-    assert "do not allow its release" in post(cast, "/review", "release", asset_id)
+    refused = post(cast, "/review", "release", asset_id)
+    assert "do not allow its release" in refused and f'href="/t/{cast.acme.slug}/scan-policy"' in refused
+    assert 'name="reason"' not in refused  # nothing to fill in for what the rules refuse
+    beside = hold(cast)
+    assert 'name="reason"' in post(cast, "/review", "release", asset_id, beside)
     assert "do not allow to release such files" in post(cast, "/decide", "release", asset_id, reason=WHY)
     set_rules(cast, release_infected=True)
     assert 'name="infected_too"' in post(cast, "/review", "release", asset_id)
