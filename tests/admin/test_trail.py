@@ -73,6 +73,15 @@ def test_the_page_shows_it_and_nobody_else_s(cast: Cast) -> None:
     assert "Nothing matches" in page_of(cast, action="no.such")
 
 
+def test_sizes_and_digests_are_told_as_everywhere(cast: Cast) -> None:
+    digest = "0123456789abcdef" * 4
+    with cast.app.app_context(), transaction(cast.acme.id):
+        audit.record(cast.acme.id, None, "test.sized", None, bytes=448_682, sha256=digest, freed_bytes=None)
+    page = page_of(cast, action="test.sized")
+    assert "438 KB" in page and ">448682<" not in page
+    assert f'title="{digest}"' in page and f">{digest}" not in page
+
+
 @pytest.mark.parametrize(
     "asked", [{"person": "nobody@example.com"}, {"since": "soon"}, {"until": "9999-12-31"}], ids=["who", "from", "to"]
 )
