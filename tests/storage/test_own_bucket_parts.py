@@ -99,6 +99,7 @@ def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(
         cancel(scene, upload)
         scene.door.over(upload["upload_id"])
         scene.door.sweep()
+        scene.door.work()
     cleared = scene.door.sql("SELECT cleared_at FROM uploads WHERE id = %s", UUID(upload["upload_id"]))
     assert cleared[0][0] is not None
     assert health(scene, own) == "healthy"
@@ -115,6 +116,7 @@ def test_a_store_that_is_away_is_asked_again_to_give_parts_up(
         assert len(unfinished(scene, own)) == 1
     scene.door.over(upload["upload_id"])
     scene.door.sweep()
+    scene.door.work()
     assert unfinished(scene, own) == []
 
 
