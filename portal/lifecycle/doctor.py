@@ -119,18 +119,23 @@ def _scanner(verify: bool) -> Finding:
     return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
 
 
-@functools.cache
 def _limit_of(scanner: Scanner) -> str | None:
-    """Where policy and scanner disagree, in words. Asked once a process: reading so many bytes takes seconds."""
+    """Where policy and scanner disagree, in words."""
     largest = kinds.largest_limit_bytes()
     size = in_words(largest)
     try:
-        if scanner.takes(largest):
+        if _takes(scanner, largest):
             return None
-    except Unavailable:
-        return f"The scanner broke off when it was asked whether it takes {size}, the most that an upload may have."
+    except Unavailable as problem:
+        return f"Whether the scanner takes {size}, the most that an upload may have, is not known: {problem.detail}"
     advice = "Raise its StreamMaxLength, MaxFileSize and MaxScanSize, or such files will be held unscanned."
     return f"Uploads may have {size}, which the scanner refuses. {advice}"
+
+
+@functools.cache
+def _takes(scanner: Scanner, size: int) -> bool:
+    """An answer is asked for once a process: reading so many bytes takes seconds."""
+    return scanner.takes(size)
 
 
 def _tenants() -> list[UUID]:
