@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, update
 
-from portal.assets.models import AssetState, PreviewState
+from portal.assets.models import AssetState, PreviewState, Variant
 from portal.db import db, transaction
 from portal.identity.models import User
 from tests.cast import Cast
@@ -53,6 +53,18 @@ def test_the_gallery_shows_the_newest_first_and_leads_to_the_rest(cast: Cast, vi
     whole = cast.vera.browser.get(more)
     assert shown(whole.text) == made[1::-1]
     assert "<html" in whole.text
+
+
+def test_the_facts_of_a_small_picture_are_told_once_and_in_order(cast: Cast) -> None:
+    facts = {"format": "JPEG", "width": 40, "height": 30, "exif": {"orientation": 6, "camera_model": "EOS 5D"}}
+    asset_id = make_asset(cast, size_bytes=68, facts=facts)
+    with cast.app.app_context(), transaction(cast.acme.id) as session:
+        session.execute(update(Variant).where(Variant.asset_id == asset_id).values(width=40, height=30))
+    page = cast.vera.browser.get(cast.page(f"files/{asset_id}")).text
+    names = ["thumb", "small", "medium", "large", "web"]
+    assert re.findall(r'<th scope="row">(\w+)</th><td>40 × 30', page) == names
+    assert "EOS 5D" in page and "rientation" not in page
+    assert page.partition(">Size<")[2].partition("</dd>")[0].count("68 bytes") == 2  # once, and on hover
 
 
 def test_the_view_is_kept_in_a_cookie(cast: Cast) -> None:
