@@ -2,6 +2,7 @@
 import "./frame.js";
 import "./requests.js";
 import "./returning.js";
+import "./searching.js";
 import "./toasts.js";
 import "./dialogs.js";
 import "./lightbox.js";

@@ -86,7 +86,7 @@ export function localTimes(root) {
   }
 }
 
-// After a swap: local times, the search box says what the address says, focus follows a page change.
+// After a swap: local times, and the focus follows a page change.
 document.addEventListener("htmx:afterSwap", () => localTimes(document));
 document.addEventListener("htmx:oobAfterSwap", () => localTimes(document));
 document.addEventListener("htmx:historyRestore", () => localTimes(document));
@@ -99,9 +99,7 @@ document.addEventListener("htmx:historyCacheMissLoad", ({ detail }) => {
   window.htmx.process(sidebar);
 });
 document.addEventListener("htmx:afterSettle", (event) => {
-  const search = document.getElementById("search");
-  if (event.detail.target?.id !== "main" || document.activeElement === search) return;
-  if (search) search.value = new URL(location.href).searchParams.get("q") || "";
+  if (event.detail.target?.id !== "main") return;
   if (document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
 });
 localTimes(document);

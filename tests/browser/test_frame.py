@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+import re
+from urllib.parse import parse_qsl, urlsplit
 
-from tests.browser.conftest import Visits
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Scene, Visits
 from tests.cast import Cast
 from tests.factories import make_assets
 
@@ -46,3 +49,30 @@ def test_on_a_phone_a_cards_menu_stays_in_the_window_and_above_the_bar(visit: Vi
     box = menu.bounding_box()
     assert box
     assert box["y"] + box["height"] <= bar["y"]
+
+
+def test_a_search_keeps_the_kind_and_the_state_and_is_one_step_of_the_history(visit: Visits, scene: Scene) -> None:
+    page = visit(scene.cast.vera, scene.cast.page("files"))
+    box = page.get_by_label("Search files by name")
+    page.get_by_role("link", name="Documents").click()
+    expect(page).to_have_url(re.compile("kind=document"))
+    box.press_sequentially("re", delay=20)
+    expect(page).to_have_url(re.compile("q=re(&|$)"))
+    assert query(page) == {"kind": "document", "q": "re"}
+    box.press_sequentially("port")
+    expect(page).to_have_url(re.compile("q=report"))
+    box.press("Enter")
+    expect(page.locator(".tile")).to_have_count(1)
+    assert query(page) == {"kind": "document", "q": "report"}
+    page.go_back()
+    expect(page.get_by_role("heading", name="All files")).to_be_visible()
+    expect(box).to_have_value("")
+    assert query(page) == {"kind": "document"}
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Results for “report”")).to_be_visible()
+    expect(box).to_have_value("report")
+
+
+def query(page: Page) -> dict[str, str]:
+    """What the address asks for."""
+    return dict(parse_qsl(urlsplit(page.url).query))

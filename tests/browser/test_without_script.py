@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -47,6 +48,11 @@ def test_filters_search_paging_and_downloads_work_as_plain_links(visit: Visits, 
     expect(page.locator("#sidebar")).to_be_visible()
     page.get_by_role("link", name="Documents").click()
     expect(page.locator(".tile")).to_have_count(1)
+    page.get_by_label("Search files by name").fill("palace")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("kind=document"))  # a search keeps what is set
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    page.locator(".filter-kinds").get_by_role("link", name="All", exact=True).click()
     page.get_by_label("Search files by name").fill("palace")
     page.keyboard.press("Enter")
     expect(page.locator(".tile")).to_have_count(1)
