@@ -3,6 +3,7 @@ import "./frame.js";
 import "./requests.js";
 import "./returning.js";
 import "./searching.js";
+import "./space.js";
 import "./toasts.js";
 import "./dialogs.js";
 import "./lightbox.js";

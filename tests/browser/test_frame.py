@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Scene, Visits
+from tests.browser.test_upload import tile
 from tests.cast import Cast
 from tests.factories import make_assets
 
@@ -76,3 +78,22 @@ def test_a_search_keeps_the_kind_and_the_state_and_is_one_step_of_the_history(vi
 def query(page: Page) -> dict[str, str]:
     """What the address asks for."""
     return dict(parse_qsl(urlsplit(page.url).query))
+
+
+def test_the_space_in_the_sidebar_follows_uploads_and_the_trash(visit: Visits, cast: Cast, files: Path) -> None:
+    page = visit(cast.bob, cast.page("files"))
+    foot = page.locator(".side-foot")
+    before = foot.inner_text()
+    with page.expect_file_chooser() as chooser:
+        page.locator(".topbar-upload").click()
+    chooser.value.set_files(files / "cat.jpg")
+    expect(tile(page, "cat.jpg")).to_contain_text("Ready")
+    expect(foot).not_to_have_text(before, use_inner_text=True)
+    page.keyboard.press("Escape")
+    tile(page, "cat.jpg").locator("summary").click()
+    tile(page, "cat.jpg").get_by_role("button", name="Move to trash").click()
+    page.locator("#sidebar").get_by_role("link", name="Trash").click()
+    page.get_by_role("button", name="Empty the trash").click()
+    page.locator("#confirm").get_by_role("button", name="Empty the trash").click()
+    expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    expect(foot).to_have_text(before, use_inner_text=True)

@@ -134,3 +134,18 @@ def test_owners_see_the_warning_until_they_hide_it_and_again_when_it_gets_worse(
     assert "quota-banner" not in cast.alice.browser.get(files).text
     hold(cast, 100)
     assert "This workspace is 90 % full." in cast.alice.browser.get(files).text
+
+
+def test_every_member_sees_how_full_it_is_and_asks_for_that_part_alone(cast: Cast) -> None:
+    from tests.quotas.test_crossings import hold
+
+    limit(cast, 1000)
+    hold(cast, 800)
+    part = cast.vera.browser.get(cast.page("quota"), headers={"HX-Request": "true"})
+    assert part.status_code == 200
+    assert part.text.strip().startswith('<div class="side-foot"')
+    assert "80 %" in part.text
+    assert part.text.strip() in cast.vera.browser.get(cast.page("files")).text
+    assert "Ask for more space" not in part.text  # she may not upload
+    assert "Ask for more space" in cast.bob.browser.get(cast.page("quota")).text
+    assert cast.mallory.browser.get(cast.page("quota")).status_code == 404

@@ -131,6 +131,13 @@ def ask(member: Member) -> ResponseReturnValue:
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
 
+@blueprint.get(f"{HERE}/quota")
+@member(Permission.SEE_QUOTA)
+def space(member: Member) -> ResponseReturnValue:
+    """How full it is, as the sidebar shows it: asked for again when files came or went (static/js/space.js)."""
+    return render_template("quotas/_space.html")
+
+
 @blueprint.post(f"{HERE}/quota/hide")
 @member(Permission.SEE_QUOTA)
 def hide(member: Member) -> ResponseReturnValue:
