@@ -52,6 +52,16 @@ function discard(item) {
   return item?.querySelector("form[data-discard]")?.requestSubmit();
 }
 
+// What goes takes the focus along: the next one gets it, so that one key deletes several in a row.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { target, requestConfig, xhr } = detail;
+  const all = items();
+  const at = all.indexOf(target);
+  if (at < 0 || !requestConfig.elt.matches("[data-discard]") || xhr.status >= 400 || !target.contains(document.activeElement)) return;
+  const next = linkOf(all[at + 1] || all[at - 1]) || document.getElementById("main");
+  queueMicrotask(() => next.focus());
+});
+
 function rename(item) {
   fillMenu(item);
   return (item || document.getElementById("asset"))?.querySelector("[data-rename]")?.click();
@@ -93,6 +103,7 @@ document.addEventListener("keydown", (event) => {
   const onControl = event.target.closest("button, summary, input") && event.key === " ";
   const action = actions[event.key];
   if (!action || onControl) return;
+  if (event.repeat && event.key === "Delete") return; // a finger that rests on it means one
   if (action() !== false) event.preventDefault();
 });
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
 from tests.cast import Cast
+from tests.factories import make_assets
 
 
 def tab_to(page: Page, words: str, limit: int = 60) -> None:
@@ -101,3 +102,18 @@ def test_the_keys_are_listed_and_menus_open_and_close(visit: Visits, scene: Scen
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="My tokens")).to_be_hidden()
     expect(page.locator(".topbar-person summary")).to_be_focused()
+
+
+def test_several_are_deleted_in_a_row_and_the_focus_goes_on(visit: Visits, cast: Cast) -> None:
+    make_assets(cast, 4, previews="none", placeholder=None)
+    page = visit(cast.bob, cast.page("files?view=grid"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    for gone, then in (("file-002", "file-001"), ("file-001", "file-000"), ("file-000", "file-003")):
+        expect(tile(page, f"{gone}.jpg").locator(".tile-link")).to_be_focused()
+        page.keyboard.press("Delete")
+        expect(tile(page, f"{gone}.jpg")).to_have_count(0)
+        expect(tile(page, f"{then}.jpg").locator(".tile-link")).to_be_focused()
+    page.keyboard.press("Delete")
+    expect(page.locator(".tile")).to_have_count(0)
+    expect(page.locator("#main")).to_be_focused()
