@@ -38,6 +38,14 @@ function pick(item) {
 
 const anyPicked = () => Boolean(document.querySelector("#assets input[data-pick]:checked"));
 
+/** The preview, or the page of what has none; elsewhere Space scrolls. */
+function look(item) {
+  if (openPreview(document.activeElement.closest?.("[data-preview]"))) return true;
+  const link = linkOf(item);
+  link?.click();
+  return Boolean(link);
+}
+
 /** Where to, for all that are chosen, else for the one that has the focus. */
 function moveTo(item) {
   if (anyPicked()) return document.querySelector("#selection [data-move]").click();
@@ -80,7 +88,7 @@ const actions = {
   u: () => document.querySelector('[data-upload="files"]')?.click(),
   g: () => document.querySelector('#sidebar .side-link')?.click(),
   "?": () => document.getElementById("keys")?.showModal(),
-  " ": () => openPreview(document.activeElement.closest?.("[data-preview]")),
+  " ": () => look(focused()),
   x: () => pick(focused()),
   m: () => void moveTo(focused()),
   F2: () => void rename(focused()),

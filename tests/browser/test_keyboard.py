@@ -117,3 +117,11 @@ def test_several_are_deleted_in_a_row_and_the_focus_goes_on(visit: Visits, cast:
     page.keyboard.press("Delete")
     expect(page.locator(".tile")).to_have_count(0)
     expect(page.locator("#main")).to_be_focused()
+
+
+def test_space_opens_the_page_of_a_file_that_has_no_preview(visit: Visits, cast: Cast) -> None:
+    make_assets(cast, 30, previews="none", placeholder=None)
+    page = visit(cast.bob, cast.page("files?view=list"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(page.locator("#asset h1")).to_have_text("file-029.jpg")
