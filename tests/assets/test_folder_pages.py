@@ -144,13 +144,30 @@ def test_without_script_the_same_forms_are_pages_that_lead_on(cast: Cast) -> Non
     ids = [str(each) for each in make_assets(cast, 2)]
     chooser = cast.bob.browser.post(cast.page("move"), data={"asset": ids})
     assert "Move 2 files" in chooser.text and "2026" in chooser.text
+    assert "They lie here already." in chooser.text and "disabled>Move to" in chooser.text
     deeper = cast.bob.browser.post(cast.page("move"), data={"asset": ids, "at": f"folder:{year}"})
-    assert f'name="into" value="folder:{year}"' in deeper.text
+    assert f'name="into" value="folder:{year}" autofocus>' in deeper.text
     done = cast.bob.browser.post(cast.page("move"), data={"asset": ids, "into": f"folder:{year}"})
     assert set(shown(cast.bob.browser.get(done.location).text)) == set(ids)
     assert cast.bob.browser.post(cast.page("move"), data={}).status_code == 303
     away = cast.bob.browser.post(cast.page(f"folders/{year}/delete"))
     assert folders_on(cast.bob.browser.get(away.location).text) == []
+
+
+def test_where_everything_lies_already_there_is_nothing_to_move(cast: Cast) -> None:
+    year = folder(cast, "2026")
+    inner, here = folder(cast, "inner", year), make_asset(cast, folder_id=UUID(year))
+    elsewhere = make_asset(cast)
+    for chosen, lie in (
+        ({"asset": [str(here)]}, True),
+        ({"folder": [inner]}, True),
+        ({"asset": [str(here)], "folder": [inner]}, True),
+        ({"asset": [str(here), str(elsewhere)]}, False),
+        ({"folder": [year]}, False),
+    ):
+        page = cast.bob.browser.post(cast.page("move"), data={**chosen, "at": f"folder:{year}"}, headers=HTMX).text
+        assert ("here already" in page) is lie
+        assert ("disabled>Move to" in page) is lie
 
 
 def test_a_move_is_undone_from_its_toast(cast: Cast) -> None:

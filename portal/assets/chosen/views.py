@@ -11,7 +11,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
-from portal.assets import library, many
+from portal.assets import cards, library, many
 from portal.assets.folders import looking, service
 from portal.assets.folders.forms import MOST_ASSETS
 from portal.assets.folders.looking import Spot
@@ -127,11 +127,21 @@ def _chooser(member: Member, problem: str | None = None) -> str:
         "into": _value_of(spot),
         "places": [each for each in shown if each.id not in moved],
         "more": cursor is not None,
+        "lies_here": _lie_in(member, spot, assets, folders),
         "problem": problem,
     }
     above = is_fragment_wanted()
     template = "folders/_move.html" if above else "folders/page.html"
     return render_template(template, form="move", above=above, **context, **place(member))
+
+
+def _lie_in(member: Member, spot: Spot, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
+    """Does everything that was chosen lie there already, so that there is nothing to move?"""
+    files = cards.find_cards(member.workspace, list(assets))
+    lie = {(each.library_id, each.folder_id) if each else None for each in files}
+    for each in (library.find_folder(member.workspace, folder_id) for folder_id in folders):
+        lie.add((str(each.library_id), str(each.parent_id) if each.parent_id else None))
+    return lie == {(spot.library.id, spot.folder.id if spot.folder else None)}
 
 
 def _value_of(spot: Spot) -> str:
