@@ -10,7 +10,7 @@ from flask_babel import gettext, ngettext
 
 from portal.assets import cards, service
 from portal.assets.presenters import Buckets
-from portal.assets.views import HERE, back, place
+from portal.assets.views import HERE, back, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -42,8 +42,7 @@ def index(member: Member) -> ResponseReturnValue:
 def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """Back to where it was."""
     gone = service.restore(member, asset_id)
-    words = gettext("Restored to the top of its library: its folder is gone.") if gone else gettext("Restored.")
-    return back(member, words)
+    return back(member, told_restored(member, asset_id, homeless=gone))
 
 
 @blueprint.post(f"{HERE}/trash/<uuid:asset_id>/purge")

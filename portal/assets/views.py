@@ -144,6 +144,14 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
     return redirect(home, 303)
 
 
+def told_restored(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
+    """That one file is out of the trash, by its name; ``homeless``: its folder is gone."""
+    name = cards.find_card(member.workspace, asset_id).file_name
+    if homeless:
+        return str(gettext("“%(name)s” was restored to the top of its library: its folder is gone.", name=name))
+    return str(gettext("“%(name)s” was restored.", name=name))
+
+
 def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool) -> bytes:
     """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold.
 

@@ -96,7 +96,7 @@ def test_an_upload_and_what_is_over_the_page_can_be_used_by_everybody(visit: Vis
     examination.look_at(page, "question")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Restore").click()
-    expect(page.get_by_role("status").filter(has_text="Restored.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="was restored.")).to_be_visible()
     examination.look_at(page, "message")
     assert examination.found == {}
 

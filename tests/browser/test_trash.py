@@ -58,6 +58,7 @@ def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cas
     page.locator("#sidebar").get_by_role("link", name="Trash").click()
     expect(page.locator(".page-sub")).to_contain_text("2 files, 151 KB.")
     page.get_by_role("button", name="Restore cat.jpg").click()
+    expect(page.get_by_role("status").filter(has_text="“cat.jpg” was restored.")).to_be_visible()
     expect(page.locator("#assets tr")).to_have_count(1)
     page.get_by_role("button", name="Delete rocket.jpg for good").click()
     assert "“rocket.jpg”, 110 KB, is removed from the storage. This can not be undone." in confirm(

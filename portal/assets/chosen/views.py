@@ -16,7 +16,7 @@ from portal.assets.folders import looking, service
 from portal.assets.folders.forms import MOST_ASSETS
 from portal.assets.folders.looking import Spot
 from portal.assets.folders.service import Origin, Target
-from portal.assets.views import HERE, back, done, place
+from portal.assets.views import HERE, back, done, place, told_restored
 from portal.errors import Invalid, Problem
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -92,8 +92,10 @@ def discard(member: Member) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def restore(member: Member) -> ResponseReturnValue:
     """Out of the trash again."""
-    count = len(many.restore_chosen(member, _ids("asset")))
-    return back(member, ngettext("%(num)s file restored.", "%(num)s files restored.", count))
+    restored = many.restore_chosen(member, _ids("asset"))
+    if len(restored) == 1:
+        return back(member, told_restored(member, restored[0].id))
+    return back(member, ngettext("%(num)s file restored.", "%(num)s files restored.", len(restored)))
 
 
 def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target: Target) -> ResponseReturnValue:
