@@ -40,6 +40,16 @@ def test_login_trash_restore_and_log_out_work_by_forms(
     expect(page).to_have_title("Log in · Stowage")
 
 
+def test_nothing_offers_an_upload_that_would_not_come(visit: Visits, cast: Cast) -> None:
+    page = visit(cast.bob, cast.page("files"), java_script_enabled=False)
+    for button in page.locator("[data-upload], #tray-button").all():
+        expect(button).to_be_hidden()
+    expect(page.locator(".topbar .no-script")).to_be_visible()
+    page = visit(cast.bob, cast.page("files"))
+    expect(page.locator(".topbar-upload")).to_be_visible()
+    expect(page.locator(".topbar .no-script")).to_be_hidden()
+
+
 def test_filters_search_paging_and_downloads_work_as_plain_links(visit: Visits, scene: Scene) -> None:
     page = visit(scene.cast.vera, scene.cast.page("files?limit=6"), java_script_enabled=False)
     expect(page.locator(".tile")).to_have_count(6)
