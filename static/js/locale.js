@@ -31,8 +31,6 @@ export const locale = ({ reading = false } = {}) => ({
     uploadingXFiles: { 0: `${t("up_uploading")} ${t("up_one")}`, 1: `${t("up_uploading")} ${t("up_many")}` },
     processingXFiles: count(),
     xFilesSelected: count(),
-    xTimeLeft: t("up_left"),
-    dataUploadedOfTotal: t("up_bytes"),
     showErrorDetails: t("up_details"),
     takePictureBtn: t("up_photo"),
     recordVideoBtn: t("up_video"),

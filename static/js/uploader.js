@@ -2,6 +2,7 @@
 import { sha256Of } from "./hashing.js";
 import { hold, matching } from "./interrupted.js";
 import { locale } from "./locale.js";
+import { watchPace } from "./pace.js";
 import { beginSmall, readSmall, sending, shipment, Single } from "./parts.js";
 import { addProblem, problemCount, removeProblem } from "./problems.js";
 import { say, sizeWords, t } from "./strings.js";
@@ -37,6 +38,7 @@ export async function start(tray) {
     hideUploadButton: true,
     hidePauseResumeButton: false,
     hideRetryButton: true,
+    hideProgressDetails: true,
     showRemoveButtonAfterComplete: true,
     singleFileFullScreen: false,
     disableInformer: true,
@@ -215,6 +217,7 @@ function listen() {
       if (stale) add([{ ...again, again: true }]);
     });
   });
+  watchPace(uppy);
   uppy.on("file-removed", (file) => abandon(file.id));
   uppy.store.subscribe(showState);
   document.addEventListener("stowage:problems", showState);
@@ -248,11 +251,13 @@ function showState() {
   const files = uppy.getFiles().filter((file) => !file.error);
   const done = files.filter((file) => file.progress.complete).length;
   const sent = files.filter((file) => file.progress.uploadComplete).length;
+  const paused = sent < files.length && files.every((file) => file.progress.uploadComplete || file.isPaused);
   const share = sum(files, (file) => file.progress.bytesUploaded) / (sum(files, (file) => file.size) || 1);
   const percent = Math.min(99, Math.floor(100 * share));
   const failed = problemCount();
   const words = [];
-  if (sent < files.length && reading && !percent) words.push(t("uploads_reading"));
+  if (paused) words.push(t("uploads_paused", { percent }));
+  else if (sent < files.length && reading && !percent) words.push(t("uploads_reading"));
   else if (sent < files.length) words.push(t("uploads_moving", { done: sent, all: files.length, percent }));
   else if (done < files.length) words.push(t("uploads_checking"));
   else if (done) words.push(t("uploads_done", { done }));

@@ -53,10 +53,22 @@ def test_a_large_file_goes_on_after_a_reload_without_sending_again_what_is_there
     page = visit(cast.bob, cast.page("files"), put=True)
     page.on("dialog", lambda dialog: dialog.accept())
     slow(page, 24 * MB)
+    page.evaluate(
+        """() => {
+            const told = window.told = [];
+            const note = () => told.push(document.getElementById("tray").innerText);
+            new MutationObserver(note).observe(document.getElementById("tray"), { childList: true, subtree: true });
+        }"""
+    )
     page.locator("#pick-files").set_input_files(film)
     words = page.locator("#tray-words")
     expect(words).to_have_text(re.compile(r"Uploading 0 of 1, [5-9]\d %"), timeout=ENOUGH)
     page.get_by_role("button", name="Pause", exact=True).first.click()
+    expect(words).to_have_text(re.compile(r"Paused at [5-9]\d %"))
+    told = page.evaluate("window.told")
+    assert any("Reading…" in each for each in told)
+    assert not [each for each in told if "Reading…" in each and "left" in each]
+    expect(page.locator("#tray-pace")).to_be_hidden()
     page.wait_for_timeout(500)
     page.reload()
     before = parts_sent(portal)

@@ -179,7 +179,7 @@ def test_progress_is_told_per_file_and_in_total_and_ends_at_checking(visit: Visi
     page.locator("#pick-files").set_input_files([files / "large.txt", files / "rocket.jpg"])
     expect(words).to_have_text(re.compile(r"Uploading \d of 2, [1-9]\d? %"))
     expect(page.locator("#tray-progress")).to_have_js_property("max", 100)
-    expect(page.locator("#tray .uppy-StatusBar-content")).to_contain_text("left")
+    expect(page.locator("#tray-pace")).to_have_text(re.compile(r"MB of 3\.\d MB · about \d+ s left"))
     item = page.locator("#tray .uppy-Dashboard-Item").filter(has_text="large.txt")
     ring = item.locator(".uppy-Dashboard-Item-progress circle.uppy-Dashboard-Item-progressIcon--progress, .progress")
     expect(ring.first).to_be_attached()
