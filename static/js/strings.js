@@ -1,4 +1,5 @@
 // Translated words for scripts; the page carries them as data.
+const MB = 2 ** 20;
 const words = JSON.parse(document.getElementById("strings").textContent);
 
 /** The words for a key, with {name} filled from `values`. */
@@ -8,10 +9,10 @@ export function t(key, values = {}) {
 
 /** A size in bytes as the pages write it: binary steps, MB and GB. */
 export function sizeWords(bytes) {
-  for (const [unit, step] of [["TB", 2 ** 40], ["GB", 2 ** 30], ["MB", 2 ** 20], ["KB", 2 ** 10]]) {
-    if (bytes >= step) return `${(bytes / step).toFixed(bytes % step && bytes / step < 100 ? 1 : 0)} ${unit}`;
-  }
-  return `${bytes} B`;
+  for (const [unit, step] of [["TB", 2 ** 40], ["GB", 2 ** 30]]) if (bytes >= step) return `${(bytes / step).toFixed(1)} ${unit}`;
+  if (bytes >= MB) return `${(bytes / MB).toFixed(bytes % MB && bytes < 100 * MB ? 1 : 0)} MB`;
+  if (bytes >= 1024) return `${(bytes / 1024).toFixed(0)} KB`;
+  return t(bytes === 1 ? "size_byte" : "size_bytes", { n: bytes });
 }
 
 /** Say something to screen readers without showing it. */
