@@ -1,5 +1,11 @@
 // Files out of a drop, folders included. The entries must be taken within the event; reading them may take longer.
 
+// What systems leave in folders without being asked: nobody means to upload it, or wants to read that it was refused.
+const LEFT_BY_SYSTEMS = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*)$/i;
+
+/** Is this a file that a system left in a folder? */
+export const isLitter = (name) => LEFT_BY_SYSTEMS.test(name);
+
 /**
  * All files of a DataTransfer: {files[{file, path}], unreadable[path]}; a path is "" for a file that lay in no folder. What
  * the browser may not read (no permission, a link that leads nowhere) keeps nothing else from being taken.
@@ -23,7 +29,10 @@ async function walk(folder, found) {
       // A reader answers at most 100 entries at a time, none at the end.
       const some = await asked((resolve, reject) => reader.readEntries(resolve, reject));
       if (!some.length) return;
-      for (const entry of some) await (entry.isDirectory ? walk(entry, found) : read(entry, found));
+      for (const entry of some) {
+        if (entry.isDirectory) await walk(entry, found);
+        else if (!isLitter(entry.name)) await read(entry, found);
+      }
     }
   } catch {
     found.unreadable.push(folder.fullPath.slice(1));

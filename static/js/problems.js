@@ -9,6 +9,7 @@ export function addProblem(id, name, reason, retry, link = null) {
   removeProblem(id);
   const item = document.createElement("li");
   item.dataset.problem = id;
+  item.toggleAttribute("data-of-other-kind", reason === t("file_type"));
   const words = document.createElement("div");
   const title = document.createElement("strong");
   title.textContent = name;
@@ -40,6 +41,8 @@ export const problemCount = () => list().children.length;
 
 function changed() {
   box().hidden = !problemCount();
+  // Which kinds are taken is said once, however many files are of another.
+  document.getElementById("tray-kinds").hidden = !list().querySelector("[data-of-other-kind]");
   document.dispatchEvent(new CustomEvent("stowage:problems"));
 }
 

@@ -1,5 +1,5 @@
 // The ways into an upload: button, drop, paste, folder. The uploader itself is fetched when first needed.
-import { droppedFiles } from "./dropped.js";
+import { droppedFiles, isLitter } from "./dropped.js";
 import { t } from "./strings.js";
 import { toast } from "./toasts.js";
 
@@ -118,7 +118,8 @@ if (tray) {
   });
   for (const id of ["pick-files", "pick-folder"]) {
     document.getElementById(id).addEventListener("change", (event) => {
-      take([...event.target.files].map((file) => ({ file, path: file.webkitRelativePath || "" })));
+      const chosen = [...event.target.files].map((file) => ({ file, path: file.webkitRelativePath || "" }));
+      take(chosen.filter(({ file, path }) => !path || !isLitter(file.name)));
     });
   }
   watchDrops();

@@ -88,7 +88,7 @@ const extensionOf = (name) => (name.includes(".") ? name.split(".").pop().toLowe
 /** Why a file can not be taken, in words; null when it can. The portal decides the same again. */
 function refusal(name, size) {
   const kind = policy.kinds.find(({ extensions }) => extensions.includes(extensionOf(name)));
-  if (!kind) return t("file_type", { allowed: policy.kinds.flatMap(({ extensions }) => extensions).join(", ") });
+  if (!kind) return t("file_type");
   if (!size) return t("file_empty");
   if (size > kind.limit_bytes) return t("file_large", { size: sizeWords(size), limit: sizeWords(kind.limit_bytes) });
   return [...name].length > NAME_LIMIT ? t("file_name_long") : null;

@@ -37,7 +37,12 @@ def test_type_size_and_emptiness_are_refused_before_a_byte_and_the_rest_goes_on(
 
     page.on("request", note)
     page.locator("#pick-files").set_input_files([files / "setup.exe", files / "empty.txt", huge, files / "cat.jpg"])
-    expect(problem(page, "setup.exe")).to_contain_text("This kind of file can not be taken. Allowed: jpg, ")
+    expect(problem(page, "setup.exe")).to_contain_text("This kind of file can not be taken.")
+    kinds = page.locator("#tray-kinds")
+    expect(kinds).to_contain_text("Possible are: photos, vector drawings, videos, documents, archives")
+    expect(kinds.locator("dl")).to_be_hidden()
+    kinds.locator("summary").click()
+    expect(kinds.locator("dl")).to_contain_text("jpg jpeg png")
     expect(problem(page, "empty.txt")).to_contain_text("The file is empty.")
     expect(problem(page, "huge.svg")).to_contain_text("Too large: 11 MB. The limit for this kind is 10 MB.")
     expect(page.locator("#tray-words")).to_have_text("1 uploaded · 3 failed")

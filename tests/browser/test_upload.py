@@ -129,6 +129,20 @@ def test_what_can_not_be_read_is_named_and_the_rest_of_the_drop_goes_up(visit: V
     expect(page.locator("#tray-words")).to_contain_text("2 uploaded")
 
 
+def test_what_systems_leave_in_folders_is_passed_over(visit: Visits, cast: Cast, tmp_path: Path) -> None:
+    folder = tmp_path / "trip"
+    folder.mkdir()
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._words.txt", "words.txt"):
+        (folder / name).write_text(name)
+    page = visit(cast.bob, cast.page("files"))
+    drag(page, folder)
+    expect(page.locator("#tray-words")).to_have_text("1 uploaded")
+    page.locator("#pick-folder").set_input_files(folder)
+    expect(page.locator(".tile .state-good")).to_have_count(2)
+    expect(page.locator("#tray-words")).to_have_text("1 uploaded")
+    expect(page.locator("#tray-problems")).to_be_hidden()
+
+
 def test_a_drop_on_another_page_of_the_workspace_works_as_well(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("trash"))
     drag(page, files / "coffee.jpg")
