@@ -1,6 +1,6 @@
 // Uploads in parts that were broken off, by a reload, a crash or another browser: told in the tray, and taken up again
 // when the same file is chosen. The portal knows them; this browser only remembers that there may be some.
-import { say, sizeWords, t } from "./strings.js";
+import { safe, say, sizeWords, t } from "./strings.js";
 import { cancel, findUpload, openUploads } from "./uploads_api.js";
 
 const box = document.getElementById("tray-interrupted");
@@ -48,10 +48,10 @@ async function waiting(policy) {
 function line(policy, upload) {
   const item = document.getElementById("interrupted-blank").content.firstElementChild.cloneNode(true);
   item.dataset.interrupted = upload.upload_id;
-  item.querySelector("[data-name]").textContent = upload.file_name;
+  item.querySelector("[data-name]").textContent = safe(upload.file_name);
   item.querySelector("[data-size]").textContent = sizeWords(upload.size_bytes);
   const discard = item.querySelector("button");
-  discard.setAttribute("aria-label", `${discard.textContent}: ${upload.file_name}`);
+  discard.setAttribute("aria-label", `${discard.textContent}: ${safe(upload.file_name)}`);
   discard.addEventListener("click", () => {
     take(upload.upload_id);
     cancel(policy, upload.upload_id);

@@ -1,9 +1,9 @@
 // Where uploads land: in the place that is shown, and a dropped folder as the same tree of folders below it.
 import { redraw } from "./sheet.js";
-import { t } from "./strings.js";
+import { safe, t } from "./strings.js";
 import { addProblem, removeProblem } from "./problems.js";
 import { toast } from "./toasts.js";
-import { layPaths } from "./uploads_api.js";
+import { layPaths, mayHelp } from "./uploads_api.js";
 
 const AT_ONCE = 1000; // paths that the portal takes in one call
 
@@ -31,10 +31,11 @@ export async function placed(policy, files, where, again) {
     folders = await lay(policy, paths, where);
   } catch (error) {
     const name = paths[0].split("/")[0];
-    addProblem(`folders-${name}`, name, error.message, () => {
+    const retry = () => {
       removeProblem(`folders-${name}`);
       again(files);
-    });
+    };
+    addProblem(`folders-${name}`, name, error.message, mayHelp(error) ? retry : null);
     return [];
   }
   tell(policy, folders);
@@ -57,5 +58,5 @@ function tell(policy, folders) {
   }
   const first = made.find((each) => !each.path.includes("/"));
   const where = first && made.every((each) => each.path.split("/")[0] === first.path) ? `folder_id=${first.folder_id}` : `library=${made[0].library_id}`;
-  toast({ text: t("folders_made", { name: (first || made[0]).path }), tone: "calm", link_url: `${policy.files_url}?${where}`, link_label: t("open_folder") });
+  toast({ text: t("folders_made", { name: safe((first || made[0]).path) }), tone: "calm", link_url: `${policy.files_url}?${where}`, link_label: t("open_folder") });
 }

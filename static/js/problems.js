@@ -1,5 +1,5 @@
 // The list of what was not uploaded: each file with its reason, and a way to try again where that can help.
-import { say, t } from "./strings.js";
+import { safe, say, t } from "./strings.js";
 
 const box = () => document.getElementById("tray-problems");
 const list = () => box().querySelector("ul") || box().appendChild(document.createElement("ul"));
@@ -12,7 +12,7 @@ export function addProblem(id, name, reason, retry, link = null) {
   item.toggleAttribute("data-of-other-kind", reason === t("file_type"));
   const words = document.createElement("div");
   const title = document.createElement("strong");
-  title.textContent = name;
+  title.textContent = safe(name);
   const why = document.createElement("span");
   why.textContent = reason;
   words.append(title, why);
@@ -34,7 +34,7 @@ export function addProblem(id, name, reason, retry, link = null) {
   }
   list().prepend(item);
   changed();
-  say(t("file_refused", { name, reason }));
+  say(t("file_refused", { name: safe(name), reason }));
 }
 
 export const problemCount = () => list().children.length;

@@ -7,7 +7,10 @@ export function t(key, values = {}) {
   return words[key].replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }
 
-/** A size in bytes as the pages write it: binary steps, MB and GB. */
+/** A name as the pages show it (components/file_name.html): what would turn the reading direction is shown as a mark. */
+export const safe = (name) => name.replace(/[\u202a\u202b\u202d\u202e\u2066-\u2068\u200f]/g, "\ufffd");
+
+/** A size in bytes as the pages write it (components/size.html). */
 export function sizeWords(bytes) {
   for (const [unit, step] of [["TB", 2 ** 40], ["GB", 2 ** 30]]) if (bytes >= step) return `${(bytes / step).toFixed(1)} ${unit}`;
   if (bytes >= MB) return `${(bytes / MB).toFixed(bytes % MB && bytes < 100 * MB ? 1 : 0)} MB`;

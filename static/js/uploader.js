@@ -1,12 +1,13 @@
 // The uploader: Uppy's Dashboard in the tray, its bytes to the store, its beginnings and ends at the portal.
+import { isLitter } from "./dropped.js";
 import { sha256Of } from "./hashing.js";
 import { hold, matching } from "./interrupted.js";
 import { locale } from "./locale.js";
 import { watchPace } from "./pace.js";
 import { beginSmall, readSmall, sending, shipment, Single } from "./parts.js";
 import { addProblem, problemCount, removeProblem } from "./problems.js";
-import { say, sizeWords, t } from "./strings.js";
-import { beginInParts, beginner, cancel, committer, UploadError } from "./uploads_api.js";
+import { safe, say, sizeWords, t } from "./strings.js";
+import { beginInParts, beginner, cancel, committer, mayHelp, UploadError } from "./uploads_api.js";
 import { verdict } from "./watching.js";
 
 const NAME_LIMIT = 255;
@@ -94,8 +95,12 @@ function refusal(name, size) {
   return [...name].length > NAME_LIMIT ? t("file_name_long") : null;
 }
 
-function admit(file, files) {
-  const reason = refusal(file.name, file.size);
+/** Uppy's `onBeforeFileAdded`. The list shows names as the pages do; the portal is told the file's own. */
+function admit(given, files) {
+  const name = safe(given.name);
+  const file = { ...given, name, meta: { ...given.meta, name } };
+  if (file.data.webkitRelativePath && isLitter(name)) return false; // a folder that was chosen in Uppy's own list
+  const reason = refusal(file.data.name, file.size);
   if (reason) {
     addProblem(`refused-${file.id}`, file.name, reason);
     return false;
@@ -103,7 +108,7 @@ function admit(file, files) {
   removeProblem(`refused-${file.id}`);
   removeProblem(file.id);
   const known = files[file.id];
-  if (!known) return true;
+  if (!known) return file;
   if (!known.progress.complete && !known.error) {
     addProblem(`refused-${file.id}`, file.name, t("file_twice"));
     return false;
@@ -143,7 +148,7 @@ function tellReading(more) {
   uppy.setOptions({ locale: locale({ reading: reading > 0 && !uppy.getFiles().some((file) => file.progress.bytesUploaded) }) });
 }
 
-const specOf = ({ name, size, type, meta: { place } }, { sha256, key }) => ({ name, size, type, place, sha256, key });
+const specOf = ({ data: { name }, size, type, meta: { place } }, { sha256, key }) => ({ name, size, type, place, sha256, key });
 
 /** Uppy's `getUploadParameters`: hash the file, open the upload at the portal, say where the bytes go. */
 async function open(file, { signal }) {
@@ -206,7 +211,8 @@ function listen() {
     const single = error instanceof Single;
     // What slept longer than its signature lives is signed anew by itself, once: only the store refuses without a code.
     const stale = error.status === 403 && !error.code && !file.meta.again;
-    if (!single && !stale) addProblem(file.id, file.name, error.message, session?.committed ? null : () => add([again]), link);
+    const retry = !session?.committed && mayHelp(error) ? () => add([again]) : null;
+    if (!single && !stale) addProblem(file.id, file.name, error.message, retry, link);
     // What has arrived of a file in parts stays at the portal: trying again goes on from there.
     if (session?.parts) session.kept = true;
     // A failed file leaves Uppy's list, so that its progress is about the others; after Uppy is done with the event.

@@ -6,6 +6,7 @@ import { together } from "./together.js";
 const SILENT_MS = 120_000; // a line that moves nothing for so long is dead: 1 Mbit/s empties a browser's buffers in 20 s
 const RETRY_MS = [0, 1000, 3000, 5000];
 const PASSING = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
+const JUDGED = new Set(["invalid", "unsupported_type", "file_too_large", "forbidden"]);
 // The portal takes a hundred in a call. Fewer fail together when it is away, and those who wait on a slow store wait less.
 const MOST = 25;
 const COMMITS_AT_ONCE = 3; // each file that is committed is looked for in the store, one after the other
@@ -20,6 +21,9 @@ export class UploadError extends Error {
     this.code = code;
   }
 }
+
+/** May a new upload of the same file succeed? Not where its name, type or size was judged, or the person may not upload. */
+export const mayHelp = ({ code }) => !JUDGED.has(code);
 
 /** Is this a failure that another attempt may not meet? */
 export const passes = (error) => error instanceof UploadError && PASSING.has(error.status);

@@ -53,12 +53,24 @@ def test_type_size_and_emptiness_are_refused_before_a_byte_and_the_rest_goes_on(
     expect(page.locator("#tray-problems")).to_be_hidden()
 
 
+def test_a_disguised_name_is_shown_for_what_it_is_and_not_to_be_tried_again(
+    visit: Visits, cast: Cast, tmp_path: Path
+) -> None:
+    disguised = tmp_path / "invoice\u202egpj.txt"
+    disguised.write_text("words")
+    page = visit(cast.bob, cast.page("files"))
+    page.locator("#pick-files").set_input_files(disguised)
+    expect(problem(page, "invoice\ufffdgpj.txt")).to_contain_text("invisible characters")
+    expect(problem(page, "invoice").get_by_role("button")).to_have_count(0)
+    expect(page.locator("#said")).to_contain_text("invoice\ufffdgpj.txt: ")
+
+
 def test_a_full_workspace_says_so_with_its_numbers(visit: Visits, cast: Cast, files: Path, client: Client) -> None:
     answer = client(cast.tina).call("PUT", "quota", {"limit_bytes": 1 << 20})
     assert answer.status_code == 200, answer.text
     page = visit(cast.bob, cast.page("files"))
     page.locator("#pick-files").set_input_files(files / "large.txt")
-    expect(problem(page, "large.txt")).to_contain_text("This workspace has 1 MB left, and this needs 3.2 MB.")
+    expect(problem(page, "large.txt")).to_contain_text("This workspace has 1 MB left, and this needs 3.2 MB: 2.2 MB too much.")
 
 
 def test_a_virus_is_held_and_named_but_never_handed_out(visit: Visits, cast: Cast, files: Path) -> None:
