@@ -44,8 +44,8 @@ _MEASURED = text("""
     FROM usage_parts WHERE workspace_id = :workspace AND part <> 'staging' GROUP BY profile_id
 """).bindparams(bindparam("workspace", type_=Uuid()))
 COUNTED_UP_TO = 20_000  # files: 20 ms; of more, pages tell what was measured last (see ADR 7)
-# Of what failed only the entry is left; what is being verified still lies in staging. quotas/measuring.py draws the same
-# line, so that all pages tell the same number.
+# Of what failed only the entry is left; what is being verified still lies in staging. quotas/measuring.py draws the
+# same line, so that all pages tell the same number.
 _CONTENTS = text("""
     SELECT a.profile_id, count(*) AS files, CAST(sum(a.size_bytes) AS bigint) AS original_bytes,
            CAST(coalesce(sum(v.size_bytes), 0) AS bigint) AS derived_bytes

@@ -65,7 +65,10 @@ def test_the_last_byte_fits_and_one_more_is_refused_with_exact_figures(
     assert (facts["required_bytes"], facts["shortage_bytes"], facts["percent"]) == (11, 1, 99.0)
     assert facts["scope"] == scope
     assert "10 bytes left" in refused.value.detail
-    assert "Empty the trash or ask a tenant admin for more space." in refused.value.detail
+    assert (
+        "1 byte too much. Wait for the uploads that are under way, empty the trash or ask a tenant admin"
+        in refused.value.detail
+    )
     place.reserve(10)
     assert place.counters() == (600, 400)
 

@@ -333,7 +333,7 @@ def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> 
 
 def test_what_failed_or_is_still_verified_is_not_told_as_stored(cast: Cast) -> None:
     profile = connect_own_bucket(cast)
-    ours = {"profile_id": profile.id, "charged_bytes": 0, "size_bytes": 100}
+    ours: dict[str, Any] = {"profile_id": profile.id, "charged_bytes": 0, "size_bytes": 100}
     make_asset(cast, **ours)
     for state in (AssetState.FAILED, AssetState.PROCESSING):
         make_asset(cast, state=state, object_key=None, previews=PreviewState.NONE, **ours)
