@@ -61,6 +61,7 @@ class Postgres(Service):
         settings = {
             "listen_addresses": HOST,
             "port": self.port,
+            "max_connections": 200,  # a web process may hold 20, and WEB_CONCURRENCY says how many there are
             "unix_socket_directories": "",
             "timezone": "UTC",
             "log_timezone": "UTC",
