@@ -1,155 +1,165 @@
-"""Scanning everything again: after a big step of the signatures, or because an operator asks for it.
-
-One runs at a time, through all tenants in the order of ids, a batch after another on the last of the queues, so that
-nothing else waits for it. A batch is done when every file of it was looked at since the scan began, or after an hour.
-What a lost bell left out is rung again: a stop at any point, of workers, Valkey or the clock, costs nothing but time.
-"""
+"""Scanning files that were taken in before: unscanned, once there is a scanner, or with older signatures."""
 
 from __future__ import annotations
 
-import logging
-from datetime import timedelta
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-import redis
 from flask import current_app
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import and_, case, delete, func, null, or_, select, update
 
-from portal import audit, queue
-from portal.assets import proofs
-from portal.assets.models import Rescan, ScannerProof
-from portal.db import db, new_id, now, transaction
-from portal.errors import Conflict
+from portal import audit
+from portal import db as database
+from portal.assets import alerts, claims, holding, intake, rescans, tallies
+from portal.assets.claims import Lease
+from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
+from portal.assets.purging import HELD_FOR
+from portal.assets.scanner import Scanner, Verdict
+from portal.db import compare_and_set, db, transaction
+from portal.errors import NotFound
+from portal.events import service as events
+from portal.events.models import EventType
+from portal.storage import keys
+from portal.storage import service as storage
+from portal.storage.bucket import Bucket
 
-log = logging.getLogger(__name__)
-
-BATCH = 200
-MOST_SHOWN = 5
-RING_AGAIN = timedelta(seconds=60)
-PATIENCE = timedelta(hours=1)  # for a batch: a store that is away must not keep the others' files from being scanned
-BIG_STEP = 30  # ClamAV numbers its databases by the day: so many of them are a month's
-FIRST = UUID(int=0)
-
-
-class Handed(NamedTuple):
-    """A file that is to be looked at."""
-
-    tenant_id: UUID
-    workspace_id: UUID
-    id: UUID
+INFECTED = "A virus was found when the file was scanned later."
 
 
-def start(why: str, actor_id: UUID | None) -> Rescan:
-    """Begin; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs, or without a scanner."""
-    proof = proofs.last()
-    if proof is None or proof.state != "ready":
-        raise Conflict("There is no scanner that could look at anything now.")
-    began = now()
-    with transaction(None):
-        total = int(db.session.scalar(select(func.count_for_rescan(began))) or 0)
-        values = {"id": new_id(), "created_at": began, "started_by": actor_id, "why": why, "total": total}
-        place = {"database": proof.database or "", "until": new_id(), "cursor": FIRST, "handed": 0}
-        blank = {"done": 0, "infected": 0, "stopped": False}
-        made = db.session.execute(
-            insert(Rescan).values(**values, **place, **blank).on_conflict_do_nothing().returning(Rescan.id)
-        ).one_or_none()
-        if made is None:
-            raise Conflict("Everything is being scanned already.")
-        db.session.execute(update(ScannerProof).values(rescanned_version=ScannerProof.version))
-        audit.record_act(actor_id, "rescan.started", None, rows=total)
-    return db.session.get_one(Rescan, values["id"])
+def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Give an available, unscanned asset its verdict; an infected one moves to quarantine. Safe to run twice.
+
+    A move that was interrupted after the row had switched is brought to its end.
+    """
+    unscanned = and_(Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
+    half_moved = and_(Asset.state == AssetState.QUARANTINED, Asset.due_at.is_not(None), Asset.desk_job.is_(None))
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, or_(unscanned, half_moved)) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        if asset.state is AssetState.QUARANTINED:
+            _remove_rest(lease, asset, bucket)
+        elif claims.exhausted(asset):
+            _note(lease, Verdict("not_scanned", reason="unscannable"))
+        else:
+            _scan(lease, asset, bucket)
 
 
-def stop(actor_id: UUID) -> None:
-    """End the one that runs where it stands. Raises ``Conflict`` when none does."""
-    with transaction(None):
-        over = {"finished_at": now(), "stopped": True}
-        running = update(Rescan).where(Rescan.finished_at.is_(None)).values(over).returning(Rescan.done)
-        row = db.session.execute(running).one_or_none()
-        if row is None:
-            raise Conflict("Nothing is being scanned again.")
-        audit.record_act(actor_id, "rescan.stopped", None, rows=row.done)
+def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
+    """Look at a clean file once more, as long as everything is being scanned; safe to run twice.
+
+    A scanner that can't look this time takes no verdict away: the file stays what it was.
+    """
+    whole = rescans.running()
+    if whole is None:
+        return
+    old = or_(Asset.scanned_at.is_(None), Asset.scanned_at < whole.created_at)
+    clean = Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.CLEAN, old
+    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *clean) as lease:
+        if lease is None:
+            return
+        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
+        verdict = Verdict("not_scanned") if claims.exhausted(asset) else _verdict(asset, bucket)
+        if verdict.result == "infected":
+            _hold(lease, asset, bucket, verdict)
+        elif verdict.result == "clean":
+            _note(lease, verdict)
+        else:
+            _leave(lease)
 
 
-def running() -> Rescan | None:
-    """The one that runs."""
-    return db.session.scalar(select(Rescan).where(Rescan.finished_at.is_(None)))
+def _leave(lease: Lease) -> None:
+    with transaction(lease.tenant_id):
+        kept = claims.settle(scanned_at=database.now(), due_at=database.now())
+        db.session.execute(update(Asset).where(*lease.mine).values(kept))
 
 
-def history() -> list[Rescan]:
-    """The last ones, the newest first."""
-    fresh = select(Rescan).order_by(Rescan.id.desc()).limit(MOST_SHOWN).execution_options(populate_existing=True)
-    return list(db.session.scalars(fresh))
+def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    verdict = _verdict(asset, bucket)
+    if verdict.result == "infected":
+        _hold(lease, asset, bucket, verdict)
+    else:
+        _note(lease, verdict)
 
 
-def note_find() -> None:
-    """One infected file more, when everything is being scanned; inside the transaction that holds it."""
-    found = update(Rescan).where(Rescan.finished_at.is_(None)).values(infected=Rescan.infected + 1)
-    db.session.execute(found.execution_options(synchronize_session=False))
+def _verdict(asset: Asset, bucket: Bucket) -> Verdict:
+    scanner = Scanner.at(current_app.extensions["portal.settings"])
+    with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
+        return facts.verdict
 
 
-def go_on() -> int:
-    """Hand the next batch to workers once the last one is done; how many bells were rung. Needs a scanner."""
-    if not _workers_are_free():
-        return 0
-    with transaction(None):
-        free = select(Rescan).where(Rescan.finished_at.is_(None)).with_for_update(skip_locked=True)
-        rescan = db.session.scalar(free.execution_options(populate_existing=True))
-        batch = _next_batch(rescan) if rescan is not None else []
-    for each in batch:
-        queue.ring("scan_again", *each)
-    return len(batch)
+def _note(lease: Lease, verdict: Verdict) -> None:
+    """The other verdicts change the mark only; previews that are due stay due."""
+    with transaction(lease.tenant_id):
+        tallies.count(lease.tenant_id, "scan", verdict.result)
+        again = claims.settle(**holding.scan_values(verdict), due_at=database.now())
+        db.session.execute(update(Asset).where(*lease.mine).values(again))
 
 
-def start_after_updates() -> str:
-    """The chore: begin when the signatures have made a big step since everything was scanned last."""
-    proof = proofs.last()
-    if proof is None or proof.state != "ready" or proof.version is None:
-        return "There is no scanner with dated signatures."
-    if proof.rescanned_version is None:
-        with transaction(None):
-            db.session.execute(update(ScannerProof).values(rescanned_version=proof.version))
-        return f"From database {proof.version} on, steps are counted."
-    step = proof.version - proof.rescanned_version
-    if step < BIG_STEP:
-        return f"The signatures are {step} databases ahead of the last scan of everything; {BIG_STEP} are a big step."
-    if running() is not None:
-        return "Everything is being scanned again."
-    return f"The signatures are {step} databases ahead: {start('signatures', None).total} files are scanned again."
+def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
+    """Copy to the quarantine, switch the row, then remove the original and everything derived from it.
+
+    Also of a file that somebody has put into the trash meanwhile: a verdict is not skipped there, and nobody deletes
+    what is held. One that is on its way out for good goes on.
+    """
+    original, held = asset.object_key or "", keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
+    facts = bucket.head(original)
+    if facts is None:
+        raise NotFound("The file is missing in storage.")
+    bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
+    at = database.now()
+    staying = or_(Asset.state == AssetState.AVAILABLE, Asset.purge_after > func.clock_timestamp())
+    with transaction(lease.tenant_id):
+        if not compare_and_set(
+            Asset, [*lease.mine, staying], AssetState.QUARANTINED, **_held_values(verdict, held, at)
+        ):
+            return  # another attempt was faster, or its purge is: that removes the copy, too
+        _tell(lease, asset, verdict, at)
+    _remove_rest(lease, asset, bucket)
 
 
-def _workers_are_free() -> bool:
-    try:
-        return not queue.depths(current_app.extensions["portal.redis"])["idle"]
-    except redis.RedisError:
-        return False
+def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
+    # Its folder may be in the trash as well: as with all that is held when its folder goes, the top is where it stays.
+    home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
+    return {
+        **holding.scan_values(verdict),
+        "object_key": key,
+        "reason_code": "infected",
+        "reason_detail": INFECTED,
+        "quarantined_at": at,
+        "purge_after": at + HELD_FOR,
+        "previews": PreviewState.NONE,
+        "desk_job": None,
+        "folder_id": home,
+        "state_before": None,
+        "deleted_at": None,
+        "deleted_by": None,
+        "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
+    }
 
 
-def _next_batch(rescan: Rescan) -> list[Handed]:
-    """What to ring for now: the rest of the batch at hand after a while, or the next one."""
-    if rescan.handed_to is not None:
-        left = _due(rescan, rescan.handed_to)
-        if left and (rescan.handed_at is None or rescan.handed_at > now() - PATIENCE):
-            if rescan.rung_at is not None and rescan.rung_at > now() - RING_AGAIN:
-                return []
-            rescan.rung_at = now()
-            return left
-        if left:
-            log.warning("%d files could not be scanned again, because their storage is away", len(left))
-        rescan.cursor, rescan.done = rescan.handed_to, rescan.done + rescan.handed - len(left)
-        rescan.handed_to, rescan.handed = None, 0
-    batch = _due(rescan, rescan.until)
-    if not batch:
-        rescan.finished_at = now()
-        return []
-    rescan.handed_to, rescan.handed = batch[-1].id, len(batch)
-    rescan.handed_at = rescan.rung_at = now()
-    return batch
+def _tell(lease: Lease, asset: Asset, verdict: Verdict, at: datetime) -> None:
+    """Everybody who has to know, in the transaction that holds it; its previews are nobody's any more."""
+    tallies.count(lease.tenant_id, "scan", verdict.result)
+    rescans.note_find()
+    db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
+    facts = {"reason": "infected", "signature": verdict.signature}
+    audit.record(lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts)
+    told: dict[str, Any] = {
+        "file_name": asset.file_name,
+        "reason_code": "infected",
+        "scan_signature": verdict.signature,
+    }
+    place = asset.tenant_id, asset.workspace_id
+    events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **told)
+    alerts.infected(asset, verdict.signature, at, at + HELD_FOR)
 
 
-def _due(rescan: Rescan, until: UUID) -> list[Handed]:
-    source = func.due_for_rescan(rescan.cursor, until, rescan.created_at, BATCH)
-    rows = db.session.execute(select(source.table_valued(*Handed._fields)))
-    return [Handed(*row) for row in rows]
+def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    """The original and everything derived from it, now that the row names the copy in quarantine."""
+    bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
+    with transaction(lease.tenant_id):
+        db.session.execute(update(Asset).where(*lease.mine).values(claims.settle()))

@@ -1,1 +1,0 @@
-"""What is done to files that somebody has chosen in the gallery: moved, put into the trash, and both undone."""
