@@ -14,14 +14,14 @@ from flask import Flask
 from sqlalchemy import select
 
 from bench.house import house
-from portal.admin import crowd
+from portal.admin import load_data
 from portal.admin import service as admin
 from portal.assets.models import Asset, AssetState
-from portal.db import db, enter, leave
+from portal.database import db, enter, leave
 from portal.quotas.models import WorkspaceQuota
 from portal.tenancy import service as tenancy
-from tests.cast import Browser
-from tests.queries import counted, desks
+from tests.support.people import Browser
+from tests.support.statement_counter import counted, desks
 
 SLUG = "crowd"
 ROUNDS = 12
@@ -34,7 +34,7 @@ def run() -> list[dict[str, Any]]:
     with house() as here:
         with here.app.app_context():
             admin.make_operator(here.cast.tina.email)
-            crowd.generate(here.settings, SLUG, crowd.Size(), here.cast.tina.email, print)
+            load_data.generate(here.settings, SLUG, load_data.Size(), here.cast.tina.email, print)
             leave()
         return measure(here.app, here.cast.tina.browser)
 

@@ -19,7 +19,7 @@ from bench import peer
 from bench.house import House, house
 from bench.load import fire, get
 from bench.served import PORTAL, Running, served
-from portal.admin import crowd, crowd_sql
+from portal.admin import load_data, load_data_sql
 
 ROUNDS, SECONDS = 8, 0.8  # short turns, so that whatever else the machine does is in both
 SIZES = (1_000, 1_000_000)
@@ -90,11 +90,11 @@ def _fill(here: House, files: int) -> None:
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text(_PLACE), values)
-        with crowd.without_names(connection):
+        with load_data.without_names(connection):
             present = connection.scalar(text("SELECT count(*) FROM assets")) or 0
-            crowd.write_assets(connection, present + 1, files, of=files, days=0, photos=True)
-            connection.execute(text(crowd_sql.VARIANTS), {"tenant": here.cast.acme.id, "newest": SHOWN})
-    crowd.settle(engine)
+            load_data.write_assets(connection, present + 1, files, of=files, days=0, photos=True)
+            connection.execute(text(load_data_sql.VARIANTS), {"tenant": here.cast.acme.id, "newest": SHOWN})
+    load_data.settle(engine)
 
 
 def _superuser(here: House) -> Engine:

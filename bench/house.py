@@ -12,13 +12,12 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from bench import peer
-from portal import schema
 from portal.app import create_app
-from portal.db import db
+from portal.database import db, schema
 from portal.settings import Settings
 from portal.storage.service import prepare_managed_store
-from tests.cast import Cast, make_cast
-from tests.engines import TestEngines, start_engines
+from tests.support.engines import TestEngines, start_engines
+from tests.support.people import Cast, make_cast
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portal.assets import intake
-from portal.assets.clamd_wire import Link
-from portal.assets.scanner import Scanner
 from portal.embedded.clamav import LARGEST
+from portal.inspection import intake
+from portal.inspection.clamd import Link
+from portal.inspection.scanner import Scanner
+from portal.objectstore.bucket import Bucket, Location, bucket_at
 from portal.settings import Settings
-from portal.storage.bucket import Bucket, Location, bucket_at
-from tests.assets.clamds import Daemon
-from tests.engines import start_engines
+from tests.support.clamd_daemons import Daemon
+from tests.support.engines import start_engines
 
 MB = 1024 * 1024
 # 2 GB is one byte above clamd's ceiling; the largest file that it looks into is one MB smaller.

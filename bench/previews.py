@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from portal.assets.previews import renderer
-from portal.assets.previews.outcome import VARIANTS, Limits
-from tests import pictures
+from portal.previews import renderer
+from portal.previews.types import VARIANTS, Limits
+from tests.support import pictures
 
 SHARP = "0.35.5"
 ROUNDS = 5

@@ -17,13 +17,12 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
-from portal import schema
-from portal.db import db, enter, new_id, transaction
+from portal.database import db, enter, new_id, schema, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
 from portal.settings import Settings
 from portal.tenancy.models import Tenant, Workspace
-from tests.engines import start_engines
+from tests.support.engines import start_engines
 
 CLIENTS, ROUNDS, LIMIT = 16, 200, 1000
 _PEER_TABLE = "CREATE TABLE peer_files (workspace_id uuid NOT NULL, tenant_id uuid NOT NULL, size bigint NOT NULL)"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, text
 
-from portal.db import Base
-from portal.schema import import_models
+from portal.database import Base
+from portal.database.schema import import_models
 
 import_models()
 

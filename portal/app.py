@@ -15,22 +15,22 @@ from flask_compress import Compress
 from sqlalchemy import text
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import queue, schema
+from portal import queue
 from portal.admin import frame
-from portal.assets.scanner import Scanner
-from portal.db import db
+from portal.database import db, schema
 from portal.identity import security
-from portal.operations import numbers
+from portal.inspection.scanner import Scanner
+from portal.operations import metrics as numbers
 from portal.settings import Settings
 from portal.statements import ENGINE_OPTIONS, at_once, keep_prepared, watch
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
-from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rates, sessions
+from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS_WITH_ROUTES = (
+PACKAGES_WITH_ROUTES = (
     "web.health",
     "web.openapi",
     "identity.views",
@@ -39,35 +39,35 @@ ROOMS_WITH_ROUTES = (
     "tenancy.api",
     "storage.api",
     "storage.views",
-    "storage.probe.api",
-    "storage.probe.views",
+    "storage.probe_api",
+    "storage.probe_views",
     "quotas.api",
     "quotas.views",
-    "quotas.desk.api",
-    "quotas.desk.views",
-    "quotas.desk.reporting",
-    "quotas.operator.views",
-    "quotas.operator.api",
+    "usage.api",
+    "usage.views",
+    "usage.report_views",
+    "usage.operator_views",
+    "usage.operator_api",
     "uploads.api",
-    "assets.api",
-    "assets.views",
-    "assets.trash",
-    "assets.folders.api",
-    "assets.folders.views",
-    "assets.chosen.views",
+    "library.api",
+    "library.gallery",
+    "library.trash",
+    "library.folder_api",
+    "library.folder_views",
+    "library.bulk_actions",
     "delivery.api",
     "delivery.views",
     "quarantine.views",
     "quarantine.api",
-    "moving.views",
-    "moving.api",
+    "migration.views",
+    "migration.api",
     "webhooks.views",
     "webhooks.api",
     "admin.views",
     "operations.views",
-    "admin.trail.views",
-    "admin.trail.api",
-    "admin.letters.views",
+    "admin.audit_log.views",
+    "admin.audit_log.api",
+    "admin.emails.views",
 )
 COMPRESSED = [
     "text/html",
@@ -108,7 +108,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["portal.settings"] = settings
     storage.egress_of(settings)  # what can't be read is said now, not when somebody connects a bucket
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
-    app.extensions["portal.rates"] = rates.Rates(settings.redis_url)
+    app.extensions["portal.rates"] = rate_limits.Rates(settings.redis_url)
     app.extensions["portal.numbers"] = numbers.collect
     app.extensions["portal.checks"] = _checks(app, settings)
     if settings.trusted_proxies:
@@ -163,7 +163,7 @@ def _cookies(kind: str, secure: bool) -> dict[str, object]:
 
 
 def _add_routes(app: Flask) -> None:
-    for name in ROOMS_WITH_ROUTES:
+    for name in PACKAGES_WITH_ROUTES:
         app.register_blueprint(import_module(f"portal.{name}").blueprint)
     app.view_functions["static"] = public(app.view_functions["static"])
     require_marks(app)

@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, bindparam, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, new_id, now
+from portal.database import Base, Identified, new_id, now
 from portal.statements import Row, directly
 
 

@@ -11,17 +11,17 @@ import click
 
 # Commands that live in their room: name -> "module:function". Loaded when one is called or listed.
 ELSEWHERE: dict[str, str] = {
-    "operator": "portal.commands:operator",
-    "tenant": "portal.commands:tenant",
-    "user": "portal.commands:user",
-    "workspace": "portal.commands:workspace",
-    "token": "portal.commands:token",
-    "vault": "portal.commands:vault",
-    "sweep": "portal.upkeep:sweep",
-    "chore": "portal.upkeep:chore",
-    "doctor": "portal.upkeep:examine",
-    "demo": "portal.upkeep:demo",
-    "generate": "portal.upkeep:generate",
+    "operator": "portal.commands.accounts:operator",
+    "tenant": "portal.commands.accounts:tenant",
+    "user": "portal.commands.accounts:user",
+    "workspace": "portal.commands.accounts:workspace",
+    "token": "portal.commands.accounts:token",
+    "vault": "portal.commands.accounts:vault",
+    "sweep": "portal.commands.maintenance:sweep",
+    "chore": "portal.commands.maintenance:chore",
+    "doctor": "portal.commands.maintenance:examine",
+    "demo": "portal.commands.maintenance:demo",
+    "generate": "portal.commands.maintenance:generate",
 }
 
 
@@ -106,8 +106,9 @@ def env() -> None:
 @click.option("--wait", is_flag=True, hidden=True, help="Load everything, then start at the end of standard input.")
 def setup(wait: bool) -> None:
     """Bring the database to this release and prepare the store; safe to repeat."""
-    from portal import embedded, schema
+    from portal import embedded
     from portal.app import create_app
+    from portal.database import schema
     from portal.errors import Unavailable
     from portal.storage.service import prepare_managed_store
 

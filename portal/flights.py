@@ -22,7 +22,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 
-from portal.db import translated
+from portal.database import translated
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 _KNOWN = "portal.flights"  # in a connection's ``info``: the name of each statement that its server has prepared

@@ -40,9 +40,9 @@ CATALOGUE: dict[str, Job] = {
     "scan_again": Job("portal.assets.jobs.scan_again", "idle", 3600),
     "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
     "probe": Job("portal.storage.jobs.probe", "upkeep", 900),
-    "move": Job("portal.moving.jobs.move", "upkeep", 1800),
+    "move": Job("portal.migration.jobs.move", "upkeep", 1800),
     "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
-    "send_letter": Job("portal.events.jobs.send_letter", "upkeep", 600),
+    "send_letter": Job("portal.mail.jobs.send_letter", "upkeep", 600),
     "tell": Job("portal.webhooks.jobs.tell", "upkeep", 120),
     "deliver": Job("portal.webhooks.jobs.deliver", "upkeep", 120),
 }

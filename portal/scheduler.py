@@ -17,8 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import create_app
-from portal.db import db, leave, now
-from portal.lifecycle import chores, sweep
+from portal.database import db, leave, now
+from portal.lifecycle import periodic_tasks, sweep
 from portal.settings import Settings, ending_in_words
 from portal.web import logs
 
@@ -60,7 +60,7 @@ def _tick(app: Flask, stop: threading.Event) -> None:
         while not stop.is_set():
             began = now()
             done = sweep.run()
-            chores.ticked(began, _in_words(done))
+            periodic_tasks.ticked(began, _in_words(done))
             leave()
             stop.wait(TICK_SECONDS)
     finally:
@@ -71,7 +71,7 @@ def _do_chores(app: Flask, over: threading.Event) -> None:
     with app.app_context():
         while not over.is_set():
             try:
-                chores.run_due(over.is_set)
+                periodic_tasks.run_due(over.is_set)
             except SQLAlchemyError as error:
                 log.warning("the chores lost the database: %s", type(error).__name__)
             except Exception:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from portal import flights
-from portal.db import Base, db, entered, is_open, on_driver
+from portal.database import Base, db, entered, is_open, on_driver
 from portal.flights import BEGIN, ROLLBACK, Message, fly
 
 # A dead server is noticed by ``_check``; ``pool_pre_ping`` would cost a round trip a request.

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 
 from portal import queue
 from portal.app import create_app
-from portal.db import db
+from portal.database import db
 from portal.settings import Settings, ending_in_words
 from portal.web import logs
 

@@ -14,14 +14,14 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from portal.app import create_app
-from portal.db import db
+from portal.database import db
 from portal.storage.service import prepare_managed_store
-from tests import canary
-from tests.cast import Cast, make_cast
-from tests.doors import door, either, form_door, put_door, scene, text
-from tests.engines import TestEngines, start_engines
-from tests.live import Live, start_live
-from tests.stack import make_tables
+from tests.support import secret_canary
+from tests.support.client import door, either, form_door, put_door, scene, text
+from tests.support.deployment import Live, start_live
+from tests.support.engines import TestEngines, start_engines
+from tests.support.people import Cast, make_cast
+from tests.support.processes import make_tables
 
 __all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
@@ -50,12 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngines]:
     """Postgres with our tables, Valkey, SeaweedFS and, when installed, clamd. In the end the canary is looked for."""
-    logging.getLogger().addHandler(canary.Ear())
+    logging.getLogger().addHandler(secret_canary.Ear())
     running = start_engines()
     try:
         make_tables(running)
         yield running
-        assert canary.search(running, tmp_path_factory.getbasetemp()) == []
+        assert secret_canary.search(running, tmp_path_factory.getbasetemp()) == []
     finally:
         running.stop()
 
@@ -64,7 +64,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngines]:
 def app(engines: TestEngines) -> Iterator[Flask]:
     """The whole application on these engines, its store prepared."""
     settings = engines.settings()
-    application = canary.listen(create_app(settings))
+    application = secret_canary.listen(create_app(settings))
     with application.app_context():
         prepare_managed_store(settings)
     yield application

@@ -12,10 +12,10 @@ from flask import Flask
 from sqlalchemy import BigInteger, Uuid, bindparam, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from portal import db as database
-from portal.db import db, transaction
+from portal import database
+from portal.database import db, transaction
 from portal.statements import at_once, in_short
-from tests.cast import Cast
+from tests.support.people import Cast
 
 USED = text("SELECT used_bytes FROM tenant_quotas WHERE tenant_id = :tenant").bindparams(
     bindparam("tenant", type_=Uuid())

@@ -12,7 +12,7 @@ from flask import request
 
 from portal.app import create_app
 from portal.settings import Settings, SettingsError
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
 
 COMPLETE = {
     "PORTAL_DATABASE_URL": "postgresql+psycopg://app:x@db/stowage",
@@ -81,7 +81,7 @@ def test_every_usual_address_of_a_database_gets_the_driver_that_is_here(form: st
     assert settings.database_url == "postgresql+psycopg://app:x@db/stowage"
 
 
-@pytest.mark.parametrize("door", ["portal.wsgi", "portal.worker", "portal.schedule"])
+@pytest.mark.parametrize("door", ["portal.wsgi", "portal.worker", "portal.scheduler"])
 def test_each_door_of_a_deployment_ends_with_the_list_and_no_traceback(door: str) -> None:
     environment = {"PATH": os.environ["PATH"], "PORTAL_BASE_URL": "https://files.example.com"}
     done = subprocess.run([sys.executable, "-m", door], env=environment, capture_output=True, text=True, check=False)

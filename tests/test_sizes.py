@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from portal import sizes
 from portal.errors import Invalid
-from portal.quotas import amounts
 
 GB = 1 << 30
 
@@ -29,7 +29,7 @@ GB = 1 << 30
     ],
 )
 def test_units_are_read_in_binary(written: str, size: int | None) -> None:
-    assert amounts.parse(written) == size
+    assert sizes.parse(written) == size
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_units_are_read_in_binary(written: str, size: int | None) -> None:
 )
 def test_what_is_no_size_is_refused_in_clear_words(written: str, words: str) -> None:
     with pytest.raises(Invalid, match=words) as refused:
-        amounts.parse(written)
+        sizes.parse(written)
     assert refused.value.facts == {"field": "limit"}
 
 
 @pytest.mark.parametrize("size", [None, 0, 1, 1000, 1024, 10 * GB, 3 * GB // 2, 2**63 - 1, 12345678901])
 def test_what_a_form_shows_is_read_back_as_the_same_number(size: int | None) -> None:
-    assert amounts.parse(amounts.to_edit(size)) == size
+    assert sizes.parse(sizes.to_edit(size)) == size

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage.vault import Owner, Sealed, Vault
+from portal.vault import Owner, Sealed, Vault
 
 OLD, NEW = "the older key of this deployment, 1", "the newer key of this deployment, 2"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYzEXAMPLEKEY"

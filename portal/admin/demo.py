@@ -23,7 +23,7 @@ from flask import current_app
 from PIL import Image
 
 from portal.admin import service
-from portal.db import transaction
+from portal.database import transaction
 from portal.errors import Conflict, Unavailable
 from portal.identity import service as identity
 from portal.settings import Settings

@@ -14,12 +14,13 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import Uuid, bindparam, text
 
-from portal.assets import kinds, library
+from portal.folders import libraries as library
 from portal.identity.access import person
 from portal.identity.service import Person
+from portal.inspection import file_kinds
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
-from portal.quotas.standing import Standing
+from portal.quotas.levels import Standing
 from portal.statements import looked_up
 from portal.storage import health
 from portal.storage import service as storage
@@ -27,7 +28,7 @@ from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import TenantPlace, WorkspacePlace
-from portal.uploads import parts
+from portal.uploads import part_plan
 from portal.web import headers
 from portal.web.problems import speaks_json
 
@@ -149,7 +150,7 @@ class Frame:
         here = self.workspace.id
         policy = [
             {"name": kind.name, "extensions": list(kind.extensions), "limit_bytes": kind.limit_bytes}
-            for kind in kinds.POLICY
+            for kind in file_kinds.POLICY
         ]
         return {
             "begin_url": url_for("uploads_api.begin", w=here),
@@ -159,7 +160,7 @@ class Frame:
             "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": policy,
-            "parts": {"from_bytes": parts.FROM, "part_bytes": parts.USUAL_PART, "most": parts.MOST_PARTS},
+            "parts": {"from_bytes": part_plan.FROM, "part_bytes": part_plan.USUAL_PART, "most": part_plan.MOST_PARTS},
         }
 
 

@@ -16,11 +16,11 @@ from uuid import UUID
 from psycopg import ClientCursor
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from portal.admin import crowd_sql as sql
+from portal.admin import load_data_sql as sql
 from portal.admin import service
-from portal.quotas import measuring, snapshots
 from portal.settings import Settings, SettingsError
 from portal.tenancy.models import TenantRole
+from portal.usage import measurement, snapshots
 
 BATCH = 100_000  # files written by one statement: what Postgres has to check at its end stays in memory
 TEAMS = ("Press", "Design", "Events", "Legal", "Sales", "Product", "Film", "Archive", "Fair", "Shop")
@@ -74,7 +74,7 @@ def generate(settings: Settings, slug: str, size: Size, boss: str | None, say: C
     settle(engine)
     snapshots.take_of(tenant_id)
     for workspace_id in workspaces:
-        measuring.measure(tenant_id, workspace_id)
+        measurement.measure(tenant_id, workspace_id)
     say("Counters, snapshots and statistics.")
     return tenant_id
 

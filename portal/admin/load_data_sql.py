@@ -1,4 +1,4 @@
-"""The statements of ``portal.admin.crowd``. Times and ids agree: ids are UUIDv7 of the time at which a row was made."""
+"""The statements of ``portal.admin.load_data``. Times and ids agree: an id is the UUIDv7 of its row's creation."""
 
 WRITTEN = (
     "users",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from portal.errors import NotFound
 from portal.quotas import service as quotas
-from portal.quotas.standing import Standing
+from portal.quotas.levels import Standing
 from portal.tenancy import people, service
 from portal.tenancy.models import Tenant
 from portal.tenancy.people import PersonHere

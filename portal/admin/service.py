@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from portal.assets import library
-from portal.db import enter, new_id, transaction
+from portal.database import enter, new_id, transaction
 from portal.errors import NotFound
+from portal.folders import libraries
 from portal.identity import service as identity
 from portal.identity.models import User
 from portal.quotas import limits
@@ -70,7 +70,7 @@ def open_workspace(
         quotas.open_workspace(tenant.id, workspace.id, limit_bytes)
         storage.open_managed_profile(tenant.id, workspace.id)
         session.flush()
-        library.open_library(tenant.id, workspace.id)
+        libraries.open_library(tenant.id, workspace.id)
     return workspace
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import select
 
 from portal.assets.models import Asset
-from portal.db import db
-from portal.events import mail
+from portal.database import db
 from portal.identity.models import User
+from portal.mail import service as mail
 from portal.tenancy import people
 from portal.tenancy.models import Tenant, Workspace
 

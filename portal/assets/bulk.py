@@ -13,11 +13,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, func, null, select, update
 
 from portal import audit
-from portal.assets.models import Asset, AssetState, Folder, PreviewState
+from portal.assets.models import Asset, AssetState, PreviewState
 from portal.assets.service import TRASH_DAYS
-from portal.db import db, now, states_before, transaction
+from portal.database import db, now, states_before, transaction
 from portal.events import service as events
 from portal.events.models import EventType
+from portal.folders.models import Folder
 from portal.tenancy.service import Member
 
 _UNSEEN = {"synchronize_session": False}

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, db, now
+from portal.assets.models import DailyCount
+from portal.database import db, now
 
 What = Literal["scan", "upload"]
-
-
-class DailyCount(Base):
-    """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
-
-    Written with the change that it counts, so that no chart ever sums over assets.
-    """
-
-    __tablename__ = "daily_counts"
-    __table_args__ = (Index("ix_daily_counts_day", "day"),)
-
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
-    what: Mapped[str] = mapped_column(String(20), primary_key=True)
-    label: Mapped[str] = mapped_column(String(60), primary_key=True)
-    number: Mapped[int] = mapped_column(BigInteger)
-    bytes: Mapped[int] = mapped_column(BigInteger)
 
 
 def count(tenant_id: UUID, what: What, label: str, size_bytes: int = 0) -> None:

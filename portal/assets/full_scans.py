@@ -18,10 +18,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit, queue
-from portal.assets import proofs
-from portal.assets.models import Rescan, ScannerProof
-from portal.db import db, new_id, now, transaction
+from portal.assets.models import Rescan
+from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict
+from portal.inspection import scanner_status
+from portal.inspection.models import ScannerProof
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Handed(NamedTuple):
 
 def start(why: str, actor_id: UUID | None) -> Rescan:
     """Begin; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs, or without a scanner."""
-    proof = proofs.last()
+    proof = scanner_status.last()
     if proof is None or proof.state != "ready":
         raise Conflict("There is no scanner that could look at anything now.")
     began = now()
@@ -105,7 +106,7 @@ def go_on() -> int:
 
 def start_after_updates() -> str:
     """The chore: begin when the signatures have made a big step since everything was scanned last."""
-    proof = proofs.last()
+    proof = scanner_status.last()
     if proof is None or proof.state != "ready" or proof.version is None:
         return "There is no scanner with dated signatures."
     if proof.rescanned_version is None:

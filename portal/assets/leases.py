@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, CursorResult, func, or_, select, text, upd
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.assets.models import Asset
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.errors import Unavailable
 from portal.storage import health
 

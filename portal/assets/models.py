@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Computed,
+    ForeignKey,
     ForeignKeyConstraint,
     Index,
     String,
@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice
+from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
@@ -51,52 +51,6 @@ class ScanResult(StrEnum):
     CLEAN = "clean"
     INFECTED = "infected"
     NOT_SCANNED = "not_scanned"
-
-
-class Library(Identified, Base):
-    """A collection in a workspace; every workspace has at least "Files"."""
-
-    __tablename__ = "libraries"
-    __table_args__ = (in_workspace(), UniqueConstraint("workspace_id", "id"), UniqueConstraint("workspace_id", "name"))
-
-    tenant_id: Mapped[UUID]
-    workspace_id: Mapped[UUID]
-    name: Mapped[str] = mapped_column(String(200))
-
-
-class Folder(Identified, Base):
-    """A folder is a row, not a key prefix. ``parent_id`` null: directly in the library.
-
-    A folder that was deleted stays, with all folders below it and the time of that act, so that it can be taken back:
-    what stands above a living folder lives. ``name_key`` is what lists are sorted by.
-    """
-
-    __tablename__ = "folders"
-    __table_args__ = (
-        in_workspace(),
-        UniqueConstraint("workspace_id", "id"),
-        Index(
-            "uq_folders_names",
-            "library_id",
-            "parent_id",
-            "name_key",
-            "name",
-            unique=True,
-            postgresql_nulls_not_distinct=True,
-            postgresql_where=text("deleted_at IS NULL"),
-        ),
-        Index("ix_folders_deleted", "workspace_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
-        ForeignKeyConstraint(["workspace_id", "library_id"], ["libraries.workspace_id", "libraries.id"]),
-        ForeignKeyConstraint(["workspace_id", "parent_id"], ["folders.workspace_id", "folders.id"]),
-    )
-
-    tenant_id: Mapped[UUID]
-    workspace_id: Mapped[UUID]
-    library_id: Mapped[UUID]
-    parent_id: Mapped[UUID | None]
-    name: Mapped[str] = mapped_column(String(255))
-    name_key: Mapped[str | None] = mapped_column(Text, Computed("lower(name::text)", persisted=True))
-    deleted_at: Mapped[datetime | None]
 
 
 class Asset(Identified, Base):
@@ -248,25 +202,6 @@ class Variant(Identified, Base):
     height: Mapped[int]
 
 
-class ScannerProof(Base):
-    """What the scanner last proved to be: one row of the installation.
-
-    ``rescanned_version``: the database with which everything was scanned last, or the first one that was seen.
-    """
-
-    __tablename__ = "scanner_proofs"
-
-    name: Mapped[str] = mapped_column(String(20), primary_key=True)
-    state: Mapped[str] = mapped_column(String(20))
-    detail: Mapped[str] = mapped_column(Text)
-    engine: Mapped[str | None] = mapped_column(String(100))
-    database: Mapped[str | None] = mapped_column(String(100))
-    version: Mapped[int | None]
-    rescanned_version: Mapped[int | None]
-    signatures_at: Mapped[datetime | None]
-    proved_at: Mapped[datetime]
-
-
 class Rescan(Identified, Base):
     """One scan of everything again, in the order of ids: at most one runs. It is of the installation, no tenant's.
 
@@ -294,3 +229,20 @@ class Rescan(Identified, Base):
     rung_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stopped: Mapped[bool] = mapped_column(default=False)
+
+
+class DailyCount(Base):
+    """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
+
+    Written with the change that it counts, so that no chart ever sums over assets.
+    """
+
+    __tablename__ = "daily_counts"
+    __table_args__ = (Index("ix_daily_counts_day", "day"),)
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(String(20), primary_key=True)
+    label: Mapped[str] = mapped_column(String(60), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from portal.assets import variants
+from portal.assets import preview_urls as variants
 from portal.assets.models import Asset, Variant
-from portal.assets.verdicts import EXPLANATIONS
-from portal.db import db
+from portal.database import db
 from portal.identity.models import User
+from portal.inspection.scan_result import EXPLANATIONS
+from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.web.body import Answer, Time
 
 Status = Literal["processing", "available", "quarantined", "failed", "deleted"]

@@ -11,18 +11,17 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from portal import db as database
-from portal import queue
-from portal.assets import claims
-from portal.assets.claims import Lease
+from portal import database, queue
+from portal.assets import leases
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
-from portal.assets.previews.outcome import PreviewFailed, Rendered, RenderedVariant
-from portal.assets.previews.renderer import render
-from portal.assets.spooling import closed_in_words, disk_in_words
-from portal.db import db, new_id, transaction
-from portal.storage import keys
+from portal.database import db, new_id, transaction
+from portal.inspection.spool import closed_in_words, disk_in_words
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket
+from portal.previews.renderer import render
+from portal.previews.types import PreviewFailed, Rendered, RenderedVariant
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 
 CHUNK = 1024 * 1024
 # The key carries the content's hash, so what lies there never changes (RFC 8246).
@@ -32,12 +31,12 @@ FOREVER = "private, max-age=31536000, immutable"
 def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Make the derived files of one asset. A failed preview leaves an available asset with the reason."""
     wanted = (Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.PENDING)
-    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *wanted) as lease:
+    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *wanted) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
-        if claims.exhausted(asset):
+        if leases.exhausted(asset):
             _fail(lease, "processing_failed", "The preview could not be made after several attempts.")
             return
         with _own_folder() as folder:
@@ -53,7 +52,7 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
 
 def render_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """Try failed previews once more; were they failed?"""
-    again = claims.settle(previews=PreviewState.PENDING, previews_code=None, previews_detail=None)
+    again = leases.settle(previews=PreviewState.PENDING, previews_code=None, previews_detail=None)
     return _leave_failed(tenant_id, workspace_id, asset_id, again | {"due_at": database.now()}, ring=True)
 
 
@@ -122,7 +121,7 @@ def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, 
 def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> bool:
     """Write what was made; was the row still ours?"""
     facts = rendered.metadata
-    values = claims.settle(
+    values = leases.settle(
         previews=PreviewState.READY,
         placeholder=rendered.placeholder,
         width=facts.get("width"),
@@ -150,7 +149,7 @@ def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
 
 def _fail(lease: Lease, code: str, detail: str) -> None:
     with transaction(lease.tenant_id):
-        _write(lease, claims.settle(previews=PreviewState.FAILED, previews_code=code, previews_detail=detail))
+        _write(lease, leases.settle(previews=PreviewState.FAILED, previews_code=code, previews_detail=detail))
 
 
 def _write(lease: Lease, values: dict[str, Any]) -> bool:

@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from portal.storage import disposition
-from portal.storage.bucket import Bucket
+from portal.objectstore import disposition
+from portal.objectstore.bucket import Bucket
 
 WINDOW = 1800  # seconds in which an address stays the same
 LIFE = 3600  # seconds that an address is good for; at least half of it is left when it is handed out

@@ -12,14 +12,15 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 
 from portal import audit
-from portal.assets import claims
-from portal.assets.claims import Lease
+from portal.assets import leases
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.events import service as events
 from portal.events.models import EventType
+from portal.objectstore import keys
 from portal.quotas import service as quotas
-from portal.storage import health, keys
+from portal.storage import health
 from portal.storage import service as storage
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     away.
     """
     due = (Asset.workspace_id == workspace_id, LEAVING, Asset.purge_after <= func.now())
-    with claims.hold(tenant_id, asset_id, *due) as lease:
+    with leases.hold(tenant_id, asset_id, *due) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()

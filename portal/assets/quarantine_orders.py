@@ -13,13 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, func, or_, update
 
-from portal import db as database
-from portal.assets import claims
-from portal.assets.claims import Lease
+from portal import database
+from portal.assets import leases
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
-from portal.assets.previews.outcome import PREVIEWABLE
-from portal.assets.verdicts import Verdict
-from portal.db import compare_and_set, db
+from portal.database import compare_and_set, db
+from portal.inspection.scan_result import Verdict
+from portal.previews.types import PREVIEWABLE
 
 RESCANS = ("rescan", "rescan_later")
 RELEASES = ("release", "release_infected")
@@ -63,7 +63,7 @@ def noted(lease: Lease, asset: Asset, verdict: Verdict | None, code: str | None,
     ``verdict`` None: what was known of it stays.
     """
     done = case((Asset.desk_job == asset.desk_job, None), else_=Asset.desk_job)
-    values = claims.settle(desk_job=done)
+    values = leases.settle(desk_job=done)
     if asset.desk_job in RELEASES:
         values |= {"proposed_by": None, "proposed_at": None}
     if verdict is not None:
@@ -92,7 +92,7 @@ def let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdic
 def tidied(lease: Lease) -> bool:
     """Its copy in the quarantine is gone: previews are due now, where it gets some."""
     due = case((Asset.previews == PreviewState.PENDING, func.now()), else_=None)
-    return _written(update(Asset).where(*lease.mine).values(claims.settle(desk_job=None, due_at=due)))
+    return _written(update(Asset).where(*lease.mine).values(leases.settle(desk_job=None, due_at=due)))
 
 
 def scan_values(verdict: Verdict) -> dict[str, Any]:

@@ -9,20 +9,20 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import and_, case, delete, func, null, or_, select, update
 
-from portal import audit
-from portal import db as database
-from portal.assets import alerts, claims, holding, intake, rescans, tallies
-from portal.assets.claims import Lease
+from portal import audit, database
+from portal.assets import alerts, daily_counts, full_scans, leases, quarantine_orders
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
-from portal.assets.purging import HELD_FOR
-from portal.assets.scanner import Scanner, Verdict
-from portal.db import compare_and_set, db, transaction
+from portal.assets.purge import HELD_FOR
+from portal.database import compare_and_set, db, transaction
 from portal.errors import NotFound
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.storage import keys
+from portal.inspection import intake
+from portal.inspection.scanner import Scanner, Verdict
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 
 INFECTED = "A virus was found when the file was scanned later."
 
@@ -34,14 +34,14 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """
     unscanned = and_(Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.NOT_SCANNED)
     half_moved = and_(Asset.state == AssetState.QUARANTINED, Asset.due_at.is_not(None), Asset.desk_job.is_(None))
-    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, or_(unscanned, half_moved)) as lease:
+    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, or_(unscanned, half_moved)) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
         if asset.state is AssetState.QUARANTINED:
             _remove_rest(lease, asset, bucket)
-        elif claims.exhausted(asset):
+        elif leases.exhausted(asset):
             _note(lease, Verdict("not_scanned", reason="unscannable"))
         else:
             _scan(lease, asset, bucket)
@@ -52,17 +52,17 @@ def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
     A scanner that can't look this time takes no verdict away: the file stays what it was.
     """
-    whole = rescans.running()
+    whole = full_scans.running()
     if whole is None:
         return
     old = or_(Asset.scanned_at.is_(None), Asset.scanned_at < whole.created_at)
     clean = Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.CLEAN, old
-    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *clean) as lease:
+    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *clean) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
-        verdict = Verdict("not_scanned") if claims.exhausted(asset) else _verdict(asset, bucket)
+        verdict = Verdict("not_scanned") if leases.exhausted(asset) else _verdict(asset, bucket)
         if verdict.result == "infected":
             _hold(lease, asset, bucket, verdict)
         elif verdict.result == "clean":
@@ -73,7 +73,7 @@ def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
 def _leave(lease: Lease) -> None:
     with transaction(lease.tenant_id):
-        kept = claims.settle(scanned_at=database.now(), due_at=database.now())
+        kept = leases.settle(scanned_at=database.now(), due_at=database.now())
         db.session.execute(update(Asset).where(*lease.mine).values(kept))
 
 
@@ -94,8 +94,8 @@ def _verdict(asset: Asset, bucket: Bucket) -> Verdict:
 def _note(lease: Lease, verdict: Verdict) -> None:
     """The other verdicts change the mark only; previews that are due stay due."""
     with transaction(lease.tenant_id):
-        tallies.count(lease.tenant_id, "scan", verdict.result)
-        again = claims.settle(**holding.scan_values(verdict), due_at=database.now())
+        daily_counts.count(lease.tenant_id, "scan", verdict.result)
+        again = leases.settle(**quarantine_orders.scan_values(verdict), due_at=database.now())
         db.session.execute(update(Asset).where(*lease.mine).values(again))
 
 
@@ -125,7 +125,7 @@ def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
     # Its folder may be in the trash as well: as with all that is held when its folder goes, the top is where it stays.
     home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
     return {
-        **holding.scan_values(verdict),
+        **quarantine_orders.scan_values(verdict),
         "object_key": key,
         "reason_code": "infected",
         "reason_detail": INFECTED,
@@ -137,14 +137,14 @@ def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
         "state_before": None,
         "deleted_at": None,
         "deleted_by": None,
-        "due_at": database.now() + claims.LEASE,  # until the rest is gone the sweep rings for it
+        "due_at": database.now() + leases.LEASE,  # until the rest is gone the sweep rings for it
     }
 
 
 def _tell(lease: Lease, asset: Asset, verdict: Verdict, at: datetime) -> None:
     """Everybody who has to know, in the transaction that holds it; its previews are nobody's any more."""
-    tallies.count(lease.tenant_id, "scan", verdict.result)
-    rescans.note_find()
+    daily_counts.count(lease.tenant_id, "scan", verdict.result)
+    full_scans.note_find()
     db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
     facts = {"reason": "infected", "signature": verdict.signature}
     audit.record(lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts)
@@ -162,4 +162,4 @@ def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
     """The original and everything derived from it, now that the row names the copy in quarantine."""
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
     with transaction(lease.tenant_id):
-        db.session.execute(update(Asset).where(*lease.mine).values(claims.settle()))
+        db.session.execute(update(Asset).where(*lease.mine).values(leases.settle()))

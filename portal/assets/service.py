@@ -1,7 +1,7 @@
 """What people do with assets: find and name them, put them into the trash, take them back, delete them for good.
 
 Every command is safe to repeat. The state decides, by compare-and-set, who wins when two act at once; what holds the
-bytes is removed by ``portal.assets.purging``, later and outside of these transactions.
+bytes is removed by ``portal.assets.purge``, later and outside of these transactions.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from sqlalchemy import (
 )
 
 from portal import audit
-from portal.assets import kinds
-from portal.assets.models import Asset, AssetState, Folder, PreviewState, Variant
-from portal.db import after_commit, compare_and_set, db, now, transaction
+from portal.assets.models import Asset, AssetState, PreviewState, Variant
+from portal.database import after_commit, compare_and_set, db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events import service as events
 from portal.events.models import EventType
+from portal.folders.models import Folder
 from portal.identity.models import User
+from portal.inspection import file_kinds
 from portal.queue import ring
 from portal.tenancy.service import Member
 
@@ -95,9 +96,9 @@ def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None
     with transaction(member.tenant_id):
         asset = _locked(member.workspace, asset_id)
         before = asset.file_name
-        if kinds.extension_of(name) != kinds.extension_of(before):
-            raise Invalid(f"The name has to end in .{kinds.extension_of(before)} still.", field="file_name")
-        kinds.check_name(name)
+        if file_kinds.extension_of(name) != file_kinds.extension_of(before):
+            raise Invalid(f"The name has to end in .{file_kinds.extension_of(before)} still.", field="file_name")
+        file_kinds.check_name(name)
         if seen_name not in (None, before):
             raise Conflict(f"Somebody else has renamed this file to “{before}” meanwhile.", field="file_name")
         if asset.state is not AssetState.AVAILABLE:

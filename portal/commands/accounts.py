@@ -28,7 +28,7 @@ def application() -> Iterator[None]:
     """The application of this environment, or of the running embedded stack."""
     from portal import embedded
     from portal.app import create_app
-    from portal.db import db, leave
+    from portal.database import db, leave
 
     with create_app(embedded.discover()).app_context():
         try:
@@ -86,11 +86,11 @@ class Size(click.ParamType[int | None]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         """Read it, or complain."""
+        from portal import sizes
         from portal.errors import Invalid
-        from portal.quotas import amounts
 
         try:
-            return amounts.parse(str(value))
+            return sizes.parse(str(value))
         except Invalid as refusal:
             self.fail(refusal.detail, param, ctx)
 
@@ -104,7 +104,7 @@ class Size(click.ParamType[int | None]):
 def tenant_quota(slug: str, limit: int | None, until: datetime | None, plan: bool, as_json: bool) -> None:
     """Show how full a tenant is, or let another limit than its plan's hold until a day."""
     from portal.admin import service
-    from portal.quotas.amounts import in_words
+    from portal.sizes import in_words
 
     given = click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT
     if given != (until is not None) or (given and plan):
@@ -226,11 +226,11 @@ def vault() -> None:
 @as_json
 def vault_rotate(as_json: bool) -> None:
     """Seal all credentials with the newest key of PORTAL_VAULT_KEYS, while everything runs. Safe to repeat."""
-    from portal.storage import rotation
-    from portal.webhooks import sealing
+    from portal.storage import vault_rotation
+    from portal.webhooks import secrets
 
     with application():
-        done = rotation.rotate(sealing.rewrap)
+        done = vault_rotation.rotate(secrets.rewrap)
     words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
     if done.closed:
         words += (

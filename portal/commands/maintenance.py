@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from portal.commands import application, as_json, tell
+from portal.commands.accounts import application, as_json, tell
 
 MARKS = {True: "ok", None: "warning", False: "BROKEN"}
 
@@ -35,22 +35,22 @@ def sweep(as_json: bool) -> None:
 @as_json
 def chore(name: str | None, as_json: bool) -> None:
     """Do one of the daily chores now, or list them all."""
-    from portal.lifecycle import chores
+    from portal.lifecycle import periodic_tasks
 
     with application():
         if name is None:
             _list_chores(as_json)
             return
-        outcome = chores.run(name)
+        outcome = periodic_tasks.run(name)
     tell(as_json, outcome.said, **asdict(outcome))
     if not outcome.ok:
         sys.exit(1)
 
 
 def _list_chores(as_json: bool) -> None:
-    from portal.lifecycle import chores
+    from portal.lifecycle import periodic_tasks
 
-    lines = chores.standing()
+    lines = periodic_tasks.standing()
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], default=str))
         return
@@ -96,7 +96,7 @@ def demo(as_json: bool) -> None:
 def generate(slug: str, workspaces: int, people: int, assets: int, admin: str | None) -> None:
     """A tenant as large as the largest, to see how fast its pages are: rows only, no files in the store."""
     from portal import embedded
-    from portal.admin import crowd
+    from portal.admin import load_data
 
     with application():
-        crowd.generate(embedded.discover(), slug, crowd.Size(workspaces, people, assets), admin, click.echo)
+        load_data.generate(embedded.discover(), slug, load_data.Size(workspaces, people, assets), admin, click.echo)

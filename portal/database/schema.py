@@ -13,8 +13,8 @@ from portal.settings import Settings
 if TYPE_CHECKING:  # imported where it is used: web and workers load this module for the tables alone
     from alembic.config import Config
 
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-ROOMS_WITH_TABLES = (
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+PACKAGES_WITH_TABLES = (
     "events",
     "identity",
     "tenancy",
@@ -24,7 +24,7 @@ ROOMS_WITH_TABLES = (
     "uploads",
     "delivery",
     "quarantine",
-    "moving",
+    "migration",
     "webhooks",
     "lifecycle",
 )
@@ -33,10 +33,10 @@ ROOMS_WITH_TABLES = (
 def import_models() -> None:
     """Load every table into the one metadata."""
     import_module("portal.audit")
-    import_module("portal.assets.policy")
-    import_module("portal.assets.tallies")
-    for room in ROOMS_WITH_TABLES:
-        import_module(f"portal.{room}.models")
+    import_module("portal.inspection.scan_policy")
+    import_module("portal.assets.daily_counts")
+    for package in PACKAGES_WITH_TABLES:
+        import_module(f"portal.{package}.models")
 
 
 def alembic_config(owner_url: str, application_role: str) -> Config:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified
+from portal.database import Base, Identified
 from portal.tenancy.models import in_workspace
 
 

@@ -7,15 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from portal.assets import preview_urls
 from portal.assets import service as assets
-from portal.assets import variants
 from portal.assets.models import Asset, AssetState, Variant
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.delivery.models import IssuedLink
 from portal.errors import Conflict, NotFound
-from portal.storage import disposition
+from portal.objectstore import disposition
+from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.tenancy.service import Member
 
 ORIGINAL_LIFE = timedelta(minutes=5)
@@ -48,9 +48,9 @@ def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = Fa
         bucket = _bucket_of(asset)
         if saving:
             _note(member, asset, name, found.size_bytes, now() + ORIGINAL_LIFE)
-            return _saving(bucket, found.object_key, variants.shown_name(asset.file_name, name, found.object_key))
-        _note(member, asset, name, found.size_bytes, variants.good_until())
-        return variants.url(bucket, found.object_key, asset.file_name, name)
+            return _saving(bucket, found.object_key, preview_urls.shown_name(asset.file_name, name, found.object_key))
+        _note(member, asset, name, found.size_bytes, preview_urls.good_until())
+        return preview_urls.url(bucket, found.object_key, asset.file_name, name)
 
 
 def _available(workspace_id: UUID, asset_id: UUID) -> Asset:

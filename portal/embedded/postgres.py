@@ -17,8 +17,8 @@ from psycopg import sql
 from portal.embedded.accounts import Account, database_account
 from portal.embedded.faults import StackError
 from portal.embedded.folder import ELSEWHERE, DataFolder
-from portal.embedded.leftovers import end, family_of
 from portal.embedded.ports import HOST, answers
+from portal.embedded.processes import end, family_of
 from portal.embedded.secret import Secrets
 from portal.embedded.service import Service, as_user
 

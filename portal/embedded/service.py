@@ -18,7 +18,7 @@ import psutil
 from portal.embedded.accounts import Account
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder, write_private
-from portal.embedded.leftovers import end, family_of
+from portal.embedded.processes import end, family_of
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOG_LIMIT = 10 * 1024 * 1024  # bytes; a log that is longer is set aside, and replaces the one set aside before

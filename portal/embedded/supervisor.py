@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import FrameType
 
 from portal.embedded.faults import StackError
-from portal.embedded.leftovers import ENGINES, adopt_orphans, bury, end_adopted
+from portal.embedded.processes import ENGINES, adopt_orphans, bury, end_adopted
 from portal.embedded.service import Service
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start; after the last one we give up

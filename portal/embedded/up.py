@@ -15,13 +15,13 @@ import click
 
 from portal.embedded import clamav, state
 from portal.embedded.engines import Engines
-from portal.embedded.errand import Errand, Setup
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder
-from portal.embedded.leftovers import stop_leftovers
+from portal.embedded.one_off import Errand, Setup
 from portal.embedded.ports import HOST
 from portal.embedded.postgres import Postgres
 from portal.embedded.process import processes
+from portal.embedded.processes import stop_leftovers
 from portal.embedded.secret import Secrets, load_or_create
 from portal.embedded.supervisor import Supervisor
 from portal.settings import Settings

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Uuid, bindparam, func, insert, select, text
 
 from portal import queue
-from portal.db import after_commit, db, new_id, now, transaction
+from portal.database import after_commit, db, new_id, now, transaction
 from portal.events.models import Event, EventType
 from portal.statements import directly
 from portal.web.paging import Paging, cut

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from portal.assets import names
-from portal.assets.names import Flaw
+from portal import names
 from portal.errors import Invalid
+from portal.names import Flaw
 
 LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
 

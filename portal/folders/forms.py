@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from portal.assets.folders.service import Target
+from portal.folders.service import Target
 from portal.web.body import Body, Query
 
 MOST_PATHS = 1_000  # of one call

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
-from portal.assets.folders import naming
-from portal.assets.models import Folder, Library
-from portal.db import db, new_id, now, transaction
+from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
+from portal.folders import folder_names
+from portal.folders.models import Folder, Library
 from portal.statements import directly
 from portal.tenancy.service import Member
 
@@ -41,7 +41,7 @@ def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) 
 
     Raises ``Invalid`` for a name that can't be one, ``Conflict`` when the workspace has one of this name.
     """
-    name = naming.checked(name, naming.LONGEST_LIBRARY_NAME)
+    name = folder_names.checked(name, folder_names.LONGEST_LIBRARY_NAME)
     values = {"id": new_id(), "created_at": now(), "tenant_id": tenant_id, "workspace_id": workspace_id, "name": name}
     # Leaves the transaction usable when the name is taken.
     library: Library | None = db.session.scalar(
@@ -64,7 +64,7 @@ def rename_library(member: Member, library_id: UUID, name: str, seen_name: str |
     """Give a library another name. Raises ``NotFound``, ``Invalid``; ``Conflict`` when the name is taken, or when
     somebody has renamed it since ``seen_name`` was shown.
     """
-    name = naming.checked(name, naming.LONGEST_LIBRARY_NAME)
+    name = folder_names.checked(name, folder_names.LONGEST_LIBRARY_NAME)
     with transaction(member.tenant_id):
         library = db.session.scalar(
             select(Library).filter_by(workspace_id=member.workspace, id=library_id).with_for_update(key_share=True)

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from portal.assets.folders import naming
-from portal.assets.folders.service import DEEPEST, NAMED, Target, depth_of, hold_trees, record, resolve
-from portal.db import new_id, now, transaction
+from portal.database import new_id, now, transaction
+from portal.folders import folder_names
+from portal.folders.service import DEEPEST, NAMED, Target, depth_of, hold_trees, record, resolve
 from portal.statements import directly
 from portal.tenancy.service import Member
 
@@ -47,7 +47,7 @@ def lay(member: Member, target: Target, paths: Sequence[str]) -> list[Laid]:
         hold_trees(member.workspace)
         library_id = resolve(member.workspace, target)
         room = DEEPEST - depth_of(member.workspace, target.folder_id)
-        split = {path: tuple(naming.plain(part) for part in path.split("/")) for path in paths}
+        split = {path: tuple(folder_names.plain(part) for part in path.split("/")) for path in paths}
         refusals = {path: _complaint(parts, room) for path, parts in split.items()}
         known: dict[Path, UUID | None] = {(): target.folder_id}
         new: list[str] = []
@@ -77,5 +77,5 @@ def _complaint(parts: Path, room: int) -> str | None:
     """Why this path can't be laid, in words."""
     if len(parts) > room:
         return f"Folders can lie {DEEPEST} deep at most."
-    complaints = ((part, naming.complaint_about(part)) for part in parts)
+    complaints = ((part, folder_names.complaint_about(part)) for part in parts)
     return next((f"The folder “{part[:40]}”: {words}" for part, words in complaints if words), None)

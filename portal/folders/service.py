@@ -11,11 +11,11 @@ from sqlalchemy import ARRAY, ColumnElement, String, Uuid, any_, bindparam, sele
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
-from portal.assets import library as libraries
-from portal.assets.folders import naming
-from portal.assets.models import Asset, Folder
-from portal.db import db, new_id, transaction
+from portal.assets.models import Asset
+from portal.database import db, new_id, transaction
 from portal.errors import Conflict, NotFound
+from portal.folders import folder_names, libraries
+from portal.folders.models import Folder
 from portal.statements import directly
 from portal.tenancy.service import Member
 
@@ -84,7 +84,7 @@ def hold_trees(workspace_id: UUID) -> None:
 
 def create(member: Member, name: str, target: Target) -> Folder:
     """Add a folder. Raises ``NotFound``, ``Invalid``, and ``Conflict`` when one of this name is there."""
-    name = naming.checked(name)
+    name = folder_names.checked(name)
     with transaction(member.tenant_id) as session:
         hold_trees(member.workspace)
         library_id = resolve(member.workspace, target)
@@ -116,7 +116,7 @@ def change(
     Without a library, ``target`` is in the folder's own. Raises ``NotFound``, ``Invalid``; ``Conflict`` when somebody
     has renamed it since ``seen_name`` was shown, and when it would lie in itself, too deep, or beside one of its name.
     """
-    wanted = None if name is None else naming.checked(name)
+    wanted = None if name is None else folder_names.checked(name)
     with transaction(member.tenant_id):
         hold_trees(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id)

@@ -12,7 +12,7 @@ from wtforms.validators import DataRequired, EqualTo, Length, NumberRange, Optio
 
 from portal.errors import Invalid
 from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD, normal_email
-from portal.web.rates import Rate, address, rates
+from portal.web.rate_limits import Rate, address, rates
 
 # Guessing one account's password, from one place and from many; guessing many accounts' from one place.
 ACCOUNT_FROM_ADDRESS = Rate("login-account-address", "10 per 5 minutes")

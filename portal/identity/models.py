@@ -10,7 +10,7 @@ from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, now
+from portal.database import Base, Identified, now
 
 
 class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin calls an id an int; ours is a UUID

@@ -10,7 +10,7 @@ from flask_principal import Principal
 from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore
 from flask_security.utils import set_request_attr
 
-from portal.db import db
+from portal.database import db
 from portal.identity import service
 from portal.identity.forms import LoginForm
 from portal.identity.models import User

@@ -16,11 +16,11 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from flask_security.utils import hash_password, verify_password
 from sqlalchemy import func, select, text, update
 
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
-from portal.events.mail import Addressee
 from portal.identity import sessions
 from portal.identity.models import ApiToken, User
+from portal.mail.service import Addressee
 from portal.statements import at_once
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import CursorResult, delete, or_, select, text, update
 
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import NotFound
 from portal.identity.models import Session
 from portal.statements import at_once

@@ -13,13 +13,13 @@ from flask_login import current_user
 from flask_security import views as security_views
 from flask_security.utils import logout_user
 
-from portal.db import now, transaction
+from portal.database import now, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service, sessions
 from portal.identity.access import signed_in
 from portal.identity.forms import TokenForm
 from portal.identity.service import Person
-from portal.web.rates import Rate, address, rates
+from portal.web.rate_limits import Rate, address, rates
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
 TOKENS = Rate("api-token", "30 per hour")

@@ -14,7 +14,7 @@ import zipfile
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from portal.db import assert_no_transaction
+from portal.database import assert_no_transaction
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
-from portal.assets import compound
+from portal.inspection import ole
 
 if TYPE_CHECKING:
     import magic
@@ -62,9 +62,9 @@ _BEGINNINGS = {
     b"\0MRM": "image/x-minolta-mrw",
     b"FUJIFILMCCD-RAW": "image/x-fuji-raf",
     b"FOVb": "image/x-x3f",
-    b"\x09\0\x04\0": compound.EXCEL,
-    b"\x09\x02\x06\0": compound.EXCEL,
-    b"\x09\x04\x06\0": compound.EXCEL,
+    b"\x09\0\x04\0": ole.EXCEL,
+    b"\x09\x02\x06\0": ole.EXCEL,
+    b"\x09\x04\x06\0": ole.EXCEL,
 }
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
@@ -97,7 +97,7 @@ def detect(head: bytes, file: BinaryIO) -> str:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _inside_zip(file)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return compound.detect(file)
+        return ole.detect(file)
     guess = next((name for beginning, name in _BEGINNINGS.items() if head.startswith(beginning)), None) or _guess(head)
     if guess == UNKNOWN and head[4:8] in _QUICKTIME_ATOMS:
         return "video/quicktime"

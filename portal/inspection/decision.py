@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from portal.assets import compound, content, kinds, media_types
-from portal.assets.policy import DEFAULT, Rules
-from portal.assets.scanner import Verdict
+from portal.inspection import content_type, file_kinds, media_type_names, ole
+from portal.inspection.scan_policy import DEFAULT, Rules
+from portal.inspection.scanner import Verdict
 
 Outcome = Literal["available", "quarantined", "failed", "waits"]
 
@@ -32,10 +32,10 @@ _TIFF_LIKE = (
 # Found types that fit an extension besides the one that is signed for it, and become that one.
 _READ_AS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _TIFF_LIKE),
-    "doc": ("application/rtf", compound.OLE),
-    "xls": (compound.OLE, compound.ENCRYPTED_OFFICE),
-    "ppt": (compound.OLE, compound.ENCRYPTED_OFFICE),
-    **dict.fromkeys(("docx", "xlsx", "pptx"), (compound.ENCRYPTED_OFFICE,)),
+    "doc": ("application/rtf", ole.OLE),
+    "xls": (ole.OLE, ole.ENCRYPTED_OFFICE),
+    "ppt": (ole.OLE, ole.ENCRYPTED_OFFICE),
+    **dict.fromkeys(("docx", "xlsx", "pptx"), (ole.ENCRYPTED_OFFICE,)),
 }
 # Found types that fit an extension besides its own, and are what the file is served as.
 _KEPT: dict[str, tuple[str, ...]] = {
@@ -47,11 +47,11 @@ _TEXTS = ("txt", "csv", "md")
 """Their types say how people use them; the bytes only say that they are text."""
 _NEVER_TEXT = frozenset(
     media_type
-    for kind in kinds.POLICY
+    for kind in file_kinds.POLICY
     for extension, media_type in kind.types.items()
     if extension not in (*_TEXTS, "svg")
 )
-_OFFICE_ARCHIVES = frozenset(kinds.content_type_for(f"a.{extension}") for extension in ("docx", "xlsx", "pptx"))
+_OFFICE_ARCHIVES = frozenset(file_kinds.content_type_for(f"a.{extension}") for extension in ("docx", "xlsx", "pptx"))
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,12 @@ def judge(found: Found, declared: Declared, rules: Rules = DEFAULT) -> Decision:
 
 def served_as(file_name: str, found: Found) -> str | None:
     """The type that content, extension and policy agree on, or None where they contradict each other."""
-    extension = kinds.extension_of(file_name)
-    signed = kinds.content_type_for(file_name)
+    extension = file_kinds.extension_of(file_name)
+    signed = file_kinds.content_type_for(file_name)
     if signed is None:
         return None
     if extension in _TEXTS:
-        fits = content.looks_like_text(found.head) and found.mime_type not in _NEVER_TEXT
+        fits = content_type.looks_like_text(found.head) and found.mime_type not in _NEVER_TEXT
         return signed if fits else None
     if found.mime_type in _KEPT.get(extension, ()):
         return found.mime_type
@@ -147,10 +147,12 @@ def _broken_promise(found: Found, declared: Declared) -> tuple[str, str] | None:
 
 def _contradiction(file_name: str, found_type: str) -> str:
     """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
-    extension = kinds.extension_of(file_name)
-    wanted = media_types.named(kinds.content_type_for(file_name) or "")
-    words = f"Not {wanted}. The content is {media_types.named(found_type)}."
-    own = next((e for kind in kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None)
+    extension = file_kinds.extension_of(file_name)
+    wanted = media_type_names.named(file_kinds.content_type_for(file_name) or "")
+    words = f"Not {wanted}. The content is {media_type_names.named(found_type)}."
+    own = next(
+        (e for kind in file_kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None
+    )
     if own is not None and own != extension:
         return f"{words} If that is what you want to keep, let its name end in .{own} and upload it again."
     return f"{words} Check the file and upload it again."

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from portal.assets import names
-from portal.assets.names import Flaw
+from portal import names
 from portal.errors import Invalid
-from portal.quotas.amounts import in_words
+from portal.names import Flaw
+from portal.sizes import in_words
 
 MB = 1024 * 1024
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self, cast
 
-from portal.assets import compound, content
-from portal.assets.inspection import Found
-from portal.assets.scanner import Scanner, Verdict
-from portal.assets.spooling import closed_in_words, disk_in_words
+from portal.inspection import content_type, ole
+from portal.inspection.decision import Found
+from portal.inspection.scanner import Scanner, Verdict
+from portal.inspection.spool import closed_in_words, disk_in_words
 
 CHUNK = 1024 * 1024
 PREFIX = "stowage-intake-"
@@ -55,7 +55,7 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
             head = bytearray()
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
-                head += chunk[: content.HEAD - len(head)]
+                head += chunk[: content_type.HEAD - len(head)]
                 with disk_in_words():
                     spool.write(chunk)
                 scan.feed(chunk)
@@ -63,7 +63,7 @@ def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> I
                 spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
-        media_type = content.detect(beginning, spool)
+        media_type = content_type.detect(beginning, spool)
         yield Facts(
             size=os.fstat(spool.fileno()).st_size,
             sha256=digest.hexdigest(),
@@ -101,8 +101,8 @@ class _Digest:
 
 def _unless_locked(verdict: Verdict, media_type: str, file: BinaryIO) -> Verdict:
     """clamd answers OK for an office document with a password, although it could not look inside."""
-    old = media_type in (compound.WORD, compound.EXCEL, compound.POWERPOINT)
-    if verdict.result == "clean" and (media_type == compound.ENCRYPTED_OFFICE or (old and compound.is_locked(file))):
+    old = media_type in (ole.WORD, ole.EXCEL, ole.POWERPOINT)
+    if verdict.result == "clean" and (media_type == ole.ENCRYPTED_OFFICE or (old and ole.is_locked(file))):
         return replace(verdict, result="not_scanned", reason="encrypted")
     return verdict
 

@@ -10,50 +10,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import Base, choice, db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict, Forbidden
-from portal.events import mail
 from portal.identity.models import User
+from portal.inspection.models import ScanPolicy
+from portal.mail import service as mail
 from portal.tenancy import people
 from portal.tenancy.service import Member
 
 Choice = Literal["hold", "release"]
-
-
-class WhenHeld(StrEnum):
-    """What a tenant wants done with a file that was not, or could not be, looked through."""
-
-    HOLD = "hold"
-    RELEASE = "release"
-
-
-class ScanPolicy(Base):
-    """A tenant's rules; without a row the defaults hold. ``wished`` are changes that wait for a second admin."""
-
-    __tablename__ = "scan_policies"
-
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
-    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
-    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
-    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
-    scanner_required: Mapped[bool]
-    two_persons: Mapped[bool]
-    release_infected: Mapped[bool]
-    changed_at: Mapped[datetime]
-    changed_by: Mapped[UUID | None]
-    wished: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    wished_at: Mapped[datetime | None]
-    wished_by: Mapped[UUID | None]
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from portal.assets.clamd_wire import ANSWER_SECONDS, SCAN_SECONDS, Link, LinkError, Stream, nested_archive
-from portal.assets.spooling import disk_in_words
-from portal.assets.verdicts import (
+from portal.errors import Unavailable
+from portal.inspection.clamd import ANSWER_SECONDS, SCAN_SECONDS, Link, LinkError, Stream, nested_archive
+from portal.inspection.scan_result import (
     EXPLANATIONS,
     Report,
     Verdict,
@@ -29,7 +29,7 @@ from portal.assets.verdicts import (
     trouble_in,
     verdict_of,
 )
-from portal.errors import Unavailable
+from portal.inspection.spool import disk_in_words
 from portal.settings import Settings
 
 __all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict"]

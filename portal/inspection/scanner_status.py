@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy.dialects.postgresql import insert
 
-from portal.assets.models import ScannerProof
-from portal.assets.verdicts import Report, signatures_of
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
+from portal.inspection.models import ScannerProof
+from portal.inspection.scan_result import Report, signatures_of
 
 STALE = timedelta(days=2)  # ClamAV publishes every day
 _ONE = "scanner"

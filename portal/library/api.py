@@ -7,11 +7,13 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from portal.assets import library, listing, service
-from portal.assets.folders.forms import LibraryChange
-from portal.assets.forms import AssetChange, DeleteQuery, ListQuery, NewLibrary
+from portal.assets import service
 from portal.assets.models import Asset
 from portal.assets.presenters import AssetView, Buckets, asset_view
+from portal.folders import libraries
+from portal.folders.forms import LibraryChange
+from portal.library import listing
+from portal.library.forms import AssetChange, DeleteQuery, ListQuery, NewLibrary
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -94,7 +96,7 @@ def empty_trash(member: Member) -> None:
 @operation(paged=True, returns=Listing[LibraryView])
 def list_libraries(member: Member, paging: Paging) -> Listing[LibraryView]:
     """List libraries, the oldest first."""
-    rows = library.list_libraries(member.workspace, after=paging.after_id(), limit=paging.limit + 1)
+    rows = libraries.list_libraries(member.workspace, after=paging.after_id(), limit=paging.limit + 1)
     page, cursor = cut(rows, paging, key=lambda row: row.id)
     return Listing[LibraryView](items=[LibraryView.model_validate(row) for row in page], next_cursor=cursor)
 
@@ -104,7 +106,7 @@ def list_libraries(member: Member, paging: Paging) -> Listing[LibraryView]:
 @operation(body=NewLibrary, returns=LibraryView, status=201, errors=("conflict",))
 def create_library(member: Member, body: NewLibrary) -> LibraryView:
     """Add a library."""
-    return LibraryView.model_validate(library.create_library(member, body.name))
+    return LibraryView.model_validate(libraries.create_library(member, body.name))
 
 
 @blueprint.patch("/v1/workspaces/<uuid:w>/libraries/<uuid:l>")
@@ -112,7 +114,7 @@ def create_library(member: Member, body: NewLibrary) -> LibraryView:
 @operation(body=LibraryChange, returns=LibraryView, errors=("conflict",))
 def rename_library(member: Member, body: LibraryChange, l: UUID) -> LibraryView:  # noqa: E741  as in the address
     """Give a library another name; for owners."""
-    return LibraryView.model_validate(library.rename_library(member, l, body.name, body.seen_name))
+    return LibraryView.model_validate(libraries.rename_library(member, l, body.name, body.seen_name))
 
 
 def _views(member: Member, assets: Sequence[Asset]) -> list[AssetView]:

@@ -11,13 +11,15 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
-from portal.assets import cards, library, many
-from portal.assets.folders import looking, service
-from portal.assets.folders.forms import MOST_ASSETS
-from portal.assets.folders.looking import Spot
-from portal.assets.folders.service import Origin, Target
-from portal.assets.views import HERE, back, done, place, told_restored
+from portal.assets import bulk
 from portal.errors import Invalid, Problem
+from portal.folders import contents, service
+from portal.folders import libraries as library
+from portal.folders.contents import Spot
+from portal.folders.forms import MOST_ASSETS
+from portal.folders.service import Origin, Target
+from portal.library import list_rows
+from portal.library.gallery import HERE, back, done, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -76,7 +78,7 @@ def put_back(member: Member) -> ResponseReturnValue:
 def discard(member: Member) -> ResponseReturnValue:
     """Into the trash, as far as their state allows."""
     ids = _ids("asset")
-    gone = many.discard_chosen(member, ids)
+    gone = bulk.discard_chosen(member, ids)
     words = ngettext("%(num)s file moved to the trash.", "%(num)s files moved to the trash.", len(gone))
     if staying := len(ids) - len(gone):
         kept = "%(num)s is still being checked, or held back, and stays."
@@ -92,7 +94,7 @@ def discard(member: Member) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def restore(member: Member) -> ResponseReturnValue:
     """Out of the trash again."""
-    restored = many.restore_chosen(member, _ids("asset"))
+    restored = bulk.restore_chosen(member, _ids("asset"))
     if len(restored) == 1:
         return back(member, told_restored(member, restored[0].id))
     return back(member, ngettext("%(num)s file restored.", "%(num)s files restored.", len(restored)))
@@ -107,7 +109,7 @@ def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target
         before = library.find_folder(member.workspace, folder_id)
         was.append(f"folder:{folder_id}:{before.library_id}:{before.parent_id or '-'}")
         service.change(member, folder_id, target=target)
-    spot, _, _ = looking.look(member.workspace, target.library_id, target.folder_id, Paging(1))
+    spot, _, _ = contents.look(member.workspace, target.library_id, target.folder_id, Paging(1))
     words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
     undo = {"undo_url": url_for(".put_back", workspace_id=member.workspace), "undo_values": {"was": was}}
     where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
@@ -119,7 +121,7 @@ def _chooser(member: Member, problem: str | None = None) -> str:
     assets, folders = _ids("asset"), _ids("folder")
     libraries = library.list_libraries(member.workspace)
     at = _place_of(request.values.get("at") or f"library:{libraries[0].id}")
-    spot, shown, cursor = looking.look(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
+    spot, shown, cursor = contents.look(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
     moved = {str(each) for each in folders}
     context = {
         "assets": assets,
@@ -139,7 +141,7 @@ def _chooser(member: Member, problem: str | None = None) -> str:
 
 def _lie_in(member: Member, spot: Spot, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
     """Does everything that was chosen lie there already, so that there is nothing to move?"""
-    files = cards.find_cards(member.workspace, list(assets))
+    files = list_rows.find_cards(member.workspace, list(assets))
     lie = {(each.library_id, each.folder_id) if each else None for each in files}
     for each in (library.find_folder(member.workspace, folder_id) for folder_id in folders):
         lie.add((str(each.library_id), str(each.parent_id) if each.parent_id else None))

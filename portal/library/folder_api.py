@@ -6,10 +6,10 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from portal.assets import library
-from portal.assets.folders import discarding, looking, service, trees
-from portal.assets.folders.forms import FolderChange, FolderQuery, MoveAssets, NewFolder, NewPaths
-from portal.assets.folders.service import Target
+from portal.folders import contents, libraries, paths, service
+from portal.folders.forms import FolderChange, FolderQuery, MoveAssets, NewFolder, NewPaths
+from portal.folders.service import Target
+from portal.library import folder_trash
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -93,7 +93,7 @@ class MovedView(Answer):
 def list_folders(member: Member, query: FolderQuery, paging: Paging) -> Listing[FolderView]:
     """List the folders directly below a folder, or at the top of a library, the oldest first."""
     inside = service.resolve(member.workspace, Target(query.library_id, query.parent_id))
-    rows = library.list_folders(
+    rows = libraries.list_folders(
         member.workspace, inside, query.parent_id, after=paging.after_id(), limit=paging.limit + 1
     )
     page, cursor = cut(rows, paging, key=lambda row: row.id)
@@ -118,7 +118,7 @@ def lay_paths(member: Member, body: NewPaths) -> LaidListing:
     Every folder on the way that is not there yet is made; what is there is taken as it is. A path with a name that
     can't be one is refused by itself. Safe to repeat, and to send twice at once.
     """
-    laid = trees.lay(member, Target(body.library_id, body.parent_id), body.paths)
+    laid = paths.lay(member, Target(body.library_id, body.parent_id), body.paths)
     views = [
         LaidView(path=each.path, library_id=each.library_id, folder_id=each.folder_id, detail=each.refusal)
         for each in laid
@@ -131,8 +131,8 @@ def lay_paths(member: Member, body: NewPaths) -> LaidListing:
 @operation(returns=PlacedFolderView)
 def show_folder(member: Member, f: UUID) -> PlacedFolderView:
     """Read one folder, and the way to it."""
-    folder = library.find_folder(member.workspace, f)
-    spot, _folders, _cursor = looking.look(member.workspace, None, f, Paging(1))
+    folder = libraries.find_folder(member.workspace, f)
+    spot, _folders, _cursor = contents.look(member.workspace, None, f, Paging(1))
     path = [StepView(id=UUID(step.id), name=step.name) for step in spot.path]
     return PlacedFolderView(**FolderView.model_validate(folder).model_dump(), path=path)
 
@@ -151,7 +151,7 @@ def change_folder(member: Member, body: FolderChange, f: UUID) -> FolderView:
 @operation(returns=DeletedView, errors=("conflict",))
 def delete_folder(member: Member, f: UUID) -> DeletedView:
     """Delete a folder with all that is in it; its files go to the trash."""
-    return DeletedView.model_validate(discarding.discard(member, f))
+    return DeletedView.model_validate(folder_trash.discard(member, f))
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/folders/<uuid:f>/restore")
@@ -162,7 +162,7 @@ def restore_folder(member: Member, f: UUID) -> RestoredView:
 
     Where its place is gone it is put to the top of the library; where its name is taken it gets a number.
     """
-    back = discarding.restore(member, f)
+    back = folder_trash.restore(member, f)
     return RestoredView(**FolderView.model_validate(back.folder).model_dump(), files=back.files)
 
 

@@ -13,13 +13,15 @@ from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, select, text, update
 
-from portal.assets import library as libraries
-from portal.assets import many, names
-from portal.assets.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
-from portal.assets.models import Asset, AssetState, Folder
+from portal import names
+from portal.assets import bulk
+from portal.assets.models import Asset, AssetState
 from portal.assets.service import TRASH_DAYS
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict, NotFound
+from portal.folders import libraries
+from portal.folders.models import Folder
+from portal.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
 from portal.statements import directly
 from portal.tenancy.service import Member
 
@@ -87,7 +89,7 @@ def discard(member: Member, folder_id: UUID) -> Contents:
             update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_UNSEEN)
         )
         inside = among(Asset.folder_id, tree)
-        gone = many.discard(member, at, timedelta(days=TRASH_DAYS), inside)
+        gone = bulk.discard(member, at, timedelta(days=TRASH_DAYS), inside)
         up = update(Asset).where(Asset.workspace_id == member.workspace, inside, Asset.state != AssetState.DELETED)
         staying = db.session.scalars(up.values(folder_id=None).returning(Asset.id).execution_options(**_UNSEEN)).all()
         done = Contents(len(tree) - 1, len(gone), sum(each.size_bytes for each in gone), len(staying))
@@ -113,7 +115,7 @@ def restore(member: Member, folder_id: UUID) -> Restored:
         db.session.flush()
         back = update(Folder).where(among(Folder.id, tree)).values(deleted_at=None)
         db.session.execute(back.execution_options(**_UNSEEN))
-        files = many.restore(member, now(), among(Asset.folder_id, tree), Asset.deleted_at == at)
+        files = bulk.restore(member, now(), among(Asset.folder_id, tree), Asset.deleted_at == at)
         record(member, "folder.restored", folder_id, name=name, folders=len(tree) - 1, count=len(files))
         db.session.refresh(folder)
     return Restored(folder, len(files), elsewhere, renamed)

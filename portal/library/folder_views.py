@@ -13,12 +13,13 @@ from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
-from portal.assets import kinds, library
 from portal.assets import service as assets
-from portal.assets.folders import discarding, looking, service
-from portal.assets.folders.service import Target
-from portal.assets.views import HERE, back, done, place
 from portal.errors import Conflict, Invalid, Problem
+from portal.folders import contents, libraries, service
+from portal.folders.service import Target
+from portal.inspection import file_kinds
+from portal.library import folder_trash
+from portal.library.gallery import HERE, back, done, place
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -55,7 +56,7 @@ def create(member: Member) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def ask_name(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """The form for another name."""
-    name = library.find_folder(member.workspace, folder_id).name
+    name = libraries.find_folder(member.workspace, folder_id).name
     return _form(member, gettext("Rename folder"), gettext("Rename"), name=name)
 
 
@@ -76,8 +77,8 @@ def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """The question before it is deleted, in real numbers."""
-    spot, _, _ = looking.look(member.workspace, None, folder_id, Paging(1))
-    weight = discarding.weigh(member.workspace, folder_id)
+    spot, _, _ = contents.look(member.workspace, None, folder_id, Paging(1))
+    weight = folder_trash.weigh(member.workspace, folder_id)
     return _render("delete", member, spot=spot, weight=weight, most=service.MOST_FILES)
 
 
@@ -85,8 +86,8 @@ def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """Away with it; its files are in the trash."""
-    folder = library.find_folder(member.workspace, folder_id)
-    gone = discarding.discard(member, folder_id)
+    folder = libraries.find_folder(member.workspace, folder_id)
+    gone = folder_trash.discard(member, folder_id)
     files = ngettext(
         "Folder “%(name)s” deleted; %(num)s file is in the trash for 30 days.",
         "Folder “%(name)s” deleted; %(num)s files are in the trash for 30 days.",
@@ -103,7 +104,7 @@ def delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def restore(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """Take it back, with what went with it."""
-    restored = discarding.restore(member, folder_id)
+    restored = folder_trash.restore(member, folder_id)
     name = restored.folder.name
     words = gettext("Folder “%(name)s” is back.", name=name)
     if restored.elsewhere:
@@ -123,7 +124,7 @@ def new_library(member: Member) -> ResponseReturnValue:
 def create_library(member: Member) -> ResponseReturnValue:
     """Make it."""
     try:
-        made = library.create_library(member, request.form.get("name", ""))
+        made = libraries.create_library(member, request.form.get("name", ""))
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("New library"), gettext("Make library"), problem=problem)
     words = gettext("Library “%(name)s” made.", name=made.name)
@@ -134,7 +135,7 @@ def create_library(member: Member) -> ResponseReturnValue:
 @member(Permission.MANAGE_WORKSPACE)
 def ask_library_name(member: Member, library_id: UUID) -> ResponseReturnValue:
     """The form for another name."""
-    name = library.find_library(member.workspace, library_id).name
+    name = libraries.find_library(member.workspace, library_id).name
     return _form(member, gettext("Rename library"), gettext("Rename"), name=name)
 
 
@@ -144,7 +145,7 @@ def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
     """Give it the name."""
     seen = request.form.get("seen_name") or None
     try:
-        renamed = library.rename_library(member, library_id, request.form.get("name", ""), seen)
+        renamed = libraries.rename_library(member, library_id, request.form.get("name", ""), seen)
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("Rename library"), gettext("Rename"), name=seen, problem=problem)
     words = gettext("The library is called “%(name)s” now.", name=renamed.name)
@@ -179,7 +180,7 @@ def _file_form(member: Member, name: str, *, problem: Problem | None = None) -> 
 
 def _ending(file_name: str) -> str:
     """The end of a name that stays, as it is written: ``.JPG``."""
-    extension = kinds.extension_of(file_name)
+    extension = file_kinds.extension_of(file_name)
     return file_name[-len(extension) - 1 :] if extension else ""
 
 

@@ -12,12 +12,13 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from portal.assets import cards, service, variants
-from portal.assets.cards import CardRow, Listed
-from portal.assets.folders import looking
-from portal.assets.forms import GalleryQuery
+from portal.assets import preview_urls, service
 from portal.assets.models import AssetState
 from portal.assets.presenters import Buckets, page_view
+from portal.folders import contents
+from portal.library import list_rows
+from portal.library.forms import GalleryQuery
+from portal.library.list_rows import CardRow, Listed
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -42,7 +43,7 @@ def index(member: Member) -> ResponseReturnValue:
     address = query.address()
     if query.folders and is_fragment_wanted():
         return render_template(f"library/_folders_{view}.html", **_spot(member, query), **place(member))
-    listed, cursor = cards.list_cards(member.workspace, query.filters(), paging)
+    listed, cursor = list_rows.list_cards(member.workspace, query.filters(), paging)
     more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **address) if cursor else None
     html = _draw(listed, view, member, searched=bool(query.q))
     context: dict[str, Any] = {"cards": drawn.SLOT if listed else "", "next_url": more}
@@ -61,8 +62,8 @@ def _spot(member: Member, query: GalleryQuery) -> dict[str, Any]:
     """Where the page is, and the folders there; nothing where it shows more than one place."""
     if not query.is_place:
         return {"spot": None, "folders": (), "more_folders": None}
-    paging = Paging(looking.SHOWN, decode_cursor(query.folders))
-    spot, folders, cursor = looking.look(member.workspace, query.library, query.folder_id, paging)
+    paging = Paging(contents.SHOWN, decode_cursor(query.folders))
+    spot, folders, cursor = contents.look(member.workspace, query.library, query.folder_id, paging)
     address = {**query.address(), "folders": cursor}
     more = url_for(".index", workspace_id=member.workspace, **address) if cursor else None
     return {"spot": spot, "folders": folders, "more_folders": more}
@@ -76,7 +77,7 @@ def asset(member: Member, asset_id: UUID) -> ResponseReturnValue:
     shown = found["asset"]
     spot = None
     if shown["status"] != AssetState.DELETED:
-        spot, _, _ = looking.look(member.workspace, shown["library_id"], shown["folder_id"], Paging(1))
+        spot, _, _ = contents.look(member.workspace, shown["library_id"], shown["folder_id"], Paging(1))
     return render_template("library/asset.html", spot=spot, **found, **place(member))
 
 
@@ -95,7 +96,7 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     Where the address names a place, nothing for what lies elsewhere either.
     """
     query = read_query(GalleryQuery)
-    row = cards.find_card(member.workspace, asset_id)
+    row = list_rows.find_card(member.workspace, asset_id)
     here = query.library or query.folder_id
     lies_in = row.folder_id or row.library_id
     if row.state == AssetState.DELETED or (here is not None and str(query.folder_id or query.library) != lies_in):
@@ -146,7 +147,7 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
 
 def told_restored(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
     """That one file is out of the trash, by its name; ``homeless``: its folder is gone."""
-    name = cards.find_card(member.workspace, asset_id).file_name
+    name = list_rows.find_card(member.workspace, asset_id).file_name
     if homeless:
         return str(gettext("“%(name)s” was restored to the top of its library: its folder is gone.", name=name))
     return str(gettext("“%(name)s” was restored.", name=name))
@@ -157,11 +158,11 @@ def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool
 
     Those that were searched for say where they lie.
     """
-    all_alike = (member.workspace, member.tenant_slug, member.workspace_slug, variants.window())
-    found = looking.places_of(member.workspace, [UUID(each.id) for each in listed]) if searched else {}
+    all_alike = (member.workspace, member.tenant_slug, member.workspace_slug, preview_urls.window())
+    found = contents.places_of(member.workspace, [UUID(each.id) for each in listed]) if searched else {}
 
     def context(missing: list[tuple[Listed, Any, Any]]) -> dict[str, Any]:
-        rows = cards.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
+        rows = list_rows.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
         return {**_cards(rows, member), "wheres": [where for _, _, where in missing]}
 
     return drawn.parts(TEMPLATES[view], [(each, all_alike, found.get(each.id)) for each in listed], context)
@@ -170,7 +171,7 @@ def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool
 def _cards(rows: Sequence[CardRow | None], member: Member) -> dict[str, Any]:
     """What the templates of cards see."""
     buckets = Buckets(member.workspace)
-    return {"assets": [row and cards.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
+    return {"assets": [row and list_rows.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from uuid import UUID
 from sqlalchemy import Enum, Text, Uuid, any_, bindparam, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from portal.assets import presenters, variants
-from portal.assets.listing import Filters, page_of
+from portal.assets import presenters, preview_urls
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import Buckets
 from portal.errors import NotFound
 from portal.identity.models import User
+from portal.library.listing import Filters, page_of
 from portal.statements import looked_up
 from portal.storage.models import StorageProfile
 from portal.web.paging import Paging, cut
@@ -174,7 +174,7 @@ def _variants(row: CardRow, buckets: Buckets) -> list[_Shown]:
     bucket = partial(buckets.of, UUID(row.profile_id))
 
     def shown_as(name: str, key: str) -> Callable[[], str]:
-        return lambda: variants.url(bucket(), key, row.file_name, name)
+        return lambda: preview_urls.url(bucket(), key, row.file_name, name)
 
     named = [_Shown(name, int(width), int(height), shown_as(name, key)) for name, width, height, key in found]
     return sorted(named, key=lambda variant: (variant.width, variant.name != "thumb"))

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Uuid, any_, bindparam, fu
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from portal.assets.models import Asset, AssetState
-from portal.db import db
+from portal.database import db
 from portal.web.paging import Paging, cut
 
 _A = Asset.__table__.c

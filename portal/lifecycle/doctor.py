@@ -14,17 +14,16 @@ from flask import current_app
 from sqlalchemy import case, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import db as database
-from portal import queue, schema
-from portal.assets import kinds, proofs
+from portal import database, queue
 from portal.assets.models import Asset, AssetState
-from portal.assets.scanner import Scanner
-from portal.assets.verdicts import signatures_of
-from portal.db import db
+from portal.database import db, schema
 from portal.errors import Unavailable
+from portal.inspection import file_kinds, scanner_status
+from portal.inspection.scan_result import signatures_of
+from portal.inspection.scanner import Scanner
 from portal.lifecycle import objects
-from portal.quotas.amounts import in_words
-from portal.quotas.recount import recount
+from portal.lifecycle.recount import recount
+from portal.sizes import in_words
 from portal.storage import disk
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -110,7 +109,7 @@ def _scanner(verify: bool) -> Finding:
     if report.state == "ready" and not report.speaks_of_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
     _version, made_at = signatures_of(report.database)
-    if made_at is not None and database.now() - made_at > proofs.STALE:
+    if made_at is not None and database.now() - made_at > scanner_status.STALE:
         days = (database.now() - made_at).days
         return Finding(
             "scanner", None, f"The virus signatures are {days} days old. Run freshclam, or look into its log."
@@ -121,7 +120,7 @@ def _scanner(verify: bool) -> Finding:
 
 def _limit_of(scanner: Scanner) -> str | None:
     """Where policy and scanner disagree, in words."""
-    largest = kinds.largest_limit_bytes()
+    largest = file_kinds.largest_limit_bytes()
     size = in_words(largest)
     try:
         if _takes(scanner, largest):

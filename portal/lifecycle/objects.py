@@ -17,14 +17,14 @@ from uuid import UUID
 
 from sqlalchemy import Select, or_, select
 
-from portal import db as database
+from portal import database
 from portal.assets.models import Asset, AssetState, Variant
-from portal.db import db
+from portal.database import db
 from portal.errors import Unavailable
-from portal.moving.progress import keeps
-from portal.storage import keys
+from portal.migration.progress import keeps
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.uploads.models import Upload
 

@@ -16,17 +16,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import db as database
-from portal.assets import rescans
-from portal.db import db, leave, transaction
+from portal import database
+from portal.assets import full_scans
+from portal.database import db, leave, transaction
 from portal.errors import Conflict, NotFound, Problem
-from portal.events import mail
 from portal.events import service as events
 from portal.identity import sessions
+from portal.lifecycle import recount
 from portal.lifecycle.models import ChoreRun
-from portal.quarantine import digest
-from portal.quotas import measuring, recount, snapshots
-from portal.webhooks import telling
+from portal.mail import service as mail
+from portal.quarantine import daily_summary
+from portal.usage import measurement, snapshots
+from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
 
@@ -76,22 +77,22 @@ def forget_events() -> str:
 
 def probe_stores() -> str:
     """Ask the own buckets again whose last test is a week old."""
-    from portal.storage import probing
+    from portal.storage import probe_runs
 
-    return probing.ask_again()
+    return probe_runs.ask_again()
 
 
 CHORES: dict[str, Chore] = {
-    "signatures": Chore(timedelta(hours=1), rescans.start_after_updates),
+    "signatures": Chore(timedelta(hours=1), full_scans.start_after_updates),
     "probe_stores": Chore(timedelta(hours=6), probe_stores),
     "doctor": Chore(timedelta(hours=6), examine),
     "forget_events": Chore(timedelta(days=1), forget_events),
-    "forget_webhooks": Chore(timedelta(days=1), telling.forget),
+    "forget_webhooks": Chore(timedelta(days=1), dispatch.forget),
     "forget_sessions": Chore(timedelta(days=1), sessions.forget),
-    "measure": Chore(timedelta(minutes=1), measuring.measure_due),
+    "measure": Chore(timedelta(minutes=1), measurement.measure_due),
     "snapshots": Chore(timedelta(hours=1), snapshots.take),
     "recount": Chore(timedelta(days=1), recount.recount_all),
-    "quarantine_digest": Chore(timedelta(days=1), digest.run),
+    "quarantine_digest": Chore(timedelta(days=1), daily_summary.run),
 }
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from sqlalchemy import Uuid, bindparam, select, text
 
 from portal import audit
-from portal.db import db, enter, now, transaction
+from portal.database import db, enter, now, transaction
 from portal.errors import Problem
-from portal.events import mail
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.identity import service as identity
+from portal.mail import service as mail
 from portal.tenancy.models import Tenant
 
 TOLD = 20  # differences of a tenant that are told one by one

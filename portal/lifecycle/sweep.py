@@ -12,20 +12,20 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import ColumnClause, column, func, select
 
-from portal import db as database
-from portal import queue
-from portal.assets import claims, proofs, rescans
-from portal.assets.scanner import Scanner
-from portal.db import db, transaction
+from portal import database, queue
+from portal.assets import full_scans, leases
+from portal.database import db, transaction
 from portal.errors import Unavailable
-from portal.events import mail
-from portal.moving import service as moves
-from portal.quotas import crossings
-from portal.storage import probing
+from portal.inspection import scanner_status
+from portal.inspection.scanner import Scanner
+from portal.mail import service as mail
+from portal.migration import service as moves
+from portal.quotas import warnings
+from portal.storage import probe_runs
 from portal.storage import service as storage
-from portal.uploads import service as uploads
+from portal.uploads import session as uploads
 from portal.uploads import staging
-from portal.webhooks import delivering, telling
+from portal.webhooks import delivery, dispatch
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_m
 POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
     "clear_staging": staging.postpone,
     "send_letter": lambda _, letter_id: mail.postpone(letter_id),
-    "probe": probing.postpone,
+    "probe": probe_runs.postpone,
     "move": moves.postpone,
-    "deliver": delivering.postpone,
+    "deliver": delivery.postpone,
 }
 
 
@@ -88,9 +88,9 @@ def _do(due: Due) -> None:
     if due.job == "expire":
         uploads.expire(due.tenant_id, due.workspace_id, due.id)
     elif due.job == "tell":
-        telling.tell()
+        dispatch.tell()
     elif due.job == "warn":
-        crossings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
+        warnings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
     else:
         POSTPONE.get(due.job, _postpone_asset)(due.tenant_id, due.id)
         if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
@@ -98,18 +98,18 @@ def _do(due: Due) -> None:
 
 
 def _postpone_asset(tenant_id: UUID, asset_id: UUID) -> None:
-    claims.postpone(tenant_id, asset_id, RING_AGAIN)
+    leases.postpone(tenant_id, asset_id, RING_AGAIN)
 
 
 def _due_rescans() -> list[Due]:
     """What was taken in unscanned is due as soon as a scanner is there."""
     report = Scanner.at(current_app.extensions["portal.settings"]).report()
-    proofs.keep_new(report)
+    scanner_status.keep_new(report)
     ready = report.state == "ready"
     # What the quarantine desk has ordered; a scan that waits for other signatures is due once there are some.
     desk = _due("due_desk_work", report.database if ready else None)
     if ready:
-        rescans.go_on()
+        full_scans.go_on()
     return desk + (_due("due_rescans") if ready else [])
 
 

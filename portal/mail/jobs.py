@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from portal.events import mail
+from portal.mail import service as mail
 
 
 def send_letter(_tenant_id: str, _workspace_id: str, letter_id: str) -> None:

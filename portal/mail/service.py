@@ -24,18 +24,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import defer
 
 from portal import queue
-from portal.db import after_commit, compare_and_set, db, new_id, now, transaction
+from portal.database import after_commit, compare_and_set, db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
-from portal.events import smtp
-from portal.events.models import Letter, LetterState
-from portal.events.rendering import one_line, render
+from portal.mail import smtp
+from portal.mail.models import Letter, LetterState
+from portal.mail.rendering import one_line, render
 from portal.settings import MailServer, Settings
 from portal.web.paging import Paging, cut
 
 log = logging.getLogger(__name__)
 
 NOWHERE = UUID(int=0)  # a letter has no place: it may be about several tenants, or none
-LEASE = timedelta(minutes=10)  # longer than the longest dialogue: ``portal.events.smtp`` says how long each step takes
+LEASE = timedelta(minutes=10)  # longer than the longest dialogue: ``portal.mail.smtp`` says how long each step takes
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 GIVE_UP_AFTER = timedelta(hours=24)
 KEEP_LETTERS = timedelta(days=90)

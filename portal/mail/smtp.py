@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
-from portal.db import assert_no_transaction
-from portal.events.models import Letter
-from portal.events.rendering import one_line
+from portal.database import assert_no_transaction
+from portal.mail.models import Letter
+from portal.mail.rendering import one_line
 from portal.settings import MailServer, Settings
 
 STEP_SECONDS = 30  # for the connection and each command

@@ -8,9 +8,9 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.moving import service
-from portal.moving.models import Move, MoveState
-from portal.moving.progress import list_stayed, progress_of
+from portal.migration import service
+from portal.migration.models import Move, MoveState
+from portal.migration.progress import list_stayed, progress_of
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member

@@ -11,18 +11,18 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import db as database
-from portal.assets import claims
-from portal.assets.claims import Lease
+from portal import database
+from portal.assets import leases
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, Variant
-from portal.assets.rendering import FOREVER
-from portal.db import db, transaction
+from portal.assets.preview_jobs import FOREVER
+from portal.database import db, transaction
 from portal.errors import Conflict, NotFound, Problem
-from portal.moving.copying import Route, copy
-from portal.moving.models import ItemState, Move, MoveItem, MoveState
-from portal.moving.pace import Pace, Stopped
+from portal.migration.copy import Route, copy
+from portal.migration.models import ItemState, Move, MoveItem, MoveState
+from portal.migration.rate_limit import Pace, Stopped
+from portal.objectstore import keys
 from portal.quotas import service as quotas
-from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 
@@ -49,7 +49,7 @@ def bring(work: Work, asset_id: UUID) -> None:
     """
     move = work.move
     settled = Asset.profile_id == move.source_id, Asset.state != AssetState.PROCESSING
-    with claims.borrow(move.tenant_id, asset_id, Asset.workspace_id == move.workspace_id, *settled) as lease:
+    with leases.borrow(move.tenant_id, asset_id, Asset.workspace_id == move.workspace_id, *settled) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from portal.errors import Conflict, NotFound
-from portal.moving.pace import Pace
-from portal.storage.bucket import Bucket, ObjectFacts, ObjectStream
-from portal.storage.parts import PART
+from portal.migration.rate_limit import Pace
+from portal.objectstore.bucket import Bucket, ObjectFacts, ObjectStream
+from portal.objectstore.multipart import PART
 
 CHUNK = 1024 * 1024
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import exists, func, or_, select
 
-from portal import db as database
+from portal import database
 from portal.assets.models import Asset
-from portal.db import db
-from portal.moving.models import ItemState, Move, MoveItem, MoveState
+from portal.database import db
+from portal.migration.models import ItemState, Move, MoveItem, MoveState
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 

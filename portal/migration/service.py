@@ -11,18 +11,17 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import audit, queue
-from portal import db as database
+from portal import audit, database, queue
 from portal.assets.models import Asset
-from portal.db import after_commit, compare_and_set, db, transaction
+from portal.database import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound
-from portal.moving.models import ItemState, Move, MoveItem, MoveState
+from portal.migration.models import ItemState, Move, MoveItem, MoveState
 from portal.quotas import service as quotas
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tenancy.service import Member
-from portal.web.rates import Rate, rates
+from portal.web.rate_limits import Rate, rates
 
 RING_AGAIN = timedelta(seconds=30)
 # Of a workspace: each counts what lies in a storage, and keeps a worker busy. Pausing is never refused.

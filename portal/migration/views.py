@@ -10,9 +10,9 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 
 from portal.errors import Invalid
-from portal.moving import service
-from portal.moving.models import Move, MoveState
-from portal.moving.progress import list_stayed, progress_of
+from portal.migration import service
+from portal.migration.models import Move, MoveState
+from portal.migration.progress import list_stayed, progress_of
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -36,7 +36,7 @@ ACTS = {
 def index(member: Member) -> ResponseReturnValue:
     """The move that is under way and those before it."""
     moves = [progress_of(move) for move in service.list_moves(member)]
-    return render_template("moving/index.html", moves=moves, **_place(member))
+    return render_template("migration/index.html", moves=moves, **_place(member))
 
 
 @blueprint.get(f"{HERE}/under-way")
@@ -45,7 +45,7 @@ def under_way(member: Member) -> ResponseReturnValue:
     """The move that is under way in one line, for the pages of the storage; nothing when there is none."""
     move = service.find_under_way(member)
     progress = progress_of(move) if move else None
-    return render_template("moving/_under_way.html", progress=progress, **_place(member))
+    return render_template("migration/_under_way.html", progress=progress, **_place(member))
 
 
 @blueprint.get(f"{HERE}/to/<uuid:profile_id>")
@@ -55,7 +55,7 @@ def new(member: Member, profile_id: UUID) -> ResponseReturnValue:
     if move := service.find_under_way(member):
         flash(gettext("A move is under way. Finish it, or bring everything back, before the next one."), "warning")
         return _to(member, move.id)
-    return render_template("moving/new.html", plan=service.plan(member, profile_id), **_place(member))
+    return render_template("migration/new.html", plan=service.plan(member, profile_id), **_place(member))
 
 
 @blueprint.post(f"{HERE}/to/<uuid:profile_id>")
@@ -73,7 +73,7 @@ def show(member: Member, move_id: UUID) -> ResponseReturnValue:
     """How far it is; to htmx the changing part alone, and what changed since it ``seen`` is said."""
     move = service.find(member, move_id)
     said = is_fragment_wanted() and request.args.get("seen") != _phase(move)
-    return render("moving/show.html", "moving/_progress.html", said=said, **_shown(move), **_place(member))
+    return render("migration/show.html", "migration/_progress.html", said=said, **_shown(move), **_place(member))
 
 
 @blueprint.post(f"{HERE}/<uuid:move_id>/speed")
@@ -92,7 +92,7 @@ def change(member: Member, move_id: UUID, act: str) -> ResponseReturnValue:
     command, words = ACTS[act]
     command(member, move_id)
     if is_fragment_wanted():
-        return render_template("moving/_progress.html", **_shown(service.find(member, move_id)), **_place(member))
+        return render_template("migration/_progress.html", **_shown(service.find(member, move_id)), **_place(member))
     flash(str(words), "success")
     return _to(member, move_id)
 

@@ -21,16 +21,16 @@ from flask import Flask, current_app
 from sqlalchemy import exists, func, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import audit
-from portal import db as database
+from portal import audit, database
 from portal.assets.models import Asset, AssetState
-from portal.db import compare_and_set, db, transaction
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Invalid, Problem, Unavailable
-from portal.moving import switching
-from portal.moving.models import ItemState, Move, MoveItem, MoveState
-from portal.moving.pace import Pace, Stopped
-from portal.moving.switching import Work
-from portal.storage import probing, refusals
+from portal.migration import asset_move
+from portal.migration.asset_move import Work
+from portal.migration.models import ItemState, Move, MoveItem, MoveState
+from portal.migration.rate_limit import Pace, Stopped
+from portal.objectstore import errors
+from portal.storage import probe_runs
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode
 from portal.uploads.models import OPEN, Upload
@@ -62,8 +62,8 @@ def run(tenant_id: UUID, workspace_id: UUID, move_id: UUID) -> None:
 def _steps(work: Work) -> tuple[Callable[[Work, UUID], None], Callable[[Move, UUID], Sequence[UUID]]]:
     """What is done with each asset, and which are next. A store that has got another address keeps what it has."""
     if work.move.state is MoveState.COPYING:
-        return switching.bring, _to_bring
-    return switching.close if switching.is_one_place(work) else switching.clear, _to_clear
+        return asset_move.bring, _to_bring
+    return asset_move.close if asset_move.is_one_place(work) else asset_move.clear, _to_clear
 
 
 def _work_through(work: Work, step: Callable[[Work, UUID], None], find: Callable[[Move, UUID], Sequence[UUID]]) -> bool:
@@ -140,10 +140,10 @@ def _wait(work: Work, problem: Problem) -> None:
     with transaction(work.move.tenant_id):
         mine = Move.id == work.move.id, Move.claim_token == work.token
         db.session.execute(update(Move).where(*mine).values(waiting_for=problem.detail))
-        if refusals.needs_a_person(problem) and work.move.waiting_for != problem.detail:
+        if errors.needs_a_person(problem) and work.move.waiting_for != problem.detail:
             for profile in (work.source, work.target):
                 if profile.mode is ProfileMode.BYOS:
-                    probing.ask(work.move.workspace_id, profile.id)
+                    probe_runs.ask(work.move.workspace_id, profile.id)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
 from portal.errors import Invalid
-from portal.storage.egress import PORTS, Egress, literal
+from portal.network.egress import PORTS, Egress, literal
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 

@@ -16,22 +16,22 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
-from portal.db import assert_no_transaction
+from portal.database import assert_no_transaction
 from portal.errors import Conflict, NotFound, Unavailable
-from portal.storage import keys
-from portal.storage.clients import connect, our_words, unless_missing
-from portal.storage.copying import COPY_TIMEOUT, copy, time_for
-from portal.storage.cors import with_ours
-from portal.storage.listing import MOST_PAGES, MOST_PAGES_OF_ALL, Listed, delete_batch, is_listed, pages_below
-from portal.storage.location import Location, ObjectFacts
-from portal.storage.looking import head_object
-from portal.storage.parts import Parts, uploads_below
-from portal.storage.patience import Pace
-from portal.storage.posting import CONTENT, accepts_post
-from portal.storage.refusals import changed
-from portal.storage.restraint import Restraint
-from portal.storage.signing import Presigner, SignedRequest
-from portal.storage.stream import ObjectStream
+from portal.network.deadlines import Pace
+from portal.objectstore import keys
+from portal.objectstore.circuit_breaker import Restraint
+from portal.objectstore.client import connect, our_words, unless_missing
+from portal.objectstore.copy import COPY_TIMEOUT, copy, time_for
+from portal.objectstore.cors import with_ours
+from portal.objectstore.errors import changed
+from portal.objectstore.head_object import head_object
+from portal.objectstore.listing import MOST_PAGES, MOST_PAGES_OF_ALL, Listed, delete_batch, is_listed, pages_below
+from portal.objectstore.location import Location, ObjectFacts
+from portal.objectstore.multipart import Parts, uploads_below
+from portal.objectstore.post_support import CONTENT, accepts_post
+from portal.objectstore.presign import Presigner, SignedRequest
+from portal.objectstore.stream import ObjectStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from portal.errors import Unavailable
-from portal.storage.refusals import busy
+from portal.objectstore.errors import busy
 
 AT_ONCE = 3
 TURN = 2.0  # seconds that one waits for a turn

@@ -22,11 +22,11 @@ from prometheus_client import Histogram
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as ReadTimeout
 
-from portal.db import assert_no_transaction
-from portal.storage.egress import Egress, EgressRefused, guarded_pools
-from portal.storage.location import Location, amazon
-from portal.storage.patience import Deadline, Patience, timed_pools, waiting
-from portal.storage.refusals import CANNOT, NOT_PUBLIC, problem_for, unavailable
+from portal.database import assert_no_transaction
+from portal.network.deadlines import Deadline, Patience, timed_pools, waiting
+from portal.network.egress import Egress, EgressRefused, guarded_pools
+from portal.objectstore.errors import CANNOT, NOT_PUBLIC, problem_for, unavailable
+from portal.objectstore.location import Location, amazon
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

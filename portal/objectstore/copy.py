@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from portal.storage.location import ObjectFacts
-from portal.storage.patience import Deadline
+from portal.network.deadlines import Deadline
+from portal.objectstore.location import ObjectFacts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from urllib3 import Retry
 
-from portal.storage.signing import Presigner
+from portal.objectstore.presign import Presigner
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

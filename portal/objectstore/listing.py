@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from portal.errors import Unavailable
-from portal.storage.clients import our_words
-from portal.storage.patience import Deadline
-from portal.storage.refusals import CANNOT, unavailable
+from portal.network.deadlines import Deadline
+from portal.objectstore.client import our_words
+from portal.objectstore.errors import CANNOT, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

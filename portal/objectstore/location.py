@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from portal.errors import Invalid
-from portal.storage import keys
-from portal.storage.egress import Egress
+from portal.network.egress import Egress
+from portal.objectstore import keys
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SEALING_HEADERS = {

@@ -10,8 +10,8 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from portal.storage.clients import our_words, unless_missing
-from portal.storage.patience import Deadline, Pace
+from portal.network.deadlines import Deadline, Pace
+from portal.objectstore.client import our_words, unless_missing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
-from portal.storage.egress import EgressRefused, guarded_pools
-from portal.storage.location import Location
-from portal.storage.patience import Deadline, timed_pools, waiting
-from portal.storage.refusals import NOT_PUBLIC, unavailable
-from portal.storage.signing import Presigner, SignedRequest
+from portal.network.deadlines import Deadline, timed_pools, waiting
+from portal.network.egress import EgressRefused, guarded_pools
+from portal.objectstore.errors import NOT_PUBLIC, unavailable
+from portal.objectstore.location import Location
+from portal.objectstore.presign import Presigner, SignedRequest
 
 CONTENT = b"stowage"
 TIMEOUT = Timeout(connect=3, read=20)  # seconds

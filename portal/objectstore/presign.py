@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from portal.storage import keys
-from portal.storage.location import Location
+from portal.objectstore import keys
+from portal.objectstore.location import Location
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 NOTHING = hashlib.sha256().hexdigest()  # of a request without a body

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.storage.clients import our_words
-from portal.storage.patience import Pace
+from portal.network.deadlines import Pace
+from portal.objectstore.client import our_words
 
 SKIPPED_AT_ONCE = 1024**2  # bytes
 

@@ -15,9 +15,8 @@ import redis
 from flask import current_app
 from sqlalchemy import text
 
-from portal import db as database
-from portal import queue
-from portal.lifecycle import chores
+from portal import database, queue
+from portal.lifecycle import periodic_tasks
 from portal.queue import WorkerSeen
 from portal.settings import Settings
 from portal.statements import directly
@@ -133,7 +132,7 @@ def queues() -> QueueFacts:
 
 def clock() -> Clock:
     """From what it writes down at each pass."""
-    (line,) = chores.standing(chores.SWEEP)
+    (line,) = periodic_tasks.standing(periodic_tasks.SWEEP)
     late = line.finished_at is None or database.now() - line.finished_at > LATE
     return Clock(line.finished_at, line.said, late)
 

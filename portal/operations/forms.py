@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 
 from werkzeug.datastructures import MultiDict
 
+from portal import sizes
 from portal.errors import Invalid
-from portal.quotas import amounts
 
 Form = MultiDict[str, str]
 
@@ -28,7 +28,7 @@ def read_raise(form: Form) -> Raise:
         day = datetime.strptime(form.get("until", ""), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise Invalid("Write the day as 2026-12-31.", field="until") from None
-    return Raise(form.get("slug", ""), amounts.parse(form.get("limit", "")), _end_of(day))
+    return Raise(form.get("slug", ""), sizes.parse(form.get("limit", "")), _end_of(day))
 
 
 def _end_of(day: datetime) -> datetime:

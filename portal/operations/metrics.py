@@ -15,13 +15,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from portal.assets import proofs, tallies
-from portal.db import db, end_read, enter
-from portal.events import mail
-from portal.lifecycle import chores
-from portal.operations import board
+from portal.assets import daily_counts
+from portal.database import db, end_read, enter
+from portal.inspection import scanner_status
+from portal.lifecycle import periodic_tasks
+from portal.mail import service as mail
+from portal.operations import dashboard
 from portal.tenancy import switches
-from portal.webhooks import telling
+from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
 BELIEVED_SECONDS = 5.0
@@ -64,7 +65,7 @@ def gauge(name: str, words: str, *labels: str, value: float | None = None) -> Ga
 
 
 def _queues() -> Iterator[Metric]:
-    found = board.queues()
+    found = dashboard.queues()
     yield gauge("portal_queue_up", "Whether Valkey answers.", value=float(not found.away))
     depth = gauge("portal_queue_depth", "Bells that wait, by queue.", "queue")
     for name, number in found.depths.items():
@@ -77,17 +78,17 @@ def _work() -> Iterator[Metric]:
     due = gauge("portal_work_due", "Rows that are due, by job and what they wait for.", "job", "waiting_for")
     later = gauge("portal_work_later", "Rows whose time comes later.", "job", "waiting_for")
     oldest = gauge("portal_work_oldest_seconds", "Since when the oldest of them stands.", "job", "waiting_for")
-    for line in board.work():
+    for line in dashboard.work():
         for metric, value in ((due, line.due), (later, line.later), (oldest, line.oldest_seconds)):
             metric.add_metric([line.job, line.waiting_for], float(value))
     yield from (due, later, oldest)
 
 
 def _clock() -> Iterator[Metric]:
-    yield _moment("portal_clock_last_pass_timestamp_seconds", "When the clock last swept.", board.clock().at)
+    yield _moment("portal_clock_last_pass_timestamp_seconds", "When the clock last swept.", dashboard.clock().at)
     ok = gauge("portal_chore_ok", "1: the last run went well.", "name")
     at = gauge("portal_chore_last_run_timestamp_seconds", "When it last ended.", "name")
-    for line in chores.standing():
+    for line in periodic_tasks.standing():
         if line.finished_at is not None:
             ok.add_metric([line.name], 0.0 if line.failures else 1.0)
             at.add_metric([line.name], line.finished_at.timestamp())
@@ -99,7 +100,7 @@ def _day() -> Iterator[Metric]:
     size = CounterMetricFamily("portal_upload_bytes", "Bytes of uploads that ended today.", labels=["result"])
     failed = CounterMetricFamily("portal_upload_failures", "Uploads that failed today.", labels=["reason"])
     scans = CounterMetricFamily("portal_scans", "Files that were scanned today, by verdict.", labels=["verdict"])
-    for row in tallies.of_all(1):
+    for row in daily_counts.of_all(1):
         if row.what == "scan":
             scans.add_metric([row.label], row.number)
             continue
@@ -113,7 +114,7 @@ def _day() -> Iterator[Metric]:
 
 
 def _scanner() -> Iterator[Metric]:
-    proof = proofs.last()
+    proof = scanner_status.last()
     state = proof.state if proof else "unknown"
     yield gauge("portal_scanner_up", "1: the scanner proved that it finds what it must.", value=float(state == "ready"))
     yield gauge("portal_scanner_off", "1: files are not scanned by decision.", value=float(state == "off"))
@@ -130,13 +131,13 @@ def _counts() -> Iterator[Metric]:
         "quota": gauge("portal_quota_warnings", "Limits of workspaces and tenants that fill up.", "level"),
         "store": gauge("portal_own_buckets", "Customers' buckets, by health.", "health"),
     }
-    for (what, label), number in board.counts().items():
+    for (what, label), number in dashboard.counts().items():
         names[what].add_metric([label or "all"], number)
     yield from names.values()
 
 
 def _rest() -> Iterator[Metric]:
-    facts, store, disk = board.database_facts(), board.managed_store(), board.free_disk()
+    facts, store, disk = dashboard.database_facts(), dashboard.managed_store(), dashboard.free_disk()
     yield gauge("portal_database_bytes", "Size of the database.", value=facts.bytes)
     yield gauge("portal_database_connections", "Open connections.", value=facts.connections)
     yield gauge("portal_database_most_connections", "Connections that there can be.", value=facts.most_connections)
@@ -149,7 +150,7 @@ def _rest() -> Iterator[Metric]:
     yield letters
     hooks = gauge("portal_webhooks", "Addresses that are told what happens, by state.", "state")
     waits = gauge("portal_webhook_deliveries", "Events for webhooks: what waits, and the last day's by state.", "state")
-    for (what, label), number in telling.counts().items():
+    for (what, label), number in dispatch.counts().items():
         (hooks if what == "endpoint" else waits).add_metric([label], number)
     yield from (hooks, waits)
     paused = switches.paused() is not None

@@ -13,13 +13,15 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from portal import audit
-from portal.assets import proofs, rescans, tallies
+from portal.assets import daily_counts
+from portal.assets import full_scans as rescans
 from portal.assets.models import Asset, AssetState, Rescan, ScanResult
-from portal.assets.proofs import Proof
-from portal.assets.scanner import Scanner
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict, Unavailable
-from portal.operations import board
+from portal.inspection import scanner_status
+from portal.inspection.scanner import Scanner
+from portal.inspection.scanner_status import Proof
+from portal.operations import dashboard
 from portal.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,21 +68,21 @@ class Standing:
 
 def of_tenant(tenant_id: UUID) -> Standing:
     """What an admin sees of it, with the verdicts on the tenant's own files."""
-    rows = ((row.day, row.label, row.number) for row in tallies.of_tenant(tenant_id, "scan", DAYS))
+    rows = ((row.day, row.label, row.number) for row in daily_counts.of_tenant(tenant_id, "scan", DAYS))
     here = Asset.tenant_id == tenant_id, Asset.state == AssetState.AVAILABLE
     unscanned = select(func.count()).where(*here, Asset.scan_result == ScanResult.NOT_SCANNED)
-    return Standing(proofs.last(), _by_day(rows), db.session.scalar(unscanned) or 0)
+    return Standing(scanner_status.last(), _by_day(rows), db.session.scalar(unscanned) or 0)
 
 
 def of_all() -> Standing:
     """What an operator sees."""
-    rows = ((row.day, row.label, row.number) for row in tallies.of_all(DAYS) if row.what == "scan")
-    work = [line for line in board.work() if line.job == "take_in"]
+    rows = ((row.day, row.label, row.number) for row in daily_counts.of_all(DAYS) if row.what == "scan")
+    work = [line for line in dashboard.work() if line.job == "take_in"]
     settings: Settings = current_app.extensions["portal.settings"]
     return Standing(
-        proofs.last(),
+        scanner_status.last(),
         _by_day(rows),
-        sum(number for (what, _label), number in board.counts().items() if what == "unscanned"),
+        sum(number for (what, _label), number in dashboard.counts().items() if what == "unscanned"),
         waiting=sum(line.due + line.later for line in work),
         per_minute=_last_hour() / 60,
         may_update=settings.signatures_ask is not None,
@@ -90,7 +92,7 @@ def of_all() -> Standing:
 
 def prove(actor_id: UUID) -> Proof:
     """Let the scanner find EICAR now, and keep what it proved to be."""
-    proof = proofs.keep(_scanner().prove())
+    proof = scanner_status.keep(_scanner().prove())
     with transaction(None):
         audit.record_act(actor_id, "scanner.proved", None, name=proof.state)
     return proof
@@ -99,7 +101,7 @@ def prove(actor_id: UUID) -> Proof:
 def reload(actor_id: UUID) -> Proof:
     """Let the daemon read its signatures again. Raises ``Conflict`` without one that could."""
     try:
-        proof = proofs.keep(_scanner().reload())
+        proof = scanner_status.keep(_scanner().reload())
     except Unavailable as problem:
         raise Conflict(problem.detail) from None
     with transaction(None):

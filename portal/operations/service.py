@@ -9,28 +9,28 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from portal import audit
-from portal.assets import rendering
-from portal.db import db, transaction
+from portal.assets import preview_jobs
+from portal.database import db, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
-from portal.lifecycle import chores, sweep
+from portal.lifecycle import periodic_tasks, sweep
 from portal.lifecycle.sweep import Due
 from portal.operations.forms import Raise
 from portal.quotas import service as quotas
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
-from portal.uploads import verifying
+from portal.uploads import verify
 
 BATCH = 500  # rows that one click works on; the page says how many are left
 
 Act = Callable[[UUID, UUID, UUID], bool]
 ACTS: dict[tuple[str, str], Act] = {
-    ("previews", "retry"): rendering.render_again,
-    ("previews", "give_up"): rendering.give_up,
-    ("check", "retry"): verifying.check_again,
-    ("check", "give_up"): verifying.give_up,
+    ("previews", "retry"): preview_jobs.render_again,
+    ("previews", "give_up"): preview_jobs.give_up,
+    ("check", "retry"): verify.check_again,
+    ("check", "give_up"): verify.give_up,
 }
 
 
@@ -78,7 +78,7 @@ def raise_quota(wanted: Raise, actor_id: UUID) -> Tenant:
 
 def ask_for_chore(name: str, actor_id: UUID) -> str:
     """Let the clock do a chore at its next pass; its name. Raises ``NotFound``."""
-    chores.ask_for(name)
+    periodic_tasks.ask_for(name)
     with transaction(None):
         audit.record_act(actor_id, "chore.asked", None, name=name)
     return name

@@ -10,20 +10,22 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.assets import proofs, rescans
+from portal.assets import full_scans
 from portal.errors import Conflict, Invalid, NotFound
-from portal.events import mail
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.lifecycle import chores
-from portal.operations import board, forms, scanning, service
+from portal.inspection import scanner_status
+from portal.lifecycle import periodic_tasks
+from portal.mail import service as mail
+from portal.operations import dashboard, forms, service
+from portal.operations import scanner as scanning
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web.rates import Rate, rates
-from portal.webhooks import telling
+from portal.web.rate_limits import Rate, rates
+from portal.webhooks import dispatch
 
 blueprint = Blueprint("operations", __name__)
 HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, clock or workers busy
@@ -40,9 +42,9 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
         **_live(),
         pause=switches.paused(),
         closed=closed,
-        slugs=board.tenants_by_id({switch.scope for switch in closed}),
-        blocked=identity.list_blocked(board.LONGEST_LIST),
-        acts=board.acts(),
+        slugs=dashboard.tenants_by_id({switch.scope for switch in closed}),
+        blocked=identity.list_blocked(dashboard.LONGEST_LIST),
+        acts=dashboard.acts(),
     )
 
 
@@ -55,18 +57,18 @@ def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 
 def _live() -> dict[str, Any]:
     return {
-        "work": board.work(),
-        "counts": board.counts(),
-        "failures": board.failures(),
-        "database": board.database_facts(),
-        "queues": board.queues(),
-        "clock": board.clock(),
-        "proof": proofs.last(),
-        "checks": chores.standing(),
-        "store": board.managed_store(),
-        "disk": board.free_disk(),
+        "work": dashboard.work(),
+        "counts": dashboard.counts(),
+        "failures": dashboard.failures(),
+        "database": dashboard.database_facts(),
+        "queues": dashboard.queues(),
+        "clock": dashboard.clock(),
+        "proof": scanner_status.last(),
+        "checks": periodic_tasks.standing(),
+        "store": dashboard.managed_store(),
+        "disk": dashboard.free_disk(),
         "letters": mail.counts(),
-        "webhooks": telling.counts(),
+        "webhooks": dispatch.counts(),
         "batch": service.BATCH,
     }
 
@@ -224,7 +226,7 @@ def start_rescan(user: Person) -> ResponseReturnValue:
     """Scan everything again."""
     rates().count(HEAVY, str(user.id))
     return _done(
-        lambda: rescans.start("operator", user.id),
+        lambda: full_scans.start("operator", user.id),
         lambda found: ngettext(
             "%(num)s file is scanned again, after all other work.",
             "%(num)s files are scanned again, after all other work.",
@@ -238,7 +240,7 @@ def start_rescan(user: Person) -> ResponseReturnValue:
 @operator
 def stop_rescan(user: Person) -> ResponseReturnValue:
     """Stop that."""
-    return _done(lambda: rescans.stop(user.id), lambda _nothing: _("The scan was stopped."), "operations.scanner")
+    return _done(lambda: full_scans.stop(user.id), lambda _nothing: _("The scan was stopped."), "operations.scanner")
 
 
 @blueprint.get("/t/<tenant_slug>/scanner")

@@ -1,4 +1,4 @@
-"""The child's side: `python -m portal.assets.previews.child`, one JSON request on stdin, one JSON answer on stdout.
+"""The child's side: `python -m portal.previews.child`, one JSON request on stdin, one JSON answer on stdout.
 
 Limits are set before any decoder is imported. Nothing here may import more of the portal than this room: its start is
 paid for every file.
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portal.assets.previews import landlock
-from portal.assets.previews.outcome import MB, Limits, PreviewFailed
+from portal.previews.types import MB, Limits, PreviewFailed
+from portal.sandbox import landlock
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,11 +43,11 @@ def main() -> None:
     _confine(limits)
     landlock.confine(source, out_dir)
     read = _reader(request["mime_type"], limits)
-    from portal.assets.previews import variants  # as late as the decoders: under the limits
+    from portal.previews import encode  # as late as the decoders: under the limits
 
     try:
         picture, size, facts = read(source)
-        written = variants.write(picture, size, out_dir, limits.web_bytes)
+        written = encode.write(picture, size, out_dir, limits.web_bytes)
         answer = {"metadata": facts, **written}
     except PreviewFailed as failure:
         answer = _refusal(failure)
@@ -73,10 +73,10 @@ def _confine(limits: Limits) -> None:
 
 def _reader(mime_type: str, limits: Limits) -> Callable[[Path], Picture]:
     if mime_type == "application/pdf":
-        from portal.assets.previews import pdf
+        from portal.previews import pdf
 
         return pdf.read
-    from portal.assets.previews import raster
+    from portal.previews import raster
 
     return lambda source: raster.read(source, mime_type, limits)
 

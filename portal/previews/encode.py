@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, WebPImagePlugin
 
-from portal.assets.previews.outcome import VARIANTS, fit
+from portal.previews.types import VARIANTS, fit
 
 # Effort of the WebP encoder, 0 to 6: 2 takes less than half of the CPU of 4 and gives about 3 % more bytes.
 _METHOD = 2

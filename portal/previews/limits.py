@@ -5,7 +5,7 @@ from typing import Literal
 
 from PIL import Image
 
-from portal.assets.previews.outcome import PreviewFailed
+from portal.previews.types import PreviewFailed
 
 _HEAD_BYTES = 30
 _EXTENSION, _PICTURE, _TRAILER = 0x21, 0x2C, 0x3B

@@ -7,7 +7,7 @@ import pypdfium2
 from PIL import Image
 from pypdfium2 import raw
 
-from portal.assets.previews.outcome import VARIANTS, PreviewFailed
+from portal.previews.types import VARIANTS, PreviewFailed
 
 _MM_PER_POINT = 25.4 / 72
 

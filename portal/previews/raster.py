@@ -6,8 +6,9 @@ from typing import Any
 
 from PIL import Image
 
-from portal.assets.previews import caps, colour, metadata
-from portal.assets.previews.outcome import VARIANTS, Limits, PreviewFailed, fit
+from portal.previews import colour, metadata
+from portal.previews import limits as caps
+from portal.previews.types import VARIANTS, Limits, PreviewFailed, fit
 
 # What libmagic calls it -> the one decoder that may look at it; no other ever sees a byte.
 FORMATS = {

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from portal.assets.previews.outcome import MIME_TYPE, VARIANTS, WORDS, Limits, PreviewFailed, Rendered, RenderedVariant
 from portal.errors import Unavailable
+from portal.previews.types import MIME_TYPE, VARIANTS, WORDS, Limits, PreviewFailed, Rendered, RenderedVariant
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ LIMITS = Limits()
 _AWAY = "Previews can't be made at the moment: the server is short of disk space or memory. They follow by themselves."
 _ANSWER_BYTES = 64 * 1024
 # The child as it is started: in the folder that holds the package `portal`, deaf to PYTHON* variables and user sites.
-COMMAND = (sys.executable, "-E", "-s", "-m", "portal.assets.previews.child")
-ROOT = Path(__file__).parents[3]
+COMMAND = (sys.executable, "-E", "-s", "-m", "portal.previews.child")
+ROOT = Path(__file__).parents[2]
 # No secret of ours is in it. One arena: each further one reserves address space that the limit would count.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
 _ENDINGS = {

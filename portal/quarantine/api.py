@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.assets import policy
+from portal.inspection import scan_policy
 from portal.quarantine import decisions, service
 from portal.quarantine.forms import (
     Because,
@@ -135,7 +135,7 @@ def set_policy(member: Member, body: PolicyBody) -> PolicyView:
 
     Where a release needs two persons, looser rules wait for another admin, as `pending`; 409 where there is none.
     """
-    policy.set_rules(member, body.rules())
+    scan_policy.set_rules(member, body.rules())
     return _policy(member)
 
 
@@ -144,7 +144,7 @@ def set_policy(member: Member, body: PolicyBody) -> PolicyView:
 @operation(body=WishBody, returns=PolicyView, errors=("conflict",))
 def confirm_policy(member: Member, body: WishBody) -> PolicyView:
     """Put the looser rules in force that another admin proposed; 403 for who proposed them."""
-    policy.confirm(member, body.at)
+    scan_policy.confirm(member, body.at)
     return _policy(member)
 
 
@@ -153,13 +153,15 @@ def confirm_policy(member: Member, body: WishBody) -> PolicyView:
 @operation(body=WishBody, returns=PolicyView, errors=("conflict",))
 def withdraw_policy(member: Member, body: WishBody) -> PolicyView:
     """Drop what was proposed."""
-    policy.withdraw(member, body.at)
+    scan_policy.withdraw(member, body.at)
     return _policy(member)
 
 
 def _policy(member: Member) -> PolicyView:
-    wish = policy.wish_of(member.tenant_id)
-    return PolicyView(**asdict(policy.rules_of(member.tenant_id)), pending=WishView(**asdict(wish)) if wish else None)
+    wish = scan_policy.wish_of(member.tenant_id)
+    return PolicyView(
+        **asdict(scan_policy.rules_of(member.tenant_id)), pending=WishView(**asdict(wish)) if wish else None
+    )
 
 
 def _view(outcome: decisions.Outcome) -> OutcomeView:

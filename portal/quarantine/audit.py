@@ -7,7 +7,7 @@ from uuid import UUID
 
 from portal import audit
 from portal.assets.models import Asset
-from portal.db import db
+from portal.database import db
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.quarantine.models import Decision, Verb

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from portal.assets.models import Asset, AssetState
-from portal.db import db
+from portal.database import db
 from portal.identity.models import User
 from portal.quarantine.models import Decision
 from portal.quarantine.service import HeldFile

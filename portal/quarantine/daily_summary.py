@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text
 
 from portal.assets import alerts
 from portal.assets.models import Asset
-from portal.db import db, now, transaction
-from portal.events import mail
+from portal.database import db, now, transaction
+from portal.mail import service as mail
 from portal.quarantine import service
 from portal.statements import at_once
 from portal.tenancy import people

@@ -15,16 +15,17 @@ from uuid import UUID
 from sqlalchemy import select
 
 from portal import audit, queue
-from portal.assets import holding, policy
+from portal.assets import quarantine_orders
 from portal.assets.models import Asset, AssetState, ScanResult
-from portal.db import after_commit, db, transaction
+from portal.database import after_commit, db, transaction
 from portal.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from portal.identity.models import User
-from portal.quarantine import records
+from portal.inspection import scan_policy
+from portal.quarantine import audit as records
 from portal.quarantine.models import Decision, Verb
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.web.rates import Rate, rates
+from portal.web.rate_limits import Rate, rates
 
 SHORTEST_REASON, LONGEST_REASON = 3, 1000  # characters
 RESCANS = Rate("quarantine-rescan", "1000 per hour")  # of a tenant: each reads a whole file
@@ -113,7 +114,9 @@ def set_block(member: Member, user_id: UUID, reason: str, *, blocked: bool) -> N
 
 def _held(member: Member, asset_id: UUID) -> Asset:
     """The held file, or why there is none any more. Raises ``NotFound``, ``Conflict``."""
-    statement = select(Asset).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id, *holding.staying())
+    statement = select(Asset).where(
+        Asset.tenant_id == member.tenant_id, Asset.id == asset_id, *quarantine_orders.staying()
+    )
     asset = db.session.scalar(statement.execution_options(populate_existing=True))
     if asset is None:
         raise _gone(member, asset_id)
@@ -155,7 +158,7 @@ def _rescan_later(member: Member, asset: Asset, reason: str) -> str:
 
 
 def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str) -> str:
-    if not holding.order(member.tenant_id, asset.id, job, member.user_id):
+    if not quarantine_orders.order(member.tenant_id, asset.id, job, member.user_id):
         raise _faster(asset)
     records.note(asset, Verb.RESCAN, member.user_id, reason, **({"when": "later"} if job == "rescan_later" else {}))
     if job == "rescan":
@@ -164,7 +167,7 @@ def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str)
 
 
 def _delete(member: Member, asset: Asset, reason: str) -> str:
-    if not holding.leave(member.tenant_id, asset.id):
+    if not quarantine_orders.leave(member.tenant_id, asset.id):
         raise _faster(asset)
     records.note(asset, Verb.DELETE, member.user_id, reason, size_bytes=asset.size_bytes)
     _ring_later("purge", asset)
@@ -172,12 +175,12 @@ def _delete(member: Member, asset: Asset, reason: str) -> str:
 
 
 def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> str:
-    rules = policy.rules_of(member.tenant_id)
+    rules = scan_policy.rules_of(member.tenant_id)
     if asset.created_by == member.user_id:
         raise Forbidden("You uploaded this file yourself: another administrator decides whether it is released.")
     _check_infection(asset, rules, infected_too)
     if rules.two_persons and asset.proposed_by is None:
-        if not holding.propose(member.tenant_id, asset.id, member.user_id):
+        if not quarantine_orders.propose(member.tenant_id, asset.id, member.user_id):
             raise _faster(asset)
         records.note(asset, Verb.PROPOSE, member.user_id, reason)
         return "Your proposal is noted. Another administrator has to confirm it."
@@ -185,14 +188,14 @@ def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> s
         raise Conflict("You proposed this release: another administrator has to confirm it.")
     job = "release_infected" if infected_too else "release"
     seen = Asset.proposed_by.is_not_distinct_from(asset.proposed_by)
-    if not holding.order(member.tenant_id, asset.id, job, member.user_id, seen):
+    if not quarantine_orders.order(member.tenant_id, asset.id, job, member.user_id, seen):
         raise _faster(asset)
     records.note(asset, Verb.RELEASE, member.user_id, reason, **({"infected_too": True} if infected_too else {}))
     _ring_later("release_held", asset)
     return "Scanned once more in a moment, then available again."
 
 
-def _check_infection(asset: Asset, rules: policy.Rules, infected_too: bool) -> None:
+def _check_infection(asset: Asset, rules: scan_policy.Rules, infected_too: bool) -> None:
     infected = asset.scan_result is ScanResult.INFECTED
     if (infected or infected_too) and not rules.release_infected:
         raise Forbidden(

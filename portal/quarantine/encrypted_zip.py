@@ -21,13 +21,14 @@ from stream_zip import ZIP_AUTO, stream_zip
 
 from portal import audit
 from portal.assets.models import Asset
-from portal.db import end_read, now, transaction
-from portal.quarantine import decisions, records, service, tickets
+from portal.database import end_read, now, transaction
+from portal.objectstore import keys
+from portal.objectstore.bucket import ObjectStream
+from portal.quarantine import audit as records
+from portal.quarantine import decisions, download_tokens, service
 from portal.quarantine.models import Verb
 from portal.settings import Settings
-from portal.storage import keys
 from portal.storage import service as storage
-from portal.storage.bucket import ObjectStream
 from portal.tenancy.service import Member
 
 CHUNK = 256 * 1024
@@ -57,13 +58,13 @@ def issue(member: Member, session_id: UUID | None, asset_id: UUID, reason: str) 
     reason = decisions.checked_reason(reason)
     with transaction(member.tenant_id):
         records.note(service.find_held(member.tenant_id, asset_id), Verb.DOWNLOAD, member.user_id, reason)
-    token = tickets.issue(member, session_id, asset_id)
+    token = download_tokens.issue(member, session_id, asset_id)
     return Ticket(token, _password(token))
 
 
 def pack(member: Member, session_id: UUID | None, asset_id: UUID, token: str) -> Packed:
     """The zip of the file that the ticket names, this once. Raises as ``tickets.use`` does, and ``NotFound``."""
-    tickets.use(token, member, session_id, asset_id)
+    download_tokens.use(token, member, session_id, asset_id)
     with transaction(member.tenant_id):
         asset = service.find_held(member.tenant_id, asset_id)
         told: dict[str, Any] = {"file_name": asset.file_name, "sha256": asset.sha256, "size_bytes": asset.size_bytes}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from portal.assets.policy import Rules
+from portal.inspection.scan_policy import Rules
 from portal.quarantine.service import Narrowing
 from portal.web.body import Answer, Body, Query
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from portal.quarantine import working
+from portal.quarantine import worker
 
 
 def rescan_held(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     """Scan a held file again, as an admin has ordered."""
-    working.rescan(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+    worker.rescan(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
 
 
 def release_held(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     """Let a held file go, as an admin has ordered."""
-    working.release(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+    worker.release(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

@@ -10,7 +10,7 @@ from sqlalchemy import Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice
+from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 

@@ -25,8 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from portal.assets.models import Asset, AssetState
-from portal.assets.purging import HELD_FOR
-from portal.db import db
+from portal.assets.purge import HELD_FOR
+from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
 from portal.statements import looked_up

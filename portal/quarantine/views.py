@@ -16,16 +16,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.assets import policy
-from portal.assets.policy import Rules
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.access import person
 from portal.identity.forms import PROOFS
-from portal.quarantine import decisions, dossier, packing, service, tickets
+from portal.inspection import scan_policy
+from portal.inspection.scan_policy import Rules
+from portal.objectstore import disposition
+from portal.quarantine import context as dossier
+from portal.quarantine import decisions, download_tokens, encrypted_zip, service
 from portal.quarantine.decisions import MOST_AT_ONCE, Deed, Outcome
 from portal.quarantine.forms import QuarantineQuery
-from portal.storage import disposition
 from portal.tenancy import people
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
@@ -33,7 +34,7 @@ from portal.tenancy.service import Member
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
-from portal.web.rates import Rate, rates
+from portal.web.rate_limits import Rate, rates
 
 blueprint = Blueprint("quarantine", __name__)
 HERE = "/t/<tenant_slug>/quarantine"
@@ -130,7 +131,7 @@ def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
         return _form(member, asset_id, {"password": _("This is not your password.")}), 422
     rates().forget(PROOFS, str(member.user_id))
     try:
-        ticket = packing.issue(member, person().session_id, asset_id, request.form.get("reason", ""))
+        ticket = encrypted_zip.issue(member, person().session_id, asset_id, request.form.get("reason", ""))
     except Invalid as problem:
         return _form(member, asset_id, {"reason": problem.detail}), 422
     return _form(member, asset_id, ticket=ticket)
@@ -141,7 +142,7 @@ def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
 def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """The encrypted zip, made while it is read."""
     rates().count(DOWNLOADS, str(member.user_id))
-    packed = packing.pack(member, person().session_id, asset_id, request.form.get("ticket", ""))
+    packed = encrypted_zip.pack(member, person().session_id, asset_id, request.form.get("ticket", ""))
     response = Response(packed.chunks, mimetype="application/zip")
     response.headers["Content-Disposition"] = disposition.attachment(packed.name)
     response.headers["Cache-Control"] = "no-store"
@@ -153,7 +154,7 @@ def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.REVIEW_QUARANTINE)
 def rules(member: Member) -> ResponseReturnValue:
     """The tenant's rules."""
-    return _rules(member, policy.rules_of(member.tenant_id))
+    return _rules(member, scan_policy.rules_of(member.tenant_id))
 
 
 @blueprint.post(RULES)
@@ -165,7 +166,7 @@ def set_rules(member: Member) -> ResponseReturnValue:
         raise Invalid("Choose for each kind of file whether it is held or released.", field="too_large")
     chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
     switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
-    if policy.set_rules(member, Rules(**chosen, **switched)):
+    if scan_policy.set_rules(member, Rules(**chosen, **switched)):
         flash(_("Saved. The rules hold for files that are checked from now on."), "success")
     else:
         flash(_("Nothing has changed yet: another administrator has to confirm it, and got a letter."), "info")
@@ -181,10 +182,10 @@ def answer_rules(member: Member) -> ResponseReturnValue:
     except ValueError:
         raise Invalid("A proposed change is named by its time.", field="at") from None
     if request.form.get("answer") == "confirm":
-        policy.confirm(member, at)
+        scan_policy.confirm(member, at)
         flash(_("Confirmed. The rules hold for files that are checked from now on."), "success")
     else:
-        policy.withdraw(member, at)
+        scan_policy.withdraw(member, at)
         flash(_("Dropped. The rules stay as they are."), "success")
     return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
 
@@ -206,7 +207,7 @@ def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | 
     items = service.find_items(member.tenant_id, asset_ids)
     own = [item for item in items if item.uploaded_by.id == member.user_id]
     infected = [item for item in items if item.code == "infected"]
-    rules = policy.rules_of(member.tenant_id)
+    rules = scan_policy.rules_of(member.tenant_id)
     refused = {item.asset_id for item in (own if rules.release_infected else own + infected)}
     return render_template(
         "quarantine/decide.html",
@@ -240,7 +241,7 @@ def _tell(outcomes: list[Outcome]) -> None:
 
 
 def _form(
-    member: Member, asset_id: UUID, errors: dict[str, str] | None = None, ticket: packing.Ticket | None = None
+    member: Member, asset_id: UUID, errors: dict[str, str] | None = None, ticket: encrypted_zip.Ticket | None = None
 ) -> str:
     return render_template(
         "quarantine/download.html",
@@ -249,7 +250,7 @@ def _form(
         errors=errors or {},
         reason=request.form.get("reason", ""),
         ticket=ticket,
-        minutes=tickets.SECONDS // 60,
+        minutes=download_tokens.SECONDS // 60,
     )
 
 
@@ -259,7 +260,7 @@ def _rules(member: Member, present: Rules) -> str:
         tenant=_place(member),
         rules=asdict(present),
         admins=len(people.admins_of(member.tenant_id)),
-        wish=policy.wish_of(member.tenant_id),
+        wish=scan_policy.wish_of(member.tenant_id),
         me=member.user_id,
     )
 

@@ -13,21 +13,22 @@ from flask import current_app
 from sqlalchemy import select
 
 from portal import queue
-from portal.assets import alerts, claims, holding, inspection, intake, policy, tallies
-from portal.assets.claims import Lease
-from portal.assets.inspection import Found
+from portal.assets import alerts, daily_counts, leases, quarantine_orders
+from portal.assets.leases import Lease
 from portal.assets.models import Asset
-from portal.assets.purging import HELD_FOR
-from portal.assets.scanner import Scanner, Verdict
-from portal.db import after_commit, db, transaction
+from portal.assets.purge import HELD_FOR
+from portal.database import after_commit, db, transaction
 from portal.errors import Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.quarantine import records
+from portal.inspection import decision, intake, scan_policy
+from portal.inspection.decision import Found
+from portal.inspection.scanner import Scanner, Verdict
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket
+from portal.quarantine import audit
 from portal.quarantine.models import Verb
-from portal.storage import keys
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 
 CLEAN_NOW = "clean_now"
 CLEAN_WORDS = "Scanned again: nothing was found. It stays held until an administrator releases it."
@@ -37,13 +38,15 @@ WORN_OUT = "It could not be done after several attempts: the file ends every sca
 
 def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Give a held file a new verdict; whatever it is, the file stays held: an admin decides."""
-    ordered = Asset.desk_job.in_(holding.RESCANS)
-    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered, *holding.staying()) as lease:
+    ordered = Asset.desk_job.in_(quarantine_orders.RESCANS)
+    with leases.hold(
+        tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered, *quarantine_orders.staying()
+    ) as lease:
         if lease is None:
             return
         asset, bucket = _opened(lease)
         facts = bucket.head(asset.object_key or "")
-        if facts is None or claims.exhausted(asset):
+        if facts is None or leases.exhausted(asset):
             _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
             return
         with bucket.open(asset.object_key or "") as stream, intake.take(stream, _scanner()) as found:
@@ -53,30 +56,30 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
 def release(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Let a held file go, or say why it stays. A release that was cut short after the switch is tidied up."""
-    ordered = Asset.desk_job.in_((*holding.RELEASES, holding.TIDY))
-    with claims.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered) as lease:
+    ordered = Asset.desk_job.in_((*quarantine_orders.RELEASES, quarantine_orders.TIDY))
+    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered) as lease:
         if lease is None:
             return
         asset, bucket = _opened(lease)
-        if asset.desk_job != holding.TIDY and not _released(lease, asset, bucket):
+        if asset.desk_job != quarantine_orders.TIDY and not _released(lease, asset, bucket):
             return
         bucket.delete_prefix(keys.quarantine_prefix(workspace_id, asset_id))
         with transaction(tenant_id):
-            if holding.tidied(lease):
+            if quarantine_orders.tidied(lease):
                 after_commit(lambda: _ring_previews(asset))
 
 
 def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))  # what an attempt before may have left
     facts = bucket.head(asset.object_key or "")
-    if facts is None or claims.exhausted(asset):
+    if facts is None or leases.exhausted(asset):
         _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
         return False
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
     bucket.promote(asset.object_key or "", copy, if_etag=facts.etag, content_type=asset.mime_type)
     with bucket.open(copy) as stream, intake.take(stream, _scanner()) as found:
         pass
-    mime_type = inspection.served_as(asset.file_name, found)
+    mime_type = decision.served_as(asset.file_name, found)
     refusal = _refusal(asset, found, mime_type)
     if refusal is not None or mime_type is None:
         bucket.delete(copy)
@@ -89,7 +92,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
 
 def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
     """Why this file can't be let go after all, or None."""
-    rules = policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
+    rules = scan_policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
     if rules.waits(found.verdict.reason):
         raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
     if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
@@ -104,11 +107,11 @@ def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
 def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdict) -> bool:
     place = asset.tenant_id, asset.workspace_id
     with transaction(lease.tenant_id):
-        if not holding.let_go(lease, asset, key, mime_type, verdict):
+        if not quarantine_orders.let_go(lease, asset, key, mime_type, verdict):
             return False
-        tallies.count(lease.tenant_id, "scan", verdict.result)
+        daily_counts.count(lease.tenant_id, "scan", verdict.result)
         infected = {"scanner_found": verdict.signature} if verdict.signature else {}
-        records.note(asset, Verb.OUTCOME, None, "Released.", **infected)
+        audit.note(asset, Verb.OUTCOME, None, "Released.", **infected)
         names: dict[str, Any] = {
             "asset_id": str(asset.id),
             "file_name": asset.file_name,
@@ -123,11 +126,11 @@ def _stays(lease: Lease, asset: Asset, verdict: Verdict | None, words: str) -> N
     looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
     code, detail = _reason(looked) if looked else (None, None)
     with transaction(lease.tenant_id):
-        if not holding.noted(lease, asset, looked, code, detail):
+        if not quarantine_orders.noted(lease, asset, looked, code, detail):
             return
         if looked is not None:
-            tallies.count(lease.tenant_id, "scan", looked.result)
-        records.note(asset, Verb.OUTCOME, None, words)
+            daily_counts.count(lease.tenant_id, "scan", looked.result)
+        audit.note(asset, Verb.OUTCOME, None, words)
         if code == "infected" and asset.reason_code != "infected" and looked is not None:
             since = asset.quarantined_at or asset.created_at
             alerts.infected(asset, looked.signature, since, asset.purge_after or since + HELD_FOR)

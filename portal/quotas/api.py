@@ -7,8 +7,9 @@ from typing import Annotated
 from flask import Blueprint
 from pydantic import BeforeValidator, Field
 
-from portal.quotas import amounts, limits, service
-from portal.quotas.standing import Level
+from portal import sizes
+from portal.quotas import limits, service
+from portal.quotas.levels import Level
 from portal.tenancy.access import member, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -19,7 +20,7 @@ blueprint = Blueprint("quotas_api", __name__)
 
 Amount = Annotated[
     int | None,
-    BeforeValidator(amounts.from_json, json_schema_input_type=int | str | None),
+    BeforeValidator(sizes.from_json, json_schema_input_type=int | str | None),
 ]
 
 

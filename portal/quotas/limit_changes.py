@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 
 from portal import audit
-from portal.db import db, new_id, now, transaction
+from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.quotas import limits
 from portal.quotas.models import LimitChange, WorkspaceQuota

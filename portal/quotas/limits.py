@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from portal import audit
-from portal.db import db, now
+from portal.database import db, now
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity.models import User
-from portal.quotas.amounts import LARGEST, in_words
 from portal.quotas.models import TenantQuota, WorkspaceQuota
+from portal.sizes import LARGEST, in_words
 
 UNSEEN: Any = object()
 """For a caller that did not look at the limit before."""

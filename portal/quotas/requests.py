@@ -11,13 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import compare_and_set, db, new_id, now, transaction
+from portal.database import compare_and_set, db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
-from portal.events import mail
-from portal.events.mail import Addressee
+from portal.mail import service as mail
+from portal.mail.service import Addressee
 from portal.quotas import limits
-from portal.quotas.amounts import LARGEST
 from portal.quotas.models import RequestState, SpaceRequest
+from portal.sizes import LARGEST
 from portal.statements import directly
 from portal.tenancy import people
 from portal.tenancy.service import Member

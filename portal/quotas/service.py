@@ -9,12 +9,12 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import BigInteger, DateTime, String, TextClause, Uuid, bindparam, select, text
 
-from portal.db import db, new_id, now, transaction
+from portal.database import db, new_id, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.quotas import limits
-from portal.quotas.amounts import in_words
+from portal.quotas.levels import Counter, Standing, of_tenant, of_workspace, tightness
 from portal.quotas.models import Entry, TenantQuota, WorkspaceQuota
-from portal.quotas.standing import Counter, Standing, of_tenant, of_workspace, tightness
+from portal.sizes import in_words
 from portal.statements import Row, Short, directly, with_rows
 
 # used, reserved, files

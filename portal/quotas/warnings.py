@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import text
 
 from portal import audit
-from portal.db import new_id, transaction
-from portal.events import mail
+from portal.database import new_id, transaction
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.quotas.standing import LEVELS, Counter
+from portal.mail import service as mail
+from portal.quotas.levels import LEVELS, Counter
 from portal.statements import directly
 from portal.tenancy import people
 

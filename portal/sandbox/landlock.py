@@ -61,7 +61,7 @@ def confine(source: Path, out_dir: Path) -> bool:
 
 def _programs() -> list[Path]:
     """Python, its packages and ours; not the folder that holds our package: a checkout holds a data folder, too."""
-    ours = Path(__file__).parents[2]
+    ours = Path(__file__).parents[1]
     packages = [Path(entry) for entry in sys.path if entry and Path(entry) != ours.parent]
     return [*map(Path, (*_PROGRAMS, sys.prefix, sys.base_prefix)), *packages, ours]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from portal.errors import Invalid
-from portal.storage import hosts, keys
-from portal.storage.egress import Egress
+from portal.network import hosts
+from portal.network.egress import Egress
+from portal.objectstore import keys
 from portal.storage.models import AddressingStyle, Encryption
 
 LONGEST_NAME = 100

@@ -15,12 +15,12 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from portal import audit
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import NotFound, Problem, Unavailable
-from portal.events import mail
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.storage import marker, refusals
+from portal.mail import service as mail
+from portal.objectstore import errors, ownership_marker
 from portal.storage import service as storage
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.tenancy import people
@@ -39,7 +39,7 @@ def suspect(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:
 
     In a transaction of its own. The managed store is the operator's: it is in the log and in the doctor's words.
     """
-    if not refusals.needs_a_person(problem):
+    if not errors.needs_a_person(problem):
         return
     working = StorageProfile.health.in_((Health.HEALTHY, Health.UNKNOWN)), StorageProfile.retired_at.is_(None)
     values = {"health": Health.UNHEALTHY, "reason": problem.detail, "probe_due_at": now() + FIRST_LOOK}
@@ -92,15 +92,15 @@ def require_ours(profile: StorageProfile) -> None:
         return
     if _is_marked(profile):
         return
-    problem = refusals.unavailable(refusals.FOREIGN)
+    problem = errors.unavailable(errors.FOREIGN)
     suspect(profile.tenant_id, profile.id, problem)
     raise problem
 
 
 def _is_marked(profile: StorageProfile) -> bool:
     try:
-        with storage.bucket_for(profile).open(marker.KEY) as stream:
-            return storage.mark_of(profile).claim(stream.read(marker.LARGEST)) is marker.Claim.OURS
+        with storage.bucket_for(profile).open(ownership_marker.KEY) as stream:
+            return storage.mark_of(profile).claim(stream.read(ownership_marker.LARGEST)) is ownership_marker.Claim.OURS
     except NotFound:
         return False
 

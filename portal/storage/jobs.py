@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from portal.storage import probing
+from portal.storage import probe_runs
 
 
 def probe(tenant_id: str, workspace_id: str, profile_id: str) -> None:
     """Ask a profile's store what it does."""
-    probing.run(UUID(tenant_id), UUID(workspace_id), UUID(profile_id))
+    probe_runs.run(UUID(tenant_id), UUID(workspace_id), UUID(profile_id))

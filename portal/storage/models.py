@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, Unique
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice
+from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 

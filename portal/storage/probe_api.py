@@ -7,8 +7,8 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.db import transaction
-from portal.storage import probing
+from portal.database import transaction
+from portal.storage import probe_runs
 from portal.storage.api import HERE, ProfileView
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -55,9 +55,9 @@ def start(member: Member, p: UUID) -> ProfileView:
 
     The profile is `probing` meanwhile, and `probe.steps` grows; asking again while it runs changes nothing.
     """
-    probing.count_wish(member.workspace)
+    probe_runs.count_wish(member.workspace)
     with transaction(member.tenant_id):
-        profile = probing.ask(member.workspace, p, member.user_id)
+        profile = probe_runs.ask(member.workspace, p, member.user_id)
     return ProfileView.of(profile)
 
 
@@ -69,7 +69,7 @@ def policy(member: Member, p: UUID) -> Policies:
 
     Every right beyond the minimum is optional, and named with what is lost without it.
     """
-    needed = probing.needed(member.workspace, p)
+    needed = probe_runs.needed(member.workspace, p)
     return Policies(
         provider=needed.provider,
         rights=[RightView.model_validate(vars(right)) for right in needed.rights],

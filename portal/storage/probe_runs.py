@@ -15,18 +15,17 @@ from uuid import UUID, uuid4
 from flask import current_app
 from sqlalchemy import ColumnElement, CursorResult, column, func, or_, select, update
 
-from portal import audit, queue
-from portal import db as database
-from portal.db import after_commit, db, transaction
+from portal import audit, database, queue
+from portal.database import after_commit, db, transaction
 from portal.errors import Conflict, Problem
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.storage.health import NEXT_LOOK, tell_lost, tell_recovered
 from portal.storage.models import Encryption, Health, ProfileMode, StorageProfile
 from portal.storage.policies import Policy, Right, policies_for, provider_of, rights
-from portal.storage.probe.engine import STEPS, Probe, Verdict
-from portal.storage.probe.trial import Subject
-from portal.web.rates import Rate, rates
+from portal.storage.probe.context import Subject
+from portal.storage.probe.runner import STEPS, Probe, Verdict
+from portal.web.rate_limits import Rate, rates
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.db import transaction
-from portal.storage import probing
+from portal.database import transaction
+from portal.storage import probe_runs
 from portal.storage.models import StorageProfile
 from portal.storage.service import find_unretired
 from portal.tenancy.access import member
@@ -28,7 +28,7 @@ def steps(member: Member, profile_id: UUID) -> ResponseReturnValue:
     profile = find_unretired(member.workspace, profile_id)
     if not is_fragment_wanted():
         return _to_page(profile)
-    poll, test = request.args.get("poll", 0, int), probing.shown(profile)
+    poll, test = request.args.get("poll", 0, int), probe_runs.shown(profile)
     answer = make_response(render_template("storage/_probe.html", test=test, profile=profile, poll=poll))
     if poll and not test.running:
         answer.headers["HX-Refresh"] = "true"  # what else the page tells of the storage has changed, too
@@ -39,11 +39,11 @@ def steps(member: Member, profile_id: UUID) -> ResponseReturnValue:
 @member(Permission.MANAGE_STORAGE)
 def start(member: Member, profile_id: UUID) -> ResponseReturnValue:
     """Test it now; to htmx the fragment, else back to the page."""
-    probing.count_wish(member.workspace)
+    probe_runs.count_wish(member.workspace)
     with transaction(member.tenant_id):
-        profile = probing.ask(member.workspace, profile_id, member.user_id)
+        profile = probe_runs.ask(member.workspace, profile_id, member.user_id)
     if is_fragment_wanted():
-        return render_template("storage/_probe.html", test=probing.shown(profile), profile=profile, poll=0)
+        return render_template("storage/_probe.html", test=probe_runs.shown(profile), profile=profile, poll=0)
     return _to_page(profile)
 
 

@@ -10,17 +10,16 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import Uuid, bindparam, func, select, text, update
 
-from portal import audit
-from portal import db as database
-from portal.db import db, transaction
+from portal import audit, database
+from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.settings import Settings
-from portal.storage import probing
+from portal.storage import probe_runs
 from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.service import egress_of, no_profile, owner_of
-from portal.storage.vault import vault_of
 from portal.tenancy.service import Member
+from portal.vault import vault_of
 
 PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
 # An upload that began at the last moment has read the active profile, and not yet written that it will use it.
@@ -87,7 +86,7 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
 
     Raises ``Invalid``, ``Conflict``, and ``Unavailable`` for too many tests.
     """
-    probing.count_wish(member.workspace)
+    probe_runs.count_wish(member.workspace)
     place = checked(wanted, egress_of(_settings()))
     given = checked_keys(place.access_key_id, secret_access_key)
     profile = StorageProfile(
@@ -107,7 +106,7 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
         session.add(profile)
         session.flush()
         _record(member, "storage.add", profile, **_place(profile))
-        probing.ask(member.workspace, profile.id, member.user_id)
+        probe_runs.ask(member.workspace, profile.id, member.user_id)
     return profile
 
 
@@ -117,7 +116,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
     Raises ``NotFound``, ``Invalid``, ``Conflict`` for another place while files lie at this one, and ``Unavailable``
     for too many tests.
     """
-    probing.count_wish(member.workspace)
+    probe_runs.count_wish(member.workspace)
     with transaction(member.tenant_id) as session:
         profile = _own(member, profile_id)
         before = _connection(profile)
@@ -140,7 +139,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
         _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
         if set(changed) - {"name"}:
             profile.health, profile.reason = Health.UNKNOWN, None  # a test that is under way is of what was before
-            probing.ask(member.workspace, profile.id, member.user_id)
+            probe_runs.ask(member.workspace, profile.id, member.user_id)
     return profile
 
 

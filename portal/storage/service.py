@@ -13,17 +13,17 @@ from flask import current_app
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import db as database
-from portal.db import db
+from portal import database
+from portal.database import db
 from portal.errors import NotFound, Unavailable
+from portal.network.egress import Egress
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket, bucket_at
+from portal.objectstore.location import Location
+from portal.objectstore.ownership_marker import Owner as Mark
 from portal.settings import Settings, SettingsError
-from portal.storage import keys
-from portal.storage.bucket import Bucket, bucket_at
-from portal.storage.egress import Egress
-from portal.storage.location import Location
-from portal.storage.marker import Owner as Mark
 from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
-from portal.storage.vault import Owner, Sealed, vault_of
+from portal.vault import Owner, Sealed, vault_of
 from portal.web.headers import origin_of
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import select
 
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.errors import Unavailable
 from portal.storage.models import StorageProfile
 from portal.storage.service import owner_of, sealed_of
-from portal.storage.vault import Vault, vault_of
 from portal.tenancy.models import Tenant
+from portal.vault import Vault, vault_of
 
 
 @dataclass(frozen=True)

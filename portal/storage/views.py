@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Conflict, Invalid
-from portal.storage import probing, profiles
+from portal.storage import probe_runs, profiles
 from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.presets import BY_CODE, PRESETS, Preset
@@ -146,7 +146,7 @@ def _page(member: Member, profile: StorageProfile, keys_form: KeysForm) -> str:
     active = next(each for each in profiles.list_profiles(member.workspace) if each.active)
     context: dict[str, Any] = {"active": active, "active_held": held.get(active.id, Contents()), "keys_form": keys_form}
     if profile.mode is ProfileMode.BYOS:
-        context |= {"test": probing.shown(profile), "needed": probing.needed(member.workspace, profile.id)}
+        context |= {"test": probe_runs.shown(profile), "needed": probe_runs.needed(member.workspace, profile.id)}
     return render_template("storage/show.html", **_shown(profile, held.get(profile.id)), **context)
 
 

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from flask import Flask, g, request, session
 
-from portal.db import enter
+from portal.database import enter
 from portal.errors import NotFound
 from portal.identity.access import person, remember_person, unauthenticated
 from portal.identity.service import Person
@@ -31,7 +31,7 @@ from portal.tenancy.permissions import READING, Permission, forbidden, permissio
 from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
-from portal.web.rates import address
+from portal.web.rate_limits import address
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PLACE_NAMES = ("w", "t", "tenant_slug", "workspace_slug")

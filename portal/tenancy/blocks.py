@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, select, update
 
-from portal.db import db, now
+from portal.database import db, now
 from portal.errors import Conflict, Forbidden, NotFound
 from portal.tenancy.models import TenantMembership
 

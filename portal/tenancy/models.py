@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice
+from portal.database import Base, Identified, choice
 
 SLUG = "[a-z0-9][a-z0-9-]{0,62}"
 

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from portal.db import db
-from portal.events.mail import Addressee
+from portal.database import db
 from portal.identity.models import User
+from portal.mail.service import Addressee
 from portal.tenancy.models import TenantMembership, TenantRole, Workspace, WorkspaceMembership, WorkspaceRole
 from portal.web.paging import Paging, cut
 

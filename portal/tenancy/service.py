@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import db, new_id, now
+from portal.database import db, new_id, now
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
 from portal.identity.service import Person, hash_token, touch

@@ -17,7 +17,7 @@ from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.db import after_commit, db, now, transaction
+from portal.database import after_commit, db, now, transaction
 from portal.errors import Conflict, Forbidden, Invalid, Unavailable
 from portal.statements import at_once
 from portal.tenancy.models import Switch

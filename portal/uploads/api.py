@@ -8,13 +8,14 @@ from flask import Blueprint, request
 from pydantic import JsonValue
 
 from portal.errors import Invalid, Problem, Unavailable
+from portal.objectstore.multipart import Sent
 from portal.storage.models import ProfileMode
-from portal.storage.parts import Sent
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import beginning, parts, sending, service
-from portal.uploads.beginning import Begun
+from portal.uploads import begin as beginning
+from portal.uploads import multipart, part_plan, session
+from portal.uploads.begin import Begun
 from portal.uploads.forms import (
     LONGEST_KEY,
     BatchView,
@@ -75,7 +76,7 @@ def begin_batch(member: Member, body: BeginBatch) -> BatchView:
 @operation(returns=UploadView)
 def show(member: Member, u: UUID) -> UploadView:
     """Where an upload stands; freshly signed while it is open, with the parts that have arrived whole."""
-    return view_of(sending.look(member, u))
+    return view_of(multipart.look(member, u))
 
 
 @blueprint.get("/v1/workspaces/<uuid:w>/uploads")
@@ -83,7 +84,7 @@ def show(member: Member, u: UUID) -> UploadView:
 @operation(paged=True, returns=Listing[OpenUploadView])
 def list_open(member: Member, paging: Paging) -> Listing[OpenUploadView]:
     """List your own unfinished uploads, the oldest first."""
-    rows = sending.list_open(member, after=paging.after_id(), limit=paging.limit + 1)
+    rows = multipart.list_open(member, after=paging.after_id(), limit=paging.limit + 1)
     page, cursor = cut(rows, paging, key=lambda row: row.id)
     return Listing[OpenUploadView](items=[_open_view(row) for row in page], next_cursor=cursor)
 
@@ -96,7 +97,7 @@ def sign_parts(member: Member, body: SignParts, u: UUID) -> SignedPartsView:
 
     The upload, and what it reserves, lives seven days from the last part that was signed.
     """
-    signed = sending.sign_parts(member, u, body.part_numbers)
+    signed = multipart.sign_parts(member, u, body.part_numbers)
     views = [
         SignedPartView(part_number=number, url=each.url, headers=each.headers)
         for number, each in signed.requests.items()
@@ -142,7 +143,7 @@ def commit_batch(member: Member, body: CommitBatch) -> CommittedBatchView:
 @operation(errors=("conflict",))
 def cancel(member: Member, u: UUID) -> None:
     """Abort an upload that is not committed; its reservation is released and what arrived is removed."""
-    service.cancel(member, u)
+    session.cancel(member, u)
 
 
 def view_of(begun: Begun) -> UploadView:
@@ -178,7 +179,7 @@ def _part_view(part: Sent) -> PartView:
 
 
 def _part_size(upload: Upload) -> int | None:
-    return parts.part_size(upload.size_bytes) if upload.method == MULTIPART else None
+    return part_plan.part_size(upload.size_bytes) if upload.method == MULTIPART else None
 
 
 def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
@@ -195,7 +196,7 @@ def _commit_one(member: Member, item: JsonValue) -> CommittedView:
 
 
 def _committed(member: Member, upload_id: UUID, body: CommitUpload) -> CommittedView:
-    asset = service.commit(member, upload_id, body.sha256, body.etag)
+    asset = session.commit(member, upload_id, body.sha256, body.etag)
     return CommittedView(upload_id=upload_id, asset_id=asset.id, status=asset.state)
 
 

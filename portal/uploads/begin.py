@@ -13,21 +13,21 @@ from uuid import UUID
 from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import audit
-from portal import db as database
-from portal.assets import kinds, library
-from portal.db import db, detached, transaction
+from portal import audit, database
+from portal.database import db, detached, transaction
 from portal.errors import Conflict, Invalid
+from portal.folders import libraries
+from portal.inspection import file_kinds
+from portal.objectstore.multipart import Sent
+from portal.objectstore.presign import SignedRequest
 from portal.quotas import service as quotas
 from portal.statements import Row, Short, in_short
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
-from portal.storage.parts import Sent
-from portal.storage.signing import SignedRequest
 from portal.tenancy import blocks, switches
 from portal.tenancy.service import Member
-from portal.uploads import parts
+from portal.uploads import part_plan
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
@@ -40,8 +40,8 @@ IDEMPOTENCY_LIFE = timedelta(hours=24)
 _ROW = Row(Upload, "folder_id", "sha256", "idempotency_key", "request_hash")
 _BEGIN = quotas.moving(_ROW, audit.ROW)
 _DESTINATION = storage.ACTIVE.add_columns(
-    library.first_of(StorageProfile.workspace_id).label("first_library"),
-    library.home_of(StorageProfile.workspace_id, bindparam("folder", type_=Uuid())).label("folder_library"),
+    libraries.first_of(StorageProfile.workspace_id).label("first_library"),
+    libraries.home_of(StorageProfile.workspace_id, bindparam("folder", type_=Uuid())).label("folder_library"),
     blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
 )
 
@@ -81,9 +81,9 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     """
     switches.require_uploads()
     disk.require_room()
-    kind = kinds.check_name(spec.file_name)
-    kinds.check_size(kind, spec.size_bytes)
-    parts.check_size(spec.size_bytes, offered=spec.in_parts)
+    kind = file_kinds.check_name(spec.file_name)
+    file_kinds.check_size(kind, spec.size_bytes)
+    part_plan.check_size(spec.size_bytes, offered=spec.in_parts)
     if idempotency_key and (earlier := _begun_before(member, spec, idempotency_key)):
         return earlier
     try:
@@ -96,7 +96,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
         return earlier
 
 
-def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | None) -> Begun:
+def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: str | None) -> Begun:
     with in_short(member.tenant_id) as run:
         profile, library_id = _destination(run, member, spec)
         health.require_working(profile)
@@ -119,12 +119,12 @@ def _open(member: Member, spec: Spec, kind: kinds.Kind, idempotency_key: str | N
 
 
 def _row(
-    member: Member, spec: Spec, kind: kinds.Kind, key: str | None, profile: StorageProfile, library_id: UUID
+    member: Member, spec: Spec, kind: file_kinds.Kind, key: str | None, profile: StorageProfile, library_id: UUID
 ) -> dict[str, Any]:
     """The session's columns."""
     begun_at = database.now()
-    method = parts.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
-    expires_at = begun_at + (parts.LIFE if method == MULTIPART else life_of(spec.size_bytes))
+    method = part_plan.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
+    expires_at = begun_at + (part_plan.LIFE if method == MULTIPART else life_of(spec.size_bytes))
     return {
         "id": database.new_id(),
         "created_at": begun_at,
@@ -137,7 +137,7 @@ def _row(
         "file_name": spec.file_name,
         "kind": kind.name,
         "declared_type": spec.mime_type[:200],
-        "signed_type": kinds.content_type_for(spec.file_name) or "application/octet-stream",
+        "signed_type": file_kinds.content_type_for(spec.file_name) or "application/octet-stream",
         "size_bytes": spec.size_bytes,
         "sha256": spec.sha256,
         "method": method,
@@ -185,13 +185,13 @@ def _destination(run: Short, member: Member, spec: Spec) -> tuple[StorageProfile
     if spec.folder_id is not None:
         home = found[0].folder_library
         if home is None:
-            raise library.no_folder()
+            raise libraries.no_folder()
         if spec.library_id not in (None, home):
             raise Invalid("The folder belongs to another library.", field="folder_id")
         return profile, home
     if spec.library_id is not None:
-        return profile, library.find_library(workspace_id, spec.library_id).id
-    return profile, first_library or library.default_library(workspace_id).id
+        return profile, libraries.find_library(workspace_id, spec.library_id).id
+    return profile, first_library or libraries.default_library(workspace_id).id
 
 
 def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | None:

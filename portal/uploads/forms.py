@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema
 
-from portal.uploads import parts
-from portal.uploads.beginning import Spec
+from portal.uploads import part_plan as parts
+from portal.uploads.begin import Spec
 from portal.uploads.models import UploadState
 from portal.web.body import Answer, Body, Time
 from portal.web.problems import ProblemView

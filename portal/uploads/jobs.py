@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from portal.errors import Unavailable
-from portal.uploads import staging, verifying
+from portal.uploads import staging, verify
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def take_in(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     """Verify a committed upload's bytes."""
     with _rest_later():
-        verifying.take_in(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+        verify.take_in(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
 
 
 def clear_staging(tenant_id: str, workspace_id: str, upload_id: str) -> None:

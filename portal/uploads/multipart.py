@@ -13,20 +13,20 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, String, Text, Uuid, bindparam, select, text
 
-from portal import db as database
-from portal.db import db
+from portal import database
+from portal.database import db
 from portal.errors import Conflict, Invalid, Unavailable
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.presign import SignedRequest
 from portal.statements import at_once
 from portal.storage import health
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
-from portal.storage.signing import SignedRequest
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.uploads import beginning, service
-from portal.uploads.beginning import Begun
+from portal.uploads import begin, session
+from portal.uploads.begin import Begun
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
-from portal.uploads.parts import LIFE, SIGNED_FOR, Plan, arrived_of
+from portal.uploads.part_plan import LIFE, SIGNED_FOR, Plan, arrived_of
 from portal.uploads.staging import staging_key
 
 ATTEMPTS = 5  # at a race for the store's name of one upload: the loser finds the winner's
@@ -68,7 +68,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
     sent in one request; ``Unavailable``; ``Forbidden`` when an admin has blocked this person's uploads.
     """
     for _ in range(ATTEMPTS):
-        upload, profile = service.find_open(member, upload_id)
+        upload, profile = session.find_open(member, upload_id)
         _check(upload, numbers)
         health.require_working(profile)
         bucket = storage.bucket_for(profile)
@@ -88,9 +88,9 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
 
 def look(member: Member, upload_id: UUID) -> Begun:
     """Where a session of this person stands, with the parts that have arrived. Raises ``NotFound``, ``Unavailable``."""
-    upload, profile = service.find_with_profile(member, upload_id)
+    upload, profile = session.find_with_profile(member, upload_id)
     if upload.method != MULTIPART or upload.state not in OPEN:
-        return Begun(upload, beginning.sign(upload, profile), profile.mode)
+        return Begun(upload, begin.sign(upload, profile), profile.mode)
     try:
         return Begun(upload, None, profile.mode, arrived_of(upload, storage.bucket_for(profile)))
     except Unavailable as problem:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from portal import db as database
+from portal import database
 from portal.errors import Conflict, Invalid, Unavailable
-from portal.storage.bucket import Bucket
-from portal.storage.parts import Sent, newest
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.multipart import Sent, newest
 from portal.storage.service import Ways
 from portal.uploads.models import MULTIPART, Upload
 from portal.uploads.staging import staging_key

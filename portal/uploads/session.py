@@ -7,21 +7,20 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, String, Uuid, bindparam, select
 
-from portal import audit, queue
-from portal import db as database
-from portal.assets import tallies
+from portal import audit, database, queue
+from portal.assets import daily_counts
 from portal.assets.models import Asset, AssetState
-from portal.db import after_commit, compare_and_set, db, detached, states_before, transaction
+from portal.database import after_commit, compare_and_set, db, detached, states_before, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from portal.objectstore.location import ObjectFacts
 from portal.quotas import service as quotas
 from portal.statements import Row, at_once, with_rows
 from portal.storage import health
 from portal.storage import service as storage
-from portal.storage.location import ObjectFacts
 from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.uploads import parts
+from portal.uploads import part_plan
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
@@ -134,7 +133,7 @@ def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
     bucket = storage.bucket_for(profile)
     try:
         if upload.method == MULTIPART:
-            parts.assemble(upload, bucket)
+            part_plan.assemble(upload, bucket)
         facts = bucket.head(staging_key(upload))
         if facts is None:
             raise Conflict(
@@ -197,9 +196,9 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
         audit.record(
             upload.tenant_id, actor_id, f"upload.{to.value}", upload.id, workspace_id=upload.workspace_id, reason=code
         )
-        tallies.count(upload.tenant_id, "upload", to.value, upload.size_bytes)
+        daily_counts.count(upload.tenant_id, "upload", to.value, upload.size_bytes)
         if to is UploadState.FAILED:
-            tallies.count(upload.tenant_id, "upload", f"failed:{code}")
+            daily_counts.count(upload.tenant_id, "upload", f"failed:{code}")
         quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.reserved_bytes)
         after_commit(lambda: _ring("clear_staging", upload, upload.id))
     return True

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from portal import db as database
+from portal import database
 from portal.assets.models import Asset, AssetState
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.errors import Unavailable
-from portal.storage import health, keys, refusals
+from portal.objectstore import errors, keys
+from portal.objectstore.bucket import Bucket
+from portal.storage import health
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.uploads.models import MULTIPART, OPEN, Upload
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
         if upload.multipart_id is not None:
             parts.abort(upload.multipart_id)
     except Unavailable as problem:
-        if not refusals.needs_a_person(problem):
+        if not errors.needs_a_person(problem):
             raise
         log.info("parts of upload %s stay until a rule of the bucket removes them", upload.id)
     with suppress(Unavailable):  # a right that is optional, too

@@ -12,23 +12,25 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import or_, select, update
 
-from portal import audit, queue
-from portal import db as database
-from portal.assets import alerts, claims, holding, inspection, intake, policy, tallies
-from portal.assets.claims import Lease
-from portal.assets.inspection import Decision, Declared, Found
+from portal import audit, database, queue
+from portal.assets import alerts, daily_counts, leases, quarantine_orders
+from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState
-from portal.assets.previews.outcome import PREVIEWABLE
-from portal.assets.purging import HELD_FOR
-from portal.assets.scanner import Scanner
-from portal.db import after_commit, compare_and_set, db, transaction
+from portal.assets.purge import HELD_FOR
+from portal.database import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
+from portal.inspection import decision as inspection
+from portal.inspection import intake, scan_policy
+from portal.inspection.decision import Decision, Declared, Found
+from portal.inspection.scanner import Scanner
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket
+from portal.previews.types import PREVIEWABLE
 from portal.quotas import service as quotas
-from portal.storage import health, keys
+from portal.storage import health
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
 from portal.storage.models import StorageProfile
 from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
@@ -38,13 +40,13 @@ from portal.uploads.staging import staging_key
 def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Give one processing asset its verdict. Safe to run twice, at once, and after a crash at any point."""
     unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
-    with claims.hold(tenant_id, asset_id, *unchecked) as lease:
+    with leases.hold(tenant_id, asset_id, *unchecked) as lease:
         if lease is None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
         profile = storage.find_profile(workspace_id, asset.profile_id)
-        if claims.exhausted(asset):
+        if leases.exhausted(asset):
             decision = _failed(
                 asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
             )
@@ -69,7 +71,7 @@ def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """End the check of a file that goes on waiting or failing: its space is free, its owner is told why."""
     unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
-    with claims.hold(tenant_id, asset_id, *unchecked) as lease:
+    with leases.hold(tenant_id, asset_id, *unchecked) as lease:
         if lease is None:
             return False
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
@@ -81,7 +83,7 @@ def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 
 
 def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile) -> None:
-    scanner, rules = Scanner.at(current_app.extensions["portal.settings"]), policy.rules_of(asset.tenant_id)
+    scanner, rules = Scanner.at(current_app.extensions["portal.settings"]), scan_policy.rules_of(asset.tenant_id)
     state = scanner.report().state
     if state == "down" or rules.waits(state):  # no copy is made for a scanner that is away
         raise _no_scanner()
@@ -149,7 +151,7 @@ def _finish(
     """Write the verdict of asset and upload, and settle or release the quota, in one transaction; was it ours?"""
     outcome = AssetState(decision.outcome)
     failed = outcome is AssetState.FAILED
-    values = claims.settle(
+    values = leases.settle(
         reason_code=decision.code,
         reason_detail=decision.detail,
         object_key=None if failed else key,
@@ -161,7 +163,7 @@ def _finish(
     if outcome is AssetState.QUARANTINED:
         values |= {"quarantined_at": database.now(), "purge_after": database.now() + HELD_FOR}
     if outcome is AssetState.AVAILABLE and decision.mime_type in PREVIEWABLE:
-        values |= {"previews": PreviewState.PENDING, "due_at": database.now() + claims.LEASE}
+        values |= {"previews": PreviewState.PENDING, "due_at": database.now() + leases.LEASE}
     with transaction(lease.tenant_id):
         if not compare_and_set(Asset, lease.mine, outcome, **values):
             return False
@@ -194,11 +196,11 @@ def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, A
 
 def _count(tenant_id: UUID, decision: Decision, facts: Found | None, size_bytes: int) -> None:
     """For the day's numbers: what became of the upload, why, and what the scanner said."""
-    tallies.count(tenant_id, "upload", decision.outcome, size_bytes)
+    daily_counts.count(tenant_id, "upload", decision.outcome, size_bytes)
     if decision.outcome == "failed":
-        tallies.count(tenant_id, "upload", f"failed:{decision.code}")
+        daily_counts.count(tenant_id, "upload", f"failed:{decision.code}")
     if facts is not None:
-        tallies.count(tenant_id, "scan", facts.verdict.result, facts.size)
+        daily_counts.count(tenant_id, "scan", facts.verdict.result, facts.size)
 
 
 def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
@@ -209,7 +211,7 @@ def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
 
 
 def _facts_values(facts: Found) -> dict[str, Any]:
-    return {"sha256": facts.sha256, "found_type": facts.mime_type, **holding.scan_values(facts.verdict)}
+    return {"sha256": facts.sha256, "found_type": facts.mime_type, **quarantine_orders.scan_values(facts.verdict)}
 
 
 def _ring_previews(asset: Asset) -> None:

@@ -9,13 +9,13 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.db import now
-from portal.quotas import reports, trends
-from portal.quotas.standing import Level
-from portal.quotas.trends import CONFIDENCE, WINDOW, Outlook, Trend
+from portal.database import now
+from portal.quotas.levels import Level
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.usage import forecast, tenant_report
+from portal.usage.forecast import CONFIDENCE, WINDOW, Outlook, Trend
 from portal.web.body import Answer, Listing, Query, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging, page_of
@@ -77,7 +77,7 @@ class ReportView(Answer):
     top_workspaces: list[PlaceView]
 
     @classmethod
-    def of(cls, report: reports.Report) -> ReportView:
+    def of(cls, report: tenant_report.Report) -> ReportView:
         """As it was made."""
         names = cls.model_fields.keys() - {"summary"}
         values = {name: getattr(report, name) for name in names} | {"summary": SummaryView.model_validate(report)}
@@ -87,7 +87,7 @@ class ReportView(Answer):
 class Alerts(Query):
     """From which share on."""
 
-    threshold: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = reports.NEAR
+    threshold: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = tenant_report.NEAR
 
 
 class AlertsView(Listing[PlaceView]):
@@ -132,12 +132,12 @@ class TrendView(Answer):
     @classmethod
     def of(cls, points: list[tuple[date, int]], seen: Outlook) -> TrendView:
         """From the days and what they say."""
-        growth = trends.so_far(points) if seen.growth_bytes is None else seen.growth_bytes
+        growth = forecast.so_far(points) if seen.growth_bytes is None else seen.growth_bytes
         names = ["data_points", "full_on", "full_earliest", "full_latest"]
         names += ["expected_bytes", "low_bytes", "high_bytes"]
         return cls(
             **{name: getattr(seen, name) for name in names},
-            trend=trends.trend_of(growth),
+            trend=forecast.trend_of(growth),
             daily_average_bytes=growth,
             projected_monthly_bytes=growth * WINDOW,
             points=[PointView(day=day, used_bytes=size) for day, size in points],
@@ -188,7 +188,7 @@ class StatsView(Answer):
 @operation(returns=ReportView)
 def report(member: Member) -> ReportView:
     """Report on the tenant's space."""
-    return ReportView.of(reports.of_tenant(member))
+    return ReportView.of(tenant_report.of_tenant(member))
 
 
 @blueprint.get("/v1/tenants/<uuid:t>/quota/alerts")
@@ -196,7 +196,7 @@ def report(member: Member) -> ReportView:
 @operation(query=Alerts, paged=True, returns=AlertsView)
 def alerts(member: Member, query: Alerts, paging: Paging) -> AlertsView:
     """List what holds at least ``threshold`` of its own limit, the fullest first."""
-    near = reports.near_limit(member, query.threshold)
+    near = tenant_report.near_limit(member, query.threshold)
     page, cursor = page_of(near, paging, key=lambda place: place.workspace_id or place.tenant_id)
     items = [PlaceView.model_validate(each) for each in page]
     return AlertsView(generated_at=now(), threshold=query.threshold, items=items, next_cursor=cursor)
@@ -207,7 +207,7 @@ def alerts(member: Member, query: Alerts, paging: Paging) -> AlertsView:
 @operation(query=Days, returns=TrendView)
 def trend(member: Member, query: Days) -> TrendView:
     """Show where the tenant's use is going."""
-    return TrendView.of(*reports.trend_of_tenant(member.tenant_id, query.days))
+    return TrendView.of(*tenant_report.trend_of_tenant(member.tenant_id, query.days))
 
 
 @blueprint.get("/v1/tenants/<uuid:t>/storage/stats")
@@ -215,8 +215,8 @@ def trend(member: Member, query: Days) -> TrendView:
 @operation(returns=StatsView)
 def stats(member: Member) -> StatsView:
     """Count what is stored, by part, kind, storage class and profile."""
-    issued = reports.downloads_of_tenant(member.tenant_id)
-    parts = [PartView.model_validate(line) for line in reports.parts_of_tenant(member.tenant_id)]
-    profiles = [ProfileUsageView.model_validate(line) for line in reports.profiles_of_tenant(member.tenant_id)]
+    issued = tenant_report.downloads_of_tenant(member.tenant_id)
+    parts = [PartView.model_validate(line) for line in tenant_report.parts_of_tenant(member.tenant_id)]
+    profiles = [ProfileUsageView.model_validate(line) for line in tenant_report.profiles_of_tenant(member.tenant_id)]
     downloads = DownloadsView.model_validate(issued)
     return StatsView(as_of=issued.as_of, parts=parts, profiles=profiles, downloads=downloads)

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask_babel import gettext
 
-from portal.quotas import snapshots, trends
-from portal.quotas.reports import PartLine, PlanLine
-from portal.quotas.snapshots import Point
+from portal.usage import forecast, snapshots
+from portal.usage.snapshots import Point
+from portal.usage.tenant_report import PartLine, PlanLine
 
 Spec = dict[str, Any]
 
@@ -20,7 +20,7 @@ def of_days(points: Sequence[Point], limit_bytes: int | None, today: date) -> Sp
     if not points:
         return None
     known = dict(points)
-    ahead = {row[0]: row[1:] for row in trends.ahead(snapshots.whole_days(points, today), today)}
+    ahead = {row[0]: row[1:] for row in forecast.ahead(snapshots.whole_days(points, today), today)}
     days = sorted({*known, *ahead})
     series: list[Spec] = [{"name": gettext("Used"), "values": [known.get(day) for day in days]}]
     if ahead:

@@ -15,9 +15,9 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
-from portal.db import transaction
-from portal.quotas.models import Part
+from portal.database import transaction
 from portal.statements import directly
+from portal.usage.models import Part
 
 FIRST = 20  # folders, files and duplicates that are kept by size
 LOOK_BACK = timedelta(days=30)  # at downloads

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.quotas import operators
 from portal.quotas import service as quotas
 from portal.quotas.api import Amount
-from portal.quotas.desk.api import ReportView
+from portal.usage import operator_report
+from portal.usage.api import ReportView
 from portal.web.body import Body
 from portal.web.openapi import operation
 
@@ -33,7 +33,7 @@ class Override(Body):
 @operation(returns=ReportView)
 def report(user: Person) -> ReportView:  # noqa: ARG001
     """Report on all tenants together; ``near_limit`` are tenants."""
-    return ReportView.of(operators.report(operators.list_tenants()))
+    return ReportView.of(operator_report.report(operator_report.list_tenants()))
 
 
 @blueprint.put("/v1/operator/tenants/<uuid:tenant_id>/quota-override")

@@ -10,14 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from portal.db import db, now
+from portal.database import db, now
 from portal.identity.models import User
-from portal.quotas import reports, snapshots
-from portal.quotas.reports import Place, PlanLine, Report, Somebody
-from portal.quotas.standing import Counter, Standing
-from portal.quotas.trends import WINDOW
+from portal.quotas.levels import Counter, Standing
 from portal.statements import directly
 from portal.tenancy.models import Tenant
+from portal.usage import snapshots, tenant_report
+from portal.usage.forecast import WINDOW
+from portal.usage.tenant_report import Place, PlanLine, Report, Somebody
 
 _TENANTS = text("""
     SELECT q.*, t.slug, t.name, t.plan FROM quota_of_tenants() q JOIN tenants t ON t.id = q.tenant_id
@@ -68,10 +68,10 @@ def report(tenants: list[TenantLine]) -> Report:
         total_files=sum(line.files for line in tenants),
         limit_bytes=None,
         by_plan=_by_plan(tenants),
-        near_limit=[_place(line) for line in tenants if line.quota.percent >= reports.NEAR * 100 and _held(line)],
+        near_limit=[_place(line) for line in tenants if line.quota.percent >= tenant_report.NEAR * 100 and _held(line)],
         top_users=_people(),
-        top_workspaces=[_workspace(row) for row in directly(_WORKSPACES, most=reports.FIRST)],
-        parts=[reports.part_line(row) for row in directly(_PARTS)],
+        top_workspaces=[_workspace(row) for row in directly(_WORKSPACES, most=tenant_report.FIRST)],
+        parts=[tenant_report.part_line(row) for row in directly(_PARTS)],
         days=days,
         outlook=snapshots.outlook(days, None, today),
     )
@@ -111,7 +111,7 @@ def _workspace(row: Any) -> Place:
 
 
 def _people() -> list[Somebody]:
-    rows = directly(_PEOPLE, most=reports.FIRST)
+    rows = directly(_PEOPLE, most=tenant_report.FIRST)
     users = select(User.id, User.name, User.email).where(User.id.in_([row.user_id for row in rows]))
     known = {row.id: (row.name, row.email) for row in db.session.execute(users)}
     return [Somebody(r.user_id, *known.get(r.user_id, ("", "")), int(r.bytes), int(r.files)) for r in rows]

@@ -9,13 +9,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from portal import sizes
 from portal.errors import Invalid, NotFound
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.quotas import amounts, operators, snapshots
 from portal.quotas import service as quotas
-from portal.quotas.desk import reporting
-from portal.web.sheets import count_sheet
+from portal.usage import operator_report, report_views, snapshots
+from portal.web.csv_export import count_sheet
 
 blueprint = Blueprint("quota_operator", __name__, url_prefix="/operator/quotas")
 
@@ -24,10 +24,10 @@ blueprint = Blueprint("quota_operator", __name__, url_prefix="/operator/quotas")
 @operator
 def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """Every tenant, and the report over all of them."""
-    tenants = operators.list_tenants()
-    report = operators.report(tenants)
+    tenants = operator_report.list_tenants()
+    report = operator_report.report(tenants)
     return render_template(
-        "quotas/operator.html", tenants=tenants, today=snapshots.today(), **reporting.context(report)
+        "quotas/operator.html", tenants=tenants, today=snapshots.today(), **report_views.context(report)
     )
 
 
@@ -36,24 +36,24 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 def as_csv(user: Person) -> ResponseReturnValue:
     """For a spreadsheet."""
     count_sheet(user.id)
-    return reporting.spreadsheet(operators.report(operators.list_tenants()), "stowage-all")
+    return report_views.spreadsheet(operator_report.report(operator_report.list_tenants()), "stowage-all")
 
 
 @blueprint.get("/report.json")
 @operator
 def as_json(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """As the API gives a tenant's."""
-    return reporting.download(operators.report(operators.list_tenants()), "stowage-all")
+    return report_views.download(operator_report.report(operator_report.list_tenants()), "stowage-all")
 
 
 @blueprint.post("/<uuid:tenant_id>/override")
 @operator
 def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
     """Another limit than the plan's, until a day (UTC) is over."""
-    tenant = operators.find_tenant(tenant_id)
+    tenant = operator_report.find_tenant(tenant_id)
     if tenant is None:
         raise NotFound("There is no such tenant.")
-    limit, day = amounts.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
+    limit, day = sizes.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
     quotas.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
     flash(gettext("%(name)s has its temporary limit until %(day)s is over.", name=tenant.name, day=day), "success")
     return redirect(url_for(".index"), 303)

@@ -9,14 +9,14 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from portal.quotas import charts, reports, snapshots
-from portal.quotas.desk.api import ReportView
-from portal.quotas.reports import Report
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.usage import chart_data, snapshots, tenant_report
+from portal.usage.api import ReportView
+from portal.usage.tenant_report import Report
 from portal.web.body import answer
-from portal.web.sheets import count_sheet, sheet
+from portal.web.csv_export import count_sheet, sheet
 
 blueprint = Blueprint("quota_reports", __name__)
 REPORT = "/t/<tenant_slug>/quotas/report"
@@ -27,8 +27,8 @@ HEAD = ("section", "name", "e-mail or id", "bytes", "files", "limit_bytes", "per
 @tenant(Permission.SET_QUOTA)
 def show(member: Member) -> ResponseReturnValue:
     """With charts."""
-    downloads = reports.downloads_of_tenant(member.tenant_id)
-    seen = context(reports.of_tenant(member))
+    downloads = tenant_report.downloads_of_tenant(member.tenant_id)
+    seen = context(tenant_report.of_tenant(member))
     return render_template("quotas/report.html", member=member, downloads=downloads, **seen)
 
 
@@ -37,14 +37,14 @@ def show(member: Member) -> ResponseReturnValue:
 def as_csv(member: Member) -> ResponseReturnValue:
     """For a spreadsheet."""
     count_sheet(member.user_id)
-    return spreadsheet(reports.of_tenant(member), f"stowage-{member.tenant_slug}")
+    return spreadsheet(tenant_report.of_tenant(member), f"stowage-{member.tenant_slug}")
 
 
 @blueprint.get(f"{REPORT}.json")
 @tenant(Permission.SET_QUOTA)
 def as_json(member: Member) -> ResponseReturnValue:
     """As the API gives it."""
-    return download(reports.of_tenant(member), f"stowage-{member.tenant_slug}")
+    return download(tenant_report.of_tenant(member), f"stowage-{member.tenant_slug}")
 
 
 def context(report: Report) -> dict[str, Any]:
@@ -73,12 +73,12 @@ def context(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "stored": stored,
-        "days_chart": charts.of_days(report.days, report.limit_bytes, snapshots.today()),
-        "kinds_chart": charts.of_kinds(report.parts, kinds),
-        "parts_chart": charts.of_parts(report.parts, parts),
-        "plans_chart": charts.of_plans(report.by_plan),
-        "people_chart": charts.of_names(people),
-        "workspaces_chart": charts.of_names([(each.name, each.used_bytes) for each in report.top_workspaces]),
+        "days_chart": chart_data.of_days(report.days, report.limit_bytes, snapshots.today()),
+        "kinds_chart": chart_data.of_kinds(report.parts, kinds),
+        "parts_chart": chart_data.of_parts(report.parts, parts),
+        "plans_chart": chart_data.of_plans(report.by_plan),
+        "people_chart": chart_data.of_names(people),
+        "workspaces_chart": chart_data.of_names([(each.name, each.used_bytes) for each in report.top_workspaces]),
     }
 
 

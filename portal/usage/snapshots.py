@@ -12,12 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from portal.db import db, now, transaction
-from portal.quotas import trends
-from portal.quotas.models import TenantSnapshot, UsageSnapshot
-from portal.quotas.trends import WINDOW, Outlook
+from portal.database import db, now, transaction
 from portal.statements import directly
 from portal.tenancy.models import Tenant
+from portal.usage import forecast
+from portal.usage.forecast import WINDOW, Outlook
+from portal.usage.models import TenantSnapshot, UsageSnapshot
 
 KEEP = timedelta(days=800)  # two years and some: a year can be compared with the one before
 Point = tuple[date, int]
@@ -86,7 +86,7 @@ def take_of(tenant_id: UUID) -> None:
 
 def outlook(points: Sequence[Point], limit_bytes: int | None, day: date, days: int = WINDOW) -> Outlook:
     """What the ``days`` before ``day`` say: a day that is not over would pull the line."""
-    return trends.outlook(whole_days(points, day, days), limit_bytes, day)
+    return forecast.outlook(whole_days(points, day, days), limit_bytes, day)
 
 
 def whole_days(points: Sequence[Point], day: date, days: int = WINDOW) -> list[Point]:

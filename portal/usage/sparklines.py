@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from portal.quotas.snapshots import Point
-from portal.quotas.trends import WINDOW
+from portal.usage.forecast import WINDOW
+from portal.usage.snapshots import Point
 
 WIDTH, HEIGHT, EDGE = 96, 24, 2  # units of the drawing
 

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from portal.db import now
-from portal.quotas import limits, snapshots
-from portal.quotas.snapshots import Point
-from portal.quotas.standing import Counter, Level
-from portal.quotas.trends import WINDOW, Outlook
+from portal.database import now
+from portal.quotas import limits
+from portal.quotas.levels import Counter, Level
 from portal.statements import directly
 from portal.tenancy.service import Member
+from portal.usage import snapshots
+from portal.usage.forecast import WINDOW, Outlook
+from portal.usage.snapshots import Point
 
 FIRST = 10  # people and workspaces
 NEAR = 0.8  # of a limit

@@ -10,14 +10,16 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
+from portal import sizes
 from portal.errors import Conflict, Invalid, NotFound
-from portal.quotas import amounts, asking, changes, charts, drilldown, lines, snapshots
+from portal.quotas import limit_changes, requests
 from portal.quotas import service as quotas
-from portal.quotas.changes import Outcome, Wish
-from portal.quotas.lines import View
+from portal.quotas.limit_changes import Outcome, Wish
 from portal.tenancy.access import current_places, member, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member, WorkspacePlace
+from portal.usage import chart_data, snapshots, workspace_detail, workspaces
+from portal.usage.workspaces import View
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import Paging, read_paging
 
@@ -40,8 +42,8 @@ def index(member: Member) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def show(member: Member, wid: UUID) -> ResponseReturnValue:
     """One workspace: what takes its space, and what frees some."""
-    found = drilldown.of_workspace(member, wid, _place(member, wid))
-    spec = charts.of_days(found.days, found.line.quota.limit_bytes, snapshots.today())
+    found = workspace_detail.of_workspace(member, wid, _place(member, wid))
+    spec = chart_data.of_days(found.days, found.line.quota.limit_bytes, snapshots.today())
     return render_template("quotas/show.html", found=found, member=member, chart_spec=spec)
 
 
@@ -58,7 +60,7 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
     """One limit. What can't be saved comes back as it was written, with the reason."""
     written, seen = request.form.get("limit", ""), request.form.get("seen", "")
     try:
-        outcome = changes.change_one(member, Wish(wid, _seen(seen), amounts.parse(written)))
+        outcome = limit_changes.change_one(member, Wish(wid, _seen(seen), sizes.parse(written)))
     except (Invalid, Conflict) as refusal:
         return _row(member, wid, editing=True, written=written, refusal=refusal.detail), refusal.http_status
     words = gettext("The limit was changed.")
@@ -73,11 +75,11 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
 def set_limits(member: Member) -> ResponseReturnValue:
     """One limit for many: each ticked workspace carries the limit that was seen."""
     view = View.of(*(request.form.get(name, "") for name in ("sort", "level", "q")))
-    ticked = [value.partition(":") for value in request.form.getlist("workspace")[: changes.MOST]]
+    ticked = [value.partition(":") for value in request.form.getlist("workspace")[: limit_changes.MOST]]
     if not ticked:
         raise Invalid(gettext("Tick the workspaces first."), field="workspace")
-    wanted = amounts.parse(request.form.get("limit", ""))
-    outcome = changes.change(member, [Wish(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
+    wanted = sizes.parse(request.form.get("limit", ""))
+    outcome = limit_changes.change(member, [Wish(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
     return _toast(_page(member, view, Paging()), member, _told(outcome), outcome)
 
 
@@ -85,7 +87,7 @@ def set_limits(member: Member) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
     """Put back what a change set."""
-    outcome = changes.undo(member, change_id)
+    outcome = limit_changes.undo(member, change_id)
     count = len(outcome.changed)
     words = ngettext("%(num)s limit is as it was.", "%(num)s limits are as they were.", count)
     if outcome.missed:
@@ -98,8 +100,8 @@ def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Give what was asked for."""
-    asked = asking.grant(member, request_id)
-    more = amounts.in_words(asked.wanted_bytes)
+    asked = requests.grant(member, request_id)
+    more = sizes.in_words(asked.wanted_bytes)
     flash(gettext("%(name)s has %(more)s more.", name=asked.workspace_name, more=more), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
@@ -108,7 +110,7 @@ def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Say no."""
-    asked = asking.decline(member, request_id)
+    asked = requests.decline(member, request_id)
     flash(gettext("%(person)s was told that there is no more space for now.", person=asked.user_name), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
@@ -117,16 +119,16 @@ def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
 @member(Permission.UPLOAD)
 def ask_form(member: Member) -> ResponseReturnValue:
     """Ask for more space; to who has asked already, that it waits."""
-    waiting = asking.open_of(member.tenant_id, member.workspace)
-    return render_template("quotas/ask.html", member=member, waiting=waiting, usual=asking.USUAL)
+    waiting = requests.open_of(member.tenant_id, member.workspace)
+    return render_template("quotas/ask.html", member=member, waiting=waiting, usual=requests.USUAL)
 
 
 @blueprint.post(f"{HERE}/more-space")
 @member(Permission.UPLOAD)
 def ask(member: Member) -> ResponseReturnValue:
     """Send the request to the tenant's admins."""
-    wanted = amounts.parse(request.form.get("wanted", ""), field="wanted")
-    asking.ask(member, wanted, request.form.get("note", ""))
+    wanted = sizes.parse(request.form.get("wanted", ""), field="wanted")
+    requests.ask(member, wanted, request.form.get("note", ""))
     flash(gettext("Your administrators have been asked. You get a mail with the answer."), "success")
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
@@ -148,14 +150,14 @@ def hide(member: Member) -> ResponseReturnValue:
 
 
 def _page(member: Member, view: View, paging: Paging) -> str:
-    asked = asking.list_open(member.tenant_id)
+    asked = requests.list_open(member.tenant_id)
     return str(render_template("quotas/index.html", asked=asked, **_list(member, view, paging)))
 
 
 def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
-    whole = lines.summary(member.tenant_id)
+    whole = workspaces.summary(member.tenant_id)
     held = whole.quota.used_bytes + whole.quota.reserved_bytes
-    found, cursor = lines.list_lines(member.tenant_id, held, view, paging)
+    found, cursor = workspaces.list_lines(member.tenant_id, held, view, paging)
     place: dict[str, Any] = {
         "tenant_slug": member.tenant_slug,
         "sort": view.key,
@@ -166,9 +168,9 @@ def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
     return {"member": member, "whole": whole, "lines": found, "view": view, "next_url": next_url, "written": None}
 
 
-def _line(member: Member, wid: UUID) -> lines.Line:
-    whole = lines.summary(member.tenant_id)
-    line = lines.find_line(member.tenant_id, wid, whole.quota.used_bytes + whole.quota.reserved_bytes)
+def _line(member: Member, wid: UUID) -> workspaces.Line:
+    whole = workspaces.summary(member.tenant_id)
+    line = workspaces.find_line(member.tenant_id, wid, whole.quota.used_bytes + whole.quota.reserved_bytes)
     if line is None:
         raise NotFound("There is no such workspace.")
     return line
@@ -176,7 +178,7 @@ def _line(member: Member, wid: UUID) -> lines.Line:
 
 def _row(member: Member, wid: UUID, *, editing: bool, written: str | None = None, refusal: str | None = None) -> str:
     line = _line(member, wid)
-    shown = amounts.to_edit(line.quota.limit_bytes) if written is None else written
+    shown = sizes.to_edit(line.quota.limit_bytes) if written is None else written
     context: dict[str, Any] = {"line": line, "member": member, "editing": editing, "written": shown, "refusal": refusal}
     return str(render_template("quotas/_row.html", **context))
 

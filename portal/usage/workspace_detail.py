@@ -15,14 +15,14 @@ from uuid import UUID
 from sqlalchemy import text
 
 from portal.errors import NotFound
-from portal.quotas import lines, reports, snapshots
-from portal.quotas.lines import Line, Summary
-from portal.quotas.reports import PartLine, Somebody
-from portal.quotas.snapshots import Point
-from portal.quotas.trends import Outlook
 from portal.statements import directly
 from portal.tenancy.models import WorkspaceRole
 from portal.tenancy.service import Member, WorkspacePlace
+from portal.usage import snapshots, tenant_report, workspaces
+from portal.usage.forecast import Outlook
+from portal.usage.snapshots import Point
+from portal.usage.tenant_report import PartLine, Somebody
+from portal.usage.workspaces import Line, Summary
 
 PEOPLE = 20
 
@@ -109,9 +109,9 @@ class Drilldown:
 
 def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None) -> Drilldown:
     """A workspace of the member's tenant; a fixed number of statements. Raises ``NotFound``."""
-    whole = lines.summary(member.tenant_id)
+    whole = workspaces.summary(member.tenant_id)
     held = whole.quota.used_bytes + whole.quota.reserved_bytes
-    line = lines.find_line(member.tenant_id, workspace_id, held)
+    line = workspaces.find_line(member.tenant_id, workspace_id, held)
     if line is None:
         raise NotFound("There is no such workspace.")
     place, today = {"workspace": workspace_id}, snapshots.today()
@@ -123,8 +123,8 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
         here=here,
         owners=directly(_OWNERS, **place),
         as_of=usage.as_of if usage else None,
-        parts=[reports.part_line(row) for row in directly(_PARTS, **place)],
-        people=[reports.somebody(row) for row in directly(_PEOPLE, **place, most=PEOPLE)],
+        parts=[tenant_report.part_line(row) for row in directly(_PARTS, **place)],
+        people=[tenant_report.somebody(row) for row in directly(_PEOPLE, **place, most=PEOPLE)],
         folders=_folders(usage, here),
         largest=_largest(usage, workspace_id, here),
         duplicates=_duplicates(usage, workspace_id, here),

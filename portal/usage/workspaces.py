@@ -11,10 +11,11 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from portal.errors import Invalid
-from portal.quotas import limits, snapshots, sparks
-from portal.quotas.amounts import LARGEST
-from portal.quotas.standing import Counter, Standing
+from portal.quotas import limits
+from portal.quotas.levels import Counter, Standing
+from portal.sizes import LARGEST
 from portal.statements import directly
+from portal.usage import snapshots, sparklines
 from portal.web.paging import Paging, cut
 
 # What each column is sorted by, a whole number (or the name); the second says whether the large come first.
@@ -169,7 +170,7 @@ def _pattern(q: str) -> str:
 def _drawn(rows: Any, held_bytes: int) -> list[Line]:
     today = snapshots.today()
     points = snapshots.points_of([row.id for row in rows], today)
-    return [_line(row, held_bytes, sparks.path(points[row.id], today), today) for row in rows]
+    return [_line(row, held_bytes, sparklines.path(points[row.id], today), today) for row in rows]
 
 
 def _line(row: Any, held_bytes: int, spark: str, today: date) -> Line:

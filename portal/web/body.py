@@ -23,7 +23,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer, ValidationError
 
-from portal.db import zulu
+from portal.database import zulu
 from portal.errors import Invalid
 
 JSON = "application/json"

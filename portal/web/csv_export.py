@@ -14,7 +14,7 @@ from uuid import UUID
 
 from flask import Response, stream_with_context
 
-from portal.web.rates import Rate, rates
+from portal.web.rate_limits import Rate, rates
 
 RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 LINES = 200  # sent at once

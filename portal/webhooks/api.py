@@ -15,7 +15,8 @@ from portal.tenancy.service import Member
 from portal.web.body import Answer, Body, Listing, Query, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging, page_of
-from portal.webhooks import delivering, sealing, service
+from portal.webhooks import delivery as delivering
+from portal.webhooks import secrets, service
 from portal.webhooks.models import Delivery, DeliveryState, Endpoint, EndpointState
 from portal.webhooks.service import Wanted
 
@@ -127,7 +128,7 @@ class WholeDeliveryView(DeliveryView):
 @operation(paged=True, returns=Listing[EndpointView])
 def index(member: Member, paging: Paging) -> Listing[EndpointView]:
     """List the tenant's webhooks, the newest first."""
-    old = sealing.old_until(member.tenant_id)
+    old = secrets.old_until(member.tenant_id)
     page, cursor = page_of(service.list_endpoints(member.tenant_id), paging, key=lambda endpoint: endpoint.id)
     return Listing[EndpointView](items=[EndpointView.of(each, old) for each in page], next_cursor=cursor)
 
@@ -221,4 +222,4 @@ def retry(member: Member, h: UUID, d: UUID) -> DeliveryView:
 
 
 def _shown(endpoint: Endpoint) -> EndpointView:
-    return EndpointView.of(endpoint, sealing.old_until(endpoint.tenant_id))
+    return EndpointView.of(endpoint, secrets.old_until(endpoint.tenant_id))

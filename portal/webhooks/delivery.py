@@ -22,20 +22,20 @@ from prometheus_client import Counter
 from sqlalchemy import ColumnElement, CursorResult, case, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from portal import audit, queue
-from portal import db as database
-from portal.db import compare_and_set, db, transaction
+from portal import audit, database, queue
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Unavailable
-from portal.events import mail
 from portal.events.models import Event
+from portal.mail import service as mail
 from portal.storage.service import egress_of
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
-from portal.webhooks import posting, sealing
-from portal.webhooks.addresses import shown
+from portal.webhooks import http_client
+from portal.webhooks import secrets as sealing
+from portal.webhooks.http_client import Outcome
+from portal.webhooks.message import body_of, headers_of
 from portal.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EndpointState
-from portal.webhooks.posting import Outcome
-from portal.webhooks.signing import body_of, headers_of
+from portal.webhooks.urls import shown
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def run(tenant_id: UUID, endpoint_id: UUID) -> None:
     try:
         while (parcel := _take(tenant_id, endpoint_id, token)) is not None:
             headers = headers_of(parcel.id, database.now(), parcel.body, parcel.keys)
-            outcome = posting.post(parcel.url, headers, parcel.body, rules)
+            outcome = http_client.post(parcel.url, headers, parcel.body, rules)
             _note(parcel, token, outcome)
             if outcome.reason or time.monotonic() > over_at:
                 break
@@ -173,7 +173,7 @@ def _note(parcel: Parcel, token: str, outcome: Outcome) -> None:
         if endpoint is None:
             return
         known = {"status_code": outcome.status, "reason": outcome.reason}
-        if parcel.is_last or outcome.status == posting.GONE:
+        if parcel.is_last or outcome.status == http_client.GONE:
             _set(parcel, DeliveryState.FAILED, due_at=None, **known)
         else:
             _set(parcel, DeliveryState.WAITING, due_at=database.now() + _wait(parcel.attempts, outcome), **known)
@@ -189,13 +189,13 @@ def _fall(endpoint: Endpoint, outcome: Outcome) -> None:
     endpoint.failing_since = endpoint.failing_since or at
     endpoint.rests_until = at + max(min(FIRST_REST * 2 ** min(endpoint.failures - 1, 20), LONGEST_REST), _wish(outcome))
     endpoint.state, endpoint.reason = EndpointState.FAILING, outcome.reason
-    if outcome.status == posting.GONE or at - endpoint.failing_since >= GIVE_UP_AFTER:
+    if outcome.status == http_client.GONE or at - endpoint.failing_since >= GIVE_UP_AFTER:
         _disable(endpoint, outcome)
     db.session.flush()
 
 
 def _disable(endpoint: Endpoint, outcome: Outcome) -> None:
-    gone = outcome.status == posting.GONE
+    gone = outcome.status == http_client.GONE
     days = f"Nothing has arrived for {GIVE_UP_AFTER.days} days. {outcome.reason}"
     endpoint.state, endpoint.reason = EndpointState.DISABLED, outcome.reason if gone else days
     log.warning("webhook endpoint %s is disabled: %s", endpoint.id, endpoint.reason)

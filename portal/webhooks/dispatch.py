@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import column, func, select, text
 
 from portal import queue
-from portal.db import after_commit, db, now, transaction
+from portal.database import after_commit, db, now, transaction
 from portal.statements import directly
 from portal.tenancy.models import Tenant
-from portal.webhooks import sealing
-from portal.webhooks.delivering import NOWHERE
+from portal.webhooks import secrets
+from portal.webhooks.delivery import NOWHERE
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def forget() -> str:
     keys = 0
     for tenant_id in tenants:
         with transaction(tenant_id):
-            keys += sealing.forget(tenant_id)
+            keys += secrets.forget(tenant_id)
     return f"{total} deliveries older than {KEEP_DELIVERIES.days} days and {keys} old secrets were removed."
 
 

@@ -22,9 +22,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from portal.db import assert_no_transaction, now
-from portal.storage.egress import Egress, EgressRefused, guarded_pools
-from portal.storage.hosts import port_of
+from portal.database import assert_no_transaction, now
+from portal.network.egress import Egress, EgressRefused, guarded_pools
+from portal.network.hosts import port_of
 
 log = logging.getLogger(__name__)
 

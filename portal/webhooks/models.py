@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, Str
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import Base, Identified, choice, now
+from portal.database import Base, Identified, choice, now
 
 LONGEST_URL = 1024  # characters
 LONGEST_DESCRIPTION = 200
@@ -66,7 +66,7 @@ class Endpoint(Identified, Base):
 
 
 class Secret(Identified, Base):
-    """A key that signs what an endpoint gets, sealed (see ``portal.storage.vault``). ``ends_at`` null: the present one;
+    """A key that signs what an endpoint gets, sealed (see ``portal.vault``). ``ends_at`` null: the present one;
     those before it sign beside it until then.
     """
 

@@ -9,14 +9,14 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import CursorResult, delete, func, or_, select, update
 
-from portal import db as database
-from portal.db import db
+from portal import database
+from portal.database import db
 from portal.errors import Conflict, Unavailable
 from portal.settings import Settings
-from portal.storage.rotation import Rotation
-from portal.storage.vault import Owner, Sealed, Vault, vault_of
+from portal.storage.vault_rotation import Rotation
+from portal.vault import Owner, Sealed, Vault, vault_of
+from portal.webhooks.message import new_secret
 from portal.webhooks.models import Secret
-from portal.webhooks.signing import new_secret
 
 OVERLAP = timedelta(hours=24)  # how long the secret before signs, too
 MOST = 5  # that sign at once

@@ -10,9 +10,8 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import func, select, update
 
-from portal import audit, queue
-from portal import db as database
-from portal.db import after_commit, compare_and_set, db, transaction
+from portal import audit, database, queue
+from portal.database import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events.models import EventType
 from portal.settings import Settings
@@ -20,10 +19,9 @@ from portal.storage.service import egress_of
 from portal.tenancy.models import Tenant, Workspace
 from portal.tenancy.service import Member
 from portal.web.paging import Paging, cut
-from portal.web.rates import Rate, rates
-from portal.webhooks import sealing
-from portal.webhooks.addresses import checked, shown
-from portal.webhooks.delivering import NOWHERE
+from portal.web.rate_limits import Rate, rates
+from portal.webhooks import secrets
+from portal.webhooks.delivery import NOWHERE
 from portal.webhooks.models import (
     LONGEST_DESCRIPTION,
     TEST,
@@ -32,6 +30,7 @@ from portal.webhooks.models import (
     Endpoint,
     EndpointState,
 )
+from portal.webhooks.urls import checked, shown
 
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
@@ -82,7 +81,7 @@ def add(member: Member, wanted: Wanted) -> tuple[Endpoint, str]:
         _write(endpoint, wanted)
         session.add(endpoint)
         session.flush()
-        plain = sealing.issue(member.tenant_id, endpoint.id, keep_old=False)
+        plain = secrets.issue(member.tenant_id, endpoint.id, keep_old=False)
         _record(member, "added", endpoint)
     return endpoint, plain
 
@@ -114,7 +113,7 @@ def replace_secret(member: Member, endpoint_id: UUID, *, keep_old: bool) -> tupl
     """
     with transaction(member.tenant_id):
         endpoint = _held(member, endpoint_id)
-        plain = sealing.issue(member.tenant_id, endpoint.id, keep_old=keep_old)
+        plain = secrets.issue(member.tenant_id, endpoint.id, keep_old=keep_old)
         _record(member, "secret_replaced", endpoint, old_ends="in 24 hours" if keep_old else "at once")
     return endpoint, plain
 

@@ -9,8 +9,8 @@ import re
 from urllib.parse import urlsplit, urlunsplit
 
 from portal.errors import Invalid
-from portal.storage import hosts
-from portal.storage.egress import Egress
+from portal.network import hosts
+from portal.network.egress import Egress
 from portal.webhooks.models import LONGEST_URL
 
 _PLAIN = re.compile(r"[\x21-\x7e]+")

@@ -17,7 +17,8 @@ from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
-from portal.webhooks import delivering, sealing, service
+from portal.webhooks import delivery as delivering
+from portal.webhooks import secrets, service
 from portal.webhooks.forms import EndpointForm
 from portal.webhooks.models import DeliveryState
 
@@ -173,7 +174,7 @@ def _page(member: Member, webhook_id: UUID, secret: str | None = None) -> str:
     if paging.after and is_fragment_wanted():
         return render_template("webhooks/_deliveries.html", endpoint=endpoint, **context)
     names = dict(service.workspaces_of(member.tenant_id))
-    context |= {"workspaces": names, "old_until": sealing.old_until(member.tenant_id).get(webhook_id)}
+    context |= {"workspaces": names, "old_until": secrets.old_until(member.tenant_id).get(webhook_id)}
     return render_template("webhooks/show.html", endpoint=endpoint, state=asked.state, secret=secret, **context)
 
 

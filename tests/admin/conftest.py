@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.admin import crowd
+from portal.admin import load_data
 from portal.assets.models import Asset, AssetState
-from portal.db import db, enter
+from portal.database import db, enter
 from portal.tenancy.models import Workspace
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
 
-SIZE = crowd.Size(workspaces=7, people=40, assets=3_000)
+SIZE = load_data.Size(workspaces=7, people=40, assets=3_000)
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Made:
     words: list[str]
 
 
-def make_crowd(app: Flask, engines: TestEngines, size: crowd.Size) -> Made:
+def make_crowd(app: Flask, engines: TestEngines, size: load_data.Size) -> Made:
     """A tenant of this size."""
     slug, words = f"crowd-{uuid4().hex[:8]}", list[str]()
     with app.app_context():
-        tenant_id = crowd.generate(engines.settings(), slug, size, None, words.append)
+        tenant_id = load_data.generate(engines.settings(), slug, size, None, words.append)
         enter(tenant_id)
         first = db.session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
         held = db.session.scalars(select(Asset.id).where(Asset.state == AssetState.QUARANTINED)).first()

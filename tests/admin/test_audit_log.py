@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from portal import audit
-from portal.db import transaction
-from portal.web.sheets import cell
-from tests.cast import Cast
+from portal.database import transaction
+from portal.web.csv_export import cell
+from tests.support.people import Cast
 
 
 @pytest.fixture

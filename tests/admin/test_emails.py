@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from portal import db as database
+from portal import database
 from portal.admin import service as admin
-from portal.db import db, transaction
-from portal.events import mail
-from portal.events.mail import Addressee
-from portal.events.models import Letter, LetterState
-from tests.cast import Cast
+from portal.database import db, transaction
+from portal.mail import service as mail
+from portal.mail.models import Letter, LetterState
+from portal.mail.service import Addressee
+from tests.support.people import Cast
 
 
 @pytest.fixture

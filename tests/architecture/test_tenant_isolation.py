@@ -10,12 +10,11 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url, select
 
-from portal import schema
 from portal.assets.models import Asset
-from portal.db import Base, db, enter, transaction
-from tests.cast import Cast
-from tests.engines import TestEngines
-from tests.factories import make_asset
+from portal.database import Base, db, enter, schema, transaction
+from tests.support.engines import TestEngines
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 schema.import_models()
 TABLES = sorted(table.name for table in Base.metadata.tables.values() if "tenant_id" in table.columns)

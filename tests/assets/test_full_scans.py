@@ -10,17 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from portal import db as database
-from portal import queue
-from portal.assets import proofs, rescans
-from portal.assets.verdicts import Report
+from portal import database, queue
+from portal.assets import full_scans
 from portal.errors import Conflict
-from portal.storage import keys
-from tests.assets.clamds import Parrot, in_order
-from tests.doors import Door, Scene, scene_at, served
-from tests.engines import EICAR, TestEngines
-from tests.foreign import done
-from tests.stack import own_settings
+from portal.inspection import scanner_status
+from portal.inspection.scan_result import Report
+from portal.objectstore import keys
+from tests.support.api_client import done
+from tests.support.clamd_daemons import Parrot, in_order
+from tests.support.client import Door, Scene, scene_at, served
+from tests.support.engines import EICAR, TestEngines
+from tests.support.processes import own_settings
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,12 @@ def three(scene: Scene, text: bytes) -> list[str]:
 
 def start(scene: Scene, why: str = "operator") -> Any:
     with scene.door.app.app_context():
-        return rescans.start(why, scene.cast.alice.id)
+        return full_scans.start(why, scene.cast.alice.id)
 
 
 def go_on(scene: Scene) -> int:
     with scene.door.app.app_context():
-        return rescans.go_on()
+        return full_scans.go_on()
 
 
 def standing(scene: Scene) -> tuple[int, int, int, bool]:
@@ -224,7 +224,7 @@ def test_nothing_is_asked_of_a_storage_that_a_person_must_mend(scene: Scene, tex
 
 def test_batch_after_batch(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     three(scene, text)
-    monkeypatch.setattr(rescans, "BATCH", 2)
+    monkeypatch.setattr(full_scans, "BATCH", 2)
     total = start(scene).total
     done = 0
     while rung := go_on(scene):
@@ -240,9 +240,9 @@ def test_one_runs_at_a_time_and_can_be_stopped(scene: Scene, text: bytes) -> Non
         start(scene)
     go_on(scene)
     with scene.door.app.app_context():
-        rescans.stop(scene.cast.alice.id)
+        full_scans.stop(scene.cast.alice.id)
         with pytest.raises(Conflict):
-            rescans.stop(scene.cast.alice.id)
+            full_scans.stop(scene.cast.alice.id)
     scene.door.work()
     began = scene.door.sql("SELECT created_at FROM rescans")[0][0]
     assert scene.door.sql("SELECT count(*) FROM assets WHERE scanned_at > %s", began) == [(0,)]
@@ -261,8 +261,8 @@ def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> N
         words = f"{version}/Mon Nov 23 10:24:00 2026"
         with scene.door.app.app_context():
             database.enter(None)
-            proofs.keep(Report("ready", "fine", "ClamAV", words, speaks_of_limits=True))
-            return rescans.start_after_updates()
+            scanner_status.keep(Report("ready", "fine", "ClamAV", words, speaks_of_limits=True))
+            return full_scans.start_after_updates()
 
     assert "From database 27000 on" in chore(27000)
     assert "29 databases ahead" in chore(27029)

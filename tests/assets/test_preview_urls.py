@@ -7,9 +7,9 @@ import time
 import httpx
 import pytest
 
-from portal.assets import variants
-from tests.cast import Cast
-from tests.factories import PIXEL, make_asset, store_objects
+from portal.assets import preview_urls
+from tests.support.factories import PIXEL, make_asset, store_objects
+from tests.support.people import Cast
 
 
 def address(cast: Cast, asset_id: object) -> str:
@@ -30,12 +30,12 @@ def test_an_address_stays_the_same_for_half_an_hour_and_is_good_for_another(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset_id = make_asset(cast)
-    begin = 1_800_000_000 // variants.WINDOW * variants.WINDOW
+    begin = 1_800_000_000 // preview_urls.WINDOW * preview_urls.WINDOW
     monkeypatch.setattr(time, "time", lambda: begin + 0.5)
     first = address(cast, asset_id)
-    monkeypatch.setattr(time, "time", lambda: begin + variants.WINDOW - 0.5)
+    monkeypatch.setattr(time, "time", lambda: begin + preview_urls.WINDOW - 0.5)
     assert address(cast, asset_id) == first
-    monkeypatch.setattr(time, "time", lambda: begin + variants.WINDOW + 0.5)
+    monkeypatch.setattr(time, "time", lambda: begin + preview_urls.WINDOW + 0.5)
     assert address(cast, asset_id) != first
     assert "X-Amz-Expires=3600" in first
-    assert variants.LIFE - variants.WINDOW == 1800
+    assert preview_urls.LIFE - preview_urls.WINDOW == 1800

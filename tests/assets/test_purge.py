@@ -8,13 +8,21 @@ import pytest
 
 from portal.assets import jobs, service
 from portal.assets.models import AssetState
-from portal.db import enter, now
-from portal.storage import keys
+from portal.database import enter, now
+from portal.objectstore import keys
 from portal.storage import service as storage
-from tests.assets.test_discard import actions
-from tests.cast import Cast
-from tests.engines import TestEngines
-from tests.factories import PIXEL, find_asset, make_asset, make_assets, read_asset, read_variants, store_objects
+from tests.library.test_trash import actions
+from tests.support.engines import TestEngines
+from tests.support.factories import (
+    PIXEL,
+    find_asset,
+    make_asset,
+    make_assets,
+    read_asset,
+    read_variants,
+    store_objects,
+)
+from tests.support.people import Cast
 
 
 def purge(cast: Cast, asset_id: UUID) -> None:

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from portal.assets.models import AssetState, PreviewState
-from tests.assets.test_discard import actions
-from tests.cast import Cast
-from tests.factories import make_asset, read_asset
+from tests.library.test_trash import actions
+from tests.support.factories import make_asset, read_asset
+from tests.support.people import Cast
 
 HTMX = {"HX-Request": "true"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from portal.assets.models import AssetState, PreviewState, ScanResult
-from portal.db import now
-from tests.assets.test_discard import actions
-from tests.cast import Cast
-from tests.factories import change_asset, make_asset, read_asset
+from portal.database import now
+from tests.library.test_trash import actions
+from tests.support.factories import change_asset, make_asset, read_asset
+from tests.support.people import Cast
 
 
 def discard(cast: Cast, asset_id: object) -> None:

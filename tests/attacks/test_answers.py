@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from portal.web import logs
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def test_an_address_can_not_forge_a_line_of_the_log(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:

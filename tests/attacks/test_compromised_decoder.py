@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from portal.assets.previews import landlock, renderer
+from portal.previews import renderer
+from portal.sandbox import landlock
 
 CAPTURED = """
     import ctypes, sys
     from pathlib import Path
-    from portal.assets.previews import child, landlock
-    from portal.assets.previews.outcome import Limits
+    from portal.previews import child
+    from portal.sandbox import landlock
+    from portal.previews.types import Limits
 
     source, out_dir = Path({source!r}), Path({out_dir!r})
     child._confine(Limits())

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
 
 # A view in a table's place, with a function that tells whose rights it runs with.
 PLANTED = """

@@ -7,7 +7,7 @@ import urllib3
 from flask import Flask
 
 from portal.storage.service import managed_bucket
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
 
 KEY = "workspaces/attacked/uploads/1/secret.txt"
 FROM_ELSEWHERE = {"Origin": "https://evil.example"}

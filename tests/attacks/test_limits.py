@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.identity.models import User
 from portal.quarantine import decisions
-from portal.web.rates import Rate
-from tests.cast import Cast
-from tests.quarantine.desk import decide, hold
+from portal.web.rate_limits import Rate
+from tests.support.people import Cast
+from tests.support.quarantine import decide, hold
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "rollback"])

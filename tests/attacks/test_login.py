@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.cast import PASSWORD, Cast
 from tests.identity.test_login import form_token, log_in
+from tests.support.people import PASSWORD, Cast
 
 WIDE = {letter: chr(ord(letter) + 0xFEE0) for letter in "stowage"}  # the same letters to a mail system, and to IDNA
 

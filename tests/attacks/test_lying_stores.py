@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage import bucket as bucket_port
-from portal.storage import listing as listing_limits
-from portal.storage.bucket import Bucket
-from portal.storage.egress import Egress
-from portal.storage.location import Location
-from portal.storage.parts import MOST_PAGES
+from portal.network.egress import Egress
+from portal.objectstore import bucket as bucket_port
+from portal.objectstore import listing as listing_limits
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from portal.objectstore.multipart import MOST_PAGES
 
 DAY = "Tue, 24 Nov 2026 01:00:00 GMT"
 PAGE = """<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker>

@@ -7,29 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
-from portal.storage.bucket import Bucket
-from tests import canary, pictures
-from tests.doors import Scene
-from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER, TestEngines
-from tests.foreign import done
-from tests.live import Live, eventually
-from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, store_of
+from tests.support import pictures, secret_canary
+from tests.support.api_client import done
+from tests.support.client import Scene
+from tests.support.deployment import Live, eventually
+from tests.support.engines import CANARY, CUSTOMER, SECOND_CUSTOMER, TestEngines
+from tests.support.own_buckets import client_of, connect_over_http, connect_own_bucket, store_of
 
 
 def test_the_search_finds_what_is_there(engines: TestEngines, scene: Scene) -> None:
     connect_own_bucket(scene.cast, activate=False)
-    found = canary.search(engines, wanted=canary.spellings(CUSTOMER.access_key_id))
+    found = secret_canary.search(engines, wanted=secret_canary.spellings(CUSTOMER.access_key_id))
     assert "table forms.storage_profiles" in found
     scene.door.app.extensions["portal.redis"].set("left", f"here: {CUSTOMER.access_key_id}")
-    assert any("valkey" in place for place in canary.search(engines, wanted=canary.spellings(CUSTOMER.access_key_id)))
+    assert any(
+        "valkey" in place
+        for place in secret_canary.search(engines, wanted=secret_canary.spellings(CUSTOMER.access_key_id))
+    )
     scene.door.app.extensions["portal.redis"].delete("left")
 
 
 def test_what_is_logged_and_answered_here_is_heard() -> None:
-    before = len(canary.seen)
+    before = len(secret_canary.seen)
     logging.getLogger("tests").warning("the secret is %s", CANARY)
-    assert canary.seen[before:] and "tests" in canary.seen.pop()
+    assert secret_canary.seen[before:] and "tests" in secret_canary.seen.pop()
 
 
 def test_a_secret_is_in_no_table_queue_log_traceback_page_or_answer(
@@ -55,9 +58,9 @@ def test_a_secret_is_in_no_table_queue_log_traceback_page_or_answer(
         bucket = storage.bucket_for(profile)
         _fail_with(bucket)
     logging.getLogger("tests").error("broken", exc_info=broken.value)
-    assert not any(canary.sings(answer.content) for answer in answers)
-    assert not canary.sings(repr(bucket.location).encode()) and not canary.sings(repr(profile).encode())
-    assert canary.search(engines) == []
+    assert not any(secret_canary.sings(answer.content) for answer in answers)
+    assert not secret_canary.sings(repr(bucket.location).encode()) and not secret_canary.sings(repr(profile).encode())
+    assert secret_canary.search(engines) == []
 
 
 def _fail_with(bucket: Bucket) -> None:
@@ -88,4 +91,4 @@ def test_and_in_no_log_of_web_workers_and_clock(
     assert {entry["Key"].split("/")[2] for entry in listed} <= {"workspaces", ".stowage"}
     assert live.broken(cast.acme.id) == []
     folder: Path = tmp_path_factory.getbasetemp()
-    assert list(folder.rglob("*.log")) and canary.search(engines, folder) == []
+    assert list(folder.rglob("*.log")) and secret_canary.search(engines, folder) == []

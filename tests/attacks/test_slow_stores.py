@@ -16,16 +16,18 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage import clients, listing, patience, restraint
-from portal.storage.bucket import Bucket
-from portal.storage.egress import Egress
-from portal.storage.location import Location
-from portal.storage.patience import Pace
-from portal.storage.probe import asking, browsing
-from portal.storage.probe.asking import Asker
-from portal.storage.probe.browsing import Browser
-from tests.engines import LEAST_PLACE, TestEngines
-from tests.stores.faulty import Faulty, answers, drips, methods
+from portal.network import deadlines
+from portal.network.deadlines import Pace
+from portal.network.egress import Egress
+from portal.objectstore import circuit_breaker, client, listing
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from portal.storage.probe import browser as browsing
+from portal.storage.probe import client as probe_client
+from portal.storage.probe.browser import Browser
+from portal.storage.probe.client import Asker
+from tests.support.engines import LEAST_PLACE, TestEngines
+from tests.support.stores.faulty import Faulty, answers, drips, methods
 
 DRIP, SOON = 0.2, 1.0  # seconds: far below every timeout of a socket, and what a whole question may take here
 LATEST = 6.0  # seconds: with a second attempt and what this machine needs
@@ -43,10 +45,10 @@ def store(engines: TestEngines) -> Iterator[Faulty]:
 @pytest.fixture
 def customers(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
     """The store as a customer's bucket, by clients that are soon out of patience."""
-    for module in (clients, asking, browsing):
+    for module in (client, probe_client, browsing):
         monkeypatch.setattr(module, "ANSWER_WITHIN", SOON)
     monkeypatch.setattr(listing, "BATCH_WITHIN", SOON)
-    monkeypatch.setattr(patience, "WINDOW", SOON)
+    monkeypatch.setattr(deadlines, "WINDOW", SOON)
     return replace(store.place, endpoint=store.url, egress=Egress.parse([store.url]))
 
 
@@ -122,8 +124,8 @@ def test_a_store_does_not_tell_us_how_long_to_sleep(store: Faulty, at: Location)
 def test_who_waits_for_a_slow_store_leaves_threads_for_everybody_else(
     store: Faulty, customers: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restraint, "TURN", 0.1)
-    monkeypatch.setattr(restraint, "SLOW", SOON / 2)
+    monkeypatch.setattr(circuit_breaker, "TURN", 0.1)
+    monkeypatch.setattr(circuit_breaker, "SLOW", SOON / 2)
     slow, other = Bucket(customers), Bucket(replace(customers, key_prefix="elsewhere"))
 
     def look(_number: int) -> float:
@@ -135,7 +137,7 @@ def test_who_waits_for_a_slow_store_leaves_threads_for_everybody_else(
     with store.playing(drips(DRIP), lambda _method, path, _headers: "elsewhere" not in path):
         with ThreadPoolExecutor(12) as threads:
             took = sorted(threads.map(look, range(12)))
-        assert took[-restraint.AT_ONCE] > SOON / 2 > took[-restraint.AT_ONCE - 1]
+        assert took[-circuit_breaker.AT_ONCE] > SOON / 2 > took[-circuit_breaker.AT_ONCE - 1]
         assert look(0) < 0.1  # it is left alone for a while
         assert other.head("workspaces/x/a") is None
     with pytest.raises(Unavailable):
@@ -181,6 +183,6 @@ def test_a_pace_is_an_average_over_a_whole_window() -> None:
     pace.waited(59, 0)
     assert pace.left() > 0  # one slow minute may begin with silence
     pace.waited(1, 600 * 1024)
-    assert pace.left() == patience.WINDOW
+    assert pace.left() == deadlines.WINDOW
     pace.waited(60, 600 * 1024 - 1)
     assert pace.left() <= 0

@@ -22,13 +22,13 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from portal.embedded.ports import choose
 from portal.storage.service import managed_bucket
-from tests.browser.files import write_files
-from tests.cast import Actor, Cast, make_cast
-from tests.engines import TestEngines
-from tests.foreign import Foreign
-from tests.pictures import PHOTOS, gps_jpeg, pdf, photo
-from tests.stack import Stack, own_settings
-from tests.stores.no_post_proxy import Proxy
+from tests.support.api_client import Foreign
+from tests.support.browser_files import write_files
+from tests.support.engines import TestEngines
+from tests.support.people import Actor, Cast, make_cast
+from tests.support.pictures import PHOTOS, gps_jpeg, pdf, photo
+from tests.support.processes import Stack, own_settings
+from tests.support.stores.no_post_proxy import Proxy
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 FLAGS = [

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
-from tests.cast import Cast
+from tests.support.people import Cast
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)

@@ -8,14 +8,14 @@ from contextlib import suppress
 import pytest
 
 from portal.admin import service as admin
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict
-from portal.events import mail
-from portal.events.mail import Addressee
-from portal.events.models import Letter
+from portal.mail import service as mail
+from portal.mail.models import Letter
+from portal.mail.service import Addressee
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_accessibility import EXAMINED, PHONE, WIDE, Examination
-from tests.queries import desks
+from tests.support.statement_counter import desks
 
 BEYOND = """() => [...document.querySelectorAll("main *")]
     .filter((element) => element.getBoundingClientRect().right > 360)

@@ -14,9 +14,9 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.test_upload import ENOUGH, Network, tile
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
-from tests.pictures import photo
+from tests.support.api_client import Foreign
+from tests.support.people import Actor, Cast
+from tests.support.pictures import photo
 
 Client = Callable[[Actor], Foreign]
 MANY = 60

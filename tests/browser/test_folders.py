@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
 from tests.browser.test_upload import drag, tile
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
-from tests.pictures import pdf, photo, png_alpha
+from tests.support.api_client import Foreign
+from tests.support.people import Actor, Cast
+from tests.support.pictures import pdf, photo, png_alpha
 
 TREE = {
     "trip/cat.jpg": photo("cat"),

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
-from tests.cast import Cast
-from tests.factories import make_assets
+from tests.support.factories import make_assets
+from tests.support.people import Cast
 
 
 def test_the_bar_stays_when_one_scrolls_and_covers_nothing_that_gets_the_focus(visit: Visits, cast: Cast) -> None:

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, Route, expect
 from portal.assets.models import PreviewState
 from tests.browser.conftest import Portal, Scene, Visits
 from tests.browser.test_upload import tile
-from tests.cast import Cast
-from tests.factories import change_asset, make_asset, make_assets
-from tests.pictures import photo
+from tests.support.factories import change_asset, make_asset, make_assets
+from tests.support.people import Cast
+from tests.support.pictures import photo
 
 # Adds up what moved after it was first painted, in the unit of Cumulative Layout Shift.
 WATCH_SHIFTS = """

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
-from tests.cast import Cast
-from tests.factories import make_assets
+from tests.support.factories import make_assets
+from tests.support.people import Cast
 
 
 def tab_to(page: Page, words: str, limit: int = 60) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from portal.admin import service as admin
 from portal.tenancy.models import TenantRole, WorkspaceRole
 from tests.browser.conftest import Portal, Visits
-from tests.cast import PASSWORD, Cast
+from tests.support.people import PASSWORD, Cast
 
 
 def test_a_person_logs_in_where_they_wanted_to_go_and_out_again(visit: Visits, cast: Cast) -> None:

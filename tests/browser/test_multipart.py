@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.assets import specimens
 from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.test_upload import ENOUGH, FULL, tile
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
+from tests.support import specimens
+from tests.support.api_client import Foreign
+from tests.support.people import Actor, Cast
 
 MB = 2**20
 SIZE = 120 * MB

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from portal import db as database
+from portal import database
 from portal.admin import service as admin
 from portal.assets.models import PreviewState
-from portal.lifecycle import chores
+from portal.lifecycle import periodic_tasks
 from tests.browser.conftest import Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
-from tests.cast import Actor, Cast
-from tests.factories import make_asset
+from tests.support.factories import make_asset
+from tests.support.people import Actor, Cast
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def test_it_changes_by_itself_and_its_buttons_lead_to_one_page(visit: Visits, ca
     page = visit(olga, "/operator")
     expect(page.get_by_text("tidied the attic")).to_have_count(0)
     with cast.app.app_context():
-        chores._finish(chores.Outcome("doctor", ok=True, said="tidied the attic"), database.now(), chores.RETRY)
+        periodic_tasks._finish(
+            periodic_tasks.Outcome("doctor", ok=True, said="tidied the attic"), database.now(), periodic_tasks.RETRY
+        )
     expect(page.get_by_text("tidied the attic")).to_be_visible()
     make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail="no")
     retry = page.get_by_role("row", name="odd code").get_by_role("button", name="Retry")

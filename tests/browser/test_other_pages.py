@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Portal, Scene, Visits
-from tests.cast import Actor, Cast
-from tests.engines import EICAR, SIGNATURE
-from tests.foreign import Foreign
-from tests.pictures import photo
+from tests.support.api_client import Foreign
+from tests.support.engines import EICAR, SIGNATURE
+from tests.support.people import Actor, Cast
+from tests.support.pictures import photo
 
 Client = Callable[[Actor], Foreign]
 

@@ -11,20 +11,20 @@ from uuid import UUID
 from playwright.sync_api import Page, expect
 
 from portal.assets.models import Asset
-from portal.db import transaction
-from portal.moving.models import Move
-from portal.storage.refusals import AWAY
+from portal.database import transaction
+from portal.migration.models import Move
+from portal.objectstore.errors import AWAY
 from portal.storage.service import managed_bucket
 from tests.browser.conftest import Portal, Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
 from tests.browser.test_gallery import drawn
 from tests.browser.test_upload import drag, tile
-from tests.cast import Actor, Cast
-from tests.engines import CUSTOMER
-from tests.foreign import Foreign, done
-from tests.live import eventually
-from tests.own_buckets import client_of, connect_own_bucket, make_bucket
-from tests.pictures import photo
+from tests.support.api_client import Foreign, done
+from tests.support.deployment import eventually
+from tests.support.engines import CUSTOMER
+from tests.support.own_buckets import client_of, connect_own_bucket, make_bucket
+from tests.support.people import Actor, Cast
+from tests.support.pictures import photo
 
 Client = Callable[[Actor], Foreign]
 SLOW = {"bytes_per_second": 64 * 1024}

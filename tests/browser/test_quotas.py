@@ -7,14 +7,14 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from portal.db import transaction
-from portal.quotas import measuring, snapshots
+from portal.database import transaction
 from portal.quotas import service as quotas
-from portal.quotas.models import TenantSnapshot, UsageSnapshot
+from portal.usage import measurement, snapshots
+from portal.usage.models import TenantSnapshot, UsageSnapshot
 from tests.browser.conftest import Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
-from tests.cast import Cast
-from tests.factories import make_asset
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 GB = 1 << 30
 
@@ -31,7 +31,7 @@ def set_scene(cast: Cast) -> None:
                 session.add(UsageSnapshot(workspace_id=cast.press.id, used_bytes=(60 + n) * GB // 10, **row))
                 session.add(TenantSnapshot(used_bytes=(60 + n) * GB // 10, **row))
         snapshots.take_of(cast.acme.id)
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
 
 
 def test_a_limit_is_changed_in_its_row_and_the_charts_are_drawn(visit: Visits, cast: Cast) -> None:

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
+from tests.support.api_client import Foreign
+from tests.support.people import Actor, Cast
 
 Client = Callable[[Actor], Foreign]
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
-from tests.pictures import photo
+from tests.support.api_client import Foreign
+from tests.support.people import Actor, Cast
+from tests.support.pictures import photo
 
 Client = Callable[[Actor], Foreign]
 

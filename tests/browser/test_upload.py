@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Dialog, Page, Request, expect
 
 from tests.browser.conftest import Portal, Visits, holds
-from tests.browser.files import good
-from tests.cast import Actor, Cast
-from tests.foreign import Foreign
-from tests.pictures import photo
+from tests.support.api_client import Foreign
+from tests.support.browser_files import good
+from tests.support.people import Actor, Cast
+from tests.support.pictures import photo
 
 Client = Callable[[Actor], Foreign]
 ENOUGH = 120_000  # milliseconds for thirty files on a slow machine

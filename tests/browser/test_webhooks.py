@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Portal, Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def test_a_webhook_is_added_tried_and_removed(visit: Visits, cast: Cast, portal: Portal) -> None:

@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
-from tests.cast import PASSWORD, Actor, Cast
-from tests.foreign import Foreign
-from tests.pictures import photo
+from tests.support.api_client import Foreign
+from tests.support.people import PASSWORD, Actor, Cast
+from tests.support.pictures import photo
 
 
 def test_login_trash_restore_and_log_out_work_by_forms(

@@ -11,10 +11,10 @@ import urllib3
 from sqlalchemy import select
 
 from portal.assets.models import AssetState
-from portal.db import db, enter, new_id
+from portal.database import db, enter, new_id
 from portal.delivery.models import IssuedLink
-from tests.cast import Cast
-from tests.factories import PIXEL, make_asset, read_asset, store_objects
+from tests.support.factories import PIXEL, make_asset, read_asset, store_objects
+from tests.support.people import Cast
 
 
 @pytest.fixture(scope="module")

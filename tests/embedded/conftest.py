@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.stack import Up
-from tests.engines import signatures
+from tests.support.embedded_stack import Up
+from tests.support.engines import signatures
 
 
 @contextmanager

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from portal.assets import scanner
-from portal.assets.scanner import Scanner
 from portal.embedded import clamav
 from portal.embedded.clamav import ASK, NOTE, Clamd, Freshclam
 from portal.embedded.folder import DataFolder
 from portal.embedded.state import read
-from tests.embedded.stack import Up
-from tests.engines import signatures
-from tests.live import eventually
+from portal.inspection import scanner
+from portal.inspection.scanner import Scanner
+from tests.support.deployment import eventually
+from tests.support.embedded_stack import Up
+from tests.support.engines import signatures
 
 pytestmark = pytest.mark.skipif(clamav.program("clamd") is None, reason="needs ClamAV")
 

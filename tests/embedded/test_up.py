@@ -16,7 +16,7 @@ import redis
 
 from portal.embedded.clamav import program
 from portal.embedded.state import ROOT, read
-from tests.embedded.stack import Up, alive
+from tests.support.embedded_stack import Up, alive
 
 
 def remember(up: Up) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal.db import transaction
+from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
-from tests.cast import Cast
-from tests.doors import Scene
-from tests.engines import EICAR, SIGNATURE
+from tests.support.client import Scene
+from tests.support.engines import EICAR, SIGNATURE
+from tests.support.people import Cast
 
 
 def told(scene: Scene, **parameters: str) -> list[dict[str, Any]]:

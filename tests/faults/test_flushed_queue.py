@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
-from tests import pictures
-from tests.foreign import done
-from tests.live import Live, eventually
-from tests.stores.unruly import reads
+from tests.support import pictures
+from tests.support.api_client import done
+from tests.support.deployment import Live, eventually
+from tests.support.stores.unruly import reads
 
 UPLOADS = 50
 DEADLINE = 180.0  # seconds: the promise

@@ -7,14 +7,14 @@ from email.message import Message
 
 import pytest
 
-from portal.db import transaction
+from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
-from tests import pictures
-from tests.assets.clamds import LIMIT_BYTES
-from tests.foreign import Foreign, Sent
-from tests.live import Live, eventually
-from tests.stores.unruly import Wanted, copies, deletions, derived, reads
+from tests.support import pictures
+from tests.support.api_client import Foreign, Sent
+from tests.support.clamd_daemons import LIMIT_BYTES
+from tests.support.deployment import Live, eventually
+from tests.support.stores.unruly import Wanted, copies, deletions, derived, reads
 
 
 def after(first: Wanted, then: Wanted) -> Wanted:

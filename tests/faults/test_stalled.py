@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from portal.storage import keys
+from portal.objectstore import keys
 from portal.storage.service import managed_bucket
-from tests import pictures
-from tests.foreign import Foreign, Sent, done
-from tests.live import Live, eventually
-from tests.stores.unruly import copies, reads
+from tests.support import pictures
+from tests.support.api_client import Foreign, Sent, done
+from tests.support.deployment import Live, eventually
+from tests.support.stores.unruly import copies, reads
 
 COPIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult><ETag>"%s"</ETag>'

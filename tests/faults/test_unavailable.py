@@ -10,12 +10,12 @@ import pytest
 
 from portal.app import create_app
 from portal.lifecycle import doctor, sweep
-from tests import pictures
-from tests.engines import TestEngines
-from tests.foreign import Foreign, Sent, done, refused
-from tests.live import Live, eventually
-from tests.stack import close, own_settings, owner_sql
-from tests.stores.unruly import Breakdown, Unruly, Wanted, anything, copies, derived, looks, reads
+from tests.support import pictures
+from tests.support.api_client import Foreign, Sent, done, refused
+from tests.support.deployment import Live, eventually
+from tests.support.engines import TestEngines
+from tests.support.processes import close, own_settings, owner_sql
+from tests.support.stores.unruly import Breakdown, Unruly, Wanted, anything, copies, derived, looks, reads
 
 # The engines of the tests answer a commit before it is written out; this waits until all before it are, too.
 WRITTEN_OUT = """

@@ -11,10 +11,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from portal.assets.models import AssetState, PreviewState
-from tests.cast import Actor, Cast
-from tests.doors import Scene
-from tests.factories import make_asset, make_assets, read_asset
-from tests.foreign import done, refused
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
+from tests.support.factories import make_asset, make_assets, read_asset
+from tests.support.people import Actor, Cast
 
 RTL = "\u202egpj.exe"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def test_a_workspace_begins_with_the_library_files(cast: Cast) -> None:

@@ -10,11 +10,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.app import create_app
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.identity import service
 from portal.identity.models import User
-from tests.cast import PASSWORD, Cast, Client
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
+from tests.support.people import PASSWORD, Cast, Client
 
 
 def form_token(page: TestResponse) -> str:

@@ -11,11 +11,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, text, update
 
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.identity import service, sessions
 from portal.identity.models import Session
-from tests.cast import PASSWORD, Actor, Browser, Cast, Client
 from tests.identity.test_login import form_token, log_in
+from tests.support.people import PASSWORD, Actor, Browser, Cast, Client
 
 
 def rows(cast: Cast, actor: Actor) -> list[Any]:

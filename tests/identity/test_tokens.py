@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
-from portal.db import db, now, transaction
+from portal.database import db, now, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service
 from portal.identity.models import ApiToken
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def stored(cast: Cast, plain: str) -> ApiToken:

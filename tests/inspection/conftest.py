@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.assets.clamds import Daemon
+from tests.support.clamd_daemons import Daemon
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,22 @@ from typing import Any
 
 import pytest
 
-from portal.assets import content, inspection, kinds
-from portal.assets.inspection import Decision, Declared, Found
-from portal.assets.policy import Rules
-from portal.assets.scanner import Verdict
-from tests.assets import specimens as s
+from portal.inspection import content_type, file_kinds
+from portal.inspection import decision as inspection
+from portal.inspection.decision import Decision, Declared, Found
+from portal.inspection.scan_policy import Rules
+from portal.inspection.scanner import Verdict
+from tests.support import specimens as s
 
 CLEAN = Verdict("clean", engine="ClamAV 1.4.6", database="27817")
-DOCX = kinds.content_type_for("a.docx")
-XLSX = kinds.content_type_for("a.xlsx")
-PPTX = kinds.content_type_for("a.pptx")
+DOCX = file_kinds.content_type_for("a.docx")
+XLSX = file_kinds.content_type_for("a.xlsx")
+PPTX = file_kinds.content_type_for("a.pptx")
 
 
 def found_in(data: bytes, verdict: Verdict = CLEAN) -> Found:
-    head = data[: content.HEAD]
-    media_type = content.detect(head, io.BytesIO(data))
+    head = data[: content_type.HEAD]
+    media_type = content_type.detect(head, io.BytesIO(data))
     return Found(len(data), hashlib.sha256(data).hexdigest(), media_type, head, verdict)
 
 
@@ -263,8 +264,8 @@ def test_what_no_scanner_could_look_at_is_available_with_the_mark_of_its_verdict
 
 def test_every_extension_of_the_policy_has_a_file_that_passes() -> None:
     marks: Any = test_content_that_fits_its_name_is_available
-    tried = {kinds.extension_of(case[0]) for case in marks.pytestmark[0].args[1]}
-    assert tried | {"tiff", "gz"} == set(kinds.allowed_extensions())
+    tried = {file_kinds.extension_of(case[0]) for case in marks.pytestmark[0].args[1]}
+    assert tried | {"tiff", "gz"} == set(file_kinds.allowed_extensions())
 
 
 def test_the_older_libmagic_of_the_wheel_comes_to_the_same_verdicts() -> None:

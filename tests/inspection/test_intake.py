@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from portal.assets import intake
-from portal.assets.scanner import Scanner
 from portal.errors import Unavailable
-from tests.assets.clamds import LIMIT_BYTES, Daemon
-from tests.assets.specimens import compound, office, old_document, old_presentation, old_workbook, picture, zipped
-from tests.engines import EICAR
+from portal.inspection import intake
+from portal.inspection.scanner import Scanner
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon
+from tests.support.engines import EICAR
+from tests.support.specimens import compound, office, old_document, old_presentation, old_workbook, picture, zipped
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
 

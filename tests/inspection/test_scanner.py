@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import pytest
 
-from portal.assets.clamd_wire import nested_archive
-from portal.assets.scanner import Scanner
-from portal.assets.verdicts import UNSPOKEN_LIMIT
 from portal.errors import Unavailable
-from tests.assets.clamds import LIMIT_BYTES, Daemon, Parrot, in_order
-from tests.engines import EICAR
+from portal.inspection.clamd import nested_archive
+from portal.inspection.scan_result import UNSPOKEN_LIMIT
+from portal.inspection.scanner import Scanner
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, Parrot, in_order
+from tests.support.engines import EICAR
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
 

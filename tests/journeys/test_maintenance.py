@@ -8,9 +8,9 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from tests.foreign import done
-from tests.live import Live
-from tests.stack import ROOT
+from tests.support.api_client import done
+from tests.support.deployment import Live
+from tests.support.processes import ROOT
 
 
 def portal(live: Live, *arguments: str) -> tuple[int, Any]:

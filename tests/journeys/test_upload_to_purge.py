@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import zipfile
 
-from tests import pictures
-from tests.engines import EICAR
-from tests.foreign import done, refused
-from tests.live import Live, eventually
+from tests.support import pictures
+from tests.support.api_client import done, refused
+from tests.support.deployment import Live, eventually
+from tests.support.engines import EICAR
 
 
 def test_a_picture_from_upload_to_purge(live: Live) -> None:

@@ -8,11 +8,11 @@ import re
 from typing import Any
 from uuid import UUID
 
-from tests.assets.test_folders import change, folder, post
-from tests.assets.test_gallery_page import shown
-from tests.cast import Actor, Cast
-from tests.factories import make_asset, make_assets, read_asset
-from tests.queries import counted
+from tests.folders.test_folders import change, folder, post
+from tests.library.test_gallery import shown
+from tests.support.factories import make_asset, make_assets, read_asset
+from tests.support.people import Actor, Cast
+from tests.support.statement_counter import counted
 
 HTMX = {"HX-Request": "true", "HX-Target": "sheet-body"}
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import event, update
 
 from portal.assets.models import AssetState, PreviewState, Variant
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.identity.models import User
-from tests.cast import Cast
-from tests.factories import change_asset, make_asset, make_assets, read_asset
+from tests.support.factories import change_asset, make_asset, make_assets, read_asset
+from tests.support.people import Cast
 
 HTMX = {"HX-Request": "true"}
 

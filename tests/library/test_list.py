@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.assets.models import AssetState, PreviewState, ScanResult
-from portal.db import db, enter
-from tests.cast import Cast
-from tests.factories import make_asset, make_assets
+from portal.database import db, enter
+from tests.support.factories import make_asset, make_assets
+from tests.support.people import Cast
 
 
 def names(cast: Cast, query: str = "") -> list[str]:

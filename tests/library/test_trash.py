@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from portal.assets.models import AssetState, PreviewState
 from portal.audit import AuditEvent
-from portal.db import db, enter, now
-from tests.cast import Cast
-from tests.factories import make_asset, read_asset
+from portal.database import db, enter, now
+from tests.support.factories import make_asset, read_asset
+from tests.support.people import Cast
 
 
 def actions(cast: Cast) -> list[str]:

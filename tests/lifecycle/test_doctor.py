@@ -9,11 +9,11 @@ import pytest
 
 from portal.lifecycle import objects
 from portal.lifecycle.objects import Difference, Expected, Found, merge
-from portal.storage import keys
-from tests import pictures
-from tests.doors import Scene
-from tests.engines import EICAR
-from tests.foreign import Sent, done
+from portal.objectstore import keys
+from tests.support import pictures
+from tests.support.api_client import Sent, done
+from tests.support.client import Scene
+from tests.support.engines import EICAR
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 OLD = NOW - timedelta(days=1)

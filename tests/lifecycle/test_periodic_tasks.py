@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from portal import schedule
-from portal.db import leave
+from portal import scheduler
+from portal.database import leave
 from portal.errors import Conflict, NotFound, Unavailable
-from portal.lifecycle import chores
-from portal.lifecycle.chores import Chore
-from tests.doors import Door, served
-from tests.engines import TestEngines
-from tests.live import eventually
-from tests.stack import Process, _environment, own_settings
+from portal.lifecycle import periodic_tasks
+from portal.lifecycle.periodic_tasks import Chore
+from tests.support.client import Door, served
+from tests.support.deployment import eventually
+from tests.support.engines import TestEngines
+from tests.support.processes import Process, _environment, own_settings
 
 HOUR = timedelta(hours=1)
 
@@ -50,7 +50,7 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "sweep the floor": Chore(timedelta(days=1), lambda: write("swept")),
         "wash up": Chore(HOUR, lambda: write("washed")),
     }
-    monkeypatch.setattr(chores, "CHORES", house)
+    monkeypatch.setattr(periodic_tasks, "CHORES", house)
     return done
 
 
@@ -59,12 +59,12 @@ def let_pass(door: Door, span: str) -> None:
 
 
 def test_each_runs_at_once_and_then_as_often_as_its_line_says(door: Door, diary: list[str]) -> None:
-    assert [outcome.ok for outcome in chores.run_due()] == [True, True]
-    assert chores.run_due() == []
+    assert [outcome.ok for outcome in periodic_tasks.run_due()] == [True, True]
+    assert periodic_tasks.run_due() == []
     let_pass(door, "61 minutes")
-    assert [outcome.name for outcome in chores.run_due()] == ["wash up"]
+    assert [outcome.name for outcome in periodic_tasks.run_due()] == ["wash up"]
     let_pass(door, "1 day")
-    assert len(chores.run_due()) == 2
+    assert len(periodic_tasks.run_due()) == 2
     assert diary == ["swept", "washed", "washed", "swept", "washed"]
 
 
@@ -78,24 +78,24 @@ def test_one_that_fails_is_shown_and_tried_again_in_an_hour(
         raise ZeroDivisionError("secret")
 
     day = timedelta(days=1)
-    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(day, fail))
-    monkeypatch.setitem(chores.CHORES, "stumble", Chore(day, stumble))
-    assert [(outcome.name, outcome.ok) for outcome in chores.run_due()] == [
+    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(day, fail))
+    monkeypatch.setitem(periodic_tasks.CHORES, "stumble", Chore(day, stumble))
+    assert [(outcome.name, outcome.ok) for outcome in periodic_tasks.run_due()] == [
         ("sweep the floor", False),
         ("wash up", True),  # nobody waits for another one
         ("stumble", False),
     ]
-    lines = {line.name: line for line in chores.standing()}
+    lines = {line.name: line for line in periodic_tasks.standing()}
     assert (lines["sweep the floor"].state, lines["sweep the floor"].said) == ("failed", "The broom is away.")
     assert "secret" not in lines["stumble"].said
     let_pass(door, "61 minutes")
-    chores.run_due()
-    line = next(line for line in chores.standing() if line.name == "sweep the floor")
+    periodic_tasks.run_due()
+    line = next(line for line in periodic_tasks.standing() if line.name == "sweep the floor")
     assert line.failures == 2
-    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(day, lambda: "swept after all"))
+    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(day, lambda: "swept after all"))
     let_pass(door, "61 minutes")
-    chores.run_due()
-    line = next(line for line in chores.standing() if line.name == "sweep the floor")
+    periodic_tasks.run_due()
+    line = next(line for line in periodic_tasks.standing() if line.name == "sweep the floor")
     assert (line.state, line.failures, line.said) == ("ok", 0, "swept after all")
 
 
@@ -116,19 +116,19 @@ def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], t
     process.start()
     try:
         eventually(lambda: door.sql("SELECT 1 FROM chore_runs WHERE name = 'wash up'"))
-        assert {line.name: line.state for line in chores.standing()}["wash up"] == "running"
-        chores.run_due()
+        assert {line.name: line.state for line in periodic_tasks.standing()}["wash up"] == "running"
+        periodic_tasks.run_due()
         assert diary == ["swept"], process.words()  # the other one is at it
     finally:
         process.kill()
     leave()
 
     def is_free() -> bool:
-        chores.run_due()
+        periodic_tasks.run_due()
         return "washed" in diary
 
     eventually(is_free)
-    assert {line.name: line.state for line in chores.standing()}["wash up"] == "ok"
+    assert {line.name: line.state for line in periodic_tasks.standing()}["wash up"] == "ok"
 
 
 def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +139,11 @@ def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], m
         assert go_on.wait(30)
         return "waited"
 
-    monkeypatch.setitem(chores.CHORES, "wash up", Chore(HOUR, wait))
+    monkeypatch.setitem(periodic_tasks.CHORES, "wash up", Chore(HOUR, wait))
 
     def by_the_clock() -> None:
         with door.app.app_context():
-            chores.run("wash up")
+            periodic_tasks.run("wash up")
 
     clock = threading.Thread(target=by_the_clock)
     clock.start()
@@ -151,28 +151,28 @@ def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], m
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'chores' AND xact_start IS NOT NULL AND pid <> %s"
     assert door.sql(held, 0) == [(1,)]  # the one that asks
     with pytest.raises(Conflict):
-        chores.run("wash up")
-    assert [outcome.name for outcome in chores.run_due()] == ["sweep the floor"]
+        periodic_tasks.run("wash up")
+    assert [outcome.name for outcome in periodic_tasks.run_due()] == ["sweep the floor"]
     go_on.set()
     clock.join()
-    assert chores.run("sweep the floor").ok
+    assert periodic_tasks.run("sweep the floor").ok
 
 
 def test_a_name_that_is_none_is_told(diary: list[str]) -> None:
     with pytest.raises(NotFound, match="wash up"):
-        chores.run("was up")
+        periodic_tasks.run("was up")
 
 
 def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
-    monkeypatch.setitem(chores.CHORES, "sweep the floor", Chore(HOUR, lambda: str(never.wait(30))))
-    monkeypatch.setattr(schedule, "TICK_SECONDS", 0.05)
+    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(HOUR, lambda: str(never.wait(30))))
+    monkeypatch.setattr(scheduler, "TICK_SECONDS", 0.05)
     stop = threading.Event()
     before = set(threading.enumerate())
 
     def clock() -> None:
         with door.app.app_context():
-            schedule._tick(door.app, stop)
+            scheduler._tick(door.app, stop)
 
     thread = threading.Thread(target=clock)
     thread.start()
@@ -187,4 +187,4 @@ def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], mon
 
 
 def test_the_doctor_comes_by_itself(door: Door) -> None:
-    assert "parts answer." in chores.run("doctor").said
+    assert "parts answer." in periodic_tasks.run("doctor").said

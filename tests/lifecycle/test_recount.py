@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from portal.assets.models import Asset, Library
-from portal.db import db, enter, new_id, now, transaction
+from portal.assets.models import Asset
+from portal.database import db, enter, new_id, now, transaction
+from portal.folders.models import Library
+from portal.lifecycle.recount import recount
 from portal.quotas import service as quotas
-from portal.quotas.recount import recount
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.uploads.models import Upload, UploadState
-from tests.quotas.books import Place, open_place
+from tests.support.quotas import Place, open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
 

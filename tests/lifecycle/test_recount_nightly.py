@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.audit import AuditEvent
-from portal.db import db, enter, transaction
+from portal.database import db, enter, transaction
 from portal.errors import Problem
-from portal.events.models import Event, Letter
+from portal.events.models import Event
 from portal.identity.models import User
-from portal.quotas.recount import recount, recount_all
-from tests.cast import Cast
-from tests.factories import make_asset
+from portal.lifecycle.recount import recount, recount_all
+from portal.mail.models import Letter
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 
 def test_a_difference_raises_an_alarm_with_the_difference(cast: Cast) -> None:

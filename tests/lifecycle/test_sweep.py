@@ -11,14 +11,13 @@ from sqlalchemy import create_engine
 from sqlalchemy import text as text_of
 from sqlalchemy.exc import OperationalError
 
-from portal import db as database
-from portal import schedule
+from portal import database, scheduler
 from portal.lifecycle import sweep
-from portal.uploads import service
-from tests.doors import Door, Scene, served
-from tests.engines import TestEngines
-from tests.foreign import done
-from tests.stack import own_settings
+from portal.uploads import session as service
+from tests.support.api_client import done
+from tests.support.client import Door, Scene, served
+from tests.support.engines import TestEngines
+from tests.support.processes import own_settings
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +158,11 @@ def test_links_that_were_issued_long_ago_are_forgotten(scene: Scene, text: bytes
 
 
 def test_only_one_clock_ticks(scene: Scene) -> None:
-    with scene.door.app.app_context(), schedule._only_clock() as first:
+    with scene.door.app.app_context(), scheduler._only_clock() as first:
         assert first
-        with schedule._only_clock() as second:
+        with scheduler._only_clock() as second:
             assert not second
-    with scene.door.app.app_context(), schedule._only_clock() as later:
+    with scene.door.app.app_context(), scheduler._only_clock() as later:
         assert later
 
 

@@ -11,15 +11,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.app import create_app
-from portal.db import db, transaction
-from portal.events import mail
-from portal.events.mail import Addressee
-from portal.events.models import Letter
+from portal.database import db, transaction
+from portal.mail import service as mail
+from portal.mail.models import Letter
+from portal.mail.service import Addressee
 from portal.settings import MailServer
-from tests.cast import Cast, make_cast
-from tests.engines import TestEngines
-from tests.events.servers import MailBox
-from tests.stack import close
+from tests.support.engines import TestEngines
+from tests.support.mail_server import MailBox
+from tests.support.people import Cast, make_cast
+from tests.support.processes import close
 
 ALARM = {"chore": "The recount", "detail": "Three bytes too many.\n.\n..and a dot.", "path": "/operations"}
 

@@ -12,20 +12,21 @@ import pytest
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from portal import db as database
+from portal import database
 from portal.app import create_app
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.errors import Conflict
-from portal.events import mail, smtp
-from portal.events.mail import Addressee
-from portal.events.models import Letter, LetterState
 from portal.lifecycle import sweep
+from portal.mail import service as mail
+from portal.mail import smtp
+from portal.mail.models import Letter, LetterState
+from portal.mail.service import Addressee
 from portal.settings import MailServer
-from tests.cast import Cast
-from tests.engines import TestEngines
-from tests.events.conftest import ALARM, Post
-from tests.events.servers import MailBox
-from tests.stack import close
+from tests.mail.conftest import ALARM, Post
+from tests.support.engines import TestEngines
+from tests.support.mail_server import MailBox
+from tests.support.people import Cast
+from tests.support.processes import close
 
 
 def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
@@ -241,7 +242,7 @@ def test_without_a_mail_server_letters_are_kept(cast: Cast, in_app: object) -> N
 @pytest.fixture
 def encrypted(engines: TestEngines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailBox]:
     """A server that asks for STARTTLS and a login, with a certificate of its own that we trust."""
-    from tests.events.certificate import make_certificate
+    from tests.support.certificate import make_certificate
 
     context, authority = make_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
@@ -283,7 +284,7 @@ def test_the_bell_rings_after_the_commit(post: Post) -> None:
     connection.flushdb()
     letter_id = post.write()
     bells = Queue("upkeep", connection=connection, serializer=JSONSerializer)
-    assert [(job.func_name, job.args[2]) for job in bells.jobs] == [("portal.events.jobs.send_letter", str(letter_id))]
+    assert [(job.func_name, job.args[2]) for job in bells.jobs] == [("portal.mail.jobs.send_letter", str(letter_id))]
 
 
 def test_letters_of_long_ago_are_forgotten(post: Post) -> None:

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from jinja2 import UndefinedError
 
-from portal.events.mail import Addressee
-from portal.events.rendering import one_line, render
+from portal.mail.rendering import one_line, render
+from portal.mail.service import Addressee
 
 FOLDER = Path(__file__).parent.parent.parent / "templates" / "mail"
 AT, LATER = datetime(2026, 11, 23, 9, 5, tzinfo=UTC), datetime(2026, 11, 30, 9, 5, tzinfo=UTC)

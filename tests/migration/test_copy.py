@@ -13,14 +13,14 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Conflict, NotFound
-from portal.moving.copying import Route, copy
-from portal.moving.pace import Pace, Stopped
-from portal.storage.bucket import Bucket, bucket_at
-from portal.storage.location import Location
-from portal.storage.parts import PART
-from tests.engines import TestEngines
-from tests.stores.no_post_proxy import Proxy
-from tests.stores.unruly import copies
+from portal.migration.copy import Route, copy
+from portal.migration.rate_limit import Pace, Stopped
+from portal.objectstore.bucket import Bucket, bucket_at
+from portal.objectstore.location import Location
+from portal.objectstore.multipart import PART
+from tests.support.engines import TestEngines
+from tests.support.stores.no_post_proxy import Proxy
+from tests.support.stores.unruly import copies
 
 
 class Kept:
@@ -163,7 +163,7 @@ def test_who_was_told_to_stop_leaves_no_object(source: Bucket, elsewhere: Bucket
 
 
 def test_copies_stay_inside_a_store_where_they_can(engines: TestEngines, source: Bucket) -> None:
-    from tests.stores.unruly import Unruly
+    from tests.support.stores.unruly import Unruly
 
     with Unruly(engines.settings().s3_endpoint) as store:
         here = bucket_at(replace(source.location, endpoint=store.url, public_endpoint=store.url))

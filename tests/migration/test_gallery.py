@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import re
 
-from tests import pictures
-from tests.doors import Scene
-from tests.engines import CUSTOMER, SECOND_CUSTOMER
-from tests.foreign import done
-from tests.own_buckets import connect_own_bucket
+from tests.support import pictures
+from tests.support.api_client import done
+from tests.support.client import Scene
+from tests.support.engines import CUSTOMER, SECOND_CUSTOMER
+from tests.support.own_buckets import connect_own_bucket
 
 
 def addresses(scene: Scene) -> list[str]:

@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from portal.storage.service import managed_bucket
-from tests import pictures
-from tests.cast import Cast
-from tests.engines import CUSTOMER
-from tests.foreign import Foreign, Sent, done, refused
-from tests.live import Live, eventually
-from tests.own_buckets import client_of, connect_own_bucket
+from tests.support import pictures
+from tests.support.api_client import Foreign, Sent, done, refused
+from tests.support.deployment import Live, eventually
+from tests.support.engines import CUSTOMER
+from tests.support.own_buckets import client_of, connect_own_bucket
+from tests.support.people import Cast
 
 
 def move(alice: Foreign, move_id: str) -> dict[str, Any]:

@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from portal.db import now
+from portal.database import now
 from portal.errors import Unavailable
-from portal.storage.bucket import Bucket
-from portal.storage.clients import connect
-from portal.storage.egress import Egress, EgressRefused, guarded_pools, is_public, literal
-from portal.storage.location import Location
-from portal.storage.posting import accepts_post
-from tests.stores.listener import Listener
+from portal.network.egress import Egress, EgressRefused, guarded_pools, is_public, literal
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.client import connect
+from portal.objectstore.location import Location
+from portal.objectstore.post_support import accepts_post
+from tests.support.stores.listener import Listener
 
 NOT_PUBLIC = [
     "0.0.0.0",

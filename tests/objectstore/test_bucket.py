@@ -18,16 +18,16 @@ import urllib3
 from flask import Flask
 from sqlalchemy import text
 
-from portal import db as database
+from portal import database
 from portal.errors import Conflict, NotFound, Unavailable
-from portal.storage import keys
-from portal.storage.bucket import Bucket, bucket_at
-from portal.storage.cors import with_ours
-from portal.storage.location import Location
-from portal.storage.signing import SignedRequest
+from portal.objectstore import keys
+from portal.objectstore.bucket import Bucket, bucket_at
+from portal.objectstore.cors import with_ours
+from portal.objectstore.location import Location
+from portal.objectstore.presign import SignedRequest
 from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
-from tests.storage.probing import ORIGIN
-from tests.stores.no_post_proxy import Proxy
+from tests.support.probe import ORIGIN
+from tests.support.stores.no_post_proxy import Proxy
 
 MB = 1024**2
 
@@ -335,7 +335,7 @@ def test_an_expired_request_is_refused(
 
     sign(bucket, method, below + "a.jpg", b"content")  # skips before the clock is turned
     with monkeypatch.context() as context:
-        context.setattr("portal.storage.signing.datetime", Yesterday)
+        context.setattr("portal.objectstore.presign.datetime", Yesterday)
         request = (bucket.presign_post if method == "POST" else bucket.presign_put)(
             below + "a.jpg", content_type="image/jpeg", size=7, expires_in=60
         )

@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Conflict, Unavailable
-from portal.storage import bucket as port
-from portal.storage.bucket import Bucket
-from portal.storage.location import Location
-from tests.stores.faulty import (
+from portal.objectstore import bucket as port
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from tests.support.stores.faulty import (
     Faulty,
     Play,
     answers,
@@ -26,7 +26,7 @@ from tests.stores.faulty import (
     slow,
     truncated,
 )
-from tests.stores.unruly import copies
+from tests.support.stores.unruly import copies
 
 SIZE = 300_000
 

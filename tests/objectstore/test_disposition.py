@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from werkzeug.http import parse_options_header
 
-from portal.storage.disposition import attachment, inline
+from portal.objectstore.disposition import attachment, inline
 
 NASTY = {
     'a"; filename=x.exe': 'a"; filename=x.exe',

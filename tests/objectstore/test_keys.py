@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from portal.storage import keys
+from portal.objectstore import keys
 
 W = UUID("01936b2e-7f00-7000-8000-000000000001")
 A = UUID("01936b2e-7f00-7000-8000-000000000002")

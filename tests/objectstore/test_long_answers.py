@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage.bucket import Bucket
-from portal.storage.clients import LONGEST_ANSWER
-from portal.storage.egress import Egress
-from portal.storage.location import Location
+from portal.network.egress import Egress
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.client import LONGEST_ANSWER
+from portal.objectstore.location import Location
 
 
 class Endless(BaseHTTPRequestHandler):

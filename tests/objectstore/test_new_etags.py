@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from portal.errors import Conflict
-from portal.storage.bucket import Bucket
-from portal.storage.location import Location
-from tests import pictures
-from tests.doors import Door, Scene, served
-from tests.engines import TestEngines
-from tests.foreign import done
-from tests.quarantine.desk import decide, hold
-from tests.stack import own_settings
-from tests.stores.faulty import Faulty, NewEtags
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from tests.support import pictures
+from tests.support.api_client import done
+from tests.support.client import Door, Scene, served
+from tests.support.engines import TestEngines
+from tests.support.processes import own_settings
+from tests.support.quarantine import decide, hold
+from tests.support.stores.faulty import Faulty, NewEtags
 
 
 def objects(method: str, path: str, _headers: Message) -> bool:

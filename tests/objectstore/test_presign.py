@@ -16,10 +16,10 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from portal.errors import Invalid
-from portal.storage.disposition import attachment
-from portal.storage.keys import PREFIX_LIMIT
-from portal.storage.location import Location
-from portal.storage.signing import Presigner
+from portal.objectstore.disposition import attachment
+from portal.objectstore.keys import PREFIX_LIMIT
+from portal.objectstore.location import Location
+from portal.objectstore.presign import Presigner
 
 KEY = "workspaces/w/uploads/u/a name~(1)+ü.jpg"
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

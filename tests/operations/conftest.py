@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from portal.admin import service as admin
-from tests.cast import Actor, Cast
+from tests.support.people import Actor, Cast
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def all_open(cast: Cast) -> Iterator[None]:
     with cast.app.app_context():
         from sqlalchemy import delete
 
-        from portal.db import transaction
+        from portal.database import transaction
         from portal.tenancy.models import Switch
 
         with transaction() as session:

@@ -8,20 +8,20 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from portal import db as database
+from portal import database
 from portal.admin import service as admin
 from portal.assets.models import AssetState, PreviewState, ScanResult
-from portal.lifecycle import chores
+from portal.lifecycle import periodic_tasks
 from portal.lifecycle.models import ChoreRun
-from tests.cast import Actor, Cast
-from tests.doors import Scene
-from tests.factories import change_asset, make_asset, read_asset
+from tests.support.client import Scene
+from tests.support.factories import change_asset, make_asset, read_asset
+from tests.support.people import Actor, Cast
 
 
 def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        chores.ticked(database.now(), "take_in 3")
-        chores.run("doctor")
+        periodic_tasks.ticked(database.now(), "take_in 3")
+        periodic_tasks.run("doctor")
     page = olga.browser.get("/operator")
     assert page.status_code == 200
     for words in (
@@ -39,7 +39,7 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
 
 def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        chores.ticked(database.now(), "")
+        periodic_tasks.ticked(database.now(), "")
     assert "It stands still" not in olga.browser.get("/operator/board").text
     with cast.app.app_context(), database.transaction() as session:
         session.execute(update(ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
@@ -112,8 +112,8 @@ def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
 
 def test_a_chore_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        chores.run("doctor")
-        assert "doctor" not in chores._due()
+        periodic_tasks.run("doctor")
+        assert "doctor" not in periodic_tasks._due()
         assert olga.browser.post("/operator/chores", data={"name": "doctor"}).status_code == 303
-        assert "doctor" in chores._due()
+        assert "doctor" in periodic_tasks._due()
     assert "There is no chore" in olga.browser.post("/operator/chores", data={"name": "x"}, follow_redirects=True).text

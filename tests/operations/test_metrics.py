@@ -15,16 +15,16 @@ from uuid import UUID
 
 import pytest
 
-from portal import db as database
+from portal import database
 from portal.app import create_app
-from portal.assets.verdicts import signatures_of
-from portal.lifecycle import chores
-from portal.operations import numbers
-from tests.cast import Cast, Client
-from tests.doors import Door, Scene, served
-from tests.engines import EICAR, TestEngines
-from tests.foreign import refused
-from tests.stack import close, own_settings
+from portal.inspection.scan_result import signatures_of
+from portal.lifecycle import periodic_tasks
+from portal.operations import metrics
+from tests.support.api_client import refused
+from tests.support.client import Door, Scene, served
+from tests.support.engines import EICAR, TestEngines
+from tests.support.people import Cast, Client
+from tests.support.processes import close, own_settings
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RUNBOOKS = DEPLOY.parent
@@ -80,8 +80,8 @@ def test_what_happens_is_counted_once(scene: Scene, text: bytes) -> None:
 def test_the_parts_are_told(scene: Scene) -> None:
     scene.door.sweep()
     with scene.door.app.app_context():
-        chores.ticked(database.now(), "")
-        chores.run("doctor")
+        periodic_tasks.ticked(database.now(), "")
+        periodic_tasks.run("doctor")
     now = told(scene)
     assert now["portal_queue_up"] == now["portal_store_up"] == now["portal_scanner_up"] == 1
     assert now["portal_workers"] == 0
@@ -120,7 +120,7 @@ def test_a_part_that_can_not_be_read_is_left_out(scene: Scene, monkeypatch: pyte
         database.db.session.execute(database.db.text("SELECT * FROM nothing_of_this_name"))
         yield
 
-    monkeypatch.setattr(numbers, "PARTS", (broken, *numbers.PARTS))
+    monkeypatch.setattr(metrics, "PARTS", (broken, *metrics.PARTS))
     assert told(scene)["portal_database_bytes"] > 0
 
 

@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from portal import db as database
-from portal.assets import proofs, tallies
+from portal import database
+from portal.assets import daily_counts
 from portal.assets.models import Rescan
-from portal.assets.scanner import Scanner
-from portal.assets.verdicts import Report
+from portal.inspection import scanner_status
+from portal.inspection.scan_result import Report
+from portal.inspection.scanner import Scanner
 from portal.lifecycle import doctor
-from portal.operations import scanning
-from tests.cast import Actor, Cast
+from portal.operations import scanner
+from tests.support.people import Actor, Cast
 
 
 def keep(cast: Cast, **changed: object) -> None:
     facts = {"state": "ready", "detail": "fine", "engine": "ClamAV 1.4.6", "database": dated(0), **changed}
     with cast.app.app_context():
-        proofs.keep(Report(**facts))  # type: ignore[arg-type]
+        scanner_status.keep(Report(**facts))  # type: ignore[arg-type]
 
 
 def dated(days: int) -> str:
@@ -32,8 +33,8 @@ def dated(days: int) -> str:
 def test_operators_see_engine_signatures_queue_and_verdicts(cast: Cast, olga: Actor) -> None:
     keep(cast)
     with cast.app.app_context(), database.transaction(cast.acme.id):
-        tallies.count(cast.acme.id, "scan", "clean")
-        tallies.count(cast.acme.id, "scan", "infected")
+        daily_counts.count(cast.acme.id, "scan", "clean")
+        daily_counts.count(cast.acme.id, "scan", "infected")
     page = olga.browser.get("/operator/scanner").text
     for words in ("ClamAV 1.4.6", "number 27817", "EICAR test", "files a minute", "Infected", "Show as a table"):
         assert words in page, words
@@ -45,11 +46,11 @@ def test_admins_of_a_tenant_see_their_own_numbers_and_nothing_to_press(cast: Cas
     with cast.app.app_context():
         with database.transaction(cast.acme.id):
             for _ in range(3):
-                tallies.count(cast.acme.id, "scan", "clean")
+                daily_counts.count(cast.acme.id, "scan", "clean")
         with database.transaction(cast.evil.id):
-            tallies.count(cast.evil.id, "scan", "clean")
+            daily_counts.count(cast.evil.id, "scan", "clean")
         database.enter(cast.acme.id)
-        assert scanning.of_tenant(cast.acme.id).days[-1].numbers["clean"] == 3
+        assert scanner.of_tenant(cast.acme.id).days[-1].numbers["clean"] == 3
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/scanner")
     assert page.status_code == 200 and "/operator/" not in page.text
     assert cast.bob.browser.get(f"/t/{cast.acme.slug}/scanner").status_code == 403

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit import AuditEvent, OperatorAct
-from portal.db import db, enter
+from portal.database import db, enter
 from portal.storage import disk
 from portal.storage.disk import Disk
-from tests.cast import Actor, Cast
 from tests.identity.test_login import log_in
+from tests.support.people import Actor, Cast
 
 FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 10}
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from portal.assets.previews import renderer
-from portal.assets.previews.outcome import Limits
-from tests.assets.previews.shown import Previews, Render
+from portal.previews import renderer
+from portal.previews.types import Limits
+from tests.support.shown_previews import Previews, Render
 
 
 @pytest.fixture

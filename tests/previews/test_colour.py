@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from tests import pictures
-from tests.assets.previews.shown import Render, near
-from tests.profiles import ink_profile
+from tests.support import pictures
+from tests.support.icc_profiles import ink_profile
+from tests.support.shown_previews import Render, near
 
 
 @pytest.mark.parametrize(

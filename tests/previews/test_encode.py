@@ -6,9 +6,9 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
-from portal.assets.previews.outcome import Limits
-from tests import pictures
-from tests.assets.previews.shown import Render
+from portal.previews.types import Limits
+from tests.support import pictures
+from tests.support.shown_previews import Render
 
 NAMES = ["web", "large", "medium", "small", "thumb"]
 

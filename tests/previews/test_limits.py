@@ -12,13 +12,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from portal.assets.previews import renderer
-from portal.assets.previews.caps import gif_frames, tiff_pages
-from portal.assets.previews.outcome import MB, PREVIEWABLE, WORDS, Limits, PreviewFailed
-from portal.assets.previews.raster import FORMATS
 from portal.errors import Unavailable
-from tests import pictures
-from tests.assets.previews.shown import Render
+from portal.previews import renderer
+from portal.previews.limits import gif_frames, tiff_pages
+from portal.previews.raster import FORMATS
+from portal.previews.types import MB, PREVIEWABLE, WORDS, Limits, PreviewFailed
+from tests.support import pictures
+from tests.support.shown_previews import Render
 
 SMALL = Limits(memory_bytes=128 * MB)  # a refusal must not need the memory of a decoding
 
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_is_not_the_fault_of_the_file(render: Re
 
 def test_the_child_starts_light() -> None:
     heavy = "{'flask', 'sqlalchemy', 'boto3', 'rq', 'pypdfium2', 'pillow_heif'}"
-    rooms = "import portal.assets.previews.child, portal.assets.previews.raster, portal.assets.previews.variants, sys"
+    rooms = "import portal.previews.child, portal.previews.raster, portal.previews.encode, sys"
     program = f"{rooms}; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], cwd=renderer.ROOT, check=True, capture_output=True)
     assert answer.stdout.strip() == b"[]"

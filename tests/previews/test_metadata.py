@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from tests import pictures
-from tests.assets.previews.shown import Render
+from tests.support import pictures
+from tests.support.shown_previews import Render
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from portal.assets.previews.outcome import PreviewFailed
-from tests import pictures
-from tests.assets.previews.shown import Render, near
+from portal.previews.types import PreviewFailed
+from tests.support import pictures
+from tests.support.shown_previews import Render, near
 
 
 def test_the_first_page_is_drawn_on_white(render: Render) -> None:

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit import AuditEvent
-from portal.db import db, enter
-from tests.cast import Actor, Cast, Client
-from tests.doors import Scene
-from tests.foreign import done, refused
-from tests.quarantine.desk import WHY, decide, hold
+from portal.database import db, enter
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
+from tests.support.people import Actor, Cast, Client
+from tests.support.quarantine import WHY, decide, hold
 
 FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
 

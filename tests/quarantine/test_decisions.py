@@ -11,14 +11,14 @@ from sqlalchemy import select
 from portal.assets import jobs as asset_jobs
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.audit import AuditEvent
-from portal.db import db, enter, leave, now
+from portal.database import db, enter, leave, now
 from portal.events.models import Event
-from portal.storage import keys
-from tests import pictures
-from tests.cast import Cast
-from tests.engines import EICAR, SIGNATURE
-from tests.factories import change_asset, find_asset, read_asset
-from tests.quarantine.desk import CLEAN, WHY, decide, decided, hold, infected, make_admin, set_rules, stored, work
+from portal.objectstore import keys
+from tests.support import pictures
+from tests.support.engines import EICAR, SIGNATURE
+from tests.support.factories import change_asset, find_asset, read_asset
+from tests.support.people import Cast
+from tests.support.quarantine import CLEAN, WHY, decide, decided, hold, infected, make_admin, set_rules, stored, work
 
 DEEDS = ("rescan", "release", "delete")
 

@@ -13,12 +13,12 @@ from stream_unzip import UnzipError, stream_unzip
 from werkzeug.test import TestResponse
 
 from portal.audit import AuditEvent
-from portal.db import db, enter
-from portal.storage import keys
+from portal.database import db, enter
+from portal.objectstore import keys
 from portal.storage import service as storage
-from tests.cast import PASSWORD, Actor, Browser, Cast
-from tests.engines import EICAR
-from tests.quarantine.desk import WHY, decided, hold, infected, make_admin
+from tests.support.engines import EICAR
+from tests.support.people import PASSWORD, Actor, Browser, Cast
+from tests.support.quarantine import WHY, decided, hold, infected, make_admin
 
 
 def unlock(cast: Cast, actor: Actor, asset_id: object, password: str = PASSWORD, reason: str = WHY) -> tuple[int, str]:

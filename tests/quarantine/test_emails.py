@@ -7,14 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from portal.db import db, now
-from portal.events.models import Letter
-from portal.quarantine import digest
-from tests.cast import Cast
-from tests.doors import Scene
-from tests.engines import EICAR, SIGNATURE
-from tests.factories import change_asset
-from tests.quarantine.desk import hold, infected, work
+from portal.database import db, now
+from portal.mail.models import Letter
+from portal.quarantine import daily_summary
+from tests.support.client import Scene
+from tests.support.engines import EICAR, SIGNATURE
+from tests.support.factories import change_asset
+from tests.support.people import Cast
+from tests.support.quarantine import hold, infected, work
 
 
 def letters(cast: Cast, template: str) -> list[Letter]:
@@ -59,8 +59,8 @@ def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
     old = hold(cast, b"other", file_name="two.txt")
     change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
     with cast.app.app_context():
-        assert "letters about held files" in digest.run()
-        digest.run()
+        assert "letters about held files" in daily_summary.run()
+        daily_summary.run()
     (letter,) = letters(cast, "quarantine_digest")
     assert "2 files are held" in letter.subject
 
@@ -69,5 +69,5 @@ def test_where_nothing_is_held_nobody_is_written_to(cast: Cast) -> None:
     leaving = hold(cast)
     change_asset(cast, leaving, purge_after=now() - timedelta(seconds=1))
     with cast.app.app_context():
-        digest.run()
+        daily_summary.run()
     assert letters(cast, "quarantine_digest") == []

@@ -11,13 +11,13 @@ import pytest
 import urllib3
 
 from portal.assets import jobs
-from portal.db import now
-from portal.storage import keys
+from portal.database import now
+from portal.objectstore import keys
 from portal.storage import service as storage
 from portal.uploads import jobs as upload_jobs
-from tests.cast import Cast
-from tests.engines import EICAR, SIGNATURE, TestEngines
-from tests.factories import change_asset, find_asset, read_asset
+from tests.support.engines import EICAR, SIGNATURE, TestEngines
+from tests.support.factories import change_asset, find_asset, read_asset
+from tests.support.people import Cast
 
 
 @pytest.fixture(scope="module")

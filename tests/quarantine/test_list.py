@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from portal.assets.models import AssetState, PreviewState, ScanResult
-from portal.db import enter, now, transaction
+from portal.database import enter, now, transaction
 from portal.quarantine import service as quarantine
 from portal.uploads.models import Upload, UploadState
-from tests.cast import Cast
-from tests.factories import PIXEL, make_asset, read_asset
+from tests.support.factories import PIXEL, make_asset, read_asset
+from tests.support.people import Cast
 
 FIELDS = {
     "asset_id",

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.audit import AuditEvent
-from portal.db import db, enter
-from portal.events.models import Letter
-from tests.cast import Actor, Cast
-from tests.quarantine.desk import make_admin
+from portal.database import db, enter
+from portal.mail.models import Letter
 from tests.quarantine.test_policy import DEFAULTS, url
+from tests.support.people import Actor, Cast
+from tests.support.quarantine import make_admin
 
 STRICT = DEFAULTS | {"macros": "hold", "scanner_required": True, "two_persons": True}
 

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from portal.assets import jobs as asset_jobs
-from tests.cast import Cast
-from tests.engines import EICAR, SIGNATURE
-from tests.factories import read_asset
-from tests.quarantine.desk import CLEAN, WHY, decide, hold, infected, make_admin, set_rules, work
+from tests.support.engines import EICAR, SIGNATURE
+from tests.support.factories import read_asset
+from tests.support.people import Cast
+from tests.support.quarantine import CLEAN, WHY, decide, hold, infected, make_admin, set_rules, work
 
 
 def page(cast: Cast, path: str = "") -> str:

@@ -11,15 +11,15 @@ from uuid import UUID
 import pytest
 from stream_zip import ZIP_32, stream_zip
 
-from portal.assets.scanner import Scanner
-from portal.assets.verdicts import Report, verdict_of
-from tests.assets.clamds import LIMIT_BYTES, Daemon
-from tests.cast import Cast
-from tests.doors import Door, Scene, served
-from tests.engines import EICAR, TestEngines
-from tests.quarantine import macros
-from tests.quarantine.desk import set_rules
-from tests.stack import own_settings
+from portal.inspection.scan_result import Report, verdict_of
+from portal.inspection.scanner import Scanner
+from tests.support import macros
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon
+from tests.support.client import Door, Scene, served
+from tests.support.engines import EICAR, TestEngines
+from tests.support.people import Cast
+from tests.support.processes import own_settings
+from tests.support.quarantine import set_rules
 
 DEFAULTS = {
     "too_large": "hold",

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from portal.assets.holding import TIDY
 from portal.assets.models import AssetState, PreviewState
-from portal.storage import keys
-from tests.cast import Cast
-from tests.doors import Scene
-from tests.factories import change_asset, read_asset
-from tests.quarantine.desk import CLEAN, decide, decided, hold, make_admin, stored, work
+from portal.assets.quarantine_orders import TIDY
+from portal.objectstore import keys
+from tests.support.client import Scene
+from tests.support.factories import change_asset, read_asset
+from tests.support.people import Cast
+from tests.support.quarantine import CLEAN, decide, decided, hold, make_admin, stored, work
 
 
 @pytest.mark.parametrize("deeds", [("delete", "release"), ("release", "release"), ("delete", "delete")])
@@ -93,8 +93,8 @@ def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
     from datetime import timedelta
 
     from portal.assets import jobs
-    from portal.db import now
-    from tests.factories import find_asset
+    from portal.database import now
+    from tests.support.factories import find_asset
 
     change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
     work(cast, "rescan_held", asset_id)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from portal.db import new_id, transaction
+from portal.database import new_id, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def _hold(cast: Cast, size: int) -> None:

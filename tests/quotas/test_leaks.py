@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from portal.db import enter, now, transaction
+from portal.database import enter, now, transaction
 from portal.lifecycle import sweep
 from portal.lifecycle.doctor import RESERVATION_GRACE
-from portal.quotas.recount import recount
+from portal.lifecycle.recount import recount
 from portal.uploads.models import Upload
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 @pytest.mark.parametrize("resumable", [False, True])

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit import AuditEvent
-from portal.db import db, enter, new_id
+from portal.database import db, enter, new_id
 from portal.errors import Invalid, NotFound
 from portal.quotas import service as quotas
-from portal.quotas.standing import Standing
-from tests.quotas.books import Place, open_place
+from portal.quotas.levels import Standing
+from tests.support.quotas import Place, open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
 

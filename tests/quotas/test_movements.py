@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from portal.db import new_id, transaction
+from portal.database import new_id, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
-from tests.quotas.books import open_place
+from tests.support.quotas import open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
 FACTS = {

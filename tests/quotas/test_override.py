@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from portal.audit import AuditEvent
-from portal.db import db, enter, new_id, now
+from portal.database import db, enter, new_id, now
 from portal.errors import Invalid, NotFound
 from portal.quotas import limits
 from portal.quotas import service as quotas
-from tests.quotas.books import Place, open_place
+from tests.support.quotas import Place, open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
 
@@ -89,7 +89,7 @@ def test_it_is_audited() -> None:
     ],
 )
 def test_the_command_refuses_what_makes_no_sense(arguments: list[str], words: str) -> None:
-    from portal.commands import tenant_quota
+    from portal.commands.accounts import tenant_quota
 
     done: Any = CliRunner().invoke(tenant_quota, ["acme", *arguments])
     assert done.exit_code == 2

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 from flask import Flask
 
-from portal.db import db, leave, new_id, transaction
+from portal.database import db, leave, new_id, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
-from tests.quotas.books import Place, at_once, open_place
+from tests.support.quotas import Place, at_once, open_place
 
 CLIENTS = 16
 
@@ -97,7 +97,7 @@ _CHILD = """
 import os, sys, time
 from uuid import UUID
 from flask import Flask
-from portal.db import db, new_id, transaction
+from portal.database import db, new_id, transaction
 from portal.quotas import service
 app = Flask("child")
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["URL"]

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit import AuditEvent
-from portal.db import db, enter
-from portal.events.models import Letter
-from portal.quotas import asking
+from portal.database import db, enter
+from portal.mail.models import Letter
+from portal.quotas import requests
 from portal.quotas import service as quotas
-from tests.cast import Actor, Cast
+from tests.support.people import Actor, Cast
 
 GB = 1 << 30
 ASK = "more-space"
@@ -23,10 +23,10 @@ def ask(cast: Cast, actor: Actor | None = None, **data: Any) -> Any:
     return (actor or cast.bob).browser.post(cast.page(ASK), data={"wanted": str(10 * GB), "note": "The film", **data})
 
 
-def waiting(cast: Cast) -> list[asking.Asked]:
+def waiting(cast: Cast) -> list[requests.Asked]:
     with cast.app.app_context():
         enter(cast.acme.id)
-        return asking.list_open(cast.acme.id)
+        return requests.list_open(cast.acme.id)
 
 
 def answer(cast: Cast, request_id: UUID, how: str, actor: Actor | None = None) -> Any:
@@ -123,7 +123,7 @@ def test_a_bad_request_is_refused(cast: Cast, field: str, value: str) -> None:
 
 
 def test_owners_see_the_warning_until_they_hide_it_and_again_when_it_gets_worse(cast: Cast) -> None:
-    from tests.quotas.test_crossings import hold
+    from tests.quotas.test_warnings import hold
 
     limit(cast, 1000)
     files = cast.page("files")
@@ -137,7 +137,7 @@ def test_owners_see_the_warning_until_they_hide_it_and_again_when_it_gets_worse(
 
 
 def test_every_member_sees_how_full_it_is_and_asks_for_that_part_alone(cast: Cast) -> None:
-    from tests.quotas.test_crossings import hold
+    from tests.quotas.test_warnings import hold
 
     limit(cast, 1000)
     hold(cast, 800)

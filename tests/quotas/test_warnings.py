@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.audit import AuditEvent
-from portal.db import db, enter, new_id, transaction
-from portal.events.models import Event, Letter
+from portal.database import db, enter, new_id, transaction
+from portal.events.models import Event
 from portal.lifecycle import sweep
-from portal.quotas import crossings
+from portal.mail.models import Letter
 from portal.quotas import service as quotas
-from portal.quotas.crossings import level_now
-from tests.cast import Cast
+from portal.quotas import warnings
+from portal.quotas.warnings import level_now
+from tests.support.people import Cast
 
 
 def hold(cast: Cast, size: int) -> UUID:
@@ -130,7 +131,7 @@ def test_of_two_that_notice_at_once_one_warns(cast: Cast) -> None:
     limit(cast, 1000)
     hold(cast, 990)
     with cast.app.app_context():
-        assert crossings.notice(cast.acme.id, cast.press.id) is not None
-        assert crossings.notice(cast.acme.id, cast.press.id) is None
-        assert crossings.notice(cast.evil.id, cast.press.id) is None
-        assert crossings.notice(cast.acme.id, new_id()) is None
+        assert warnings.notice(cast.acme.id, cast.press.id) is not None
+        assert warnings.notice(cast.acme.id, cast.press.id) is None
+        assert warnings.notice(cast.evil.id, cast.press.id) is None
+        assert warnings.notice(cast.acme.id, new_id()) is None

@@ -16,15 +16,15 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from portal.storage.bucket import Bucket, bucket_at
-from portal.storage.location import Location
+from portal.objectstore.bucket import Bucket, bucket_at
+from portal.objectstore.location import Location
 from portal.storage.probe.results import Result
-from tests.doors import Door, served
-from tests.engines import LEAST, LEAST_PLACE, TestEngines
-from tests.stack import own_settings
-from tests.storage.probing import ORIGIN, PREFIX, forget, probe, subject
-from tests.stores.no_post_proxy import Proxy
-from tests.stores.unruly import Unruly
+from tests.support.client import Door, served
+from tests.support.engines import LEAST, LEAST_PLACE, TestEngines
+from tests.support.probe import ORIGIN, PREFIX, forget, probe, subject
+from tests.support.processes import own_settings
+from tests.support.stores.no_post_proxy import Proxy
+from tests.support.stores.unruly import Unruly
 
 SEAWEEDFS, RESTRICTED, NO_FORMS = "seaweedfs", "seaweedfs-restricted", "seaweedfs-without-forms"
 

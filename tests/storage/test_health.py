@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from portal.storage import marker
+from portal.objectstore import ownership_marker
 from portal.storage.models import StorageProfile
-from tests.doors import Door, Scene
-from tests.engines import CUSTOMER, SECOND_CUSTOMER
-from tests.foreign import done, refused
-from tests.own_buckets import client_of, connect_own_bucket, see_it_work
-from tests.stores.unruly import Unruly, copies
+from tests.support.api_client import done, refused
+from tests.support.client import Door, Scene
+from tests.support.engines import CUSTOMER, SECOND_CUSTOMER
+from tests.support.own_buckets import client_of, connect_own_bucket, see_it_work
+from tests.support.stores.unruly import Unruly, copies
 
 REVOKED = "refused our key"
 VANISHED = "does not exist"
@@ -211,7 +211,7 @@ def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged
     done(scene.alice.call("POST", f"storage-profiles/{own.id}/probe"), 202)  # a person does
     scene.door.work()
     assert told(scene, own)[0] == "healthy"
-    assert theirs.head_object(Bucket=own.bucket, Key=f"team/files/{marker.KEY}")
+    assert theirs.head_object(Bucket=own.bucket, Key=f"team/files/{ownership_marker.KEY}")
     later(scene)
     assert scene.bob.asset(waiting.asset_id)["reason"]["code"] == "upload_missing"
     assert scene.door.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == []

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from portal.storage.models import Encryption, StorageProfile
-from tests.doors import Door, Scene
-from tests.engines import CUSTOMER
-from tests.foreign import done, refused
-from tests.own_buckets import client_of, connect_own_bucket, long_inactive, see_it_work
-from tests.stores.unruly import Unruly
+from tests.support.api_client import done, refused
+from tests.support.client import Door, Scene
+from tests.support.engines import CUSTOMER
+from tests.support.own_buckets import client_of, connect_own_bucket, long_inactive, see_it_work
+from tests.support.stores.unruly import Unruly
 
 MB = 1024**2
 SIZE = 100 * MB

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.doors import Scene
-from tests.engines import CUSTOMER, LEAST, LEAST_PLACE
-from tests.foreign import done
-from tests.own_buckets import client_of, connect_over_http, connect_own_bucket, long_inactive, see_it_work
+from tests.support.api_client import done
+from tests.support.client import Scene
+from tests.support.engines import CUSTOMER, LEAST, LEAST_PLACE
+from tests.support.own_buckets import client_of, connect_over_http, connect_own_bucket, long_inactive, see_it_work
 
 
 def keys_in(scene: Scene, bucket: str | None) -> list[str]:

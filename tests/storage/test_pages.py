@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 
 from portal.storage.models import AddressingStyle
 from portal.storage.presets import PRESETS
-from tests.cast import Cast
-from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
-from tests.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
+from tests.support.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
+from tests.support.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
+from tests.support.people import Cast
 
 
 def form(cast: Cast, **changes: str) -> dict[str, str]:

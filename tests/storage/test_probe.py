@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from portal.storage.bucket import Bucket
-from portal.storage.location import Location
-from portal.storage.marker import KEY, Owner
-from portal.storage.probe.engine import STEPS, Probe
-from portal.storage.probe.keeping import abort_rule, ends_uploads, forgets_versions, removes, versions_rule
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from portal.objectstore.ownership_marker import KEY, Owner
+from portal.storage.probe.bucket_rules import abort_rule, ends_uploads, forgets_versions, removes, versions_rule
 from portal.storage.probe.results import Result
+from portal.storage.probe.runner import STEPS, Probe
 from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
-from tests.storage.probing import INSTALLATION, PREFIX, TENANT, WORKSPACE, forget, found, left_behind, probe, subject
+from tests.support.probe import INSTALLATION, PREFIX, TENANT, WORKSPACE, forget, found, left_behind, probe, subject
 
 EXPECTED = {  # what differs from "pass" where we know the store
     SEAWEEDFS: {"lifecycle": "warn", "privileges": "warn"},

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from portal.errors import Unavailable
-from portal.storage.bucket import Bucket
-from portal.storage.egress import Egress
-from portal.storage.location import Location
-from portal.storage.probe import engine
-from portal.storage.probe.clearing import clear
-from portal.storage.probe.engine import Probe
+from portal.network.egress import Egress
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from portal.storage.probe import runner
+from portal.storage.probe.cleanup import clear
+from portal.storage.probe.context import Trial
 from portal.storage.probe.results import Result
-from portal.storage.probe.trial import Trial
-from tests.storage.probing import forget, found, left_behind, probe, subject
-from tests.stores.faulty import (
+from portal.storage.probe.runner import Probe
+from tests.support.probe import forget, found, left_behind, probe, subject
+from tests.support.stores.faulty import (
     Faulty,
     Play,
     a_part_called_whole,
@@ -51,7 +51,7 @@ from tests.stores.faulty import (
     without_key,
     writes,
 )
-from tests.stores.unruly import Wanted, copies
+from tests.support.stores.unruly import Wanted, copies
 
 PREFIX = "faulty"
 
@@ -73,7 +73,7 @@ def place(faulty: Faulty, seaweedfs: Location) -> Iterator[Location]:
 
 def run(place: Location, *, parts: bool = False) -> Probe:
     """All steps; the one that moves megabytes only where it is asked for."""
-    steps = [step for step in engine.STEPS if parts or step.name != "multipart"]
+    steps = [step for step in runner.STEPS if parts or step.name != "multipart"]
     return probe(subject(place, prefix=PREFIX), steps=steps)
 
 
@@ -336,7 +336,7 @@ def test_a_store_without_cors_rules_says_where_to_set_them(faulty: Faulty, place
             faulty.playing(answers(403, "AccessDenied"), methods("OPTIONS")),
             faulty.playing(play, lambda _method, path, _headers: path.endswith("?cors")),
         ):
-            told = found(probe(asked, steps=[step for step in engine.STEPS if step.name != "multipart"]), "cors")
+            told = found(probe(asked, steps=[step for step in runner.STEPS if step.name != "multipart"]), "cors")
             assert "takes no CORS rules" in told.detail
             assert "https://files.example.com" in told.paste
             assert Bucket(place).ensure(["https://files.example.com"]) is (play is listing)
@@ -403,7 +403,7 @@ def test_a_step_that_breaks_in_a_way_nobody_expects_is_a_result_like_any_other(
     def broken(_trial: object) -> None:
         raise RuntimeError("provider's text")
 
-    steps = [replace(step, run=broken) if step.name == "range" else step for step in engine.STEPS]  # type: ignore
+    steps = [replace(step, run=broken) if step.name == "range" else step for step in runner.STEPS]  # type: ignore
     finished = probe(subject(place, prefix=PREFIX), steps=steps)
     assert "could not be found out" in found(finished, "range").detail
     assert "provider" not in found(finished, "range").detail

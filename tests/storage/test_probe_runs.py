@@ -11,18 +11,18 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text, update
 
-from portal import db as database
-from portal.db import db, enter, transaction
+from portal import database
+from portal.database import db, enter, transaction
 from portal.errors import Unavailable
 from portal.events.models import Event
 from portal.lifecycle import sweep
-from portal.lifecycle.chores import CHORES
-from portal.storage import jobs, probing
+from portal.lifecycle.periodic_tasks import CHORES
+from portal.storage import jobs, probe_runs
 from portal.storage.models import Health, StorageProfile
-from portal.storage.probe.engine import STEPS, Probe
-from tests.cast import Cast
-from tests.engines import CUSTOMER
-from tests.own_buckets import client_of, connect_own_bucket
+from portal.storage.probe.runner import STEPS, Probe
+from tests.support.engines import CUSTOMER
+from tests.support.own_buckets import client_of, connect_own_bucket
+from tests.support.people import Cast
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def change(cast: Cast, profile: StorageProfile, **values: Any) -> None:
 def ask(cast: Cast, profile: StorageProfile) -> None:
     """As the clock does it: nobody asks."""
     with cast.app.app_context(), transaction(profile.tenant_id):
-        probing.ask(profile.workspace_id, profile.id)
+        probe_runs.ask(profile.workspace_id, profile.id)
 
 
 def age(cast: Cast, profile: StorageProfile, interval: str) -> None:
@@ -109,7 +109,7 @@ def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -
 def test_nobody_keeps_workers_busy_with_tests(cast: Cast, profile: StorageProfile) -> None:
     with cast.app.app_context(), suppress(Unavailable):
         for _ in range(100):
-            probing.count_wish(cast.press.id)
+            probe_runs.count_wish(cast.press.id)
     refused = cast.alice.api.post(url(cast, profile, "/probe"))
     assert (refused.status_code, refused.get_json()["code"]) == (429, "rate_limited")
     assert cast.alice.api.patch(url(cast, profile, ""), json={"name": "Again"}).status_code == 429

@@ -14,17 +14,17 @@ from sqlalchemy import update
 
 from portal.app import create_app
 from portal.assets.models import AssetState, PreviewState
-from portal.db import db, enter, transaction
+from portal.database import db, enter, transaction
 from portal.errors import Unavailable
-from portal.quotas.models import Part, UsagePart
 from portal.settings import SettingsError
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
-from tests.cast import Cast, make_cast
-from tests.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
-from tests.factories import make_asset
-from tests.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
+from portal.usage.models import Part, UsagePart
+from tests.support.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
+from tests.support.factories import make_asset
+from tests.support.own_buckets import connect_own_bucket, long_inactive, make_bucket, see_it_work
+from tests.support.people import Cast, make_cast
 
 PATH = "storage-profiles"
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from portal.db import db, enter
+from portal.database import db, enter
 from portal.errors import Unavailable
-from portal.storage import rotation
 from portal.storage import service as storage
-from tests.cast import Cast
-from tests.engines import CANARY
-from tests.own_buckets import connect_own_bucket
+from portal.storage import vault_rotation
+from tests.support.engines import CANARY
+from tests.support.own_buckets import connect_own_bucket
+from tests.support.people import Cast
 
 NEWER = "a newer vault key of thirty-two characters or more"
 
@@ -27,7 +27,7 @@ def keys(app: Flask) -> Iterator[list[str]]:
     yield known
     with app.app_context():
         app.extensions["portal.settings"] = replace(before, vault_keys=(*before.vault_keys, NEWER))
-        rotation.rotate()
+        vault_rotation.rotate()
     app.extensions["portal.settings"] = before
 
 
@@ -51,9 +51,9 @@ def test_all_are_sealed_with_the_newest_key_and_the_old_one_can_go(cast: Cast, k
     with_keys(cast.app, NEWER, *keys)
     assert opened(cast, first, second) == [CANARY, CANARY]
     with cast.app.app_context():
-        done = rotation.rotate()
+        done = vault_rotation.rotate()
         assert done.rewrapped >= 2  # of other tests, too, some of which have left one that nothing opens
-        again = rotation.rotate()
+        again = vault_rotation.rotate()
         assert (again.rewrapped, again.current) == (0, done.rewrapped + done.current)
     assert opened(cast, first, second) == [CANARY, CANARY]
     with_keys(cast.app, NEWER)
@@ -67,6 +67,6 @@ def test_what_no_key_opens_is_counted_and_left_as_it_is(cast: Cast, keys: list[s
     profile = connect_own_bucket(cast, activate=False)
     with_keys(cast.app, NEWER)
     with cast.app.app_context():
-        assert rotation.rotate().closed >= 1
+        assert vault_rotation.rotate().closed >= 1
     with_keys(cast.app, *keys)
     assert opened(cast, profile) == [CANARY]

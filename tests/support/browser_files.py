@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests import pictures
-from tests.engines import EICAR
+from tests.support import pictures
+from tests.support.engines import EICAR
 
 
 def good() -> dict[str, bytes]:

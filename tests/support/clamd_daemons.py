@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from portal.assets.clamd_wire import nested_archive
 from portal.embedded.clamav import program
-from tests.engines import EICAR
+from portal.inspection.clamd import nested_archive
+from tests.support.engines import EICAR
 
 TEST_SIGNATURE = f"Eicar-Test-Signature:0:0:{EICAR.hex()}\n".encode()
 LIMIT_BYTES = 8 * 1024 * 1024

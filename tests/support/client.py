@@ -20,13 +20,13 @@ from werkzeug.serving import make_server
 
 from portal import queue
 from portal.lifecycle import doctor, sweep
+from portal.objectstore import keys
 from portal.settings import Settings
-from portal.storage import keys
-from tests.cast import Cast, make_cast
-from tests.engines import TestEngines
-from tests.foreign import Foreign
-from tests.stack import application, close, own_settings, owner_sql
-from tests.stores.no_post_proxy import Proxy
+from tests.support.api_client import Foreign
+from tests.support.engines import TestEngines
+from tests.support.people import Cast, make_cast
+from tests.support.processes import application, close, own_settings, owner_sql
+from tests.support.stores.no_post_proxy import Proxy
 
 
 @dataclass

@@ -15,18 +15,18 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.lifecycle import doctor, sweep
-from portal.storage import keys
+from portal.objectstore import keys
 from portal.storage.service import managed_bucket
 from portal.tenancy.models import Tenant
-from tests.assets.clamds import Daemon
-from tests.cast import Actor, Cast, make_cast
-from tests.engines import TestEngines
-from tests.foreign import Foreign, Sent
-from tests.gate import Gate
-from tests.stack import Stack, own_settings
-from tests.stores.unruly import Unruly
+from tests.support.api_client import Foreign, Sent
+from tests.support.clamd_daemons import Daemon
+from tests.support.engines import TestEngines
+from tests.support.people import Actor, Cast, make_cast
+from tests.support.processes import Stack, own_settings
+from tests.support.stores.unruly import Unruly
+from tests.support.tcp_proxy import Gate
 
 
 @dataclass

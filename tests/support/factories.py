@@ -7,15 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from portal.assets import library
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
-from portal.db import db, enter, new_id, now, transaction
+from portal.database import db, enter, new_id, now, transaction
+from portal.folders import libraries
+from portal.objectstore import keys
 from portal.quotas import service as quotas
-from portal.storage import keys
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tenancy.models import Workspace
-from tests.cast import Cast
+from tests.support.people import Cast
 
 PIXEL = b"not really a picture, but bytes that are stored"
 SIZES = {"thumb": 150, "small": 300, "medium": 600, "large": 1200, "web": 1920}
@@ -95,7 +95,7 @@ def _values(cast: Cast, place: Workspace, asset_id: UUID, file_name: str) -> dic
         "id": asset_id,
         "tenant_id": place.tenant_id,
         "workspace_id": place.id,
-        "library_id": library.default_library(place.id).id,
+        "library_id": libraries.default_library(place.id).id,
         "profile_id": db.session.scalars(select(StorageProfile.id).filter_by(workspace_id=place.id, active=True)).one(),
         "upload_id": new_id(),
         "created_by": cast.alice.id,

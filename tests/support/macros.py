@@ -6,7 +6,7 @@ import io
 import struct
 import zipfile
 
-from tests.assets import specimens
+from tests.support import specimens
 
 SECTOR, SMALLEST = 512, 4096  # bytes; shorter streams would need a second allocation table
 _NONE, _END, _TABLE = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD

@@ -15,16 +15,16 @@ from uuid import UUID
 import boto3
 from botocore.config import Config
 
-from portal.db import db, enter, now, transaction
+from portal.database import db, enter, now, transaction
 from portal.embedded.seaweedfs import Guest
 from portal.settings import Settings
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.connection import Connection
 from portal.storage.models import AddressingStyle, Health, StorageProfile
-from tests.cast import Cast
-from tests.engines import CUSTOMER
-from tests.foreign import Foreign, done
+from tests.support.api_client import Foreign, done
+from tests.support.engines import CUSTOMER
+from tests.support.people import Cast
 
 SEEN = {"post": True, "put": True, "multipart": True}  # what a test of the store finds
 

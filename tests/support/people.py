@@ -23,7 +23,7 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from portal.admin import service as admin
-from portal.db import db, transaction
+from portal.database import db, transaction
 from portal.identity import service as identity
 from portal.identity import sessions
 from portal.identity.models import User

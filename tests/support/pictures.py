@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import IFDRational
 
-from tests.profiles import display_p3_profile, ink_profile
+from tests.support.icc_profiles import display_p3_profile, ink_profile
 
-FOLDER = Path(__file__).parent.parent / "portal" / "embedded" / "pictures"
+FOLDER = Path(__file__).parents[2] / "portal" / "embedded" / "pictures"
 PHOTOS = ("astronaut", "cat", "coffee", "dahlia", "deep-field", "photographer", "rocket", "summer-palace")
 
 # Corner colours of `marked()`, clockwise from the top left; far apart, so that lossy coding cannot confuse them.

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from portal.storage.bucket import Bucket
-from portal.storage.location import Location
-from portal.storage.marker import Owner
-from portal.storage.probe.engine import Probe
+from portal.objectstore.bucket import Bucket
+from portal.objectstore.location import Location
+from portal.objectstore.ownership_marker import Owner
+from portal.storage.probe.context import Subject
 from portal.storage.probe.results import StepResult
-from portal.storage.probe.trial import Subject
-from tests.engines import LEAST_PLACE
+from portal.storage.probe.runner import Probe
+from tests.support.engines import LEAST_PLACE
 
 ORIGIN = "http://localhost:5000"
 PREFIX = LEAST_PLACE[1]  # the restricted key's place

@@ -28,16 +28,15 @@ from flask import Flask
 from psycopg import sql as identifiers
 from sqlalchemy import make_url
 
-from portal import schema
 from portal.app import create_app
-from portal.db import db
+from portal.database import db, schema
 from portal.embedded.ports import choose
 from portal.settings import Settings
 from portal.storage.service import prepare_managed_store
-from tests import canary
-from tests.engines import TestEngines
+from tests.support import secret_canary
+from tests.support.engines import TestEngines
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TABLES = "tables"  # a database with every table, and nothing in them
 # A process that asks the kernel to be killed when its parent ends (PR_SET_PDEATHSIG), then becomes what it is for.
 DIES_WITH_US = (
@@ -72,7 +71,7 @@ def make_tables(engines: TestEngines) -> None:
 
 def application(settings: Settings) -> Flask:
     """The application in this process, its store prepared. Hand it to ``close`` in the end."""
-    app = canary.listen(create_app(settings))
+    app = secret_canary.listen(create_app(settings))
     with app.app_context():
         prepare_managed_store(settings)
     return app
@@ -177,7 +176,7 @@ class Stack:
         web = ["-m", "gunicorn", *listen, "--no-control-socket", "--log-level", "warning", "portal.wsgi:app"]
         self.web = self._process("web", *web)
         self.workers = [self.new_worker() for _ in range(workers)]
-        self.clock = self._process("clock", "-m", "portal.schedule")
+        self.clock = self._process("clock", "-m", "portal.scheduler")
         self.app = application(settings)
 
     @property

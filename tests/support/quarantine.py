@@ -9,16 +9,16 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from portal.assets import policy
 from portal.assets.models import AssetState, PreviewState, ScanResult
-from portal.assets.policy import Rules
-from portal.db import db, enter, new_id, now, transaction
+from portal.database import db, enter, new_id, now, transaction
+from portal.inspection import scan_policy
+from portal.inspection.scan_policy import Rules
+from portal.objectstore import keys
 from portal.quarantine.models import Decision
-from portal.storage import keys
 from portal.storage import service as storage
 from portal.tenancy.models import TenantMembership, TenantRole
-from tests.cast import Actor, Cast, Client
-from tests.factories import make_asset
+from tests.support.factories import make_asset
+from tests.support.people import Actor, Cast, Client
 
 CLEAN = b"Nothing but words, and a few more of them.\n"
 WHY = "It is an invoice that we wait for."
@@ -71,7 +71,7 @@ def make_admin(cast: Cast, actor: Actor) -> Actor:
 def set_rules(cast: Cast, **rules: Any) -> None:
     """Let tina change the tenant's rules."""
     with cast.app.app_context():
-        policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), Rules(**rules))
+        scan_policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), Rules(**rules))
 
 
 def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = WHY, **more: Any) -> Any:

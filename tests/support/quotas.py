@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import select, text
 
-from portal.db import db, enter, new_id, transaction
+from portal.database import db, enter, new_id, transaction
 from portal.quotas import service as quotas
 from portal.quotas.models import LedgerEntry, TenantQuota, WorkspaceQuota
 from portal.tenancy.models import Tenant, Workspace

@@ -20,7 +20,7 @@ from flask import Flask, Response
 from psycopg import sql
 from sqlalchemy import make_url
 
-from tests.engines import CANARY, TestEngines
+from tests.support.engines import CANARY, TestEngines
 
 MARK = CANARY[:20]  # all of them begin like this
 

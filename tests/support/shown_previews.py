@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from portal.assets.previews.outcome import Rendered, RenderedVariant
+from portal.previews.types import Rendered, RenderedVariant
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.tenancy.permissions import Permission, permissions_of
-from tests.cast import Cast
+from tests.support.people import Cast
 
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Flask
 
 from portal.admin import service as admin
-from portal.db import enter, transaction
-from portal.events.mail import Addressee
+from portal.database import enter, transaction
 from portal.identity import service as identity
 from portal.identity.models import User
+from portal.mail.service import Addressee
 from portal.tenancy import people
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def block(cast: Cast, name: str) -> None:

@@ -14,16 +14,16 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url, select
 
-from portal import db as database
-from portal.assets.models import Library
+from portal import database
 from portal.audit import AuditEvent
 from portal.cli import main
-from portal.db import db
+from portal.database import db
+from portal.folders.models import Library
 from portal.quotas.models import TenantQuota, WorkspaceQuota
 from portal.storage.models import StorageProfile
 from portal.tenancy.models import Tenant, Workspace
-from tests.cast import Cast, Client
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
+from tests.support.people import Cast, Client
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from portal.cli import main; main()"]
 

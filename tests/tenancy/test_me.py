@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def test_me_lists_memberships_only(cast: Cast) -> None:

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
-from portal import db as database
-from portal.db import Base, db, new_id, transaction
+from portal import database
+from portal.database import Base, db, new_id, transaction
 from portal.tenancy.models import Workspace
-from tests.cast import Cast
+from tests.support.people import Cast
 
 GLOBAL = {
     "users",

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.doors import Door, Scene, scene_at
-from tests.foreign import done, refused
+from tests.support.api_client import done, refused
+from tests.support.client import Door, Scene, scene_at
 
 MB = 1024 * 1024
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.doors import Scene
-from tests.foreign import done, refused
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
 
 
 def cancel(scene: Scene, upload_id: str) -> httpx.Response:

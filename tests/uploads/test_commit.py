@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from portal.storage import keys
-from tests import pictures
-from tests.doors import Scene
-from tests.foreign import done, refused
+from portal.objectstore import keys
+from tests.support import pictures
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
 
 
 def test_a_file_is_taken_in_and_what_is_read_is_what_was_sent(either: Scene) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.doors import Scene
-from tests.foreign import done, refused
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
 
 BEGINS, COMMITS = "uploads/batch", "uploads/batch/commit"
 OCTETS = "application/octet-stream"

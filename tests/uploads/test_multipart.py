@@ -14,13 +14,13 @@ import pytest
 
 from portal.errors import Invalid
 from portal.lifecycle import objects
-from portal.storage import keys
+from portal.objectstore import keys
 from portal.storage.service import Ways
-from portal.uploads import parts
-from portal.uploads.parts import MB, Plan
-from tests.assets import specimens
-from tests.doors import Scene
-from tests.foreign import Foreign, done, refused
+from portal.uploads import part_plan
+from portal.uploads.part_plan import MB, Plan
+from tests.support import specimens
+from tests.support.api_client import Foreign, done, refused
+from tests.support.client import Scene
 
 NAME = "sea.mp4"
 SIZE = 100 * MB + 1234
@@ -93,20 +93,22 @@ def multipart_id(scene: Scene, upload: dict[str, Any]) -> str:
     ],
 )
 def test_size_store_and_client_decide_how_a_file_is_sent(size: int, ways: Ways, offered: bool, method: str) -> None:
-    assert parts.method_for(size, ways, offered=offered) == method
+    assert part_plan.method_for(size, ways, offered=offered) == method
 
 
 @pytest.mark.parametrize(("ways", "offered"), [(Ways("POST", False), True), (Ways("POST", True), False)])
 def test_what_no_single_request_can_carry_is_refused_with_the_reason(ways: Ways, offered: bool) -> None:
     with pytest.raises(Invalid, match="this client" if not offered else "the storage") as refusal:
-        parts.method_for(5 * 1024 * MB + 1, ways, offered=offered)
+        part_plan.method_for(5 * 1024 * MB + 1, ways, offered=offered)
     assert (refusal.value.code, refusal.value.facts["limit_bytes"]) == ("file_too_large", 5 * 1024 * MB)
 
 
-@pytest.mark.parametrize("size", [1, 16 * MB, 16 * MB + 1, SIZE, 160_000 * MB, 160_000 * MB + 1, parts.LARGEST_FILE])
+@pytest.mark.parametrize(
+    "size", [1, 16 * MB, 16 * MB + 1, SIZE, 160_000 * MB, 160_000 * MB + 1, part_plan.LARGEST_FILE]
+)
 def test_a_file_of_any_size_goes_in_at_most_ten_thousand_equal_parts(size: int) -> None:
     plan = Plan(size)
-    whole = parts.part_size(size)
+    whole = part_plan.part_size(size)
     assert 5 * MB <= whole <= 100 * MB
     assert 1 <= plan.count <= 10_000
     assert whole * (plan.count - 1) + plan.size_of(plan.count) == size
@@ -115,8 +117,8 @@ def test_a_file_of_any_size_goes_in_at_most_ten_thousand_equal_parts(size: int) 
 
 def test_nothing_is_larger_than_all_parts_together() -> None:
     with pytest.raises(Invalid, match="at most 10000 parts of 100 MB") as refusal:
-        parts.check_size(parts.LARGEST_FILE + 1, offered=True)
-    assert refusal.value.facts["limit_bytes"] == parts.LARGEST_FILE
+        part_plan.check_size(part_plan.LARGEST_FILE + 1, offered=True)
+    assert refusal.value.facts["limit_bytes"] == part_plan.LARGEST_FILE
 
 
 def test_only_large_files_of_clients_that_can_go_in_parts(either: Scene) -> None:

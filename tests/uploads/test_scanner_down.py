@@ -12,18 +12,18 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from portal import db as database
-from portal.assets.claims import MOST_ATTEMPTS
-from portal.assets.scanner import Scanner
-from portal.storage import keys
-from tests import pictures
-from tests.assets.clamds import LIMIT_BYTES, Daemon, Parrot, in_order
-from tests.doors import Door, Scene, scene_at, served
-from tests.engines import EICAR, SIGNATURE, TestEngines
-from tests.foreign import refused
-from tests.gate import Gate
-from tests.stack import own_settings
-from tests.uploads.test_verdicts import infected_zip
+from portal import database
+from portal.assets.leases import MOST_ATTEMPTS
+from portal.inspection.scanner import Scanner
+from portal.objectstore import keys
+from tests.support import pictures
+from tests.support.api_client import refused
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, Parrot, in_order
+from tests.support.client import Door, Scene, scene_at, served
+from tests.support.engines import EICAR, SIGNATURE, TestEngines
+from tests.support.processes import own_settings
+from tests.support.tcp_proxy import Gate
+from tests.uploads.test_verify import infected_zip
 
 LONG = b"A line of a text that is longer than what a scanner is asked for its proof.\n" * 3000
 

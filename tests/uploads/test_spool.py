@@ -11,11 +11,11 @@ from uuid import UUID
 
 import pytest
 
-from portal.assets import rendering
-from portal.assets.claims import MOST_ATTEMPTS
-from portal.uploads import verifying
-from tests import pictures
-from tests.doors import Scene
+from portal.assets import preview_jobs
+from portal.assets.leases import MOST_ATTEMPTS
+from portal.uploads import verify
+from tests.support import pictures
+from tests.support.client import Scene
 
 Trouble = Callable[[Path], AbstractContextManager[None]]
 
@@ -47,13 +47,13 @@ def test_previews_wait_for_room(scene: Scene, tmp_path: Path, trouble: Trouble) 
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
     place = scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id)
     with scene.door.app.app_context():
-        verifying.take_in(*place)
+        verify.take_in(*place)
         for _ in range(MOST_ATTEMPTS + 2):
             with trouble(tmp_path):
-                rendering.render_previews(*place)
+                preview_jobs.render_previews(*place)
     found = scene.door.sql("SELECT previews, attempts, waiting_for FROM assets WHERE id = %s", place[-1])
     assert found == [("pending", 0, "spool_unavailable")]
     assert list(tmp_path.glob("stowage-preview-*")) == []
     with scene.door.app.app_context():
-        rendering.render_previews(*place)
+        preview_jobs.render_previews(*place)
     assert scene.alice.asset(sent.asset_id)["previews"] == "ready"

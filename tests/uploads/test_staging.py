@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from portal.storage import keys
-from tests.doors import Scene
-from tests.foreign import done
+from portal.objectstore import keys
+from tests.support.api_client import done
+from tests.support.client import Scene
 
 
 def is_cleared(scene: Scene, upload_id: str) -> bool:

@@ -9,12 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from portal.storage import keys
-from tests import pictures
-from tests.assets import specimens
-from tests.doors import Scene
-from tests.engines import EICAR, SIGNATURE
-from tests.foreign import done, refused
+from portal.objectstore import keys
+from tests.support import pictures, specimens
+from tests.support.api_client import done, refused
+from tests.support.client import Scene
+from tests.support.engines import EICAR, SIGNATURE
 
 
 def infected_zip() -> bytes:

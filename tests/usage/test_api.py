@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import insert
 
 from portal.assets.models import AssetState
-from portal.db import transaction
-from portal.quotas import measuring, snapshots
+from portal.database import transaction
 from portal.quotas import service as quotas
-from portal.quotas.models import TenantSnapshot
-from tests.cast import Cast
-from tests.factories import SIZES, make_asset
+from portal.usage import measurement, snapshots
+from portal.usage.models import TenantSnapshot
+from tests.support.factories import SIZES, make_asset
+from tests.support.people import Cast
 
 DERIVED = sum(longest * 10 for longest in SIZES.values())
 ADDRESSES = ("quota/report", "quota/alerts", "quota/trend", "storage/stats")
@@ -28,7 +28,7 @@ def ask(cast: Cast, what: str) -> Any:
 
 def measure(cast: Cast) -> None:
     with cast.app.app_context():
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
 
 
 def write_days(cast: Cast, sizes: list[int]) -> None:

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from portal.quotas import trends
-from portal.quotas.trends import MB, outlook, quantile, so_far, trend_of
+from portal.usage import forecast
+from portal.usage.forecast import MB, outlook, quantile, so_far, trend_of
 
 TODAY = date(2026, 3, 1)
 
@@ -44,7 +44,7 @@ def test_months_leap_days_and_missing_days_are_counted_as_days() -> None:
 @pytest.mark.parametrize("days", [0, 1, 2, 6])
 def test_too_few_days_say_nothing(days: int) -> None:
     found = outlook(series(days), 10**12, TODAY)
-    assert found == trends.Outlook(data_points=days)
+    assert found == forecast.Outlook(data_points=days)
     assert outlook([(TODAY, 1)] * 10, None, TODAY).trend is None  # ten times the same day is one day
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from portal.db import now, transaction
+from portal.database import now, transaction
 from portal.identity.models import User
-from portal.quotas import measuring, snapshots
-from tests.cast import Cast
-from tests.factories import make_asset
+from portal.usage import measurement, snapshots
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 GB = 1 << 30
 
@@ -27,7 +27,7 @@ def olga(cast: Cast) -> Any:
 def test_an_operator_sees_every_tenant(cast: Cast, olga: Any) -> None:
     make_asset(cast, size_bytes=90 * GB, charged_bytes=90 * GB)
     with cast.app.app_context():
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
         snapshots.take_of(cast.acme.id)
     page = olga.browser.get("/operator/quotas")
     assert page.status_code == 200

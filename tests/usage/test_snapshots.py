@@ -8,12 +8,12 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import delete, select, text, update
 
-from portal.db import db, enter, now, transaction
-from portal.quotas import measuring, snapshots
-from portal.quotas.models import TenantSnapshot, UsagePart, UsageSnapshot, WorkspaceUsage
-from tests.cast import Cast
-from tests.factories import make_asset, make_assets
-from tests.quotas.books import open_place
+from portal.database import db, enter, now, transaction
+from portal.usage import measurement, snapshots
+from portal.usage.models import TenantSnapshot, UsagePart, UsageSnapshot, WorkspaceUsage
+from tests.support.factories import make_asset, make_assets
+from tests.support.people import Cast
+from tests.support.quotas import open_place
 
 
 def usage(cast: Cast) -> WorkspaceUsage:
@@ -31,7 +31,7 @@ def due(cast: Cast) -> set[UUID]:
 
 def measured(cast: Cast, ago: timedelta, took_ms: int = 0) -> None:
     with cast.app.app_context():
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
         with transaction(cast.acme.id) as session:
             session.execute(update(WorkspaceUsage).values(as_of=now() - ago, took_ms=took_ms))
 
@@ -63,7 +63,7 @@ def test_measuring_again_replaces_what_was_measured(cast: Cast) -> None:
     make_assets(cast, 3, size_bytes=100, charged_bytes=100, sha256="cc" * 32)
     for _ in range(2):
         with cast.app.app_context():
-            measuring.measure(cast.acme.id, cast.press.id)
+            measurement.measure(cast.acme.id, cast.press.id)
     found = usage(cast)
     assert [each["bytes"] for each in found.largest] == [500, 200, 100, 100, 100]
     assert found.duplicates == [{"sha256": "cc" * 32, "kind": "photo", "files": 3, "bytes": 200}]
@@ -79,7 +79,7 @@ def test_measuring_again_replaces_what_was_measured(cast: Cast) -> None:
 def test_the_chore_measures_what_is_due(cast: Cast) -> None:
     with cast.app.app_context():
         for _ in range(20):  # other tests' workspaces are due, too, and those that were never measured come first
-            measuring.measure_due()
+            measurement.measure_due()
             if cast.press.id not in due(cast):
                 break
     assert usage(cast).as_of is not None

@@ -13,15 +13,15 @@ from sqlalchemy import insert, text
 
 from portal.admin import service as admin
 from portal.assets.models import AssetState
-from portal.db import db, enter, now, transaction
-from portal.quotas import measuring, snapshots
+from portal.database import db, enter, now, transaction
 from portal.quotas import service as quotas
-from portal.quotas.models import UsagePart, UsageSnapshot
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.tenancy.models import TenantRole, WorkspaceRole
-from tests.assets.test_gallery_page import counted_statements
-from tests.cast import Cast
-from tests.factories import make_asset
+from portal.usage import measurement, snapshots
+from portal.usage.models import UsagePart, UsageSnapshot
+from tests.library.test_gallery import counted_statements
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 HTMX = {"HX-Request": "true", "HX-Target": "place"}
 GB = 1 << 30
@@ -198,7 +198,7 @@ def test_names_of_files_are_for_members_only(cast: Cast) -> None:
     make_asset(cast, "secret-copy.jpg", size_bytes=500, charged_bytes=500)
     make_asset(cast, "old.jpg", size_bytes=70, charged_bytes=70, state=AssetState.DELETED)
     with cast.app.app_context():
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
     page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
     assert "secret" not in page and "You are no member of this workspace" in page
     assert "Alice" in page and "70 bytes" in page and "Empty the trash" not in page
@@ -225,7 +225,7 @@ def test_own_buckets_are_shown_apart_and_not_counted(cast: Cast) -> None:
     place = {"tenant_id": cast.acme.id, "workspace_id": cast.press.id}
     address = {"name": "Own", "store": "s", "bucket": "b", "region": "r", "access_key_id": "k"}
     with cast.app.app_context():
-        measuring.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.acme.id, cast.press.id)
         with transaction(cast.acme.id) as session:
             own = StorageProfile(mode=ProfileMode.BYOS, active=False, retired_at=now(), **place, **address)
             session.add(own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cast import Cast, Client
+from tests.support.people import Cast, Client
 
 
 def test_a_form_without_its_token_changes_nothing_and_says_why(cast: Cast) -> None:

@@ -6,9 +6,9 @@ import re
 
 from sqlalchemy import text
 
-from portal.db import db
-from tests.cast import Cast
-from tests.factories import make_asset
+from portal.database import db
+from tests.support.factories import make_asset
+from tests.support.people import Cast
 
 
 def tokens(page: str) -> set[str]:

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 
 from portal.app import create_app
-from portal.db import db
+from portal.database import db
 from portal.web import health
 from portal.web.health import Check
-from tests.cast import Cast, Client
-from tests.engines import TestEngines
+from tests.support.engines import TestEngines
+from tests.support.people import Cast, Client
 
 
 def test_ready_names_each_part(cast: Cast) -> None:

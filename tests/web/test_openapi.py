@@ -7,7 +7,7 @@ import re
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 def test_the_document_is_valid_openapi(cast: Cast) -> None:

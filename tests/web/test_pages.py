@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cast import Cast, Client
+from tests.support.people import Cast, Client
 
 
 def test_a_page_carries_the_strict_policy_and_stays_out_of_caches(cast: Cast) -> None:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from portal.db import new_id
+from portal.database import new_id
 from portal.errors import Invalid
 from portal.web.access import public, put_mark, require_marks
 from portal.web.paging import Paging, cut, decode_cursor, encode_cursor, page_of
-from tests.cast import Cast
+from tests.support.people import Cast
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])

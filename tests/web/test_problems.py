@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from portal.errors import Unavailable
 from portal.web.access import public
-from tests.cast import Cast, Client
+from tests.support.people import Cast, Client
 
 
 def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from portal.db import transaction
+from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.webhooks import delivering, telling
-from tests.cast import Cast
-from tests.doors import Door, Scene, served
-from tests.engines import TestEngines
-from tests.stack import own_settings
-from tests.webhooks.receiver import Receiver
+from portal.webhooks import delivery, dispatch
+from tests.support.client import Door, Scene, served
+from tests.support.engines import TestEngines
+from tests.support.people import Cast
+from tests.support.processes import own_settings
+from tests.support.webhook_receiver import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -86,12 +86,12 @@ class Hooks:
     def tell(self) -> None:
         """What the clock does first, without the rest of the sweep."""
         with self.scene.door.app.app_context():
-            telling.tell()
+            dispatch.tell()
 
     def deliver(self, hook: dict[str, Any]) -> None:
         """What a worker does when it is rung."""
         with self.scene.door.app.app_context():
-            delivering.run(self.cast.acme.id, UUID(hook["id"]))
+            delivery.run(self.cast.acme.id, UUID(hook["id"]))
 
     def pass_time(self, hook: dict[str, Any], interval: str = "1 day") -> None:
         """Let what waits be due, and the receiver have rested."""

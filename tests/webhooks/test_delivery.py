@@ -14,17 +14,18 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from portal.db import transaction
+from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.storage import egress
-from portal.webhooks import delivering, posting
-from tests import canary
-from tests.engines import TestEngines
-from tests.events.certificate import make_certificate
-from tests.stores.listener import Listener
+from portal.network import egress
+from portal.webhooks import delivery as delivering
+from portal.webhooks import http_client
+from tests.support import secret_canary
+from tests.support.certificate import make_certificate
+from tests.support.engines import TestEngines
+from tests.support.stores.listener import Listener
+from tests.support.webhook_receiver import Endless, Misbehaviour, drips, never, no_http
 from tests.webhooks.conftest import Hooks
-from tests.webhooks.receiver import Endless, Misbehaviour, drips, never, no_http
 
 
 def test_a_file_is_told_to_a_receiver_that_verifies(hooks: Hooks, text: bytes) -> None:
@@ -190,15 +191,15 @@ def test_the_first_failure_does_not_disable_and_a_success_heals(hooks: Hooks) ->
     [
         (500, 500, "It answered 500."),
         (404, 404, "It answered 404."),
-        (no_http, None, posting.BROKE_OFF),
-        (never, None, posting.TOO_SLOW),
-        (drips, None, posting.TOO_SLOW),
+        (no_http, None, http_client.BROKE_OFF),
+        (never, None, http_client.TOO_SLOW),
+        (drips, None, http_client.TOO_SLOW),
     ],
 )
 def test_a_bad_answer_is_told_in_our_words(
     hooks: Hooks, monkeypatch: pytest.MonkeyPatch, behaviour: int | Misbehaviour, status: int | None, reason: str
 ) -> None:
-    monkeypatch.setattr(posting, "DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(http_client, "DEADLINE_SECONDS", 0.5)
     hooks.receiver.answer(behaviour)
     hook = hooks.add()
     hooks.happen()
@@ -267,9 +268,9 @@ def test_a_receiver_may_ask_for_time_within_reason(hooks: Hooks, asked: str, gra
 
 
 def test_a_retry_after_may_be_a_date(hooks: Hooks) -> None:
-    assert posting._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert http_client._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     later = datetime.now(UTC) + timedelta(seconds=90)
-    assert 85 < (posting._seconds(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) or 0) <= 90
+    assert 85 < (http_client._seconds(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) or 0) <= 90
 
 
 def test_a_dead_receiver_rests_longer_each_time(hooks: Hooks) -> None:
@@ -392,7 +393,7 @@ def test_a_name_that_turns_private_at_the_second_look_is_not_dialled(
     hooks.deliver(hook)
     monkeypatch.undo()
     (delivery,) = hooks.deliveries(hook)
-    assert (delivery["state"], delivery["reason"]) == ("waiting", posting.NOT_ALLOWED)
+    assert (delivery["state"], delivery["reason"]) == ("waiting", http_client.NOT_ALLOWED)
     assert "169.254.169.254" in caplog.text and "geheim" not in caplog.text
 
 
@@ -403,13 +404,13 @@ def test_https_needs_a_certificate_for_that_name(hooks: Hooks, tmp_path: Path, m
     rules = egress.Egress.parse(["127.0.0.0/8"])
     with Listener(certificate=both, host="127.0.0.1", port=_free(8443, 9443, 9000)) as server:
 
-        def send(host: str) -> posting.Outcome:
-            return posting.post(f"https://{host}:{server.port}/x", {}, b"{}", rules)
+        def send(host: str) -> http_client.Outcome:
+            return http_client.post(f"https://{host}:{server.port}/x", {}, b"{}", rules)
 
-        assert send("localhost").reason == posting.BAD_CERTIFICATE
+        assert send("localhost").reason == http_client.BAD_CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-        assert send("localhost") == posting.Outcome(200, "")
-        assert send("127.0.0.1").reason == posting.BAD_CERTIFICATE
+        assert send("localhost") == http_client.Outcome(200, "")
+        assert send("127.0.0.1").reason == http_client.BAD_CERTIFICATE
         assert len(server.requests) == 1
 
 
@@ -435,14 +436,14 @@ def test_the_secret_is_written_down_nowhere(
     assert "y" * 20 not in caplog.text, "an address may hold a secret, too"
     replaced = hooks.call("POST", hook["id"], "rotate", body={})["secret"]
     for secret in (hook["secret"], replaced):
-        wanted = canary.spellings(secret.removeprefix("whsec_"))
-        assert canary.search(engines, wanted=wanted) == canary.seen
-        assert not canary.sings(caplog.text.encode(), wanted)
+        wanted = secret_canary.spellings(secret.removeprefix("whsec_"))
+        assert secret_canary.search(engines, wanted=wanted) == secret_canary.seen
+        assert not secret_canary.sings(caplog.text.encode(), wanted)
         assert hooks.call("GET", hook["id"]).keys().isdisjoint({"secret"})
 
 
 def test_old_deliveries_and_secrets_are_forgotten(hooks: Hooks) -> None:
-    from portal.webhooks import telling
+    from portal.webhooks import dispatch
 
     hook = hooks.add()
     hooks.happen(number=1)
@@ -453,5 +454,5 @@ def test_old_deliveries_and_secrets_are_forgotten(hooks: Hooks) -> None:
     old = "UPDATE webhook_deliveries SET created_at = now() - interval '31 days' WHERE (endpoint_id, id) = (%s, %s)"
     hooks.scene.door.sql(old, UUID(hook["id"]), UUID(hooks.deliveries(hook)[0]["id"]))
     with hooks.scene.door.app.app_context():
-        assert telling.forget() == "1 deliveries older than 30 days and 1 old secrets were removed."
+        assert dispatch.forget() == "1 deliveries older than 30 days and 1 old secrets were removed."
     assert len(hooks.deliveries(hook)) == 1

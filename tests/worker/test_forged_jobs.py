@@ -18,8 +18,8 @@ from rq.serializers import JSONSerializer, PickleSerializer
 from rq.webhook import Webhook
 
 from portal.worker import CatalogueJob, is_ours
-from tests.live import Live, eventually
-from tests.stores.unruly import copies
+from tests.support.deployment import Live, eventually
+from tests.support.stores.unruly import copies
 
 OURS = "portal.uploads.jobs.take_in"
 INTRUDE = "tests.worker.test_forged_jobs.intrude"

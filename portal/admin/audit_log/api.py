@@ -9,8 +9,8 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
-from portal.admin.trail import service
-from portal.admin.trail.service import Narrowing
+from portal.admin.audit_log import service
+from portal.admin.audit_log.service import Narrowing
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.tenancy.access import tenant

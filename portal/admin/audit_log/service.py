@@ -12,7 +12,7 @@ from sqlalchemy import Select, Uuid, bindparam, func, select, text
 
 from portal.assets.models import Asset
 from portal.audit import AuditEvent
-from portal.db import db, enter
+from portal.database import db, enter
 from portal.errors import Invalid
 from portal.identity.models import User
 from portal.statements import directly

@@ -10,16 +10,16 @@ from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from portal.admin.trail import service
-from portal.admin.trail.service import Act, Narrowing
+from portal.admin.audit_log import service
+from portal.admin.audit_log.service import Act, Narrowing
 from portal.errors import Invalid
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
+from portal.web.csv_export import count_sheet, sheet
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import read_paging
-from portal.web.sheets import count_sheet, sheet
 
 blueprint = Blueprint("trail", __name__)
 
@@ -48,10 +48,10 @@ def index(member: Member) -> ResponseReturnValue:
     here = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor, **given) if cursor else None
     context: dict[str, Any] = {"acts": acts, "next_url": here, "given": given, "wrong": wrong}
     if paging.after and is_fragment_wanted():
-        return render_template("trail/_items.html", **context)
+        return render_template("audit_log/_items.html", **context)
     place = {"id": member.tenant_id, "slug": member.tenant_slug, "name": member.tenant_name}
     actions = service.actions_of(member.tenant_id)
-    page = render_template("trail/index.html", tenant=place, actions=actions, **context)
+    page = render_template("audit_log/index.html", tenant=place, actions=actions, **context)
     return (page, 422) if wrong else page
 
 

@@ -12,10 +12,10 @@ from flask import Blueprint, Response, current_app, flash, redirect, render_temp
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from portal.events import mail
-from portal.events.models import LetterState
 from portal.identity.access import operator
 from portal.identity.service import Person
+from portal.mail import service as mail
+from portal.mail.models import LetterState
 from portal.settings import Settings
 from portal.web.body import Query, read_query
 from portal.web.headers import content_security_policy, origin_of
@@ -41,16 +41,16 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     letters, cursor = mail.list_letters(asked.state, paging)
     next_url = url_for(".index", cursor=cursor, state=asked.state) if cursor else None
     if paging.after and is_fragment_wanted():
-        return render_template("letters/_items.html", letters=letters, next_url=next_url)
+        return render_template("emails/_items.html", letters=letters, next_url=next_url)
     context = {"state": asked.state, "counts": mail.counts(), "server": mail.server()}
-    return render_template("letters/index.html", letters=letters, next_url=next_url, **context)
+    return render_template("emails/index.html", letters=letters, next_url=next_url, **context)
 
 
 @blueprint.get("/<uuid:letter_id>")
 @operator
 def show(user: Person, letter_id: UUID) -> ResponseReturnValue:  # noqa: ARG001
     """One letter."""
-    page = Response(render_template("letters/show.html", letter=mail.find(letter_id)))
+    page = Response(render_template("emails/show.html", letter=mail.find(letter_id)))
     settings: Settings = current_app.extensions["portal.settings"]
     policy = content_security_policy(origin_of(settings.s3_public_endpoint))
     page.headers["Content-Security-Policy"] = f"{policy}; frame-src 'self'"

@@ -9,13 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.db import transaction
+from portal.database import transaction
 from portal.errors import Invalid
 from portal.identity import service, sessions
 from portal.identity.access import signed_in
 from portal.identity.forms import PROOFS, PasswordForm
 from portal.identity.service import Person
-from portal.web.rates import rates
+from portal.web.rate_limits import rates
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 

@@ -18,9 +18,9 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from portal.storage.egress import Egress, EgressRefused, guarded_pools
-from portal.storage.patience import Deadline, timed_pools, waiting
-from portal.storage.signing import SignedRequest
+from portal.network.deadlines import Deadline, timed_pools, waiting
+from portal.network.egress import Egress, EgressRefused, guarded_pools
+from portal.objectstore.presign import SignedRequest
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from portal.storage.probe import words
+from portal.storage.probe import messages
+from portal.storage.probe.context import Trial
 from portal.storage.probe.results import Finding, passed, skipped, warned
-from portal.storage.probe.trial import Trial
 
 ABORT_DAYS = 7
 VERSION_DAYS = 1  # the least that S3 knows
@@ -75,10 +75,10 @@ def _applied(trial: Trial, name: str, **asked: Any) -> str:
 def lifecycle(trial: Trial) -> Finding:
     """Rules that would remove files are told; the one that ends unfinished uploads is proposed, not written."""
     answer = trial.store.ask("get_bucket_lifecycle_configuration")
-    if words.is_unknown(answer) or (answer.ok and "Rules" not in answer.data):  # what was answered is something else
+    if messages.is_unknown(answer) or (answer.ok and "Rules" not in answer.data):  # what was answered is something else
         return skipped("This store knows no lifecycle rules: none of them removes files, and none ends uploads.")
     if not answer.ok and not answer.missing:
-        detail, _ = words.why(answer, "read the bucket's lifecycle rules")
+        detail, _ = messages.why(answer, "read the bucket's lifecycle rules")
         return skipped(
             f"{detail} What its rules would remove is not known; the right s3:GetLifecycleConfiguration shows it."
         )
@@ -130,10 +130,10 @@ def _prefix_of(rule: Rule) -> str:
 def versioning(trial: Trial) -> Finding:
     """Does a purge free the space? Not where old versions are kept: it hides them, and a rule has to remove them."""
     answer = trial.store.ask("get_bucket_versioning")
-    if words.is_unknown(answer):
+    if messages.is_unknown(answer):
         return passed("This store keeps no old versions: what is purged is gone.")
     if not answer.ok:
-        detail, _ = words.why(answer, "read whether the bucket keeps versions")
+        detail, _ = messages.why(answer, "read whether the bucket keeps versions")
         return skipped(f"{detail} If it does, what is purged stays there as an old version.")
     status = answer.data.get("Status")
     trial.can["versioning"] = status == "Enabled"

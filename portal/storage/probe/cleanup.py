@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from portal.storage import keys
+from portal.objectstore import keys
+from portal.storage.probe.context import Trial
 from portal.storage.probe.results import Finding, passed, warned
-from portal.storage.probe.trial import Trial
 
 MOST = 1000  # entries of one listing; the rest is the next probe's
 NAMES = (

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
-from portal.storage.clients import connect
-from portal.storage.location import Location
-from portal.storage.patience import Deadline, waiting
+from portal.network.deadlines import Deadline, waiting
+from portal.objectstore.client import connect
+from portal.objectstore.location import Location
 
 log = logging.getLogger(__name__)
 

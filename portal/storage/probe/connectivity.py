@@ -6,12 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from portal.storage import marker
-from portal.storage.marker import Claim
-from portal.storage.probe import words
-from portal.storage.probe.browsing import Reply
+from portal.objectstore import ownership_marker
+from portal.objectstore.ownership_marker import Claim
+from portal.storage.probe import messages
+from portal.storage.probe.browser import Reply
+from portal.storage.probe.context import Trial
 from portal.storage.probe.results import Finding, failed, passed
-from portal.storage.probe.trial import Trial
 
 MOST_SKEW = timedelta(minutes=15)  # S3 refuses signatures that are older or younger
 NOTED_SKEW = timedelta(minutes=2)
@@ -47,7 +47,7 @@ _TROUBLES = {
         "The endpoint points to an address that this installation does not connect to.",
         "Use the store's public address. The operator can open a private one by PORTAL_EGRESS_ALLOW.",
     ),
-    "broken": words.BROKEN,
+    "broken": messages.BROKEN,
 }
 
 
@@ -55,15 +55,15 @@ def reach(trial: Trial) -> Finding:
     """Name, TLS, an answer as a store gives it, and its clock."""
     reply = trial.browser.send("GET", f"{trial.location.address(public=False)}?list-type=2&max-keys=0")
     if not reply.status:
-        return failed(*_TROUBLES.get(reply.trouble, words.BROKEN))
+        return failed(*_TROUBLES.get(reply.trouble, messages.BROKEN))
     if reply.status in (500, 502, 503, 504):
-        return failed(*words.BUSY)
+        return failed(*messages.BUSY)
     if not _speaks_s3(reply) and not _speaks_s3_when_signed(trial):
         return failed(*_no_store(reply))
     skew = _skew(reply)
     if skew is not None and skew > MOST_SKEW:
         minutes = round(skew / timedelta(minutes=1))
-        return failed(f"This server's clock and the store's differ by {minutes} minutes.", words.CLOCK[1])
+        return failed(f"This server's clock and the store's differ by {minutes} minutes.", messages.CLOCK[1])
     secure = trial.location.address(public=False).startswith("https")
     how = "and its certificate is valid" if secure else "over a connection that is not encrypted"
     said = f"An S3 store answers, {how}."
@@ -81,12 +81,12 @@ def credentials(trial: Trial) -> Finding:
     if answer.code == "AccessDenied":
         # The store knows the key and does not let it list: what it may do, the next steps show.
         return passed("The store knows the access key. It may not list the bucket, see below.")
-    return failed(*words.why(answer, "list the bucket", "s3:ListBucket"))
+    return failed(*messages.why(answer, "list the bucket", "s3:ListBucket"))
 
 
 def owner(trial: Trial) -> Finding:
     """Whose place is this? Where a marker names somebody else, nothing is written."""
-    answer = trial.store.ask("get_object", Key=trial.location.full_key(marker.KEY))
+    answer = trial.store.ask("get_object", Key=trial.location.full_key(ownership_marker.KEY))
     if answer.ok:
         return _owned(trial, trial.subject.owner.claim(answer.data["Body"]))
     if trial.subject.marked and answer.missing:
@@ -97,7 +97,7 @@ def owner(trial: Trial) -> Finding:
         )
     if answer.missing or answer.status == 403:
         return passed(f"No other owner has marked {trial.place}.")
-    return failed(*words.why(answer, "read objects", "s3:GetObject"))
+    return failed(*messages.why(answer, "read objects", "s3:GetObject"))
 
 
 def _owned(trial: Trial, claim: Claim) -> Finding:
@@ -113,7 +113,7 @@ def _owned(trial: Trial, claim: Claim) -> Finding:
     return failed(
         f"{trial.place} {whose}. Nothing was written there.",
         "Choose another bucket or another prefix. If the files there were given up for certain, remove the object "
-        f"{trial.location.full_key(marker.KEY)} from the bucket and test again.",
+        f"{trial.location.full_key(ownership_marker.KEY)} from the bucket and test again.",
     )
 
 

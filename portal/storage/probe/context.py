@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from portal.storage import keys
-from portal.storage.location import Location
-from portal.storage.marker import Owner
-from portal.storage.probe.asking import Answer, Asker
-from portal.storage.probe.browsing import Browser
-from portal.storage.signing import Presigner
+from portal.objectstore import keys
+from portal.objectstore.location import Location
+from portal.objectstore.ownership_marker import Owner
+from portal.objectstore.presign import Presigner
+from portal.storage.probe.browser import Browser
+from portal.storage.probe.client import Answer, Asker
 
 TEXT = "text/plain"
 CONTENT = b"Stowage asks what this store does.\n"

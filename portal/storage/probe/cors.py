@@ -6,11 +6,11 @@ import json
 import time
 from typing import Any
 
-from portal.storage import cors
-from portal.storage.probe import words
-from portal.storage.probe.browsing import Browser, Reply
+from portal.objectstore import cors
+from portal.storage.probe import messages
+from portal.storage.probe.browser import Browser, Reply
+from portal.storage.probe.context import CONTENT, TEXT, Trial
 from portal.storage.probe.results import Finding, passed, warned
-from portal.storage.probe.trial import CONTENT, TEXT, Trial
 
 PATIENCE = (0.0, 1.0, 2.0, 4.0)  # seconds before each look: a new rule takes a moment to hold everywhere
 ASKED_HEADERS = "content-type,x-amz-checksum-sha256"
@@ -93,11 +93,11 @@ def _add_rule(trial: Trial) -> tuple[bool, bool]:
     """
     present = trial.store.ask("get_bucket_cors")
     if not present.ok and not present.missing:
-        return not words.is_unknown(present), False  # what can't be read must not be written over
+        return not messages.is_unknown(present), False  # what can't be read must not be written over
     rule = _rule(trial)
     others = [each for each in present.data.get("CORSRules", []) if each.get("ID") != rule["ID"]]
     stored = trial.store.ask("put_bucket_cors", CORSConfiguration={"CORSRules": [rule, *others]})
-    known = (present.missing or "CORSRules" in present.data) and not words.is_unknown(stored)
+    known = (present.missing or "CORSRules" in present.data) and not messages.is_unknown(stored)
     return known, stored.ok
 
 

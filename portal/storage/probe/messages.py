@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from portal.storage.probe.asking import Answer
+from portal.storage.probe.client import Answer
 
 _REGION = re.compile(r"[a-z0-9-]{2,30}")
 

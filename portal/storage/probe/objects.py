@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from portal.storage import marker
-from portal.storage.marker import Claim
-from portal.storage.probe import words
-from portal.storage.probe.asking import Answer
+from portal.objectstore import ownership_marker
+from portal.objectstore.ownership_marker import Claim
+from portal.storage.probe import messages
+from portal.storage.probe.client import Answer
+from portal.storage.probe.context import CONTENT, TEXT, Trial
 from portal.storage.probe.results import Finding, failed, passed, skipped, warned
-from portal.storage.probe.trial import CONTENT, TEXT, Trial
 
 WRITTEN = "written.txt"
 LISTED = ("listed-1.txt", "listed-2.txt")
@@ -28,14 +28,14 @@ def write(trial: Trial) -> Finding:
             "Objects can be stored, but not encrypted as this storage asks for.",
             "Choose no encryption, or set the key up at the provider and allow it to this access key.",
         )
-    return failed(*words.why(answer, f"store objects under {trial.place}", "s3:PutObject"))
+    return failed(*messages.why(answer, f"store objects under {trial.place}", "s3:PutObject"))
 
 
 def read(trial: Trial) -> Finding:
     """Read it back, whole and unchanged, and look at it."""
     answer = trial.get(WRITTEN)
     if not answer.ok:
-        return failed(*words.why(answer, f"read objects under {trial.place}", "s3:GetObject"))
+        return failed(*messages.why(answer, f"read objects under {trial.place}", "s3:GetObject"))
     seen = trial.head(WRITTEN)
     if answer.data["Body"] != CONTENT or not seen.ok or seen.data.get("ContentLength") != len(CONTENT):
         return failed(
@@ -54,7 +54,7 @@ def delete(trial: Trial) -> Finding:
     """Remove it, and see that it is gone."""
     answer = trial.store.ask("delete_object", Key=trial.full(WRITTEN))
     if not answer.ok and not answer.missing:
-        detail, fix = words.why(answer, f"delete objects under {trial.place}", "s3:DeleteObject")
+        detail, fix = messages.why(answer, f"delete objects under {trial.place}", "s3:DeleteObject")
         return failed(f"{detail} What this test stored stays there until it may.", fix)
     if trial.get(WRITTEN).ok:
         return failed(
@@ -71,7 +71,7 @@ def list_below(trial: Trial) -> Finding:
     prefix = trial.full("listed-")
     answer = trial.store.ask("list_objects_v2", Prefix=prefix, MaxKeys=LEAST)
     if not answer.ok:
-        detail, fix = words.why(answer, "list the bucket", "s3:ListBucket")
+        detail, fix = messages.why(answer, "list the bucket", "s3:ListBucket")
         lost = "Without it a missing file can't be told from a refused one, and leftovers can't be cleaned up."
         return warned(f"{detail} {lost}", fix)
     found = [entry["Key"] for entry in answer.data.get("Contents", [])]
@@ -88,7 +88,7 @@ def take(trial: Trial) -> Finding:
     """Leave the owner's marker where there is none, and read it back: two who ask at once must not both believe."""
     if trial.can.get("marker"):
         return passed("The owner's marker is in its place.")
-    key, ours = trial.location.full_key(marker.KEY), trial.subject.owner
+    key, ours = trial.location.full_key(ownership_marker.KEY), trial.subject.owner
     before = trial.store.ask("get_object", Key=key)
     if before.ok and ours.claim(before.data["Body"]) is not Claim.OURS:
         return _lost(trial)
@@ -105,7 +105,7 @@ def take(trial: Trial) -> Finding:
         return passed(f"The place is marked as this workspace's, in {key}.")
     if back.ok:
         return _lost(trial)
-    return warned(*words.why(answer if not answer.ok else back, f"leave its marker under {trial.place}"))
+    return warned(*messages.why(answer if not answer.ok else back, f"leave its marker under {trial.place}"))
 
 
 def _lost(trial: Trial) -> Finding:
@@ -165,7 +165,7 @@ def copy(trial: Trial) -> Finding:
     answer = _copy(trial, "copied.txt", stored.etag)
     if not answer.ok:
         lost = "Every upload is copied to its final place by the store itself: until this works, uploads wait."
-        detail, fix = words.why(answer, "copy objects inside the bucket", "s3:GetObject and s3:PutObject")
+        detail, fix = messages.why(answer, "copy objects inside the bucket", "s3:GetObject and s3:PutObject")
         return warned(f"{detail} {lost}", fix)
     if not trial.holds("copied.txt", CONTENT):
         return warned("The store says that it copied an object, and the copy differs.", "Ask the provider.")
@@ -184,7 +184,7 @@ def conditional_copy(trial: Trial) -> Finding:
             "The store copies a file although it has changed since it was looked at.",
             "Nothing to do: Stowage looks before and after each copy, and reads every copy whole.",
         )
-    return warned(*words.why(answer, "copy objects with a condition"))
+    return warned(*messages.why(answer, "copy objects with a condition"))
 
 
 def _copy(trial: Trial, target: str, etag: str) -> Answer:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.storage.probe import words
-from portal.storage.probe.asking import Answer
+from portal.storage.probe import messages
+from portal.storage.probe.client import Answer
+from portal.storage.probe.context import TEXT, Trial
 from portal.storage.probe.results import Finding, passed, warned
-from portal.storage.probe.trial import TEXT, Trial
 
 PART = 5 * 1024**2  # bytes: S3's least for every part but the last
 LAST = b"the end"
@@ -60,7 +60,7 @@ def _given_up(trial: Trial) -> Finding:
     trial.can["abort"] = answer.ok and not trial.store.ask("list_parts", **upload).data.get("Parts")
     if trial.can["abort"]:
         return passed("Uploads in parts work: parts are listed, sent again, completed, and given up.")
-    detail, fix = words.why(answer, "give up an upload in parts", "s3:AbortMultipartUpload")
+    detail, fix = messages.why(answer, "give up an upload in parts", "s3:AbortMultipartUpload")
     return warned(
         f"{detail} Uploads in parts work; those that are given up keep their space until a rule ends them.", fix
     )
@@ -77,5 +77,5 @@ def _send(trial: Trial, upload: dict[str, Any], number: int, body: bytes) -> Ans
 
 
 def _lost(answer: Answer, doing: str, right: str) -> Finding:
-    detail, fix = words.why(answer, doing, right)
+    detail, fix = messages.why(answer, doing, right)
     return warned(f"{detail} {LOST}", fix)

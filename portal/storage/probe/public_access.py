@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from portal.storage.probe.context import Trial
 from portal.storage.probe.results import Finding, passed, warned
-from portal.storage.probe.trial import Trial
 
 
 def private(trial: Trial) -> Finding:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.storage.probe import clearing, crossing, exposure, keeping, objects, parts, reaching, uploading
+from portal.storage.probe import bucket_rules, cleanup, connectivity, cors, objects, parts, public_access, uploads
+from portal.storage.probe.context import Subject, Trial
 from portal.storage.probe.results import Finding, Result, StepResult, failed, skipped, warned
-from portal.storage.probe.trial import Subject, Trial
 
 log = logging.getLogger(__name__)
 
@@ -32,29 +32,29 @@ class Step:
 
 _STORING = ("write", "delete")  # nothing more is stored where it could not be removed
 STEPS = (
-    Step("reach", reaching.reach, core=True),
-    Step("credentials", reaching.credentials, ("reach",), core=True),
-    Step("owner", reaching.owner, ("credentials",), core=True),
+    Step("reach", connectivity.reach, core=True),
+    Step("credentials", connectivity.credentials, ("reach",), core=True),
+    Step("owner", connectivity.owner, ("credentials",), core=True),
     Step("write", objects.write, ("owner",), core=True),
     Step("read", objects.read, ("write",), core=True),
     Step("delete", objects.delete, ("write",), core=True),
     Step("list", objects.list_below, _STORING),
-    Step("post", uploading.post, _STORING),
-    Step("put", uploading.put, _STORING),
-    Step("sha256", uploading.sha256, _STORING),
+    Step("post", uploads.post, _STORING),
+    Step("put", uploads.put, _STORING),
+    Step("sha256", uploads.sha256, _STORING),
     Step("multipart", parts.multipart, _STORING),
     Step("copy", objects.copy, _STORING),
     Step("conditional_copy", objects.conditional_copy, ("copy",)),
     Step("range", objects.ranges, _STORING),
     Step("disposition", objects.disposition, _STORING),
-    Step("cors", crossing.allow_origin, _STORING),
-    Step("encryption", keeping.encryption, _STORING),
-    Step("lifecycle", keeping.lifecycle, ("credentials",)),
-    Step("versioning", keeping.versioning, ("credentials",)),
-    Step("private", exposure.private, _STORING),
-    Step("privileges", exposure.privileges, ("credentials",)),
+    Step("cors", cors.allow_origin, _STORING),
+    Step("encryption", bucket_rules.encryption, _STORING),
+    Step("lifecycle", bucket_rules.lifecycle, ("credentials",)),
+    Step("versioning", bucket_rules.versioning, ("credentials",)),
+    Step("private", public_access.private, _STORING),
+    Step("privileges", public_access.privileges, ("credentials",)),
     Step("marker", objects.take, ("write", "read", "delete")),
-    Step("clean", clearing.clean, ("write",)),
+    Step("clean", cleanup.clean, ("write",)),
 )
 HEALTH = ("reach", "credentials", "write", "read", "delete")
 WAYS = ("post", "put")
@@ -89,7 +89,7 @@ class Probe:
                 yield result
         finally:
             if not cleared and "write" in self.results:
-                _within(self._limit, lambda: clearing.clear(trial))
+                _within(self._limit, lambda: cleanup.clear(trial))
             self.capabilities = dict(trial.can)
             trial.close()
 
@@ -129,7 +129,7 @@ class Probe:
         def work() -> None:
             try:
                 if step.name == "write":
-                    clearing.clear_before(trial)
+                    cleanup.clear_before(trial)
                 outcome.append(step.run(trial))
             except Exception:
                 log.exception("probe: the step %s broke", step.name)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from portal.storage.probe.browsing import Reply
+from portal.objectstore.presign import SignedRequest
+from portal.storage.probe.browser import Reply
+from portal.storage.probe.context import CONTENT, TEXT, Trial
 from portal.storage.probe.results import Finding, passed, skipped, warned
-from portal.storage.probe.trial import CONTENT, TEXT, Trial
-from portal.storage.signing import SignedRequest
 
 LIFE = 300  # seconds a signature lives
 NO_SUCH_THING = (405, 501)

@@ -30,8 +30,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from portal.storage.location import Location
-from tests.stores.unruly import ERROR, Unruly, Wanted, anything
+from portal.objectstore.location import Location
+from tests.support.stores.unruly import ERROR, Unruly, Wanted, anything
 
 Play = Callable[[Any], bool]  # gets the request's handler; True when it has answered
 SIGNED = "X-Amz-"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Literal
 
-from tests.stores.no_post_proxy import Proxy
+from tests.support.stores.no_post_proxy import Proxy
 
 Wanted = Callable[[str, str, Message], bool]
 Breakdown = Literal["reset", "truncated"] | int

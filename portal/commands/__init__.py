@@ -1,0 +1,1 @@
+"""The ``portal`` command, one module a group of commands."""

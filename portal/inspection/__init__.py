@@ -1,0 +1,1 @@
+"""What a file's bytes are and what the scanner says of them; the decision that follows."""

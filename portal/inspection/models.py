@@ -1,0 +1,64 @@
+"""Tables of inspection: the tenant's scan policy and what the scanner last reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ForeignKey,
+    String,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.database import Base, choice
+
+
+class ScannerProof(Base):
+    """What the scanner last proved to be: one row of the installation.
+
+    ``rescanned_version``: the database with which everything was scanned last, or the first one that was seen.
+    """
+
+    __tablename__ = "scanner_proofs"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(Text)
+    engine: Mapped[str | None] = mapped_column(String(100))
+    database: Mapped[str | None] = mapped_column(String(100))
+    version: Mapped[int | None]
+    rescanned_version: Mapped[int | None]
+    signatures_at: Mapped[datetime | None]
+    proved_at: Mapped[datetime]
+
+
+class WhenHeld(StrEnum):
+    """What a tenant wants done with a file that was not, or could not be, looked through."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+class ScanPolicy(Base):
+    """A tenant's rules; without a row the defaults hold. ``wished`` are changes that wait for a second admin."""
+
+    __tablename__ = "scan_policies"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
+    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
+    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
+    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
+    scanner_required: Mapped[bool]
+    two_persons: Mapped[bool]
+    release_infected: Mapped[bool]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[UUID | None]
+    wished: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    wished_at: Mapped[datetime | None]
+    wished_by: Mapped[UUID | None]

@@ -1,0 +1,1 @@
+"""E-mail: an outbox written with the change, sent by jobs over SMTP."""

@@ -1,0 +1,1 @@
+"""What may be dialled, and for how long: egress rules and deadlines."""

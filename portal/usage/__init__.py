@@ -1,0 +1,1 @@
+"""How much is used: measurements, daily snapshots, forecasts and reports."""
