@@ -23,6 +23,7 @@ from tests.support.engines import TestEngines, start_engines
 from tests.support.people import Cast, make_cast
 from tests.support.processes import make_tables
 
+pytest_plugins = ["tests.support.stores.fixtures"]
 __all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
 
 # Rooms whose tests share many processes that take long to start: each stays with one of ours, and begins first.

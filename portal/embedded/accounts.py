@@ -6,6 +6,7 @@ everything runs as that user.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -57,7 +58,11 @@ def database_account() -> Account | None:
     """The database's own system user, made when missing; None when we are not root. Raises ``StackError``."""
     if os.geteuid() != 0:
         return None
-    return _find(DATABASE_USER) or _create(DATABASE_USER)
+    # useradd looks for the name before it takes its own lock: of two that run at once the later one gives the user
+    # another id, and what the earlier one owns belongs to nobody. The lock is among our own processes.
+    with Path("/etc/passwd").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _find(DATABASE_USER) or _create(DATABASE_USER)
 
 
 def scanner_account() -> Account | None:

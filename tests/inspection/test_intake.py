@@ -180,7 +180,8 @@ def test_a_folder_that_can_not_be_made_is_said_in_words(tmp_path: Path) -> None:
 
 def test_what_a_killed_worker_left_behind_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
     worker = (
-        "import io, os, sys, pathlib; from portal.assets import intake; from portal.assets.scanner import Scanner\n"
+        "import io, os, sys, pathlib\nfrom portal.inspection import intake\n"
+        "from portal.inspection.scanner import Scanner\n"
         "with intake.take(io.BytesIO(b'x'), Scanner('off'), pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", worker, str(tmp_path)], check=False)
@@ -203,8 +204,8 @@ def test_a_pipe_with_the_name_of_a_leftover_is_not_waited_for(tmp_path: Path) ->
 
 def test_memory_does_not_depend_on_the_size(tmp_path: Path) -> None:
     worker = (
-        "import re, sys, pathlib; from portal.assets import intake; from portal.assets.scanner import Scanner\n"
-        "from tests.assets.test_intake import Endless\n"
+        "import re, sys, pathlib; from portal.inspection import intake; from portal.inspection.scanner import Scanner\n"
+        "from tests.inspection.test_intake import Endless\n"
         "with intake.take(Endless(int(sys.argv[2]) << 20), Scanner('off'), pathlib.Path(sys.argv[1])): pass\n"
         "print(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     )

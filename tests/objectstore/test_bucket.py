@@ -25,8 +25,8 @@ from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.cors import with_ours
 from portal.objectstore.location import Location
 from portal.objectstore.presign import SignedRequest
-from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
 from tests.support.probe import ORIGIN
+from tests.support.stores.fixtures import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
 from tests.support.stores.no_post_proxy import Proxy
 
 MB = 1024**2

@@ -17,8 +17,8 @@ from portal.objectstore.ownership_marker import KEY, Owner
 from portal.storage.probe.bucket_rules import abort_rule, ends_uploads, forgets_versions, removes, versions_rule
 from portal.storage.probe.results import Result
 from portal.storage.probe.runner import STEPS, Probe
-from tests.storage.conftest import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
 from tests.support.probe import INSTALLATION, PREFIX, TENANT, WORKSPACE, forget, found, left_behind, probe, subject
+from tests.support.stores.fixtures import MORE, NO_FORMS, RESTRICTED, SEAWEEDFS
 
 EXPECTED = {  # what differs from "pass" where we know the store
     SEAWEEDFS: {"lifecycle": "warn", "privileges": "warn"},
