@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
 
-# Commands that live in their room: name -> "module:function". Loaded when one is called or listed.
-ELSEWHERE: dict[str, str] = {
-    "operator": "portal.commands.accounts:operator",
-    "tenant": "portal.commands.accounts:tenant",
-    "user": "portal.commands.accounts:user",
-    "workspace": "portal.commands.accounts:workspace",
-    "token": "portal.commands.accounts:token",
-    "vault": "portal.commands.accounts:vault",
-    "sweep": "portal.commands.maintenance:sweep",
-    "chore": "portal.commands.maintenance:chore",
-    "doctor": "portal.commands.maintenance:examine",
-    "demo": "portal.commands.maintenance:demo",
-    "generate": "portal.commands.maintenance:generate",
+# Loaded when one is called or listed: name -> "module:function".
+COMMANDS: dict[str, str] = {
+    "demo": "portal.commands.demo:demo",
+    "doctor": "portal.commands.doctor:doctor",
+    "env": "portal.commands.stack:env",
+    "generate": "portal.commands.demo:generate",
+    "operator": "portal.commands.operator:operator",
+    "periodic-task": "portal.commands.periodic_task:periodic_task",
+    "setup": "portal.commands.stack:setup",
+    "sweep": "portal.commands.sweep:sweep",
+    "tenant": "portal.commands.tenant:tenant",
+    "token": "portal.commands.token:token",
+    "up": "portal.commands.stack:up",
+    "user": "portal.commands.user:user",
+    "vault": "portal.commands.vault:vault",
+    "workspace": "portal.commands.workspace:workspace",
 }
 
 
 class Commands(click.Group):
-    """The group: finds commands in their rooms, and shows a refusal as one message instead of a traceback."""
+    """Finds commands in ``portal.commands``, and prints a refusal as one message instead of a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command by name."""
-        return sorted({*super().list_commands(ctx), *ELSEWHERE})
+        return sorted({*super().list_commands(ctx), *COMMANDS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now when it lives elsewhere."""
-        if cmd_name in ELSEWHERE:
-            module, function = ELSEWHERE[cmd_name].split(":")
+        if cmd_name in COMMANDS:
+            module, function = COMMANDS[cmd_name].split(":")
             command: click.Command = getattr(import_module(module), function)
             return command
         return super().get_command(ctx, cmd_name)
@@ -76,50 +78,3 @@ def _of_database(error: Exception) -> str | None:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Stowage: a self-hosted portal for file assets."""
-
-
-@main.command()
-@click.option("--demo", is_flag=True, help="Add a demo tenant with people and pictures.")
-@click.option(
-    "--procfile", type=click.Path(dir_okay=False, path_type=Path), help="Run the processes of another Procfile."
-)
-def up(demo: bool, procfile: Path | None) -> None:
-    """Run everything on this machine, in the foreground: engines, web, workers and clock.
-
-    PORTAL_PORT (8000) and PORTAL_DATA_DIR (var/) move it. An engine whose PORTAL_* variable is set is not started.
-    """
-    from portal.embedded.up import run
-
-    sys.exit(run(demo=demo, procfile=procfile))
-
-
-@main.command()
-def env() -> None:
-    """Print the PORTAL_* variables of the running stack, one NAME=value a line."""
-    from portal.embedded import state
-
-    for name, value in sorted(state.environment(state.data_folder()).items()):
-        click.echo(f"{name}={value}")
-
-
-@main.command()
-@click.option("--wait", is_flag=True, hidden=True, help="Load everything, then start at the end of standard input.")
-def setup(wait: bool) -> None:
-    """Bring the database to this release and prepare the store; safe to repeat."""
-    from portal import embedded
-    from portal.app import create_app
-    from portal.database import schema
-    from portal.errors import Unavailable
-    from portal.storage.service import prepare_managed_store
-
-    settings = embedded.discover(owner=True)
-    app = create_app(settings)
-    if wait:
-        sys.stdin.read()
-    schema.upgrade(settings)
-    with app.app_context():
-        try:
-            prepare_managed_store(settings)
-        except Unavailable as problem:
-            # The clock asks again: a store that is away must not keep everything else from starting.
-            click.echo(f"The store at {settings.s3_endpoint} can't be prepared yet: {problem.detail}", err=True)

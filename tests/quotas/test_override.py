@@ -89,7 +89,7 @@ def test_it_is_audited() -> None:
     ],
 )
 def test_the_command_refuses_what_makes_no_sense(arguments: list[str], words: str) -> None:
-    from portal.commands.accounts import tenant_quota
+    from portal.commands.tenant import tenant_quota
 
     done: Any = CliRunner().invoke(tenant_quota, ["acme", *arguments])
     assert done.exit_code == 2

@@ -1,0 +1,35 @@
+"""``portal demo`` and ``portal generate``: tenants to look at and to measure with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from portal.commands import application, as_json, report
+
+
+@click.command("demo")
+@as_json
+def demo(as_json: bool) -> None:
+    """A tenant with people, workspaces and pictures, sent through the front door; repeatable."""
+    from portal.admin import demo as scene
+
+    with application():
+        played = scene.play()
+    report(as_json, played.words(), **asdict(played), logins=played.logins())
+
+
+@click.command("generate", hidden=True)
+@click.option("--tenant", "slug", default="crowd", show_default=True, metavar="SLUG")
+@click.option("--workspaces", type=click.IntRange(1, 10_000), default=500, show_default=True)
+@click.option("--people", type=click.IntRange(1, 100_000), default=5_000, show_default=True)
+@click.option("--assets", type=click.IntRange(1, 10_000_000), default=1_000_000, show_default=True)
+@click.option("--admin", metavar="EMAIL", help="Somebody with a login, who becomes the tenant's administrator.")
+def generate(slug: str, workspaces: int, people: int, assets: int, admin: str | None) -> None:
+    """A tenant as large as the largest, to see how fast its pages are: rows only, no files in the store."""
+    from portal import embedded
+    from portal.admin import load_data
+
+    with application():
+        load_data.generate(embedded.discover(), slug, load_data.Size(workspaces, people, assets), admin, click.echo)

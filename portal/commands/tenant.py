@@ -1,0 +1,72 @@
+"""``portal tenant``: companies and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from portal.commands import application, as_json, report
+
+
+@click.group()
+def tenant() -> None:
+    """Companies."""
+
+
+@tenant.command("create")
+@click.argument("slug")
+@click.option("--name", required=True)
+@click.option("--plan", required=True, type=click.Choice(["free", "basic", "pro", "enterprise"]))
+@as_json
+def tenant_create(slug: str, name: str, plan: str, as_json: bool) -> None:
+    """Add a tenant."""
+    from portal.admin import service
+
+    with application():
+        made = service.open_tenant(slug, name, plan)
+    report(as_json, f"Tenant {slug} was created.", id=made.id, slug=made.slug, name=made.name, plan=made.plan)
+
+
+class Size(click.ParamType[int | None]):
+    """A size with a unit, or "none"."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Read it, or complain."""
+        from portal import sizes
+        from portal.errors import Invalid
+
+        try:
+            return sizes.parse(str(value))
+        except Invalid as refusal:
+            self.fail(refusal.detail, param, ctx)
+
+
+@tenant.command("quota")
+@click.argument("slug")
+@click.option("--bytes", "limit", type=Size(), metavar="SIZE", help="Another limit than the plan's: 20GB, or none.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="The last day (UTC) that it holds.")
+@click.option("--plan", is_flag=True, help="Let the plan's limit hold again, now.")
+@as_json
+def tenant_quota(slug: str, limit: int | None, until: datetime | None, plan: bool, as_json: bool) -> None:
+    """Show how full a tenant is, or let another limit than its plan's hold until a day."""
+    from portal.admin import service
+    from portal.sizes import in_words
+
+    given = click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT
+    if given != (until is not None) or (given and plan):
+        raise click.UsageError("Give --bytes together with --until, or --plan alone, or nothing to look.")
+    with application():
+        if until is not None:
+            service.override_quota(slug, limit, until.date())
+        elif plan:
+            service.end_override(slug)
+        now = service.tenant_limit(slug)
+    held = "and has no limit" if now.limit_bytes is None else f"of {in_words(now.limit_bytes)}"
+    end = f" until {now.override_until:%Y-%m-%d %H:%M} UTC" if now.override_until else ", as its plan says"
+    report(as_json, f"{slug} uses {in_words(now.used_bytes)} {held}{end}.", **asdict(now))

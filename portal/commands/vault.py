@@ -1,0 +1,34 @@
+"""``portal vault``: the keys that seal credentials."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from portal.commands import application, as_json, report
+
+
+@click.group()
+def vault() -> None:
+    """The keys that seal customers' credentials."""
+
+
+@vault.command("rotate")
+@as_json
+def vault_rotate(as_json: bool) -> None:
+    """Seal all credentials with the newest key of PORTAL_VAULT_KEYS, while everything runs. Safe to repeat."""
+    from portal.storage import vault_rotation
+    from portal.webhooks import secrets
+
+    with application():
+        done = vault_rotation.rotate(secrets.rewrap)
+    words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
+    if done.closed:
+        words += (
+            f" {done.closed} open with none of the keys: keep the older keys, or have their owners enter them again."
+        )
+    report(as_json, words, **asdict(done))
+    if done.closed:
+        sys.exit(1)
