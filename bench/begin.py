@@ -9,7 +9,7 @@ import statistics
 from typing import Any
 
 from bench import peer
-from bench.house import House, house
+from bench.deployment import Deployment, deployed
 from bench.load import fire, get, post
 from bench.served import PORTAL, served
 
@@ -19,7 +19,7 @@ BODY = {"file_name": "sea.jpg", "mime_type": "image/jpeg", "size_bytes": 4_000_0
 
 def run() -> list[dict[str, Any]]:
     """One row for the table: requests per second."""
-    with house() as here:
+    with deployed() as here:
         ours, theirs = _take_turns(here)
     return [
         {
@@ -33,7 +33,7 @@ def run() -> list[dict[str, Any]]:
     ]
 
 
-def _take_turns(here: House) -> tuple[float, float]:
+def _take_turns(here: Deployment) -> tuple[float, float]:
     """Medians of both, who take turns on the same processors."""
     cast = here.cast
     begin = [

@@ -16,7 +16,7 @@ from psycopg import ClientCursor
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from bench import peer
-from bench.house import House, house
+from bench.deployment import Deployment, deployed
 from bench.load import fire, get
 from bench.served import PORTAL, Running, served
 from portal.admin import load_data, load_data_sql
@@ -39,7 +39,7 @@ SHOWN = 60_000  # the newest files have previews: as many as any page of this be
 
 def run() -> list[dict[str, Any]]:
     """Rows for the table: requests per second at both sizes, and how the time of one request grew."""
-    with house() as here:
+    with deployed() as here:
         small = _measure(here, SIZES[0])
         large = _measure(here, SIZES[1])
     rows = [
@@ -52,7 +52,7 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
-def _measure(here: House, files: int) -> list[tuple[str, tuple[float, float]]]:
+def _measure(here: Deployment, files: int) -> list[tuple[str, tuple[float, float]]]:
     """Requests per second of ours and of the peer, for each kind of page."""
     _fill(here, files)
     path, cookie = here.cast.page("files"), _cookie(here)
@@ -83,7 +83,7 @@ def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[
     return statistics.median(ours), statistics.median(theirs)
 
 
-def _fill(here: House, files: int) -> None:
+def _fill(here: Deployment, files: int) -> None:
     """Bring the workspace to ``files`` files. Foreign keys are not checked, the index of names is made afterwards."""
     values = {"workspace": here.cast.press.id, "person": here.cast.alice.id}
     engine = _superuser(here)
@@ -97,13 +97,13 @@ def _fill(here: House, files: int) -> None:
     load_data.settle(engine)
 
 
-def _superuser(here: House) -> Engine:
+def _superuser(here: Deployment) -> Engine:
     url = make_url(here.settings.database_url)
     superuser = url.set(username="postgres", password=here.engines.postgres.secrets.database_superuser)
     return create_engine(superuser, connect_args={"cursor_factory": ClientCursor})
 
 
-def _cursors(here: House) -> list[str]:
+def _cursors(here: Deployment) -> list[str]:
     """The cursors of pages all over the newest 50,000 files."""
     engine = _superuser(here)
     statement = "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id DESC) n FROM assets) a WHERE n % 50 = 0"
@@ -113,7 +113,7 @@ def _cursors(here: House) -> list[str]:
     return [base64.urlsafe_b64encode(json.dumps([str(each)]).encode()).rstrip(b"=").decode() for each in found]
 
 
-def _cookie(here: House) -> str:
+def _cookie(here: Deployment) -> str:
     """The cookies of a browser in which alice is logged in and has seen the page once."""
     browser = here.cast.alice.browser
     answer = browser.get(here.cast.page("files"))

@@ -23,7 +23,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "portal.wsgi:app"
-PATIENCE = 60  # seconds until a server answers
+STARTUP_SECONDS = 60  # seconds until a server answers
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _line(name: str) -> str:
 
 
 def _wait_for(port: int, process: psutil.Process) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < until and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

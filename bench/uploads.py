@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import peer
-from bench.house import House, house
+from bench.deployment import Deployment, deployed
 from bench.served import PORTAL, Running, Usage, served, started
 
 MB = 1024 * 1024
@@ -36,7 +36,7 @@ WORK = "1 GB in files of 64 MB"
 
 def run() -> list[dict[str, Any]]:
     """Rows for the table."""
-    with house() as here:
+    with deployed() as here:
         film = _film(here, FILE)
         spent, assets = _ours(here, film)
         theirs = _theirs(here, film)
@@ -59,7 +59,7 @@ def run() -> list[dict[str, Any]]:
     ]
 
 
-def _ours(here: House, film: Path) -> tuple[list[Usage], list[str]]:
+def _ours(here: Deployment, film: Path) -> tuple[list[Usage], list[str]]:
     """What the web processes used, for each of the three ways; the ids of the assets."""
     spent, made = [], []
     with served(PORTAL, here.environment, here.folder, here.port) as portal:
@@ -73,7 +73,7 @@ def _ours(here: House, film: Path) -> tuple[list[Usage], list[str]]:
     return spent, made
 
 
-def _behind(here: House, assets: list[str]) -> float:
+def _behind(here: Deployment, assets: list[str]) -> float:
     """Seconds of CPU that worker and clock need until every asset is available."""
     with (
         served(PORTAL, here.environment, here.folder, here.port),
@@ -84,7 +84,7 @@ def _behind(here: House, assets: list[str]) -> float:
         return worker.usage().cpu + clock.usage().cpu
 
 
-def _theirs(here: House, film: Path) -> Usage:
+def _theirs(here: Deployment, film: Path) -> Usage:
     with served(peer.APPLICATION, here.environment, here.folder) as bare:
         address = f"http://127.0.0.1:{bare.port}/form"
 
@@ -100,7 +100,7 @@ def _theirs(here: House, film: Path) -> Usage:
     return spent
 
 
-def _film(here: House, size: int) -> Path:
+def _film(here: Deployment, size: int) -> Path:
     path = here.folder / f"film-{size}.mp4"
     path.write_bytes(HEAD + os.urandom(size - len(HEAD)))
     return path
@@ -117,7 +117,7 @@ def _spent(site: Running, work: Any) -> tuple[Usage, Any]:
 class _Client:
     """What a client of the API does: begin, the form to the store, commit."""
 
-    def __init__(self, here: House) -> None:
+    def __init__(self, here: Deployment) -> None:
         self.here = here
         self.portal = http.client.HTTPConnection("127.0.0.1", here.port, timeout=60)
         self.headers = {"Authorization": f"Bearer {here.cast.alice.token}", "Host": here.host}
@@ -206,13 +206,13 @@ def _bytes(start: bytes, film: Path, end: bytes) -> Iterator[bytes]:
     yield end
 
 
-def _await_all(here: House, assets: list[str], patience: float = 180) -> None:
+def _await_all(here: Deployment, assets: list[str], seconds: float = 180) -> None:
     """Wait until every one is available: by then everything is done that an upload causes."""
-    client, until = here.cast.alice.api, time.monotonic() + patience
+    client, until = here.cast.alice.api, time.monotonic() + seconds
     for asset_id in assets:
         while (asset := client.get(here.cast.url(f"assets/{asset_id}")).json or {})["status"] == "processing":
             if time.monotonic() > until:
-                raise RuntimeError(f"still being checked after {patience:.0f} s: {asset}")
+                raise RuntimeError(f"still being checked after {seconds:.0f} s: {asset}")
             time.sleep(0.2)
         if asset["status"] != "available":
             raise RuntimeError(f"this file should be fine: {asset}")

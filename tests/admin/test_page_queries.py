@@ -11,7 +11,7 @@ from portal.tenancy.models import TenantRole
 from tests.admin.conftest import Made, make_crowd
 from tests.support.engines import TestEngines
 from tests.support.people import Browser, Cast
-from tests.support.statement_counter import counted, desks
+from tests.support.statement_counter import admin_pages_of, counted
 
 MOST = 15  # statements of one page
 EVERY_LINE = {"trail.download"}  # a file of all lines is read page by page
@@ -27,7 +27,7 @@ def statements(browser: Browser, place: Made) -> dict[str, list[str]]:
     """Endpoint -> what it asks of the database, once what is believed for some seconds is known: the least of three."""
     where = place.slug, place.tenant_id, place.workspace_id, place.held_id
     found: dict[str, list[str]] = {}
-    for endpoint, address in desks(browser.application, *where).items():
+    for endpoint, address in admin_pages_of(browser.application, *where).items():
         assert browser.get(address).status_code == 200, address
         for _ in range(3):
             with counted() as asked:
@@ -42,7 +42,7 @@ def test_a_desk_costs_the_same_statements_at_any_size(cast: Cast, made: Made, ha
         for place in (made, hamlet):
             admin.add_user(place.slug, cast.tina.email, TenantRole.ADMIN, None)
     few, many = (statements(cast.tina.browser, place) for place in (hamlet, made))
-    assert len(many) >= 15, "the desks are found"
+    assert len(many) >= 15, "the admin pages are found"
     for endpoint in many.keys() - EVERY_LINE:
         assert len(many[endpoint]) == len(few[endpoint]), (endpoint, many[endpoint])
         assert len(many[endpoint]) <= MOST, (endpoint, many[endpoint])

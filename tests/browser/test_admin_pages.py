@@ -1,4 +1,4 @@
-"""The desks of tenant admins and operators: axe finds nothing serious, and nothing is wider than a phone."""
+"""The pages of tenant admins and operators: axe finds nothing serious, and nothing is wider than a phone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from portal.mail.models import Letter
 from portal.mail.service import Addressee
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_accessibility import EXAMINED, PHONE, WIDE, Examination
-from tests.support.statement_counter import desks
+from tests.support.statement_counter import admin_pages_of
 
 BEYOND = """() => [...document.querySelectorAll("main *")]
     .filter((element) => element.getBoundingClientRect().right > 360)
@@ -34,7 +34,7 @@ def addresses(scene: Scene) -> Iterator[list[str]]:
             mail.write("chore_alarm", [tina], None, chore="The recount", detail=words, at=now(), path="/")
         letter = db.session.query(Letter.id).filter_by(recipient=cast.tina.email).first()
         assert letter is not None
-    found = desks(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)
+    found = admin_pages_of(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)
     pages = [each for each in found.values() if not each.startswith("/v1/") and is_page(scene, each)]
     yield [*pages, f"/operator/mail/{letter.id}"]
 

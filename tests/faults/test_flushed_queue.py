@@ -1,4 +1,4 @@
-"""The promise of the house: wipe the queue, kill every worker, and each upload still finishes by itself."""
+"""Flush the queue, kill every worker, and each upload still finishes by itself."""
 
 from __future__ import annotations
 

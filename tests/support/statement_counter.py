@@ -1,4 +1,4 @@
-"""Which statements a piece of work sends to the database, and every page of the desks to try it on.
+"""Which statements a piece of work sends to the database, and every page for admins to try it on.
 
 with counted() as statements:
     browser.get(address)
@@ -45,13 +45,15 @@ def counted() -> Iterator[list[str]]:
         statements_of.fly = fly  # type: ignore[attr-defined]
 
 
-def desks(app: Flask, slug: str, tenant_id: UUID, workspace_id: UUID, held_id: UUID | None = None) -> dict[str, str]:
+def admin_pages_of(
+    app: Flask, slug: str, tenant_id: UUID, workspace_id: UUID, quarantined_id: UUID | None = None
+) -> dict[str, str]:
     """Endpoint -> address of everything that admins of a tenant and operators look at: in a tenant, at one of its
-    workspaces, at a file that is held.
+    workspaces, at a quarantined file.
     """
     places = {"tenant_slug": slug, "t": tenant_id}
     places |= dict.fromkeys(("w", "wid", "workspace_id"), workspace_id)
-    known = places | ({"asset_id": held_id} if held_id else {})
+    known = places | ({"asset_id": quarantined_id} if quarantined_id else {})
     found = {}
     for rule in app.url_map.iter_rules():
         mark = mark_of(app.view_functions[rule.endpoint])

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from bench.house import house
+from bench.deployment import deployed
 from portal.admin import load_data
 from portal.admin import service as admin
 from portal.assets.models import Asset, AssetState
@@ -21,17 +21,17 @@ from portal.database import db, enter, leave
 from portal.quotas.models import WorkspaceQuota
 from portal.tenancy import service as tenancy
 from tests.support.people import Browser
-from tests.support.statement_counter import counted, desks
+from tests.support.statement_counter import admin_pages_of, counted
 
 SLUG = "crowd"
 ROUNDS = 12
-WORK = "a desk with 500 workspaces, 5,000 people, 1,000,000 files"
+WORK = "an admin page with 500 workspaces, 5,000 people, 1,000,000 files"
 SLOW = ("trail.download", "quota_desk.download")  # files of all lines, not pages
 
 
 def run() -> list[dict[str, Any]]:
     """Rows for the table."""
-    with house() as here:
+    with deployed() as here:
         with here.app.app_context():
             admin.make_operator(here.cast.tina.email)
             load_data.generate(here.settings, SLUG, load_data.Size(), here.cast.tina.email, print)
@@ -48,7 +48,7 @@ def measure(app: Flask, browser: Browser) -> list[dict[str, Any]]:
         largest = select(WorkspaceQuota.workspace_id).order_by(WorkspaceQuota.used_bytes.desc()).limit(1)
         held = select(Asset.id).where(Asset.state == AssetState.QUARANTINED).limit(1)
         where = tenant.id, db.session.scalars(largest).one(), db.session.scalars(held).first()
-        addresses = desks(app, SLUG, *where)
+        addresses = admin_pages_of(app, SLUG, *where)
         leave()
     return [_row(browser, name, address) for name, address in sorted(addresses.items()) if name not in SLOW]
 

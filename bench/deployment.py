@@ -21,7 +21,7 @@ from tests.support.people import Cast, make_cast
 
 
 @dataclass(frozen=True)
-class House:
+class Deployment:
     """``port`` is the one that the store knows as the portal's; ``environment`` leads any process here."""
 
     engines: TestEngines
@@ -43,7 +43,7 @@ class House:
 
 
 @contextmanager
-def house() -> Iterator[House]:
+def deployed() -> Iterator[Deployment]:
     """The engines run as shipped, except that Postgres does not wait for the disk: disks differ too much."""
     engines = start_engines()
     try:
@@ -54,7 +54,7 @@ def house() -> Iterator[House]:
         with app.app_context():
             prepare_managed_store(settings)
         with tempfile.TemporaryDirectory(prefix="stowage-bench-") as folder:
-            yield House(engines, settings, engines.environment(), app, make_cast(app), Path(folder))
+            yield Deployment(engines, settings, engines.environment(), app, make_cast(app), Path(folder))
         with app.app_context():
             db.engine.dispose()
     finally:
