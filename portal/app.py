@@ -28,6 +28,7 @@ from portal.tenancy import access as tenancy_access
 from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
+from portal.web.wsgi_guard import WSGIGuard
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES_WITH_ROUTES = (
@@ -114,6 +115,7 @@ def create_app(settings: Settings) -> Flask:
     if settings.trusted_proxies:
         # Each of them appends what it saw; only so many of the last entries are theirs, the rest is the client's word.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = WSGIGuard(app.wsgi_app, trusts_proxies=settings.trusted_proxies > 0)  # type: ignore[method-assign]
     db.init_app(app)
     keep_prepared(app)
     with app.app_context():

@@ -9,10 +9,9 @@ from flask import Flask, Response, g, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.settings import Settings
+from portal.web.wsgi_guard import PROBES, request_target
 
 STORES = "Stowage-Stores"  # what a page needs beside the managed store: one that is swapped in may need more
-# Probes come from inside, by whatever name they know the machine.
-ANY_HOST = frozenset(("/healthz", "/readyz", "/metrics"))
 
 
 def origin_of(url: str) -> str:
@@ -90,10 +89,11 @@ def _own_host_only(base_url: str) -> Callable[[], BaseResponse | None]:
     host = _host(urlsplit(base_url).netloc, base_url)
 
     def check() -> BaseResponse | None:
-        if request.path in ANY_HOST or _host(request.host, base_url) == host:
+        # Probes come from inside, by whatever name they know the machine.
+        if request.path in PROBES or _host(request.host, base_url) == host:
             return None
         query = request.query_string.decode("latin-1")
-        path = request.environ.get("RAW_URI", "").partition("?")[0]
+        path = request_target(request.environ).partition("?")[0]
         if not path.startswith("/"):
             path = request.path
         return redirect(f"{base_url}{path}{'?' + query if query else ''}", 307)

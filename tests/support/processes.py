@@ -25,6 +25,7 @@ import httpx
 import psutil
 import psycopg
 from flask import Flask
+from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 from psycopg import sql as identifiers
 from sqlalchemy import make_url
 
@@ -43,6 +44,7 @@ DIES_WITH_US = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
+SHELL = "import os, sys; os.execv('/bin/sh', ['/bin/sh', '-c', sys.argv[1]])"
 
 
 def own_settings(engines: TestEngines, name: str, *, queue: int, **overrides: Any) -> Settings:
@@ -171,10 +173,7 @@ class Stack:
         self.settings = settings
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._environment = folder, _environment(settings, folder)
-        port = settings.base_url.rpartition(":")[2]
-        listen = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--worker-class", "gthread", "--threads", "12"]
-        web = ["-m", "gunicorn", *listen, "--no-control-socket", "--log-level", "warning", "portal.wsgi:app"]
-        self.web = self._process("web", *web)
+        self.web = self._web(settings.base_url.rpartition(":")[2])
         self.workers = [self.new_worker() for _ in range(workers)]
         self.clock = self._process("clock", "-m", "portal.scheduler")
         self.app = application(settings)
@@ -218,6 +217,13 @@ class Stack:
     def words(self) -> str:
         """What all of them have written, for a failed assertion."""
         return "\n".join(f"--- {process.name}\n{process.words()}" for process in self.processes)
+
+    def _web(self, port: str) -> Process:
+        """The Procfile's own line, so that what is tested is the server that a deployment runs."""
+        line = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8")).processes["web"]
+        path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        environment = {"WEB_CONCURRENCY": "1", **self._environment, "PORT": port, "PATH": path}
+        return Process("web", [sys.executable, "-c", DIES_WITH_US, "-c", SHELL, line], environment, self._folder)
 
     def _process(self, name: str, *arguments: str) -> Process:
         return Process(name, [sys.executable, "-c", DIES_WITH_US, *arguments], self._environment, self._folder)
