@@ -24,7 +24,7 @@ from typing import Any
 
 from portal.embedded.clamav import LARGEST
 from portal.inspection import intake
-from portal.inspection.clamd import Link
+from portal.inspection.clamd import ClamdClient
 from portal.inspection.scanner import Scanner
 from portal.objectstore.bucket import Bucket, Location, bucket_at
 from portal.settings import Settings
@@ -114,7 +114,7 @@ def _work(url: str, source: str) -> None:
     bucket, scanner = _bucket(Settings.from_environ()), Scanner(url, test_database=True)
     scanner.report()
     began = time.perf_counter()
-    with _open(bucket, source) as stream, intake.take(stream, scanner) as facts:
+    with _open(bucket, source) as stream, intake.inspect(stream, scanner) as facts:
         seconds = time.perf_counter() - began
         assert facts.verdict.result == "clean", facts.verdict
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
@@ -128,10 +128,9 @@ def _open(bucket: Bucket, source: str) -> AbstractContextManager[intake.Readable
 
 def _clamd_alone(daemon: Daemon, source: Path) -> float:
     began = time.perf_counter()
-    with source.open("rb") as file, Link(daemon.unix) as link:
-        link.hand_over(file.fileno())
-        answer = link.answer()
-    assert answer.endswith("OK"), answer
+    with source.open("rb") as file, ClamdClient(daemon.unix) as client:
+        found = client.scan_descriptor(file.fileno())
+    assert found is None, found
     return time.perf_counter() - began
 
 

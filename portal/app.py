@@ -188,4 +188,4 @@ def _ask_database() -> None:
 def _ask_scanner(settings: Settings) -> None:
     scanner = Scanner.at(settings)
     if scanner.report().state == "down":
-        raise scanner.lost("connect")
+        raise scanner.unavailable("connect")

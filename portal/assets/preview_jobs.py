@@ -16,7 +16,7 @@ from portal.assets import leases
 from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
 from portal.database import db, new_id, transaction
-from portal.inspection.spool import closed_in_words, disk_in_words
+from portal.inspection.spool import closing_spool, spool_errors
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
 from portal.previews.renderer import render
@@ -74,7 +74,7 @@ def _leave_failed(tenant_id: UUID, workspace_id: UUID, asset_id: UUID, values: d
 @contextmanager
 def _own_folder() -> Iterator[Path]:
     """A temporary folder, gone afterwards. Raises Unavailable."""
-    with disk_in_words():
+    with spool_errors():
         folder = tempfile.TemporaryDirectory(prefix="stowage-preview-", ignore_cleanup_errors=True)
     with folder as name:
         yield Path(name)
@@ -83,7 +83,7 @@ def _own_folder() -> Iterator[Path]:
 def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
     """Raises PreviewFailed; Unavailable when the server is short of disk space."""
     source, out = folder / "original", folder / "derived"
-    with disk_in_words():
+    with spool_errors():
         out.mkdir()
     _fetch(bucket, asset, source)
     return render(source, asset.mime_type, out)
@@ -91,11 +91,11 @@ def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
 
 def _fetch(bucket: Bucket, asset: Asset, target: Path) -> None:
     with bucket.open(asset.object_key or "") as stream:
-        with disk_in_words():
+        with spool_errors():
             file = target.open("wb")
-        with closed_in_words(file):
+        with closing_spool(file):
             while chunk := stream.read(CHUNK):
-                with disk_in_words():
+                with spool_errors():
                     file.write(chunk)
 
 

@@ -18,7 +18,7 @@ from portal.assets import leases
 from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
 from portal.database import compare_and_set, db
-from portal.inspection.scan_result import Verdict
+from portal.inspection.scan_result import ScanVerdict
 from portal.previews.types import PREVIEWABLE
 
 RESCANS = ("rescan", "rescan_later")
@@ -57,7 +57,7 @@ def leave(tenant_id: UUID, asset_id: UUID) -> bool:
     return _change(tenant_id, asset_id, {"purge_after": func.now(), "due_at": None, "desk_job": None}, _OPEN)
 
 
-def noted(lease: Lease, asset: Asset, verdict: Verdict | None, code: str | None, detail: str | None) -> bool:
+def noted(lease: Lease, asset: Asset, verdict: ScanVerdict | None, code: str | None, detail: str | None) -> bool:
     """Write what a worker found in a file that stays held; the order is done, unless another took its place.
 
     ``verdict`` None: what was known of it stays.
@@ -71,7 +71,7 @@ def noted(lease: Lease, asset: Asset, verdict: Verdict | None, code: str | None,
     return _written(update(Asset).where(*lease.mine, Asset.state == AssetState.QUARANTINED).values(values))
 
 
-def let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdict) -> bool:
+def let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
     """From held to available, at ``key``, with the mark of who released it; the claim stays until it is ``tidied``."""
     values = {
         **scan_values(verdict),
@@ -95,7 +95,7 @@ def tidied(lease: Lease) -> bool:
     return _written(update(Asset).where(*lease.mine).values(leases.settle(desk_job=None, due_at=due)))
 
 
-def scan_values(verdict: Verdict) -> dict[str, Any]:
+def scan_values(verdict: ScanVerdict) -> dict[str, Any]:
     """A verdict as columns."""
     return {
         "scan_result": ScanResult(verdict.result),

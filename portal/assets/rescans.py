@@ -19,7 +19,8 @@ from portal.errors import NotFound
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.inspection import intake
-from portal.inspection.scanner import Scanner, Verdict
+from portal.inspection.scan_result import ScanVerdict
+from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
@@ -42,7 +43,7 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         if asset.state is AssetState.QUARANTINED:
             _remove_rest(lease, asset, bucket)
         elif leases.exhausted(asset):
-            _note(lease, Verdict("not_scanned", reason="unscannable"))
+            _note(lease, ScanVerdict("not_scanned", reason="unscannable"))
         else:
             _scan(lease, asset, bucket)
 
@@ -62,7 +63,7 @@ def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
             return
         asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
-        verdict = Verdict("not_scanned") if leases.exhausted(asset) else _verdict(asset, bucket)
+        verdict = ScanVerdict("not_scanned") if leases.exhausted(asset) else _verdict(asset, bucket)
         if verdict.result == "infected":
             _hold(lease, asset, bucket, verdict)
         elif verdict.result == "clean":
@@ -85,13 +86,13 @@ def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
         _note(lease, verdict)
 
 
-def _verdict(asset: Asset, bucket: Bucket) -> Verdict:
+def _verdict(asset: Asset, bucket: Bucket) -> ScanVerdict:
     scanner = Scanner.at(current_app.extensions["portal.settings"])
-    with bucket.open(asset.object_key or "") as stream, intake.take(stream, scanner) as facts:
+    with bucket.open(asset.object_key or "") as stream, intake.inspect(stream, scanner) as facts:
         return facts.verdict
 
 
-def _note(lease: Lease, verdict: Verdict) -> None:
+def _note(lease: Lease, verdict: ScanVerdict) -> None:
     """The other verdicts change the mark only; previews that are due stay due."""
     with transaction(lease.tenant_id):
         daily_counts.count(lease.tenant_id, "scan", verdict.result)
@@ -99,7 +100,7 @@ def _note(lease: Lease, verdict: Verdict) -> None:
         db.session.execute(update(Asset).where(*lease.mine).values(again))
 
 
-def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
+def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict) -> None:
     """Copy to the quarantine, switch the row, then remove the original and everything derived from it.
 
     Also of a file that somebody has put into the trash meanwhile: a verdict is not skipped there, and nobody deletes
@@ -121,7 +122,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: Verdict) -> None:
     _remove_rest(lease, asset, bucket)
 
 
-def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
+def _held_values(verdict: ScanVerdict, key: str, at: datetime) -> dict[str, Any]:
     # Its folder may be in the trash as well: as with all that is held when its folder goes, the top is where it stays.
     home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
     return {
@@ -141,7 +142,7 @@ def _held_values(verdict: Verdict, key: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def _tell(lease: Lease, asset: Asset, verdict: Verdict, at: datetime) -> None:
+def _tell(lease: Lease, asset: Asset, verdict: ScanVerdict, at: datetime) -> None:
     """Everybody who has to know, in the transaction that holds it; its previews are nobody's any more."""
     daily_counts.count(lease.tenant_id, "scan", verdict.result)
     full_scans.note_find()

@@ -1,7 +1,8 @@
-"""clamd's protocol: one connection, one command, one answer.
+"""clamd over a unix socket or TCP: the ``clamd`` package's commands, parser and exceptions; files are sent by us.
 
-The ``clamd`` package sends 1 KiB at a time with ``send`` and sets its timeout only after connecting. Here whole chunks
-go out with ``sendall``, and an answer that arrived before the daemon hung up ("size limit exceeded") is still read.
+The package sends 1 KiB at a time with ``send`` (which may send less than it was given), sets its timeout only after
+connecting, does not know FILDES, and loses an answer that came before the daemon closed the connection. ``ClamdClient``
+replaces those parts. It uses methods of the package that begin with an underscore, so the package is pinned exactly.
 """
 
 from __future__ import annotations
@@ -14,122 +15,122 @@ import zipfile
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
+import clamd
+
 from portal.database import assert_no_transaction
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
-"""For a question that a daemon in order answers in a moment."""
+"""For a command that a healthy daemon answers at once."""
 SCAN_SECONDS = 1000.0
-"""For a file: more than the shipped configuration's MaxScanTime (900 s), after which clamd itself gives up on it."""
+"""For a file: more than the shipped configuration's MaxScanTime (900 s), after which clamd itself gives up."""
 DEFAULT_PORT = 3310
-LONGEST_ANSWER = 64 * 1024
-NESTED = 120  # archives in each other; clamd's MaxRecursion is at most 100
+MAX_ANSWER_BYTES = 64 * 1024
+NESTING = 120  # archives inside each other; clamd's MaxRecursion is at most 100
+_TOO_LONG = "INSTREAM size limit exceeded. ERROR"
 
 
-class LinkError(Exception):
-    """The daemon can't be reached, or gave no answer. ``connected``: it had taken the connection.
+class ClamdClient(clamd.ClamdNetworkSocket):  # type: ignore[misc]  # the package has no type hints
+    """One connection for one command; not safe to share between threads.
 
-    ``silent``: it let us wait until our patience was over.
+    ``version()``, ``reload()`` and ``ping()`` are the package's and connect by themselves; a file is scanned inside
+    ``with``. Everything may raise the package's ``ConnectionError`` (its ``__cause__`` is a TimeoutError where the
+    daemon stayed silent) and ``ResponseError``.
     """
-
-    def __init__(self, error: Exception | str, *, connected: bool) -> None:
-        super().__init__(error if isinstance(error, str) else _words(error))
-        self.connected = connected
-        self.silent = isinstance(error, TimeoutError)
-
-
-class Link:
-    """A connection for one command."""
 
     CHUNK: ClassVar[int] = 1024 * 1024
 
-    def __init__(self, url: str, patience: float = SCAN_SECONDS) -> None:
-        """``unix:///path`` or ``tcp://host:port``; ``patience``: seconds without a sign of life. Raises LinkError."""
+    def __init__(self, url: str, timeout: float = SCAN_SECONDS) -> None:
+        """``url``: ``unix:///path`` or ``tcp://host:port``; ``timeout``: seconds to wait for each answer."""
         assert_no_transaction()
-        try:
-            self._socket = _connect(url)
-            self._socket.settimeout(patience)
-        except (OSError, ValueError) as error:
-            raise LinkError(error, connected=False) from None
+        super().__init__(timeout=timeout)
+        self.url = url
+        self.sent_bytes = 0
+        self._streaming = False
+        self._early_answer: str | None = None
 
     def __enter__(self) -> Self:
+        self._init_socket()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._close_socket()
 
-    def command(self, name: bytes) -> None:
-        """Send a command. Raises LinkError."""
-        self.send(b"z" + name + b"\0")
+    def scan_descriptor(self, descriptor: int) -> str | None:
+        """FILDES: let the daemon read an open file itself; only over a unix socket.
 
-    def send(self, data: bytes) -> None:
-        """Send all of it. Raises LinkError; an answer may still be waiting to be read."""
-        try:
-            self._socket.sendall(data)
-        except OSError as error:
-            raise LinkError(error, connected=True) from None
-
-    def hand_over(self, descriptor: int) -> None:
-        """FILDES: let the daemon read the file itself. Unix sockets only. Raises LinkError."""
-        self.command(b"FILDES")
-        try:
-            socket.send_fds(self._socket, [b"\0"], [descriptor])
-        except OSError as error:
-            raise LinkError(error, connected=True) from None
-
-    def answer(self) -> str:
-        """The answer, without its terminator. Raises LinkError when the daemon hangs up before the end of it.
-
-        Nothing after the terminator is part of it: where clamd could not keep a stream it says so, looks at what it
-        has kept, and says "OK" of that in the same breath.
+        Returns the name of what was found, or None for "OK". Raises ResponseError for an answer that is an error.
         """
-        received = b""
-        while b"\0" not in received and len(received) < LONGEST_ANSWER:
-            try:
-                more = self._socket.recv(4096)
-            except OSError as error:
-                raise LinkError(error, connected=True) from None
-            if not more:
-                raise LinkError("it hung up without an answer", connected=True)
-            received += more
-        return received.partition(b"\0")[0].decode("utf-8", "replace").strip()
+        self._send_command("FILDES")
+        try:
+            socket.send_fds(self.clamd_socket, [b"\0"], [descriptor])
+        except OSError as error:
+            raise _connection_error(error) from error
+        return self._verdict(self._recv_response())
 
+    def send(self, chunk: bytes) -> None:
+        """INSTREAM: send the next bytes of a file. After an early answer (a limit) the rest is only counted."""
+        self.sent_bytes += len(chunk)
+        if chunk:
+            self._send_stream(struct.pack("!L", len(chunk)), chunk)
 
-class Stream:
-    """INSTREAM: the bytes of one file, sent as they come. After an early answer (a limit) the rest is only counted."""
+    def finish(self) -> str | None:
+        """End the stream. As ``scan_descriptor``; raises BufferTooLongError, too, when it exceeded StreamMaxLength."""
+        self._send_stream(struct.pack("!L", 0))
+        return self._verdict(self._recv_response() if self._early_answer is None else self._early_answer)
 
-    def __init__(self, link: Link) -> None:
-        self.size = 0
-        self._link = link
-        self._answer: str | None = None
-        self._begun = False
+    def _init_socket(self) -> None:
+        try:
+            self.clamd_socket = _connect(self.url)
+            self.clamd_socket.settimeout(self.timeout)
+        except (OSError, ValueError) as error:
+            raise _connection_error(error) from error
 
-    def feed(self, chunk: bytes) -> None:
-        """Send one chunk. Raises LinkError."""
-        self.size += len(chunk)
-        if chunk and self._answer is None:
-            self._begin()
-            self._send(struct.pack("!L", len(chunk)))
-            self._send(chunk)
+    def _send_command(self, cmd: str, *args: str) -> None:
+        self._send_all(f"n{' '.join((cmd, *args))}\n".encode())
 
-    def finish(self) -> str:
-        """End the stream and read the answer. Raises LinkError."""
-        self._begin()
-        self._send(struct.pack("!L", 0))
-        return self._link.answer() if self._answer is None else self._answer
+    def _send_all(self, data: bytes) -> None:
+        try:
+            self.clamd_socket.sendall(data)
+        except OSError as error:
+            raise _connection_error(error) from error
 
-    def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._link.command(b"INSTREAM")
-
-    def _send(self, data: bytes) -> None:
-        if self._answer is not None:
+    def _send_stream(self, *parts: bytes) -> None:
+        if self._early_answer is not None:
             return
         try:
-            self._link.send(data)
-        except LinkError:
-            self._answer = self._link.answer()
+            if not self._streaming:
+                self._streaming = True
+                self._send_command("INSTREAM")
+            for part in parts:
+                self._send_all(part)
+        except clamd.ConnectionError:
+            # Above StreamMaxLength clamd answers and closes the connection in the middle of our stream: the answer
+            # that explains the broken pipe is still in our receive buffer.
+            self._early_answer = self._recv_response()
+
+    def _recv_response(self) -> str:
+        """The first line of the answer. Raises ConnectionError when the daemon closes the connection before it.
+
+        Nothing after the first line counts: a clamd that can't store a stream says so, scans what it has stored, and
+        adds "stream: OK".
+        """
+        try:
+            with self.clamd_socket.makefile("rb") as answer:
+                line: bytes = answer.readline(MAX_ANSWER_BYTES)
+        except OSError as error:
+            raise _connection_error(error) from error
+        if not line.endswith(b"\n"):
+            raise clamd.ConnectionError("it closed the connection without an answer")
+        return line.decode("utf-8", "replace").strip()
+
+    def _verdict(self, answer: str) -> str | None:
+        if answer == _TOO_LONG:
+            raise clamd.BufferTooLongError(answer)
+        _path, name, status = self._parse_response(answer)
+        if status == "ERROR":
+            raise clamd.ResponseError(name)
+        return str(name) if status == "FOUND" else None
 
 
 @functools.cache
@@ -139,7 +140,7 @@ def nested_archive() -> bytes:
     A daemon with ``AlertExceedsMax`` reports it; one without answers OK, as it does for every file it skipped.
     """
     content = b"Stowage asks whether limits are reported.\n"
-    for _ in range(NESTED):
+    for _ in range(NESTING):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(zipfile.ZipInfo("a"), content)
@@ -161,5 +162,5 @@ def _connect(url: str) -> socket.socket:
     return connection
 
 
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _connection_error(error: Exception) -> clamd.ConnectionError:
+    return clamd.ConnectionError(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.inspection import content_type, file_kinds, media_type_names, ole
-from portal.inspection.scan_policy import DEFAULT, Rules
-from portal.inspection.scanner import Verdict
+from portal.inspection.scan_policy import DEFAULT_RULES, ScanRules
+from portal.inspection.scan_result import ScanVerdict
 
-Outcome = Literal["available", "quarantined", "failed", "waits"]
+DecisionOutcome = Literal["available", "quarantined", "failed", "waits"]
 
 _TIFF_LIKE = (
     "image/tiff",
@@ -29,7 +29,7 @@ _TIFF_LIKE = (
     "image/x-olympus-orf",
     "image/x-x3f",
 )
-# Found types that fit an extension besides the one that is signed for it, and become that one.
+# Detected types that fit an extension besides the one that is signed for it, and become that one.
 _READ_AS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _TIFF_LIKE),
     "doc": ("application/rtf", ole.OLE),
@@ -37,7 +37,7 @@ _READ_AS: dict[str, tuple[str, ...]] = {
     "ppt": (ole.OLE, ole.ENCRYPTED_OFFICE),
     **dict.fromkeys(("docx", "xlsx", "pptx"), (ole.ENCRYPTED_OFFICE,)),
 }
-# Found types that fit an extension besides its own, and are what the file is served as.
+# Detected types that fit an extension besides its own, and are what the file is served as.
 _KEPT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("heic", "heif"), ("image/heic", "image/heif")),
     **dict.fromkeys(("mp4", "mov"), ("video/mp4", "video/quicktime")),
@@ -55,7 +55,7 @@ _OFFICE_ARCHIVES = frozenset(file_kinds.content_type_for(f"a.{extension}") for e
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredFile:
     """What the upload promised: its name, its exact size in bytes, and its SHA-256 in hex where the client knew it."""
 
     file_name: str
@@ -64,14 +64,14 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What intake saw: size in bytes, SHA-256 in hex, canonical media type, the beginning, the scanner's verdict."""
+class FileFacts:
+    """What intake read: size in bytes, SHA-256 in hex, canonical media type, the beginning, the scanner's verdict."""
 
     size: int
     sha256: str
     mime_type: str
     head: bytes
-    verdict: Verdict
+    verdict: ScanVerdict
 
 
 @dataclass(frozen=True)
@@ -81,66 +81,69 @@ class Decision:
     ``mime_type`` is what the object is served as, ``found_type`` what its bytes are.
     """
 
-    outcome: Outcome
+    outcome: DecisionOutcome
     mime_type: str
     found_type: str
     code: str | None = None
     detail: str | None = None
 
 
-def judge(found: Found, declared: Declared, rules: Rules = DEFAULT) -> Decision:
-    """The one decision about a file. A file released unscanned, or not scanned for lack of a scanner, is available;
-    ``found.verdict`` is the mark it carries. It ``waits`` where the tenant requires a scanner and there is none."""
-    mime_type = served_as(declared.file_name, found)
-    serving = mime_type or found.mime_type
-    if found.verdict.result == "infected":
-        words = f"A virus was found: {found.verdict.signature}. The file is held and can't be downloaded."
-        return Decision("quarantined", serving, found.mime_type, "infected", words)
-    code, words = _broken_promise(found, declared) or (None, "")
+def decide(facts: FileFacts, declared: DeclaredFile, rules: ScanRules = DEFAULT_RULES) -> Decision:
+    """The one decision about a file, from what was read of it, what the upload declared and the tenant's rules.
+
+    A file released unscanned, or not scanned for lack of a scanner, is available; ``facts.verdict`` is the mark it
+    carries. It ``waits`` where the tenant requires a scanner and there is none.
+    """
+    mime_type = served_as(declared.file_name, facts)
+    serving = mime_type or facts.mime_type
+    if facts.verdict.result == "infected":
+        words = f"A virus was found: {facts.verdict.signature}. The file is held and can't be downloaded."
+        return Decision("quarantined", serving, facts.mime_type, "infected", words)
+    code, words = _broken_promise(facts, declared) or (None, "")
     if code is None and mime_type is None:
-        code, words = "content_mismatch", _contradiction(declared.file_name, found.mime_type)
+        code, words = "content_mismatch", _contradiction(declared.file_name, facts.mime_type)
     if code is not None:
-        return Decision("failed", serving, found.mime_type, code, words)
-    reason = found.verdict.reason
+        return Decision("failed", serving, facts.mime_type, code, words)
+    reason = facts.verdict.reason
     if rules.waits(reason):
-        return Decision("waits", serving, found.mime_type, "scanner_unavailable", "The file waits for a virus scanner.")
+        return Decision("waits", serving, facts.mime_type, "scanner_unavailable", "The file waits for a virus scanner.")
     if rules.holds(reason):
-        words = f"{found.verdict.explanation} It is held until an administrator decides."
-        return Decision("quarantined", serving, found.mime_type, reason, words)
-    return Decision("available", serving, found.mime_type)
+        words = f"{facts.verdict.explanation} It is held until an administrator decides."
+        return Decision("quarantined", serving, facts.mime_type, reason, words)
+    return Decision("available", serving, facts.mime_type)
 
 
-def served_as(file_name: str, found: Found) -> str | None:
+def served_as(file_name: str, facts: FileFacts) -> str | None:
     """The type that content, extension and policy agree on, or None where they contradict each other."""
     extension = file_kinds.extension_of(file_name)
     signed = file_kinds.content_type_for(file_name)
     if signed is None:
         return None
     if extension in _TEXTS:
-        fits = content_type.looks_like_text(found.head) and found.mime_type not in _NEVER_TEXT
+        fits = content_type.looks_like_text(facts.head) and facts.mime_type not in _NEVER_TEXT
         return signed if fits else None
-    if found.mime_type in _KEPT.get(extension, ()):
-        return found.mime_type
-    if extension == "zip" and found.mime_type in _OFFICE_ARCHIVES:
+    if facts.mime_type in _KEPT.get(extension, ()):
+        return facts.mime_type
+    if extension == "zip" and facts.mime_type in _OFFICE_ARCHIVES:
         return signed
-    if extension == "tar" and _is_empty_tar(found):
+    if extension == "tar" and _is_empty_tar(facts):
         return signed
-    return signed if found.mime_type == signed or found.mime_type in _READ_AS.get(extension, ()) else None
+    return signed if facts.mime_type == signed or facts.mime_type in _READ_AS.get(extension, ()) else None
 
 
-def _is_empty_tar(found: Found) -> bool:
+def _is_empty_tar(facts: FileFacts) -> bool:
     """An archive of nothing is two blocks of zeros, or some more."""
-    whole = found.size == len(found.head) and found.size >= 1024 and found.size % 512 == 0
-    return whole and not found.head.strip(b"\0")
+    whole = facts.size == len(facts.head) and facts.size >= 1024 and facts.size % 512 == 0
+    return whole and not facts.head.strip(b"\0")
 
 
-def _broken_promise(found: Found, declared: Declared) -> tuple[str, str] | None:
-    if found.size == 0:
+def _broken_promise(facts: FileFacts, declared: DeclaredFile) -> tuple[str, str] | None:
+    if facts.size == 0:
         return "empty", "The file is empty. Choose a file that has content."
-    if found.size != declared.size_bytes:
-        words = f"{declared.size_bytes:,} bytes were announced, {found.size:,} arrived. Upload the file again."
+    if facts.size != declared.size_bytes:
+        words = f"{declared.size_bytes:,} bytes were announced, {facts.size:,} arrived. Upload the file again."
         return "size_mismatch", words
-    if declared.sha256 and declared.sha256.lower() != found.sha256:
+    if declared.sha256 and declared.sha256.lower() != facts.sha256:
         return "checksum_mismatch", "The file changed on its way: its checksum differs. Upload it again."
     return None
 

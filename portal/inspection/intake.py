@@ -1,7 +1,7 @@
-"""The one pass over a file: size, SHA-256, what the bytes are, and the scanner's verdict.
+"""The one pass over a file: size, SHA-256, media type, and the scanner's verdict.
 
-The bytes are spooled to a local file on the way. A local clamd is then handed that file's descriptor, a remote one gets
-the bytes while they pass. Memory is two chunks and the head, whatever the size of the file.
+The bytes are spooled to a local file on the way. A local clamd is then given that file's descriptor, a remote one is
+sent the bytes while they are read. Memory is two chunks and the head, whatever the size of the file.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, Self, cast
 
 from portal.inspection import content_type, ole
-from portal.inspection.decision import Found
-from portal.inspection.scanner import Scanner, Verdict
-from portal.inspection.spool import closed_in_words, disk_in_words
+from portal.inspection.decision import FileFacts
+from portal.inspection.scan_result import ScanVerdict
+from portal.inspection.scanner import Scanner
+from portal.inspection.spool import closing_spool, spool_errors
 
 CHUNK = 1024 * 1024
 PREFIX = "stowage-intake-"
@@ -37,39 +38,39 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
-class Facts(Found):
-    """What intake found, and where the local copy is."""
+class SpooledFile(FileFacts):
+    """What intake read, and where the local copy is."""
 
     spool: Path
 
 
 @contextmanager
-def take(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> Iterator[Facts]:
+def inspect(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -> Iterator[SpooledFile]:
     """Read the stream to its end, once. The spooled copy, in ``spool_dir`` or TMPDIR, exists inside the ``with`` only.
 
     Raises Unavailable: ``scanner_unavailable``, or ``spool_unavailable`` when the local folder is full or can't be
     written; and whatever the stream raises.
     """
-    with _spool_in(spool_dir or Path(tempfile.gettempdir())) as spool, scanner.alongside(spool) as scan:
+    with _spool_in(spool_dir or Path(tempfile.gettempdir())) as spool, scanner.begin(spool) as scan:
         with _Digest() as digest:
             head = bytearray()
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
                 head += chunk[: content_type.HEAD - len(head)]
-                with disk_in_words():
+                with spool_errors():
                     spool.write(chunk)
                 scan.feed(chunk)
-            with disk_in_words():
+            with spool_errors():
                 spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
         media_type = content_type.detect(beginning, spool)
-        yield Facts(
+        yield SpooledFile(
             size=os.fstat(spool.fileno()).st_size,
             sha256=digest.hexdigest(),
             mime_type=media_type,
             head=beginning,
-            verdict=_unless_locked(verdict, media_type, spool),
+            verdict=_unless_encrypted(verdict, media_type, spool),
             spool=Path(spool.name),
         )
 
@@ -99,38 +100,38 @@ class _Digest:
         return self._sha256.hexdigest()
 
 
-def _unless_locked(verdict: Verdict, media_type: str, file: BinaryIO) -> Verdict:
+def _unless_encrypted(verdict: ScanVerdict, media_type: str, file: BinaryIO) -> ScanVerdict:
     """clamd answers OK for an office document with a password, although it could not look inside."""
     old = media_type in (ole.WORD, ole.EXCEL, ole.POWERPOINT)
-    if verdict.result == "clean" and (media_type == ole.ENCRYPTED_OFFICE or (old and ole.is_locked(file))):
+    if verdict.result == "clean" and (media_type == ole.ENCRYPTED_OFFICE or (old and ole.is_encrypted(file))):
         return replace(verdict, result="not_scanned", reason="encrypted")
     return verdict
 
 
 @contextmanager
 def _spool_in(folder: Path) -> Iterator[BinaryIO]:
-    """A file of our own that is gone afterwards; what killed workers left behind goes first.
+    """A file of our own that is gone afterwards; what killed workers left behind is removed first.
 
-    Locked while it is in use, so that others know that it is no leftover.
+    Locked while it is in use, so that other workers know that it is no leftover.
     """
-    with disk_in_words():
+    with spool_errors():
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         spool = tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115
-    with closed_in_words(cast(BinaryIO, spool)) as file:
+    with closing_spool(cast(BinaryIO, spool)) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Spools that nobody holds any more: the lock goes with the process that had it."""
+    """Spools that no process has locked any more: a lock ends with its process."""
     for path in folder.glob(PREFIX + "*"):
-        with suppress(OSError), open(path, "rb", opener=_open_plainly) as file:
+        with suppress(OSError), open(path, "rb", opener=_open_regular) as file:
             if time.time() - os.fstat(file.fileno()).st_mtime > YOUNGEST_LEFTOVER_SECONDS:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
-def _open_plainly(path: str, flags: int) -> int:
+def _open_regular(path: str, flags: int) -> int:
     """TMPDIR is shared: what others put there may be a pipe to wait at for ever, or a link to elsewhere."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)

@@ -7,11 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ForeignKey,
-    String,
-    Text,
-)
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -37,28 +33,28 @@ class ScannerProof(Base):
     proved_at: Mapped[datetime]
 
 
-class WhenHeld(StrEnum):
-    """What a tenant wants done with a file that was not, or could not be, looked through."""
+class UnscannedAction(StrEnum):
+    """What a tenant wants done with a file that was not, or could not be, scanned."""
 
     HOLD = "hold"
     RELEASE = "release"
 
 
 class ScanPolicy(Base):
-    """A tenant's rules; without a row the defaults hold. ``wished`` are changes that wait for a second admin."""
+    """A tenant's rules; without a row the defaults hold. ``proposed`` are changes that wait for a second admin."""
 
     __tablename__ = "scan_policies"
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
-    too_large: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "too_large"))
-    encrypted: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "encrypted"))
-    macros: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "macros"))
-    unscannable: Mapped[WhenHeld] = mapped_column(choice(WhenHeld, "unscannable"))
+    too_large: Mapped[UnscannedAction] = mapped_column(choice(UnscannedAction, "too_large"))
+    encrypted: Mapped[UnscannedAction] = mapped_column(choice(UnscannedAction, "encrypted"))
+    macros: Mapped[UnscannedAction] = mapped_column(choice(UnscannedAction, "macros"))
+    unscannable: Mapped[UnscannedAction] = mapped_column(choice(UnscannedAction, "unscannable"))
     scanner_required: Mapped[bool]
     two_persons: Mapped[bool]
     release_infected: Mapped[bool]
     changed_at: Mapped[datetime]
     changed_by: Mapped[UUID | None]
-    wished: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    wished_at: Mapped[datetime | None]
-    wished_by: Mapped[UUID | None]
+    proposed: Mapped[dict[str, Any] | None] = mapped_column("wished", JSONB(none_as_null=True))
+    proposed_at: Mapped[datetime | None] = mapped_column("wished_at")
+    proposed_by: Mapped[UUID | None] = mapped_column("wished_by")

@@ -29,7 +29,7 @@ Choice = Literal["hold", "release"]
 
 
 @dataclass(frozen=True)
-class Rules:
+class ScanRules:
     """``scanner_required``: without a scanner files wait. ``two_persons``: a release is proposed by one admin and
     confirmed by another. ``release_infected``: even what the scanner calls infected may be released, when that is
     confirmed expressly; otherwise it is refused.
@@ -58,10 +58,10 @@ class Rules:
         return self.scanner_required and reason in ("off", "no_signatures")
 
 
-DEFAULT = Rules()
+DEFAULT_RULES = ScanRules()
 
 
-LOOSE: dict[str, str | bool] = {
+LOOSER_VALUES: dict[str, str | bool] = {
     **dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "release"),
     "scanner_required": False,
     "two_persons": False,
@@ -70,8 +70,8 @@ LOOSE: dict[str, str | bool] = {
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Looser rules that wait for a second admin: ``changes`` by name."""
+class ProposedRules:
+    """Looser rules that wait for a second admin: ``changes`` by name, when and by whom they were proposed."""
 
     changes: dict[str, Any]
     at: datetime
@@ -79,31 +79,35 @@ class Wish:
     by_name: str
 
 
-def rules_of(tenant_id: UUID) -> Rules:
+def rules_of(tenant_id: UUID) -> ScanRules:
     """The rules of the entered tenant."""
     return _rules(_row(tenant_id))
 
 
-def wish_of(tenant_id: UUID) -> Wish | None:
+def proposal_of(tenant_id: UUID) -> ProposedRules | None:
     """What somebody has proposed for the entered tenant, and nobody has confirmed yet."""
     row = _row(tenant_id)
-    if row is None or row.wished is None or row.wished_at is None or row.wished_by is None:
+    if row is None or row.proposed is None or row.proposed_at is None or row.proposed_by is None:
         return None
-    who = db.session.get(User, row.wished_by)
-    return Wish(row.wished, row.wished_at, row.wished_by, (who.name or who.email) if who else "")
+    who = db.session.get(User, row.proposed_by)
+    return ProposedRules(row.proposed, row.proposed_at, row.proposed_by, (who.name or who.email) if who else "")
 
 
-def set_rules(member: Member, rules: Rules) -> bool:
+def set_rules(member: Member, rules: ScanRules) -> bool:
     """Make these the tenant's rules, for files that are checked from now on; True when they are.
 
     Where a release needs two persons, so does loosening any rule: that waits for another admin (``confirm``), who gets
-    a letter. Raises ``Conflict`` where there is no other.
+    an e-mail. Raises ``Conflict`` where there is no other.
     """
     with transaction(member.tenant_id):
         row = _row(member.tenant_id, lock=True)
         present = _rules(row)
         changes = {name: value for name, value in asdict(rules).items() if getattr(present, name) != value}
-        if row is None or not present.two_persons or not any(LOOSE[name] == value for name, value in changes.items()):
+        if (
+            row is None
+            or not present.two_persons
+            or not any(LOOSER_VALUES[name] == value for name, value in changes.items())
+        ):
             _write(member, present, rules)
             return True
         _propose(member, row, changes)
@@ -116,19 +120,19 @@ def confirm(member: Member, at: datetime) -> None:
     Raises ``Conflict`` when that is not what waits any more, ``Forbidden`` for who proposed it.
     """
     with transaction(member.tenant_id):
-        row = _waiting(member, at)
-        if row.wished_by == member.user_id:
+        row = _proposal(member, at)
+        if row.proposed_by == member.user_id:
             raise Forbidden("You have proposed this yourself. Another administrator has to confirm it.")
         present = _rules(row)
-        _write(member, present, replace(present, **(row.wished or {})), proposed_by=str(row.wished_by))
+        _write(member, present, replace(present, **(row.proposed or {})), proposed_by=str(row.proposed_by))
 
 
 def withdraw(member: Member, at: datetime) -> None:
     """Drop what was proposed at this moment; every admin may. Raises ``Conflict`` when that does not wait any more."""
     with transaction(member.tenant_id):
-        row = _waiting(member, at)
-        facts: dict[str, Any] = {"changes": row.wished, "proposed_by": str(row.wished_by)}
-        row.wished = row.wished_at = row.wished_by = None
+        row = _proposal(member, at)
+        facts: dict[str, Any] = {"changes": row.proposed, "proposed_by": str(row.proposed_by)}
+        row.proposed = row.proposed_at = row.proposed_by = None
         audit.record(member.tenant_id, member.user_id, "scan_policy.withdrawn", member.tenant_id, **facts)
 
 
@@ -140,7 +144,7 @@ def _propose(member: Member, row: ScanPolicy, changes: dict[str, Any]) -> None:
             "Nothing was changed. Have a second administrator added, who then confirms it."
         )
         raise Conflict(words)
-    row.wished, row.wished_at, row.wished_by = changes, now(), member.user_id
+    row.proposed, row.proposed_at, row.proposed_by = changes, now(), member.user_id
     audit.record(member.tenant_id, member.user_id, "scan_policy.proposed", member.tenant_id, changes=changes)
     mail.write(
         "rules_proposed",
@@ -152,31 +156,36 @@ def _propose(member: Member, row: ScanPolicy, changes: dict[str, Any]) -> None:
     )
 
 
-def _write(member: Member, present: Rules, rules: Rules, **facts: Any) -> None:
-    """Whatever waited is answered by any change."""
-    before = asdict(present)
-    nothing = dict.fromkeys(("wished", "wished_at", "wished_by"))
-    values = {**asdict(rules), **nothing, "changed_at": now(), "changed_by": member.user_id}
-    statement = insert(ScanPolicy).values(tenant_id=member.tenant_id, **values)
-    db.session.execute(statement.on_conflict_do_update(index_elements=["tenant_id"], set_=values))
-    changes = {name: [before[name], value] for name, value in asdict(rules).items() if before[name] != value}
+def _write(member: Member, present: ScanRules, rules: ScanRules, **facts: Any) -> None:
+    """Put rules in force. Whatever was proposed is answered by any change."""
+    before, after = asdict(present), asdict(rules)
+    first = insert(ScanPolicy).values(tenant_id=member.tenant_id, **after, changed_at=now(), changed_by=member.user_id)
+    # Two admins may save the first rules of a tenant at once: the later one finds a row to lock, not a conflict.
+    db.session.execute(first.on_conflict_do_nothing())
+    row = _row(member.tenant_id, lock=True)
+    assert row is not None
+    for name, value in after.items():
+        setattr(row, name, value)
+    row.changed_at, row.changed_by = now(), member.user_id
+    row.proposed = row.proposed_at = row.proposed_by = None
+    changes = {name: [before[name], value] for name, value in after.items() if before[name] != value}
     audit.record(member.tenant_id, member.user_id, "scan_policy.changed", member.tenant_id, changes=changes, **facts)
 
 
-def _waiting(member: Member, at: datetime) -> ScanPolicy:
+def _proposal(member: Member, at: datetime) -> ScanPolicy:
     row = _row(member.tenant_id, lock=True)
-    if row is None or row.wished is None or row.wished_at != at:
+    if row is None or row.proposed is None or row.proposed_at != at:
         raise Conflict("This change does not wait any more, or it is another one by now. Nothing was changed.")
     return row
 
 
 def _row(tenant_id: UUID, *, lock: bool = False) -> ScanPolicy | None:
-    asked = select(ScanPolicy).where(ScanPolicy.tenant_id == tenant_id).execution_options(populate_existing=True)
-    return db.session.scalar(asked.with_for_update() if lock else asked)
+    query = select(ScanPolicy).where(ScanPolicy.tenant_id == tenant_id).execution_options(populate_existing=True)
+    return db.session.scalar(query.with_for_update() if lock else query)
 
 
-def _rules(row: ScanPolicy | None) -> Rules:
-    return Rules(**{name: getattr(row, name) for name in asdict(DEFAULT)}) if row else DEFAULT
+def _rules(row: ScanPolicy | None) -> ScanRules:
+    return ScanRules(**{name: getattr(row, name) for name in asdict(DEFAULT_RULES)}) if row else DEFAULT_RULES
 
 
 def _email(user_id: UUID) -> str:

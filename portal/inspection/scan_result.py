@@ -1,7 +1,7 @@
-"""What clamd's answers mean: pure functions from its words to a verdict on a file and a report on the daemon.
+"""What clamd's answers mean: pure functions from an answer to a verdict on a file and a report on the daemon.
 
-Nothing here ever turns silence into "clean": only a daemon that proved itself is believed, and what it did not look
-into is a verdict of its own.
+Nothing here ever turns silence into "clean": only a daemon that was checked is believed, and what it did not look into
+has a verdict of its own.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-Result = Literal["clean", "infected", "not_scanned"]
-Reason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
-State = Literal["off", "ready", "no_signatures", "down"]
-Trouble = Literal["machine", "scan"]
+ScanStatus = Literal["clean", "infected", "not_scanned"]
+ScanReason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
+ScannerState = Literal["off", "ready", "no_signatures", "down"]
+DaemonFailure = Literal["machine", "scan"]
 
-UNSPOKEN_LIMIT = 25 * 1024 * 1024
-"""Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that stays silent about what it skipped."""
+DEFAULT_MAX_FILE_SIZE = 25 * 1024 * 1024
+"""Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that does not report what it skipped."""
 
 # What a person reads for each reason, in the product's words.
-EXPLANATIONS: dict[Reason, str] = {
+EXPLANATIONS: dict[ScanReason, str] = {
     "off": "Not scanned: the virus scanner is switched off.",
     "no_signatures": "Not scanned: the virus scanner has no signatures.",
     "too_large": "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see.",
@@ -28,8 +28,8 @@ EXPLANATIONS: dict[Reason, str] = {
     "macros": "Nothing was found, but the file contains macros: programs that an office application may run.",
     "unscannable": "Not scanned: the virus scanner could not read the file.",
 }
-# Names that clamd gives to what it noticed without having found anything. Every other name is a find.
-NOTICES: dict[str, Reason] = {
+# Names that clamd gives to what it noticed without having found a virus. Every other name is a virus.
+HEURISTICS: dict[str, ScanReason] = {
     "Heuristics.Limits.Exceeded": "too_large",
     "Heuristics.Encrypted": "encrypted",
     "Heuristics.OLE2.ContainsMacros": "macros",
@@ -37,19 +37,19 @@ NOTICES: dict[str, Reason] = {
 }
 _EXTENDED = re.compile(r"\([0-9a-f]{32,}:\d+\)$")  # "ExtendedDetectionInfo yes" appends the hash and the size
 # About the daemon's own machine: its disk is full, its temporary folder is gone, it may not read or open any more.
-_TROUBLE = re.compile("temporary file|Can't (create|write|open file)|Permission denied")
-_GAVE_UP = "TIMED OUT"
+_MACHINE_FAILURE = re.compile("temporary file|Can't (create|write|open file)|Permission denied")
+_TIMED_OUT = "TIMED OUT"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ScanVerdict:
     """What the scanner said of one file. ``reason`` is set when it is ``not_scanned``, or clean with macros."""
 
-    result: Result
+    result: ScanStatus
     signature: str | None = None
     engine: str | None = None
     database: str | None = None
-    reason: Reason | None = None
+    reason: ScanReason | None = None
 
     @property
     def explanation(self) -> str | None:
@@ -58,19 +58,20 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the scanner proved to be. ``speaks_of_limits``: it says so when a file exceeds one, instead of "OK".
+class ScannerReport:
+    """What a check of the scanner showed.
 
-    ``listens``: there is a daemon that can be asked about files. ``silent``: it let us wait in vain.
+    reports_limits: it says so when a file exceeds one of its limits, instead of "OK".
+    has_daemon: there is a daemon to ask about files. timed_out: it accepted a connection and stayed silent.
     """
 
-    state: State
+    state: ScannerState
     detail: str
     engine: str | None = None
     database: str | None = None
-    speaks_of_limits: bool = False
-    listens: bool = True
-    silent: bool = False
+    reports_limits: bool = False
+    has_daemon: bool = True
+    timed_out: bool = False
 
 
 def engine_and_database(answer: str) -> tuple[str, str | None]:
@@ -89,74 +90,71 @@ def signatures_of(database: str | None) -> tuple[int | None, datetime | None]:
     return int(number) if number.isdecimal() else None, made_at
 
 
-def report_on(engine: str, database: str | None, *, eicar: str, nested: str) -> Report:
-    """What a daemon proves by its answers about EICAR and an archive that is nested too deep.
+def report_on(engine: str, database: str | None, *, eicar: str | None, nested: str | None) -> ScannerReport:
+    """What a daemon shows by what it finds in EICAR and in an archive that is nested too deep (None: "OK").
 
-    One without a dated database scans nothing; one that has it and still misses EICAR is broken. So is one that could
-    not unpack the archive: with its disk full clamd still finds EICAR, which it reads where it lies.
+    One without a dated database scans nothing; one that has it and still misses EICAR is broken.
     """
-    limits = read(nested)[0] == "FOUND"
+    limits = nested is not None
     if database is None:
         detail = f"{engine} has no dated signature database: nothing it passes counts as scanned. Run freshclam."
-        return Report("no_signatures", detail, engine, database, limits)
-    trouble = next((answer for answer in (eicar, nested) if trouble_in(answer)), None)
-    if trouble is not None:
-        detail = f"{engine} can't work: {trouble}. Look at the disk and the temporary folder of its machine."
-        return Report("down", detail, engine, database, limits)
-    if not finds(*read(eicar)):
+        return ScannerReport("no_signatures", detail, engine, database, limits)
+    if not is_detection(eicar):
         detail = f"{engine} misses the EICAR test file. Look at its log, its temporary folder and its limits."
-        return Report("down", detail, engine, database, limits)
+        return ScannerReport("down", detail, engine, database, limits)
     detail = f"{engine} with signatures {database}."
     if not limits:
-        detail += ' It is silent about files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
-    return Report("ready", detail, engine, database, limits)
+        detail += ' It does not report files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
+    return ScannerReport("ready", detail, engine, database, limits)
 
 
-def read(answer: str) -> tuple[str, str]:
-    """Status and what it is about. An answer of another shape is an error of its own."""
-    from clamd import scan_response  # here, because the package takes 0.1 s to import
-
-    match = scan_response.match(answer)
-    if match is None:
-        return "ERROR", answer
-    return match["status"], _EXTENDED.sub("", match["virus"] or "")
-
-
-def finds(status: str, what: str) -> bool:
-    """Whether that is a find, and not the name of a reason for not having looked."""
-    return status == "FOUND" and notice(what) is None
+def report_failure(engine: str, database: str | None, error: str) -> ScannerReport:
+    """A daemon that answers its check with an error: with its disk full clamd still finds EICAR, which it reads where
+    it lies, and can't unpack the archive."""
+    if database is None:
+        return report_on(engine, database, eicar=None, nested=None)
+    detail = f"{engine} can't work: {error}. Look at the disk and the temporary folder of its machine."
+    return ScannerReport("down", detail, engine, database)
 
 
-def notice(what: str) -> Reason | None:
-    """The reason that such a name stands for, or None for the name of a virus."""
-    return next((reason for name, reason in NOTICES.items() if what.startswith(name)), None)
+def is_detection(name: str | None) -> bool:
+    """Whether a name that clamd answered is a virus, and not a reason for not having looked."""
+    return name is not None and reason_for(name) is None
 
 
-def trouble_in(answer: str) -> Trouble | None:
-    """Why the file has to be scanned again later: the daemon's ``machine``, or the ``scan``, of which it grew tired."""
-    if read(answer)[0] != "ERROR":
-        return None
-    if _TROUBLE.search(answer):
+def reason_for(name: str) -> ScanReason | None:
+    """The reason that a heuristic's name stands for, or None for the name of a virus."""
+    return next((reason for prefix, reason in HEURISTICS.items() if name.startswith(prefix)), None)
+
+
+def daemon_failure(error: str) -> DaemonFailure | None:
+    """Why a file has to be scanned again later: the daemon's ``machine``, or the ``scan``, which it gave up.
+
+    None: the error is about the file.
+    """
+    if _MACHINE_FAILURE.search(error):
         return "machine"
-    return "scan" if _GAVE_UP in answer else None
+    return "scan" if _TIMED_OUT in error else None
 
 
-def verdict_of(answer: str, report: Report, size: int) -> Verdict:
-    """One answer about a file of ``size`` bytes as a verdict, in the light of what the daemon proved to be."""
-    status, what = read(answer)
-    if finds(status, what):
-        return Verdict("infected", what, report.engine, report.database)
-    reason = _reason(status, what or answer, report, size)
-    result: Result = "clean" if reason in (None, "macros") else "not_scanned"
-    return Verdict(result, None, report.engine, report.database, reason)
-
-
-def _reason(status: str, what: str, report: Report, size: int) -> Reason | None:
-    """Why it does not count as scanned, or what else was noticed."""
+def verdict_of(name: str | None, report: ScannerReport, size: int) -> ScanVerdict:
+    """clamd's answer about a file of ``size`` bytes (a name, or None for "OK") in the light of the daemon's report."""
+    if is_detection(name):
+        assert name is not None
+        return ScanVerdict("infected", _EXTENDED.sub("", name), report.engine, report.database)
     if report.state != "ready":
-        return "no_signatures"
-    if status == "FOUND":
-        return notice(what)
-    if status == "ERROR":
-        return "too_large" if "size limit exceeded" in what else "unscannable"
-    return "too_large" if size > UNSPOKEN_LIMIT and not report.speaks_of_limits else None
+        return not_scanned("no_signatures", report)
+    if name is not None:
+        reason = reason_for(name)
+        result: ScanStatus = "clean" if reason == "macros" else "not_scanned"
+        return ScanVerdict(result, None, report.engine, report.database, reason)
+    # A file above MaxFileSize is answered "OK" unscanned where AlertExceedsMax is off.
+    if size > DEFAULT_MAX_FILE_SIZE and not report.reports_limits:
+        return not_scanned("too_large", report)
+    return ScanVerdict("clean", None, report.engine, report.database)
+
+
+def not_scanned(reason: ScanReason, report: ScannerReport) -> ScanVerdict:
+    """The verdict on a file that this daemon did not look into; its lack of signatures outweighs the other reasons."""
+    known: ScanReason = reason if report.state == "ready" else "no_signatures"
+    return ScanVerdict("not_scanned", None, report.engine, report.database, known)

@@ -1,6 +1,6 @@
-"""The virus scanner: clamd over a unix socket (it is handed the file's descriptor) or over TCP (it is sent the bytes).
+"""The virus scanner: clamd over a unix socket (it is given the file's descriptor) or over TCP (it is sent the bytes).
 
-A scanner is proved, not believed: it counts only after it found EICAR and named a dated signature database. What it
+A scanner is checked, not believed: it counts only after it found EICAR and named a dated signature database. What it
 could not look into is a verdict of its own. Nothing here ever turns silence into "clean".
 """
 
@@ -16,31 +16,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import clamd
+
 from portal.errors import Unavailable
-from portal.inspection.clamd import ANSWER_SECONDS, SCAN_SECONDS, Link, LinkError, Stream, nested_archive
-from portal.inspection.scan_result import (
-    EXPLANATIONS,
-    Report,
-    Verdict,
-    engine_and_database,
-    finds,
-    read,
-    report_on,
-    trouble_in,
-    verdict_of,
-)
-from portal.inspection.spool import disk_in_words
+from portal.inspection import scan_result
+from portal.inspection.clamd import ANSWER_SECONDS, SCAN_SECONDS, ClamdClient, nested_archive
+from portal.inspection.scan_result import ScannerReport, ScanVerdict
+from portal.inspection.spool import spool_errors
 from portal.settings import Settings
 
-__all__ = ["EXPLANATIONS", "Report", "Scan", "Scanner", "Verdict"]
-
 During = Literal["connect", "machine", "scan"]
-"""When it was lost: before the file; with it, but not by its fault; or with the file in its hands."""
+"""When the scanner failed: before the file; with it, but not because of it; or while it was scanning the file."""
 NO_SIGNATURES = ".waits-for-signatures"
 REPORT_SECONDS = 60.0
-"""How long a proof holds before the daemon is asked again."""
-SILENCE_SECONDS = 5.0
-"""How long a daemon that let us wait counts as down without being asked: whoever asks waits as long."""
+"""How long a report counts before the daemon is checked again."""
+TIMED_OUT_SECONDS = 5.0
+"""How long a daemon that did not answer in time counts as down without a new check: each check waits as long."""
 
 
 class Scanner:
@@ -54,200 +45,206 @@ class Scanner:
         self.url = url
         self._test_database = test_database
         self._answer_seconds = answer_seconds
-        self._report: Report | None = None
-        self._holds_until = 0.0
+        self._report: ScannerReport | None = None
+        self._report_until = 0.0
 
     @classmethod
     def at(cls, settings: Settings) -> Scanner:
-        """The scanner that these settings name; one per address and process, so that its proof is shared."""
+        """The scanner that these settings name; one per address and process, so that its report is shared."""
         return _scanner_at(settings.scanner_url, settings.scanner_test_database is not None)
 
     @property
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it takes a descriptor instead of the bytes."""
         return self.url.startswith("unix://")
 
-    def report(self) -> Report:
-        """What it proved to be, at most a minute ago. One that is down is asked each time, unless that takes long."""
+    def report(self) -> ScannerReport:
+        """The last check, at most a minute old. One that is down is checked each time, unless that takes long."""
         report = self._report
-        if report is None or time.monotonic() >= self._holds_until:
-            report = self.prove()
-            seconds = SILENCE_SECONDS if report.silent else 0.0 if report.state == "down" else REPORT_SECONDS
-            self._report, self._holds_until = report, time.monotonic() + seconds
+        if report is None or time.monotonic() >= self._report_until:
+            report = self.check()
+            seconds = TIMED_OUT_SECONDS if report.timed_out else 0.0 if report.state == "down" else REPORT_SECONDS
+            self._report, self._report_until = report, time.monotonic() + seconds
         return report
 
-    def prove(self) -> Report:
-        """Ask it now: its version and database, whether it finds EICAR, whether it speaks of its limits."""
+    def check(self) -> ScannerReport:
+        """Ask it now: its version and database, whether it finds EICAR, whether it reports its limits."""
         if self.url == "off":
             words = "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned."
-            return Report("off", words, listens=False)
+            return ScannerReport("off", words, has_daemon=False)
         if self._waits_for_signatures():
             words = "ClamAV has no signatures yet. Files are not scanned until freshclam has fetched some."
-            return Report("no_signatures", words, listens=False)
+            return ScannerReport("no_signatures", words, has_daemon=False)
         try:
-            engine, database = engine_and_database(self._ask(b"VERSION"))
-            eicar, nested = self._ask_about(_eicar()), self._ask_about(nested_archive())
-        except (LinkError, OSError) as error:
+            return self._ask()
+        except (clamd.ClamdError, OSError) as error:
             words = f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
-            return Report("down", words, silent=isinstance(error, LinkError) and error.silent)
+            return ScannerReport("down", words, timed_out=isinstance(error.__cause__, TimeoutError))
+
+    def _ask(self) -> ScannerReport:
+        version = ClamdClient(self.url, self._answer_seconds).version()
+        engine, database = scan_result.engine_and_database(version)
         if database is None and self._test_database:
             database = "test signatures"
-        return report_on(engine, database, eicar=eicar, nested=nested)
-
-    def reload(self) -> Report:
-        """Let the daemon read its signatures again, and prove itself. Raises Unavailable when it can't be reached."""
         try:
-            self._ask(b"RELOAD")
-        except LinkError:
-            raise self.lost("connect") from None
+            eicar = self._scan_bytes(clamd.EICAR, self._answer_seconds)
+            nested = self._scan_bytes(nested_archive(), self._answer_seconds)
+        except clamd.ResponseError as error:
+            return scan_result.report_failure(engine, database, str(error).strip())
+        return scan_result.report_on(engine, database, eicar=eicar, nested=nested)
+
+    def reload(self) -> ScannerReport:
+        """Let the daemon read its signatures again, and check it. Raises Unavailable when it can't be reached."""
+        try:
+            ClamdClient(self.url, self._answer_seconds).reload()
+        except clamd.ClamdError:
+            raise self.unavailable("connect") from None
         self._report = None
-        return self.prove()
+        return self.check()
 
     def _waits_for_signatures(self) -> bool:
-        """Whether `portal up` has put a note beside the socket that the daemon will come with its first signatures."""
-        return self.local and Path(self.url.removeprefix("unix://") + NO_SIGNATURES).exists()
+        """Whether `portal up` has put a file beside the socket: the daemon starts with its first signatures."""
+        return self.is_local and Path(self.url.removeprefix("unix://") + NO_SIGNATURES).exists()
 
-    def takes(self, size_bytes: int) -> bool:
+    def accepts(self, size_bytes: int) -> bool:
         """Whether it looks into a file of this size: tried with so many zeros, for the doctor. Raises Unavailable."""
         with ExitStack() as closing:
-            with disk_in_words():
+            with spool_errors():
                 zeros = closing.enter_context(tempfile.TemporaryFile())
                 zeros.truncate(size_bytes)
             return self.scan(zeros).reason != "too_large"
 
-    def scan(self, spool: BinaryIO) -> Verdict:
+    def scan(self, spool: BinaryIO) -> ScanVerdict:
         """Scan a whole local file. Raises Unavailable (``scanner_unavailable``) when it is configured and down."""
-        with self.alongside(spool) as scan:
-            if isinstance(scan, _BytesScan):
+        with self.begin(spool) as scan:
+            if isinstance(scan, _StreamScan):
                 spool.seek(0)
-                while chunk := spool.read(Link.CHUNK):
+                while chunk := spool.read(ClamdClient.CHUNK):
                     scan.feed(chunk)
             return scan.verdict()
 
     @contextmanager
-    def alongside(self, spool: BinaryIO) -> Iterator[Scan]:
-        """A scan that goes with one pass over the bytes: feed it each chunk as it is spooled, then ask the verdict.
+    def begin(self, spool: BinaryIO) -> Iterator[Scan]:
+        """A scan beside one pass over the bytes: feed it each chunk as it is spooled, then ask for the verdict.
 
-        Raises Unavailable (``scanner_unavailable``; ``during`` is ``scan`` when it died with this file in its hands).
+        Raises Unavailable (``scanner_unavailable``; ``during`` is ``scan`` when the daemon died scanning this file).
         """
         report = self.report()
         if report.state == "down":
             raise _unavailable("connect")
-        if not report.listens:
+        if not report.has_daemon:
             yield Scan(self, report)
-            return
-        if self.local:
+        elif self.is_local:
             yield _DescriptorScan(self, report, spool)
-            return
-        with self._stream() as stream:
-            yield _BytesScan(self, report, stream)
+        else:
+            client = ClamdClient(self.url)
+            with ExitStack() as closing:
+                try:
+                    closing.enter_context(client)
+                except clamd.ConnectionError:
+                    raise self.unavailable("connect") from None
+                yield _StreamScan(self, report, client)
 
-    @contextmanager
-    def _stream(self) -> Iterator[Stream]:
-        try:
-            link = Link(self.url)
-        except LinkError:
-            raise self.lost("connect") from None
-        with link:
-            yield Stream(link)
+    def confirm_clean(self, verdict: ScanVerdict) -> ScanVerdict:
+        """``verdict``, if the daemon still finds EICAR after having called a file clean; raises Unavailable otherwise.
 
-    def believe(self, answer: str, report: Report, size: int) -> Verdict:
-        """Its answer about a file as a verdict. Raises Unavailable where it has trouble of its own.
-
-        "OK" counts only from a daemon that still finds EICAR afterwards: handed a descriptor, clamd answers OK for
-        everything as soon as it can't make its temporary folder.
+        Given a descriptor, clamd answers OK for everything as soon as it can't make its temporary folder. It is asked
+        as patiently as about the file: a busy daemon is no reason to scan that file once more.
         """
-        verdict, trouble = verdict_of(answer, report, size), trouble_in(answer)
-        if trouble is None and verdict.result == "clean" and not self._still_finds_eicar():
-            trouble = "machine"
-        if trouble is not None:
-            raise self.lost(trouble)
+        if verdict.result == "clean":
+            try:
+                found = scan_result.is_detection(self._scan_bytes(clamd.EICAR, SCAN_SECONDS))
+            except (clamd.ClamdError, OSError):
+                found = False
+            if not found:
+                raise self.unavailable("machine")
         return verdict
 
-    def lost(self, during: During) -> Unavailable:
-        """Forget the proof: whatever answers next has to prove itself."""
+    def unavailable(self, during: During) -> Unavailable:
+        """The error to raise after a failure; the daemon is checked again before the next file."""
         if self._report is not None and self._report.state != "down":
             self._report = None
         return _unavailable(during)
 
-    def _ask(self, command: bytes) -> str:
-        with Link(self.url, self._answer_seconds) as link:
-            link.command(command)
-            return link.answer()
-
-    def _ask_about(self, content: bytes, patience: float | None = None) -> str:
+    def _scan_bytes(self, content: bytes, timeout: float) -> str | None:
         """Its answer about a few bytes, which reach it the same way as files do."""
-        with Link(self.url, patience or self._answer_seconds) as link:
-            if not self.local:
-                stream = Stream(link)
-                stream.feed(content)
-                return stream.finish()
-            with _file_of(content) as file:
-                link.hand_over(file.fileno())
-                return link.answer()
-
-    def _still_finds_eicar(self) -> bool:
-        """Asked as patiently as about the file: a daemon with much to do is no reason to scan that file once more."""
-        try:
-            return finds(*read(self._ask_about(_eicar(), SCAN_SECONDS)))
-        except (LinkError, OSError):
-            return False
+        with ClamdClient(self.url, timeout) as client:
+            if self.is_local:
+                with _file_of(content) as file:
+                    return client.scan_descriptor(file.fileno())
+            client.send(content)
+            return client.finish()
 
 
 class Scan:
-    """One file's scan. This one is of a scanner that is off, or waits for its first signatures: nobody looked."""
+    """One file's scan. This one is of a scanner that is off, or waits for its first signatures: nobody looks."""
 
-    def __init__(self, scanner: Scanner, report: Report) -> None:
+    def __init__(self, scanner: Scanner, report: ScannerReport) -> None:
         self.scanner = scanner
         self.report = report
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of the file, in order."""
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ScanVerdict:
         """What the scanner says, once every byte was fed and the spool is flushed."""
-        return Verdict("not_scanned", reason="off" if self.report.state == "off" else "no_signatures")
+        return ScanVerdict("not_scanned", reason="off" if self.report.state == "off" else "no_signatures")
+
+    def _judge_error(self, error: clamd.ResponseError) -> ScanVerdict:
+        """An answer that is an error is about the file, or about the daemon: then Unavailable is raised."""
+        if isinstance(error, clamd.BufferTooLongError):
+            return scan_result.not_scanned("too_large", self.report)
+        failure = scan_result.daemon_failure(str(error))
+        if failure is not None:
+            raise self.scanner.unavailable(failure) from None
+        return scan_result.not_scanned("unscannable", self.report)
 
 
 class _DescriptorScan(Scan):
     """The daemon reads the spool itself: no byte goes through this process twice."""
 
-    def __init__(self, scanner: Scanner, report: Report, spool: BinaryIO) -> None:
+    def __init__(self, scanner: Scanner, report: ScannerReport, spool: BinaryIO) -> None:
         super().__init__(scanner, report)
         self.spool = spool
 
-    def verdict(self) -> Verdict:
-        """Hand over the descriptor. Raises Unavailable when the daemon is gone."""
+    def verdict(self) -> ScanVerdict:
+        """Pass the descriptor and read the answer. Raises Unavailable when the daemon is gone."""
+        during: During = "connect"
         try:
-            with Link(self.scanner.url) as link:
-                link.hand_over(self.spool.fileno())
-                answer = link.answer()
-        except LinkError as error:
-            raise self.scanner.lost("scan" if error.connected else "connect") from None
-        return self.scanner.believe(answer, self.report, os.fstat(self.spool.fileno()).st_size)
+            with ClamdClient(self.scanner.url) as client:
+                during = "scan"
+                name = client.scan_descriptor(self.spool.fileno())
+        except clamd.ConnectionError:
+            raise self.scanner.unavailable(during) from None
+        except clamd.ResponseError as error:
+            return self._judge_error(error)
+        size = os.fstat(self.spool.fileno()).st_size
+        return self.scanner.confirm_clean(scan_result.verdict_of(name, self.report, size))
 
 
-class _BytesScan(Scan):
-    """The daemon is elsewhere: the bytes are sent while they are read, so that both happen at once."""
+class _StreamScan(Scan):
+    """The daemon is on another machine: the bytes are sent while they are read, so that both happen at once."""
 
-    def __init__(self, scanner: Scanner, report: Report, stream: Stream) -> None:
+    def __init__(self, scanner: Scanner, report: ScannerReport, client: ClamdClient) -> None:
         super().__init__(scanner, report)
-        self.stream = stream
+        self.client = client
 
     def feed(self, chunk: bytes) -> None:
         """Send it on. Raises Unavailable when the daemon is gone."""
         try:
-            self.stream.feed(chunk)
-        except LinkError:
-            raise self.scanner.lost("scan") from None
+            self.client.send(chunk)
+        except clamd.ConnectionError:
+            raise self.scanner.unavailable("scan") from None
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ScanVerdict:
         """End the stream and read the answer. Raises Unavailable when the daemon is gone."""
         try:
-            answer = self.stream.finish()
-        except LinkError:
-            raise self.scanner.lost("scan") from None
-        return self.scanner.believe(answer, self.report, self.stream.size)
+            name = self.client.finish()
+        except clamd.ConnectionError:
+            raise self.scanner.unavailable("scan") from None
+        except clamd.ResponseError as error:
+            return self._judge_error(error)
+        return self.scanner.confirm_clean(scan_result.verdict_of(name, self.report, self.client.sent_bytes))
 
 
 @functools.cache
@@ -265,7 +262,8 @@ def _unavailable(during: During) -> Unavailable:
 
 
 def _file_of(content: bytes) -> io.FileIO:
-    """A few bytes where files are spooled: the daemon's machine may forbid it to read there, and a proof must show it.
+    """A few bytes in the folder for spooled files: the daemon's machine may forbid it to read there, and a check must
+    show it.
 
     They lie in memory when there is no room: that is no fault of the scanner's, and intake says so itself. Raises
     OSError when even that can't be had.
@@ -275,14 +273,6 @@ def _file_of(content: bytes) -> io.FileIO:
         if file.write(content) == len(content):
             undo.pop_all()
             return file
-    memory = io.FileIO(os.memfd_create("stowage-proof"), "r+")
+    memory = io.FileIO(os.memfd_create("stowage-check"), "r+")
     memory.write(content)
     return memory
-
-
-@functools.cache
-def _eicar() -> bytes:
-    """The harmless file that every scanner must find."""
-    from clamd import EICAR  # here, because the package takes 0.1 s to import: as long as ten of our own modules
-
-    return bytes(EICAR)

@@ -1,4 +1,4 @@
-"""What the scanner last proved to be, kept for pages and monitors: they never talk to it themselves."""
+"""The scanner's last report, stored for pages and monitors: they never talk to the scanner themselves."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal.database import db, now, transaction
 from portal.inspection.models import ScannerProof
-from portal.inspection.scan_result import Report, signatures_of
+from portal.inspection.scan_result import ScannerReport, signatures_of
 
 STALE = timedelta(days=2)  # ClamAV publishes every day
-_ONE = "scanner"
+_ROW = "scanner"
 
 
 @dataclass(frozen=True)
-class Proof:
-    """The last proof: ``state`` as in ``Report``; ``version`` is the database's number, ``signatures_at`` its date."""
+class ScannerStatus:
+    """The last report: ``state`` as in ``ScannerReport``; ``version`` is the database's number, ``signatures_at`` its
+    date."""
 
     state: str
     detail: str
@@ -35,15 +36,15 @@ class Proof:
         return self.signatures_at is not None and now() - self.signatures_at > STALE
 
 
-def keep_new(report: Report) -> None:
-    """Write it down unless this process has done so: a report holds for a minute."""
-    if current_app.extensions.get("portal.proof") is not report:
-        keep(report)
-        current_app.extensions["portal.proof"] = report
+def save_new(report: ScannerReport) -> None:
+    """Save it unless this process has done so: a report is used for a minute."""
+    if current_app.extensions.get("portal.scanner_report") is not report:
+        save(report)
+        current_app.extensions["portal.scanner_report"] = report
 
 
-def keep(report: Report) -> Proof:
-    """Write down what it proved just now, in a transaction of its own."""
+def save(report: ScannerReport) -> ScannerStatus:
+    """Save what a check has just shown, in a transaction of its own."""
     version, made_at = signatures_of(report.database)
     values = {
         "state": report.state,
@@ -54,16 +55,16 @@ def keep(report: Report) -> Proof:
         "signatures_at": made_at,
         "proved_at": now(),
     }
-    statement = insert(ScannerProof).values(name=_ONE, **values)
+    statement = insert(ScannerProof).values(name=_ROW, **values)
     with transaction():
         db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
-    return Proof(**values)  # type: ignore[arg-type]
+    return ScannerStatus(**values)  # type: ignore[arg-type]
 
 
-def last() -> Proof | None:
-    """The last one that was kept, or None before the first."""
-    row = db.session.get(ScannerProof, _ONE, populate_existing=True)
+def last() -> ScannerStatus | None:
+    """The last one that was saved, or None before the first."""
+    row = db.session.get(ScannerProof, _ROW, populate_existing=True)
     if row is None:
         return None
     when = row.signatures_at, row.proved_at, row.rescanned_version
-    return Proof(row.state, row.detail, row.engine, row.database, row.version, *when)
+    return ScannerStatus(row.state, row.detail, row.engine, row.database, row.version, *when)

@@ -106,7 +106,7 @@ def _scanner(verify: bool) -> Finding:
     scanner = Scanner.at(current_app.extensions["portal.settings"])
     report = scanner.report()
     ok = {"ready": True, "down": False}.get(report.state)
-    if report.state == "ready" and not report.speaks_of_limits:
+    if report.state == "ready" and not report.reports_limits:
         return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
     _version, made_at = signatures_of(report.database)
     if made_at is not None and database.now() - made_at > scanner_status.STALE:
@@ -134,7 +134,7 @@ def _limit_of(scanner: Scanner) -> str | None:
 @functools.cache
 def _takes(scanner: Scanner, size: int) -> bool:
     """An answer is asked for once a process: reading so many bytes takes seconds."""
-    return scanner.takes(size)
+    return scanner.accepts(size)
 
 
 def _tenants() -> list[UUID]:

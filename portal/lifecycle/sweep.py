@@ -104,7 +104,7 @@ def _postpone_asset(tenant_id: UUID, asset_id: UUID) -> None:
 def _due_rescans() -> list[Due]:
     """What was taken in unscanned is due as soon as a scanner is there."""
     report = Scanner.at(current_app.extensions["portal.settings"]).report()
-    scanner_status.keep_new(report)
+    scanner_status.save_new(report)
     ready = report.state == "ready"
     # What the quarantine desk has ordered; a scan that waits for other signatures is due once there are some.
     desk = _due("due_desk_work", report.database if ready else None)

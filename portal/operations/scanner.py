@@ -20,7 +20,7 @@ from portal.database import db, now, transaction
 from portal.errors import Conflict, Unavailable
 from portal.inspection import scanner_status
 from portal.inspection.scanner import Scanner
-from portal.inspection.scanner_status import Proof
+from portal.inspection.scanner_status import ScannerStatus
 from portal.operations import dashboard
 from portal.settings import Settings
 
@@ -46,7 +46,7 @@ class Day:
 class Standing:
     """The scanner for one page. ``waiting``: files that wait to be scanned; ``per_minute``: over the last hour."""
 
-    proof: Proof | None
+    proof: ScannerStatus | None
     days: list[Day]
     unscanned: int
     waiting: int = 0
@@ -90,18 +90,18 @@ def of_all() -> Standing:
     )
 
 
-def prove(actor_id: UUID) -> Proof:
+def prove(actor_id: UUID) -> ScannerStatus:
     """Let the scanner find EICAR now, and keep what it proved to be."""
-    proof = scanner_status.keep(_scanner().prove())
+    proof = scanner_status.save(_scanner().check())
     with transaction(None):
         audit.record_act(actor_id, "scanner.proved", None, name=proof.state)
     return proof
 
 
-def reload(actor_id: UUID) -> Proof:
+def reload(actor_id: UUID) -> ScannerStatus:
     """Let the daemon read its signatures again. Raises ``Conflict`` without one that could."""
     try:
-        proof = scanner_status.keep(_scanner().reload())
+        proof = scanner_status.save(_scanner().reload())
     except Unavailable as problem:
         raise Conflict(problem.detail) from None
     with transaction(None):

@@ -158,7 +158,7 @@ def withdraw_policy(member: Member, body: WishBody) -> PolicyView:
 
 
 def _policy(member: Member) -> PolicyView:
-    wish = scan_policy.wish_of(member.tenant_id)
+    wish = scan_policy.proposal_of(member.tenant_id)
     return PolicyView(
         **asdict(scan_policy.rules_of(member.tenant_id)), pending=WishView(**asdict(wish)) if wish else None
     )

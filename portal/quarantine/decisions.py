@@ -195,7 +195,7 @@ def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> s
     return "Scanned once more in a moment, then available again."
 
 
-def _check_infection(asset: Asset, rules: scan_policy.Rules, infected_too: bool) -> None:
+def _check_infection(asset: Asset, rules: scan_policy.ScanRules, infected_too: bool) -> None:
     infected = asset.scan_result is ScanResult.INFECTED
     if (infected or infected_too) and not rules.release_infected:
         raise Forbidden(

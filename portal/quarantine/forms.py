@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from portal.inspection.scan_policy import Rules
+from portal.inspection.scan_policy import ScanRules
 from portal.quarantine.service import Narrowing
 from portal.web.body import Answer, Body, Query
 
@@ -63,9 +63,9 @@ class PolicyBody(Body):
     two_persons: bool = Field(description="One admin proposes a release, another confirms it.")
     release_infected: bool = Field(description="What the scanner calls infected may be released, confirmed expressly.")
 
-    def rules(self) -> Rules:
+    def rules(self) -> ScanRules:
         """As the service takes them."""
-        return Rules(**self.model_dump())
+        return ScanRules(**self.model_dump())
 
 
 class WishView(Answer):

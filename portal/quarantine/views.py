@@ -21,7 +21,7 @@ from portal.identity import service as identity
 from portal.identity.access import person
 from portal.identity.forms import PROOFS
 from portal.inspection import scan_policy
-from portal.inspection.scan_policy import Rules
+from portal.inspection.scan_policy import ScanRules
 from portal.objectstore import disposition
 from portal.quarantine import context as dossier
 from portal.quarantine import decisions, download_tokens, encrypted_zip, service
@@ -166,7 +166,7 @@ def set_rules(member: Member) -> ResponseReturnValue:
         raise Invalid("Choose for each kind of file whether it is held or released.", field="too_large")
     chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
     switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
-    if scan_policy.set_rules(member, Rules(**chosen, **switched)):
+    if scan_policy.set_rules(member, ScanRules(**chosen, **switched)):
         flash(_("Saved. The rules hold for files that are checked from now on."), "success")
     else:
         flash(_("Nothing has changed yet: another administrator has to confirm it, and got a letter."), "info")
@@ -254,13 +254,13 @@ def _form(
     )
 
 
-def _rules(member: Member, present: Rules) -> str:
+def _rules(member: Member, present: ScanRules) -> str:
     return render_template(
         "quarantine/policy.html",
         tenant=_place(member),
         rules=asdict(present),
         admins=len(people.admins_of(member.tenant_id)),
-        wish=scan_policy.wish_of(member.tenant_id),
+        wish=scan_policy.proposal_of(member.tenant_id),
         me=member.user_id,
     )
 

@@ -22,8 +22,9 @@ from portal.errors import Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.inspection import decision, intake, scan_policy
-from portal.inspection.decision import Found
-from portal.inspection.scanner import Scanner, Verdict
+from portal.inspection.decision import FileFacts
+from portal.inspection.scan_result import ScanVerdict
+from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
 from portal.quarantine import audit
@@ -49,7 +50,7 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         if facts is None or leases.exhausted(asset):
             _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
             return
-        with bucket.open(asset.object_key or "") as stream, intake.take(stream, _scanner()) as found:
+        with bucket.open(asset.object_key or "") as stream, intake.inspect(stream, _scanner()) as found:
             verdict = found.verdict
         _stays(lease, asset, verdict, _reason(verdict)[1])
 
@@ -77,7 +78,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
         return False
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
     bucket.promote(asset.object_key or "", copy, if_etag=facts.etag, content_type=asset.mime_type)
-    with bucket.open(copy) as stream, intake.take(stream, _scanner()) as found:
+    with bucket.open(copy) as stream, intake.inspect(stream, _scanner()) as found:
         pass
     mime_type = decision.served_as(asset.file_name, found)
     refusal = _refusal(asset, found, mime_type)
@@ -90,7 +91,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
     return _let_go(lease, asset, copy, mime_type, found.verdict)
 
 
-def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
+def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> str | None:
     """Why this file can't be let go after all, or None."""
     rules = scan_policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
     if rules.waits(found.verdict.reason):
@@ -104,7 +105,7 @@ def _refusal(asset: Asset, found: Found, mime_type: str | None) -> str | None:
     return None
 
 
-def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdict) -> bool:
+def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
     place = asset.tenant_id, asset.workspace_id
     with transaction(lease.tenant_id):
         if not quarantine_orders.let_go(lease, asset, key, mime_type, verdict):
@@ -121,7 +122,7 @@ def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: Verdi
     return True
 
 
-def _stays(lease: Lease, asset: Asset, verdict: Verdict | None, words: str) -> None:
+def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) -> None:
     """Write the outcome of an order whose file stays held; a virus that nobody knew of is told at once."""
     looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
     code, detail = _reason(looked) if looked else (None, None)
@@ -136,7 +137,7 @@ def _stays(lease: Lease, asset: Asset, verdict: Verdict | None, words: str) -> N
             alerts.infected(asset, looked.signature, since, asset.purge_after or since + HELD_FOR)
 
 
-def _reason(verdict: Verdict) -> tuple[str, str]:
+def _reason(verdict: ScanVerdict) -> tuple[str, str]:
     """Code and words of a held file's reason after this verdict."""
     if verdict.result == "infected":
         return "infected", f"A virus was found: {verdict.signature}. The file is held and can't be downloaded."

@@ -21,9 +21,8 @@ from portal.database import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.inspection import decision as inspection
 from portal.inspection import intake, scan_policy
-from portal.inspection.decision import Decision, Declared, Found
+from portal.inspection.decision import Decision, DeclaredFile, FileFacts, decide
 from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
@@ -102,9 +101,9 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
         )
         _finish(lease, asset, upload, refusal)
         return
-    with bucket.open(copy) as stream, intake.take(stream, scanner) as facts:
-        declared = Declared(upload.file_name, upload.size_bytes, upload.sha256)
-        decision = inspection.judge(facts, declared, rules)
+    with bucket.open(copy) as stream, intake.inspect(stream, scanner) as facts:
+        declared = DeclaredFile(upload.file_name, upload.size_bytes, upload.sha256)
+        decision = decide(facts, declared, rules)
     if decision.outcome == "waits":
         bucket.delete(copy)
         raise _no_scanner()
@@ -145,7 +144,7 @@ def _finish(
     upload: Upload,
     decision: Decision,
     *,
-    facts: Found | None = None,
+    facts: FileFacts | None = None,
     key: str | None = None,
 ) -> bool:
     """Write the verdict of asset and upload, and settle or release the quota, in one transaction; was it ours?"""
@@ -194,7 +193,7 @@ def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, A
         alerts.infected(asset, values["scan_signature"], values["quarantined_at"], values["purge_after"])
 
 
-def _count(tenant_id: UUID, decision: Decision, facts: Found | None, size_bytes: int) -> None:
+def _count(tenant_id: UUID, decision: Decision, facts: FileFacts | None, size_bytes: int) -> None:
     """For the day's numbers: what became of the upload, why, and what the scanner said."""
     daily_counts.count(tenant_id, "upload", decision.outcome, size_bytes)
     if decision.outcome == "failed":
@@ -210,7 +209,7 @@ def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
         raise RuntimeError(f"upload {upload.id} of a processing asset is not being verified")
 
 
-def _facts_values(facts: Found) -> dict[str, Any]:
+def _facts_values(facts: FileFacts) -> dict[str, Any]:
     return {"sha256": facts.sha256, "found_type": facts.mime_type, **quarantine_orders.scan_values(facts.verdict)}
 
 

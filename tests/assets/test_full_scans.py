@@ -14,10 +14,10 @@ from portal import database, queue
 from portal.assets import full_scans
 from portal.errors import Conflict
 from portal.inspection import scanner_status
-from portal.inspection.scan_result import Report
+from portal.inspection.scan_result import ScannerReport
 from portal.objectstore import keys
 from tests.support.api_client import done
-from tests.support.clamd_daemons import Parrot, in_order
+from tests.support.clamd_daemons import FakeClamd, usual_answer
 from tests.support.client import Door, Scene, scene_at, served
 from tests.support.engines import EICAR, TestEngines
 from tests.support.processes import own_settings
@@ -34,7 +34,7 @@ def scene(door: Door) -> Iterator[Scene]:
     """New people there, nothing going on, the scanner proved."""
     door.sql("DELETE FROM rescans")
     door.sql("DELETE FROM scanner_proofs")
-    door.app.extensions.pop("portal.proof", None)
+    door.app.extensions.pop("portal.scanner_report", None)
     yield from scene_at(door)
 
 
@@ -100,14 +100,14 @@ def found_late(scene: Scene, content: bytes, meanwhile: Callable[[], object]) ->
 
     def says(command: str, asked: bytes) -> str:
         if asked != content:
-            return in_order(command, asked)
+            return usual_answer(command, asked)
         if acts:
             acts.pop()()
         return "stream: Late.Virus FOUND"
 
     before = scene.door.app.extensions["portal.settings"]
-    with Parrot(says) as parrot:
-        away = replace(before, scanner_url=parrot.tcp, scanner_test_database=None)
+    with FakeClamd(says) as fake:
+        away = replace(before, scanner_url=fake.tcp, scanner_test_database=None)
         scene.door.app.extensions["portal.settings"] = away
         try:
             yield
@@ -261,7 +261,7 @@ def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> N
         words = f"{version}/Mon Nov 23 10:24:00 2026"
         with scene.door.app.app_context():
             database.enter(None)
-            scanner_status.keep(Report("ready", "fine", "ClamAV", words, speaks_of_limits=True))
+            scanner_status.save(ScannerReport("ready", "fine", "ClamAV", words, reports_limits=True))
             return full_scans.start_after_updates()
 
     assert "From database 27000 on" in chore(27000)

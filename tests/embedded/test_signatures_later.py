@@ -39,8 +39,8 @@ def test_the_scanner_is_started_when_they_come(place: Path) -> None:
         signatures(empty)
         up.wait_for("clamd is started")
         found = Scanner(url, test_database=True)
-        assert eventually(lambda: found.prove().state == "ready")
-        assert found.prove().speaks_of_limits
+        assert eventually(lambda: found.check().state == "ready")
+        assert found.check().reports_limits
     finally:
         up.clean_up()
         shutil.rmtree(empty)

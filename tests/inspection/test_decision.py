@@ -12,26 +12,25 @@ from typing import Any
 import pytest
 
 from portal.inspection import content_type, file_kinds
-from portal.inspection import decision as inspection
-from portal.inspection.decision import Decision, Declared, Found
-from portal.inspection.scan_policy import Rules
-from portal.inspection.scanner import Verdict
+from portal.inspection.decision import Decision, DeclaredFile, FileFacts, decide
+from portal.inspection.scan_policy import ScanRules
+from portal.inspection.scan_result import ScanVerdict
 from tests.support import specimens as s
 
-CLEAN = Verdict("clean", engine="ClamAV 1.4.6", database="27817")
+CLEAN = ScanVerdict("clean", engine="ClamAV 1.4.6", database="27817")
 DOCX = file_kinds.content_type_for("a.docx")
 XLSX = file_kinds.content_type_for("a.xlsx")
 PPTX = file_kinds.content_type_for("a.pptx")
 
 
-def found_in(data: bytes, verdict: Verdict = CLEAN) -> Found:
+def found_in(data: bytes, verdict: ScanVerdict = CLEAN) -> FileFacts:
     head = data[: content_type.HEAD]
     media_type = content_type.detect(head, io.BytesIO(data))
-    return Found(len(data), hashlib.sha256(data).hexdigest(), media_type, head, verdict)
+    return FileFacts(len(data), hashlib.sha256(data).hexdigest(), media_type, head, verdict)
 
 
-def judged(name: str, data: bytes, verdict: Verdict = CLEAN, **policy: Any) -> Decision:
-    return inspection.judge(found_in(data, verdict), Declared(name, len(data)), **policy)
+def decided(name: str, data: bytes, verdict: ScanVerdict = CLEAN, **policy: Any) -> Decision:
+    return decide(found_in(data, verdict), DeclaredFile(name, len(data)), **policy)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def judged(name: str, data: bytes, verdict: Verdict = CLEAN, **policy: Any) -> D
     ids=lambda value: value if isinstance(value, str) and "." in value else "",
 )
 def test_content_that_fits_its_name_is_available(name: str, data: bytes, served_as: str) -> None:
-    decision = judged(name, data)
+    decision = decided(name, data)
     assert (decision.outcome, decision.code, decision.detail) == ("available", None, None), decision
     assert decision.mime_type == served_as
 
@@ -175,7 +174,7 @@ def test_content_that_fits_its_name_is_available(name: str, data: bytes, served_
     ids=lambda value: value if isinstance(value, str) and "." in value[:12] else "",
 )
 def test_content_that_contradicts_its_name_fails_and_says_what_it_is(name: str, data: bytes, words: str) -> None:
-    decision = judged(name, data)
+    decision = decided(name, data)
     assert (decision.outcome, decision.code) == ("failed", "content_mismatch"), decision
     assert decision.detail is not None
     assert words in decision.detail
@@ -184,13 +183,13 @@ def test_content_that_contradicts_its_name_fails_and_says_what_it_is(name: str, 
 @pytest.mark.parametrize(
     ("declared", "code", "word"),
     [
-        (Declared("a.txt", 7), "size_mismatch", "7 bytes were announced, 6 arrived"),
-        (Declared("a.txt", 6, "0" * 64), "checksum_mismatch", "checksum"),
-        (Declared("a.jpg", 5, "0" * 64), "size_mismatch", "announced"),
+        (DeclaredFile("a.txt", 7), "size_mismatch", "7 bytes were announced, 6 arrived"),
+        (DeclaredFile("a.txt", 6, "0" * 64), "checksum_mismatch", "checksum"),
+        (DeclaredFile("a.jpg", 5, "0" * 64), "size_mismatch", "announced"),
     ],
 )
-def test_a_file_that_is_not_the_announced_one_fails(declared: Declared, code: str, word: str) -> None:
-    decision = inspection.judge(found_in(b"hello\n"), declared)
+def test_a_file_that_is_not_the_announced_one_fails(declared: DeclaredFile, code: str, word: str) -> None:
+    decision = decide(found_in(b"hello\n"), declared)
     assert (decision.outcome, decision.code) == ("failed", code)
     assert decision.detail is not None
     assert word in decision.detail
@@ -198,21 +197,22 @@ def test_a_file_that_is_not_the_announced_one_fails(declared: Declared, code: st
 
 def test_the_announced_checksum_may_be_written_in_capitals() -> None:
     data = b"hello\n"
-    declared = Declared("a.txt", len(data), hashlib.sha256(data).hexdigest().upper())
-    assert inspection.judge(found_in(data), declared).outcome == "available"
+    declared = DeclaredFile("a.txt", len(data), hashlib.sha256(data).hexdigest().upper())
+    assert decide(found_in(data), declared).outcome == "available"
 
 
 def test_an_empty_file_fails() -> None:
-    decision = inspection.judge(found_in(b""), Declared("a.txt", 0))
+    decision = decide(found_in(b""), DeclaredFile("a.txt", 0))
     assert (decision.outcome, decision.code) == ("failed", "empty")
 
 
 @pytest.mark.parametrize(
-    "declared", [Declared("a.txt", 6), Declared("a.jpg", 6), Declared("a.txt", 9), Declared("a.txt", 6, "0" * 64)]
+    "declared",
+    [DeclaredFile("a.txt", 6), DeclaredFile("a.jpg", 6), DeclaredFile("a.txt", 9), DeclaredFile("a.txt", 6, "0" * 64)],
 )
-def test_an_infection_outweighs_everything_else(declared: Declared) -> None:
-    verdict = Verdict("infected", "Win.Test.EICAR", "ClamAV 1.4.6", "27817")
-    decision = inspection.judge(found_in(b"hello\n", verdict), declared)
+def test_an_infection_outweighs_everything_else(declared: DeclaredFile) -> None:
+    verdict = ScanVerdict("infected", "Win.Test.EICAR", "ClamAV 1.4.6", "27817")
+    decision = decide(found_in(b"hello\n", verdict), declared)
     assert (decision.outcome, decision.code) == ("quarantined", "infected")
     assert decision.detail is not None
     assert "Win.Test.EICAR" in decision.detail
@@ -221,43 +221,45 @@ def test_an_infection_outweighs_everything_else(declared: Declared) -> None:
 @pytest.mark.parametrize(
     ("reason", "rules"),
     [
-        ("too_large", Rules(too_large="release")),
-        ("encrypted", Rules(encrypted="release")),
-        ("unscannable", Rules(unscannable="release")),
+        ("too_large", ScanRules(too_large="release")),
+        ("encrypted", ScanRules(encrypted="release")),
+        ("unscannable", ScanRules(unscannable="release")),
     ],
 )
-def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases_it(reason: Any, rules: Rules) -> None:
-    verdict = Verdict("not_scanned", reason=reason)
-    held = judged("a.txt", b"hello\n", verdict)
+def test_what_the_scanner_could_not_look_into_is_held_unless_the_tenant_releases_it(
+    reason: Any, rules: ScanRules
+) -> None:
+    verdict = ScanVerdict("not_scanned", reason=reason)
+    held = decided("a.txt", b"hello\n", verdict)
     assert (held.outcome, held.code) == ("quarantined", reason)
     assert held.detail is not None
     assert "Not scanned" in held.detail
-    released = judged("a.txt", b"hello\n", verdict, rules=rules)
+    released = decided("a.txt", b"hello\n", verdict, rules=rules)
     assert (released.outcome, released.code) == ("available", None)
-    assert judged("a.jpg", b"hello\n", verdict).code == "content_mismatch"
+    assert decided("a.jpg", b"hello\n", verdict).code == "content_mismatch"
 
 
 @pytest.mark.parametrize("choice", ["hold", "release"])
 def test_macros_are_held_or_released_as_the_tenant_chose_and_never_called_a_virus(choice: Any) -> None:
-    verdict = Verdict("clean", reason="macros")
-    decision = judged("a.txt", b"hello\n", verdict, rules=Rules(macros=choice))
+    verdict = ScanVerdict("clean", reason="macros")
+    decision = decided("a.txt", b"hello\n", verdict, rules=ScanRules(macros=choice))
     assert decision.outcome == {"hold": "quarantined", "release": "available"}[choice]
     assert decision.code == {"hold": "macros", "release": None}[choice]
-    assert judged("a.txt", b"hello\n", verdict).outcome == "available"
+    assert decided("a.txt", b"hello\n", verdict).outcome == "available"
 
 
 @pytest.mark.parametrize("reason", ["off", "no_signatures"])
 def test_where_a_scanner_is_required_a_file_waits_for_one(reason: Any) -> None:
-    verdict = Verdict("not_scanned", reason=reason)
-    assert judged("a.txt", b"hello\n", verdict, rules=Rules(scanner_required=True)).outcome == "waits"
-    refused = judged("a.jpg", b"hello\n", verdict, rules=Rules(scanner_required=True))
+    verdict = ScanVerdict("not_scanned", reason=reason)
+    assert decided("a.txt", b"hello\n", verdict, rules=ScanRules(scanner_required=True)).outcome == "waits"
+    refused = decided("a.jpg", b"hello\n", verdict, rules=ScanRules(scanner_required=True))
     assert refused.code == "content_mismatch"
 
 
 @pytest.mark.parametrize("reason", ["off", "no_signatures"])
 def test_what_no_scanner_could_look_at_is_available_with_the_mark_of_its_verdict(reason: Any) -> None:
-    verdict = Verdict("not_scanned", reason=reason)
-    assert judged("a.txt", b"hello\n", verdict).outcome == "available"
+    verdict = ScanVerdict("not_scanned", reason=reason)
+    assert decided("a.txt", b"hello\n", verdict).outcome == "available"
     assert verdict.explanation is not None
     assert verdict.explanation.startswith("Not scanned")
 

@@ -18,9 +18,9 @@ import pytest
 
 from portal.errors import Unavailable
 from portal.inspection.clamd import nested_archive
-from portal.inspection.scan_result import UNSPOKEN_LIMIT
+from portal.inspection.scan_result import DEFAULT_MAX_FILE_SIZE
 from portal.inspection.scanner import Scanner
-from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, Parrot, in_order
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
 from tests.support.engines import EICAR
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
@@ -109,14 +109,14 @@ def test_a_daemon_without_a_dated_database_calls_nothing_clean_yet_still_finds(c
 def test_a_daemon_with_a_dated_database_is_believed_and_reported(dated_clamd: Daemon) -> None:
     scanner = Scanner(dated_clamd.unix)
     report = scanner.report()
-    assert (report.state, report.speaks_of_limits) == ("ready", True)
+    assert (report.state, report.reports_limits) == ("ready", True)
     assert report.database is not None and report.database.startswith("27817/Mon Nov 23")
     with file_with(b"words") as file:
         verdict = scanner.scan(file)
     assert (verdict.result, verdict.database) == ("clean", report.database)
 
 
-def test_a_dated_database_that_misses_eicar_is_a_scanner_out_of_order() -> None:
+def test_a_daemon_that_misses_eicar_is_down() -> None:
     with Daemon(dated=True, options={"MaxFileSize": "10"}) as daemon:
         report = Scanner(daemon.unix).report()
     assert report.state == "down"
@@ -130,8 +130,8 @@ def test_a_daemon_that_lost_its_temporary_folder_calls_nothing_clean(tmp_path: P
     with Daemon(options={"TemporaryDirectory": str(temporary)}) as daemon, file_with(b"words") as file:
         scanner = scanner_of(daemon, way)
         assert scanner.scan(file).result == "clean"
-        shutil.rmtree(temporary)  # handed a descriptor, clamd now answers OK for EICAR itself
-        for attempt in ("with the proof still valid", "asked anew"):
+        shutil.rmtree(temporary)  # given a descriptor, clamd now answers OK for EICAR itself
+        for attempt in ("with the report still valid", "checked anew"):
             with pytest.raises(Unavailable) as refusal:
                 scanner.scan(file)
             assert refusal.value.code == "scanner_unavailable", attempt
@@ -140,55 +140,59 @@ def test_a_daemon_that_lost_its_temporary_folder_calls_nothing_clean(tmp_path: P
 
 
 @BOTH_WAYS
-def test_what_follows_the_first_answer_counts_for_nothing(way: str) -> None:
-    """A full disk: clamd can't keep the stream, and then finds nothing in what it has kept."""
+def test_only_the_first_line_of_an_answer_counts(way: str) -> None:
+    """A full disk: clamd can't store the stream, and then finds nothing in what it has stored."""
 
-    def says(command: str, content: bytes) -> str:
+    def answer(command: str, content: bytes) -> str:
         return (
-            "Error writing to temporary file ERROR\0stream: OK" if content == b"words" else in_order(command, content)
+            "Error writing to temporary file ERROR\nstream: OK"
+            if content == b"words"
+            else usual_answer(command, content)
         )
 
-    with Parrot(says) as parrot, file_with(b"words") as file:
-        scanner = Scanner(getattr(parrot, way))
+    with FakeClamd(answer) as fake, file_with(b"words") as file:
+        scanner = Scanner(getattr(fake, way))
         assert scanner.report().state == "ready"
         with pytest.raises(Unavailable):
             scanner.scan(file)
 
 
-OF_ITS_MACHINE = ["fd[10]: Can't write to file ERROR", "Error writing to temporary file ERROR"]
+MACHINE_ERRORS = ["fd[10]: Can't write to file ERROR", "Error writing to temporary file ERROR"]
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize(
-    ("answer", "during"), [*((each, "machine") for each in OF_ITS_MACHINE), ("COMMAND READ TIMED OUT ERROR", "scan")]
+    ("answer", "during"), [*((each, "machine") for each in MACHINE_ERRORS), ("COMMAND READ TIMED OUT ERROR", "scan")]
 )
-def test_trouble_of_its_machine_is_told_from_a_scan_that_it_gave_up(way: str, answer: str, during: str) -> None:
+def test_an_error_of_its_machine_differs_from_a_scan_that_it_gave_up(way: str, answer: str, during: str) -> None:
     with (
-        Parrot(lambda command, content: answer if content == b"words" else in_order(command, content)) as parrot,
+        FakeClamd(lambda command, content: answer if content == b"words" else usual_answer(command, content)) as fake,
         file_with(b"words") as file,
         pytest.raises(Unavailable) as refusal,
     ):
-        Scanner(getattr(parrot, way)).scan(file)
+        Scanner(getattr(fake, way)).scan(file)
     assert (refusal.value.code, refusal.value.facts) == ("scanner_unavailable", {"during": during})
 
 
-@pytest.mark.parametrize("answer", OF_ITS_MACHINE)
-def test_a_daemon_that_finds_eicar_and_can_not_open_archives_is_down(answer: str) -> None:
-    """A full disk: what clamd reads from a descriptor it needs no room for, what lies in an archive it does."""
-    with Parrot(lambda command, content: answer if content == nested_archive() else in_order(command, content)) as it:
-        report = Scanner(it.unix).report()
+@pytest.mark.parametrize("answer", MACHINE_ERRORS)
+def test_a_daemon_that_finds_eicar_and_can_not_unpack_archives_is_down(answer: str) -> None:
+    """A full disk: clamd needs no room for what it reads from a descriptor, but it does for what lies in an archive."""
+    with FakeClamd(
+        lambda command, content: answer if content == nested_archive() else usual_answer(command, content)
+    ) as fake:
+        report = Scanner(fake.unix).report()
     assert report.state == "down"
-    assert answer in report.detail
+    assert answer.removeprefix("fd[10]: ").removesuffix(" ERROR") in report.detail
 
 
-def test_a_daemon_that_is_silent_about_its_limits_is_believed_only_up_to_the_smallest_one() -> None:
+def test_a_daemon_that_does_not_report_its_limits_is_believed_only_up_to_debians_limit() -> None:
     with Daemon(dated=True, options={"AlertExceedsMax": "no"}) as daemon:
         scanner = Scanner(daemon.unix)
-        assert scanner.report().speaks_of_limits is False
+        assert scanner.report().reports_limits is False
         assert "AlertExceedsMax" in scanner.report().detail
         with file_with(b"x", size=1024) as file:
             assert scanner.scan(file).result == "clean"
-        with file_with(b"x", size=UNSPOKEN_LIMIT + 1) as file:
+        with file_with(b"x", size=DEFAULT_MAX_FILE_SIZE + 1) as file:
             assert scanner.scan(file).reason == "too_large"
 
 
@@ -197,7 +201,7 @@ def test_the_details_that_a_daemon_appends_are_not_part_of_the_signature() -> No
         assert Scanner(daemon.unix).scan(file).signature == "Eicar-Test-Signature.UNOFFICIAL"
 
 
-def test_a_scanner_that_is_off_says_that_nobody_looked() -> None:
+def test_a_scanner_that_is_off_gives_not_scanned() -> None:
     scanner = Scanner("off")
     assert scanner.report().state == "off"
     with file_with(EICAR) as file:
@@ -215,36 +219,36 @@ def test_a_scanner_that_is_down_is_waited_for(url: str) -> None:
 
 
 @BOTH_WAYS
-def test_a_scanner_that_says_nothing_is_down_and_not_asked_again_at_once(way: str) -> None:
-    with Parrot(lambda _command, _content: None) as parrot:
-        scanner = Scanner(getattr(parrot, way), answer_seconds=0.3)
+def test_a_scanner_that_does_not_answer_is_down_and_not_asked_again_at_once(way: str) -> None:
+    with FakeClamd(lambda _command, _content: None) as fake:
+        scanner = Scanner(getattr(fake, way), answer_seconds=0.3)
         assert scanner.report().state == "down"
         assert "timed out" in scanner.report().detail
         with file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
             scanner.scan(file)
         assert refusal.value.facts == {"during": "connect"}
-        assert parrot.asked == ["VERSION"]
+        assert fake.commands == ["VERSION"]
         with pytest.raises(Unavailable):
             scanner.reload()
 
 
-def test_a_scanner_that_says_nothing_about_eicar_is_down() -> None:
-    def says(command: str, content: bytes) -> str | None:
-        return None if content == EICAR else in_order(command, content)
+def test_a_scanner_that_does_not_answer_about_eicar_is_down() -> None:
+    def answer(command: str, content: bytes) -> str | None:
+        return None if content == EICAR else usual_answer(command, content)
 
-    with Parrot(says) as parrot:
-        assert Scanner(parrot.unix, answer_seconds=0.05).report().state == "down"
+    with FakeClamd(answer) as fake:
+        assert Scanner(fake.unix, answer_seconds=0.05).report().state == "down"
 
 
 @BOTH_WAYS
 def test_the_scan_of_a_file_may_take_longer_than_an_answer(way: str) -> None:
-    def says(command: str, content: bytes) -> str:
+    def answer(command: str, content: bytes) -> str:
         if content == b"words":
             time.sleep(0.7)
-        return in_order(command, content)
+        return usual_answer(command, content)
 
-    with Parrot(says) as parrot, file_with(b"words") as file:
-        scanner = Scanner(getattr(parrot, way), answer_seconds=0.5)
+    with FakeClamd(answer) as fake, file_with(b"words") as file:
+        scanner = Scanner(getattr(fake, way), answer_seconds=0.5)
         assert scanner.scan(file).result == "clean"
 
 
@@ -263,7 +267,7 @@ def test_a_scanner_that_comes_back_is_used_again(way: str) -> None:
 def test_a_daemon_that_dies_in_the_middle_of_a_stream_is_unavailable_not_clean() -> None:
     with Daemon() as daemon, file_with(b"") as file:
         scanner = scanner_of(daemon, "tcp")
-        with pytest.raises(Unavailable) as refusal, scanner.alongside(file) as scan:
+        with pytest.raises(Unavailable) as refusal, scanner.begin(file) as scan:
             scan.feed(b"x" * 1024)
             daemon.kill()
             for _ in range(64):
@@ -286,7 +290,7 @@ def test_a_daemon_that_dies_while_it_reads_the_file_is_unavailable_not_clean() -
     assert refusal.value.code == "scanner_unavailable"
 
 
-def test_a_scanner_is_proved_without_a_folder_for_temporary_files(
+def test_a_scanner_is_checked_without_a_folder_for_temporary_files(
     clamd: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with file_with(b"words") as file:
@@ -298,7 +302,7 @@ def test_a_scanner_is_proved_without_a_folder_for_temporary_files(
         assert scanner.scan(file).result == "clean"
 
 
-def test_the_proof_lies_where_files_are_spooled_as_long_as_there_is_room(
+def test_the_check_uses_the_folder_of_spooled_files_as_long_as_there_is_room(
     clamd: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -306,7 +310,7 @@ def test_the_proof_lies_where_files_are_spooled_as_long_as_there_is_room(
     assert f"{tmp_path}/" in (clamd.home / "log").read_text()
 
 
-def test_the_doctor_learns_whether_the_scanner_takes_the_largest_upload(clamd: Daemon) -> None:
+def test_whether_the_scanner_accepts_a_size_is_known(clamd: Daemon) -> None:
     scanner = scanner_of(clamd)
-    assert scanner.takes(LIMIT_BYTES) is True
-    assert scanner.takes(LIMIT_BYTES + 1) is False
+    assert scanner.accepts(LIMIT_BYTES) is True
+    assert scanner.accepts(LIMIT_BYTES + 1) is False

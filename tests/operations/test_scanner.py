@@ -13,7 +13,7 @@ from portal import database
 from portal.assets import daily_counts
 from portal.assets.models import Rescan
 from portal.inspection import scanner_status
-from portal.inspection.scan_result import Report
+from portal.inspection.scan_result import ScannerReport
 from portal.inspection.scanner import Scanner
 from portal.lifecycle import doctor
 from portal.operations import scanner
@@ -23,7 +23,7 @@ from tests.support.people import Actor, Cast
 def keep(cast: Cast, **changed: object) -> None:
     facts = {"state": "ready", "detail": "fine", "engine": "ClamAV 1.4.6", "database": dated(0), **changed}
     with cast.app.app_context():
-        scanner_status.keep(Report(**facts))  # type: ignore[arg-type]
+        scanner_status.save(ScannerReport(**facts))  # type: ignore[arg-type]
 
 
 def dated(days: int) -> str:
@@ -65,7 +65,7 @@ def test_signatures_older_than_two_days_are_a_warning(cast: Cast, olga: Actor) -
 
 
 def test_the_doctor_warns_of_old_signatures(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = Report("ready", "fine", "ClamAV", dated(5), speaks_of_limits=True)
+    report = ScannerReport("ready", "fine", "ClamAV", dated(5), reports_limits=True)
     monkeypatch.setattr(Scanner, "report", lambda _self: report)
     with cast.app.app_context():
         found = doctor._scanner(verify=False)

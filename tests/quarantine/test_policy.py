@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from stream_zip import ZIP_32, stream_zip
 
-from portal.inspection.scan_result import Report, verdict_of
+from portal.inspection.scan_result import ScannerReport, verdict_of
 from portal.inspection.scanner import Scanner
 from tests.support import macros
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon
@@ -32,7 +32,7 @@ DEFAULTS = {
     "pending": None,
 }
 LARGE = b"A very long text. " * (LIMIT_BYTES // 16)
-READY = Report("ready", "", "ClamAV 1.4.6", "27817", speaks_of_limits=True)
+READY = ScannerReport("ready", "", "ClamAV 1.4.6", "27817", reports_limits=True)
 
 
 def locked() -> bytes:

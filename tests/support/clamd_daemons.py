@@ -1,5 +1,5 @@
 """Clamd daemons of a test's own: real ones with small limits, a signature database with a date or without, and a life
-to end; and one that says what it is told to, for what no real one can be made to say.
+to end; and a fake that gives scripted answers, for what no real one can be made to say.
 """
 
 from __future__ import annotations
@@ -104,31 +104,31 @@ class Daemon:
         (self.home / "clamd.conf").write_text(lines, encoding="utf-8")
 
 
-class Parrot:
-    """A server that speaks clamd's protocol and answers ``says(command, content)``; None: it stays silent.
+class FakeClamd:
+    """A server that speaks clamd's protocol and answers with ``answer(command, content)``; None: it stays silent.
 
-    ``asked`` is every question so far, a file's by its command. A context manager.
+    ``commands`` are those received so far. A context manager.
     """
 
-    def __init__(self, says: Callable[[str, bytes], str | None]) -> None:
-        self.says = says
-        self.asked: list[str] = []
-        self._home = tempfile.mkdtemp(prefix="stowage-parrot-")
+    def __init__(self, answer: Callable[[str, bytes], str | None]) -> None:
+        self.answer = answer
+        self.commands: list[str] = []
+        self._home = tempfile.mkdtemp(prefix="stowage-fake-")
         self._tcp = socket.create_server(("127.0.0.1", 0))
         self._unix = socket.socket(socket.AF_UNIX)
         self._unix.bind(f"{self._home}/clamd.sock")
         self._unix.listen()
         self.unix = f"unix://{self._home}/clamd.sock"
         self.tcp = f"tcp://127.0.0.1:{self._tcp.getsockname()[1]}"
-        self._lines: list[socket.socket] = []
+        self._connections: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         for server in (self._tcp, self._unix):
-            threading.Thread(target=self._serve, args=(server,), name="parrot", daemon=True).start()
+            threading.Thread(target=self._serve, args=(server,), name="fake", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each in (self._tcp, self._unix, *self._lines):
+        for each in (self._tcp, self._unix, *self._connections):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
@@ -137,23 +137,23 @@ class Parrot:
     def _serve(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                line, _ = server.accept()
-                self._lines.append(line)
-                threading.Thread(target=self._answer, args=(line,), name="parrot-line", daemon=True).start()
+                connection, _ = server.accept()
+                self._connections.append(connection)
+                threading.Thread(target=self._answer, args=(connection,), name="fake-line", daemon=True).start()
 
-    def _answer(self, line: socket.socket) -> None:
+    def _answer(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            command = _until_zero(line).removeprefix(b"z").decode()
-            content = {"FILDES": _handed, "INSTREAM": _streamed}.get(command, lambda _: b"")(line)
-            self.asked.append(command)
-            answer = self.says(command, content)
+            command = _command(connection)
+            content = {"FILDES": _passed, "INSTREAM": _streamed}.get(command, lambda _: b"")(connection)
+            self.commands.append(command)
+            answer = self.answer(command, content)
             if answer is not None:
-                line.sendall(answer.encode() + b"\0")
-                line.close()
+                connection.sendall(answer.encode() + b"\n")
+                connection.close()
 
 
-def in_order(command: str, content: bytes) -> str:
-    """What a clamd says that knows EICAR alone and speaks of its limits."""
+def usual_answer(command: str, content: bytes) -> str:
+    """The answer of a clamd that knows EICAR alone and reports its limits."""
     if command not in ("FILDES", "INSTREAM"):
         return {"VERSION": "ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026", "RELOAD": "RELOADING"}[command]
     if content == nested_archive():
@@ -161,23 +161,26 @@ def in_order(command: str, content: bytes) -> str:
     return "stream: Eicar-Test-Signature FOUND" if EICAR in content else "stream: OK"
 
 
-def _until_zero(line: socket.socket) -> bytes:
+def _command(connection: socket.socket) -> str:
     read = b""
-    while (byte := line.recv(1)) not in (b"", b"\0"):  # one at a time: a descriptor comes with the byte after these
+    while (byte := connection.recv(1)) not in (
+        b"",
+        b"\n",
+    ):  # one at a time: a descriptor comes with the byte after these
         read += byte
-    return read
+    return read.removeprefix(b"n").decode()
 
 
-def _handed(line: socket.socket) -> bytes:
-    _, (descriptor,), _, _ = socket.recv_fds(line, 1, 1)
+def _passed(connection: socket.socket) -> bytes:
+    _, (descriptor,), _, _ = socket.recv_fds(connection, 1, 1)
     try:
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     finally:
         os.close(descriptor)
 
 
-def _streamed(line: socket.socket) -> bytes:
-    with line.makefile("rb") as stream:
+def _streamed(connection: socket.socket) -> bytes:
+    with connection.makefile("rb") as stream:
         content = b""
         while size := struct.unpack("!L", stream.read(4))[0]:
             content += stream.read(size)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.database import db, enter, new_id, now, transaction
 from portal.inspection import scan_policy
-from portal.inspection.scan_policy import Rules
+from portal.inspection.scan_policy import ScanRules
 from portal.objectstore import keys
 from portal.quarantine.models import Decision
 from portal.storage import service as storage
@@ -71,7 +71,7 @@ def make_admin(cast: Cast, actor: Actor) -> Actor:
 def set_rules(cast: Cast, **rules: Any) -> None:
     """Let tina change the tenant's rules."""
     with cast.app.app_context():
-        scan_policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), Rules(**rules))
+        scan_policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), ScanRules(**rules))
 
 
 def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = WHY, **more: Any) -> Any:

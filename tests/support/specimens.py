@@ -78,6 +78,7 @@ def large_compound(stream: str) -> bytes:
     small = compound("a", "b", "c", stream)
     header, directory = bytearray(small[:512]), small[1024:].ljust(1024, b"\0")
     struct.pack_into("<I", header, 48, far)
+    struct.pack_into("<I", header, 44, 110)
     struct.pack_into("<II", header, 68, 1, 1)
     header[76:] = struct.pack("<109I", *[0] * 109)
     table, more = struct.pack("<128I", *[end] * 128), struct.pack("<128I", 2, *[0xFFFFFFFF] * 126, end)
@@ -85,22 +86,22 @@ def large_compound(stream: str) -> bytes:
     return bytes(header) + (table + more + last).ljust(far * 512, b"\0") + directory
 
 
-def old_document(*, locked: bool) -> bytes:
+def old_document(*, encrypted: bool) -> bytes:
     """A Word document of the old form, with or without a password ([MS-DOC] 2.5.2)."""
     return compound(
-        "WordDocument", "1Table", first=struct.pack("<5HH", 0xA5EC, 193, 0, 0, 0, 0x1100 if locked else 0x1000)
+        "WordDocument", "1Table", first=struct.pack("<5HH", 0xA5EC, 193, 0, 0, 0, 0x1100 if encrypted else 0x1000)
     )
 
 
-def old_workbook(*, locked: bool) -> bytes:
+def old_workbook(*, encrypted: bool) -> bytes:
     """An Excel workbook of the old form, with or without a password ([MS-XLS] 2.4.117)."""
     beginning, password = struct.pack("<HH16x", 0x809, 16), struct.pack("<HH4x", 0x2F, 4)
-    return compound("Workbook", first=beginning + (password if locked else b"") + struct.pack("<HH8x", 0x85, 8))
+    return compound("Workbook", first=beginning + (password if encrypted else b"") + struct.pack("<HH8x", 0x85, 8))
 
 
-def old_presentation(*, locked: bool) -> bytes:
+def old_presentation(*, encrypted: bool) -> bytes:
     """A PowerPoint presentation of the old form, with or without a password ([MS-PPT] 2.3.7)."""
-    return compound("Current User", "PowerPoint Document", *(["EncryptedSummary"] if locked else []))
+    return compound("Current User", "PowerPoint Document", *(["EncryptedSummary"] if encrypted else []))
 
 
 def tarred(form: int = tarfile.PAX_FORMAT) -> bytes:

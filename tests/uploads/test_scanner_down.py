@@ -18,7 +18,7 @@ from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from tests.support import pictures
 from tests.support.api_client import refused
-from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, Parrot, in_order
+from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
 from tests.support.client import Door, Scene, scene_at, served
 from tests.support.engines import EICAR, SIGNATURE, TestEngines
 from tests.support.processes import own_settings
@@ -134,10 +134,10 @@ def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, gat
 
 def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, gate: Gate) -> None:
     def says(command: str, content: bytes) -> str:
-        return "stream: Can't write to file ERROR" if content == LONG else in_order(command, content)
+        return "stream: Can't write to file ERROR" if content == LONG else usual_answer(command, content)
 
-    with Parrot(says) as parrot:
-        use(scene.door, parrot.tcp)
+    with FakeClamd(says) as fake:
+        use(scene.door, fake.tcp)
         sent = scene.alice.upload("a.txt", LONG)
         scene.door.work()
         for _ in range(MOST_ATTEMPTS + 2):
@@ -145,7 +145,7 @@ def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, gate: Gate)
         asset = scene.alice.asset(sent.asset_id)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
         assert row(scene.door, sent.asset_id, "attempts, claim_token") == (0, None)
-        assert parrot.asked.count("INSTREAM") > MOST_ATTEMPTS
+        assert fake.commands.count("INSTREAM") > MOST_ATTEMPTS
     use(scene.door, gate.url)
     soon(scene.door)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
@@ -229,10 +229,10 @@ def test_the_scanner_is_asked_outside_of_transactions(door: Door, daemon: Daemon
         with database.transaction() as session:
             session.execute(text("SELECT 1"))
             with pytest.raises(RuntimeError):
-                Scanner(daemon.unix).prove()
+                Scanner(daemon.unix).check()
         database.db.session.execute(text("SELECT 1"))
         assert database.is_open()
-        assert Scanner(daemon.unix).prove().state == "ready"
+        assert Scanner(daemon.unix).check().state == "ready"
         assert not database.is_open()
 
 
