@@ -167,6 +167,6 @@ def test_where_a_scanner_is_required_files_wait_until_there_is_one(scene: Scene)
     ],
 )
 def test_what_clamd_noticed_is_not_taken_for_a_virus(name: str, result: str, reason: str | None) -> None:
-    verdict = verdict_of(f"stream: {name} FOUND", READY, 100)
+    verdict = verdict_of(name, READY, 100)
     assert (verdict.result, verdict.reason) == (result, reason)
     assert verdict.signature == (name if result == "infected" else None)
