@@ -1,7 +1,7 @@
 """The small forms about folders, libraries and files: a new one, another name, away with it.
 
 Each is a page of its own, and to htmx the form alone, which opens above the page one is on. When it is done, a page
-leads on and says so; above a page a toast says so, and what lies below is drawn again (static/js/folders.js).
+leads on and says so; above a page a toast says so, and what lies below is drawn again (static/js/form_dialog.js).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def discard(member: Member, asset_id: UUID) -> ResponseReturnValue:
 
 
 def done(member: Member, words: str, address: str | None, **facts: Any) -> ResponseReturnValue:
-    """What a form above the page has done: a toast, and the page is drawn again (static/js/folders.js reads the rest).
+    """What a form above the page has done: a toast, and the page is drawn again (static/js/form_dialog.js reads it).
 
     Without script, to the page at ``address`` (None: back) with a message. ``facts`` are the toast's, and ``gone``, the
     folder that is there no more; ``leads``: the page at ``address`` is shown in any case.

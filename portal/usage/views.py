@@ -136,7 +136,7 @@ def ask(member: Member) -> ResponseReturnValue:
 @blueprint.get(f"{HERE}/quota")
 @member(Permission.SEE_QUOTA)
 def space(member: Member) -> ResponseReturnValue:  # noqa: ARG001
-    """How full it is, as the sidebar shows it: asked for again when files came or went (static/js/space.js)."""
+    """How full it is, as the sidebar shows it: asked for again when files came or went (static/js/usage_meter.js)."""
     return render_template("quotas/_space.html")
 
 

@@ -1,22 +1,22 @@
 // Everything a page needs from the start; the uploader comes later, when someone uploads.
 import "./frame.js";
 import "./requests.js";
-import "./returning.js";
-import "./searching.js";
-import "./space.js";
+import "./scroll_restore.js";
+import "./search_box.js";
+import "./usage_meter.js";
 import "./toasts.js";
-import "./dialogs.js";
+import "./confirm_dialog.js";
 import "./lightbox.js";
 import "./gallery.js";
-import "./keys.js";
-import "./context.js";
-import "./copying.js";
-import "./fetching.js";
-import "./picking.js";
-import "./sheet.js";
-import "./dragging.js";
+import "./keyboard.js";
+import "./context_menu.js";
+import "./clipboard.js";
+import "./bulk_download.js";
+import "./selection.js";
+import "./form_dialog.js";
+import "./drag_and_drop.js";
 import "./tray.js";
-import "./ticks.js";
+import "./checkboxes.js";
 
 // Charts and their library come where there is one.
 function drawCharts() {

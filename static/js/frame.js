@@ -1,5 +1,5 @@
 // The frame around the pages: menus, the drawer on a phone, the theme switch, local times.
-import { between, room } from "./room.js";
+import { between, room } from "./menu_bounds.js";
 import { t } from "./strings.js";
 
 // Menus are <details>: one open at a time, closed by Esc, by a choice and by a click elsewhere.

@@ -1,5 +1,5 @@
 // Large files on their way in parts: the requests for the next ones, and which have arrived. For Uppy's AwsS3 plugin.
-import { gate } from "./gate.js";
+import { gate } from "./semaphore.js";
 import { sendBytes, signParts } from "./uploads_api.js";
 
 const AHEAD = 8; // parts that are signed at once

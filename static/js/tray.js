@@ -1,5 +1,5 @@
 // The ways into an upload: button, drop, paste, folder. The uploader itself is fetched when first needed.
-import { droppedFiles, isLitter } from "./dropped.js";
+import { droppedFiles, isLitter } from "./dropped_files.js";
 import { t } from "./strings.js";
 import { toast } from "./toasts.js";
 
@@ -23,7 +23,7 @@ async function take(files, place = here()) {
   if (!files.length) return;
   openTray();
   try {
-    const { placed } = await import("./placing.js");
+    const { placed } = await import("./folder_paths.js");
     uploader ??= import("./uploader.js").then((module) => module.start(tray));
     const { add } = await uploader;
     add(await placed(JSON.parse(tray.dataset.policy), files, place, (again) => take(again, place)));
@@ -36,7 +36,7 @@ async function take(files, place = here()) {
 
 async function refuse(unreadable) {
   openTray();
-  const { addProblem } = await import("./problems.js");
+  const { addProblem } = await import("./upload_problems.js");
   for (const path of unreadable) addProblem(path, path, t("file_unreadable"));
 }
 
@@ -99,7 +99,7 @@ function watchPaste() {
 async function tellInterrupted() {
   if (!Object.keys(localStorage).some((name) => name.startsWith("stowage:parts:"))) return;
   const policy = JSON.parse(tray.dataset.policy);
-  const { mayExist, offer } = await import("./interrupted.js");
+  const { mayExist, offer } = await import("./interrupted_uploads.js");
   if (!mayExist(policy) || !(await offer(policy)) || sessionStorage.getItem("stowage:told")) return;
   sessionStorage.setItem("stowage:told", "1");
   openTray();

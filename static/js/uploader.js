@@ -1,14 +1,14 @@
 // The uploader: Uppy's Dashboard in the tray, its bytes to the store, its beginnings and ends at the portal.
-import { isLitter } from "./dropped.js";
-import { sha256Of } from "./hashing.js";
-import { hold, matching } from "./interrupted.js";
-import { locale } from "./locale.js";
-import { watchPace } from "./pace.js";
+import { isLitter } from "./dropped_files.js";
+import { sha256Of } from "./file_hash.js";
+import { hold, matching } from "./interrupted_uploads.js";
+import { locale } from "./uppy_locale.js";
+import { watchPace } from "./speed.js";
 import { beginSmall, readSmall, sending, shipment, Single } from "./parts.js";
-import { addProblem, problemCount, removeProblem } from "./problems.js";
+import { addProblem, problemCount, removeProblem } from "./upload_problems.js";
 import { safe, say, sizeWords, t } from "./strings.js";
 import { beginInParts, beginner, cancel, committer, mayHelp, UploadError } from "./uploads_api.js";
-import { verdict } from "./watching.js";
+import { verdict } from "./asset_poll.js";
 
 const NAME_LIMIT = 255;
 const READING_SHOWS = 50 * 2 ** 20; // bytes: reading a smaller file is over before one has read that it goes on

@@ -1,7 +1,7 @@
 // The portal's side of an upload: begin, sign, commit, cancel; and the bytes on their way to the store.
 import { csrfToken } from "./requests.js";
 import { t } from "./strings.js";
-import { together } from "./together.js";
+import { together } from "./batch.js";
 
 const SILENT_MS = 120_000; // a line that moves nothing for so long is dead: 1 Mbit/s empties a browser's buffers in 20 s
 const RETRY_MS = [0, 1000, 3000, 5000];

@@ -1,7 +1,7 @@
 // Where uploads land: in the place that is shown, and a dropped folder as the same tree of folders below it.
-import { redraw } from "./sheet.js";
+import { redraw } from "./form_dialog.js";
 import { safe, t } from "./strings.js";
-import { addProblem, removeProblem } from "./problems.js";
+import { addProblem, removeProblem } from "./upload_problems.js";
 import { toast } from "./toasts.js";
 import { layPaths, mayHelp } from "./uploads_api.js";
 

@@ -1,7 +1,7 @@
 // The right button, and the keyboard's menu key, open a file's or a folder's own menu where the pointer is. On one of
 // several chosen files it is the menu of all of them.
 import { fillMenu } from "./gallery.js";
-import { between, room } from "./room.js";
+import { between, room } from "./menu_bounds.js";
 
 const ITEM = "#assets [data-asset], #folders [data-folder]";
 const chosen = () => document.querySelectorAll("#assets input[data-pick]:checked").length;

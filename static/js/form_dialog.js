@@ -1,5 +1,5 @@
 // Small forms above the page: a link with data-sheet fetches one, htmx puts it into the dialog, here it is opened.
-import { returnTo, spot } from "./returning.js";
+import { returnTo, spot } from "./scroll_restore.js";
 
 const dialog = document.getElementById("sheet");
 const body = document.getElementById("sheet-body");
