@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-BENCHES = ("previews", "uploads", "begin", "gallery", "intake", "quotas", "admin_pages")
+BENCHES = ("previews", "uploads", "photos", "begin", "gallery", "intake", "quotas", "admin_pages")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 COLUMNS = ("work", "measure", "ours", "peer", "ratio", "target")
 
