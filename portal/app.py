@@ -17,12 +17,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import queue
 from portal.admin import frame
-from portal.database import db, schema
+from portal.database import db, end_reads_of, engine_options, schema, watch
 from portal.identity import security
 from portal.inspection.scanner import Scanner
 from portal.operations import metrics as numbers
 from portal.settings import Settings
-from portal.statements import ENGINE_OPTIONS, at_once, keep_prepared, watch
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
 from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rate_limits, sessions
@@ -117,7 +116,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies)  # type: ignore[method-assign]
     app.wsgi_app = WSGIGuard(app.wsgi_app, trusts_proxies=settings.trusted_proxies > 0)  # type: ignore[method-assign]
     db.init_app(app)
-    keep_prepared(app)
+    end_reads_of(app)
     with app.app_context():
         watch(db.engine)
     Babel(app, locale_selector=lambda: ENGLISH)
@@ -143,7 +142,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SECRET_KEY=newest,
         SECRET_KEY_FALLBACKS=older,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=ENGINE_OPTIONS,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         PERMANENT_SESSION_LIFETIME=7 * 86400,
         PREFERRED_URL_SCHEME="https" if secure else "http",
@@ -182,7 +181,7 @@ def _checks(app: Flask, settings: Settings) -> list[Check]:
 
 
 def _ask_database() -> None:
-    at_once(text("SELECT 1"))
+    db.session.execute(text("SELECT 1"))
 
 
 def _ask_scanner(settings: Settings) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-from sqlalchemy import ForeignKey, Index, String, bindparam, insert
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.database import Base, Identified, new_id, now
-from portal.statements import Row, directly
+from portal.database import Base, Identified, db
 
 
 class AuditEvent(Identified, Base):
@@ -43,13 +41,6 @@ class OperatorAct(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
-ROW = Row(AuditEvent, "workspace_id", "actor_id", "target_id")  # for a command that writes it beside other rows
-_INSERT = insert(AuditEvent).values(
-    {column.name: bindparam(column.name, type_=column.type) for column in AuditEvent.__table__.columns}
-)
-_ACT = insert(OperatorAct)
-
-
 def record(
     tenant_id: UUID,
     actor_id: UUID | None,
@@ -59,33 +50,22 @@ def record(
     workspace_id: UUID | None = None,
     **facts: Any,
 ) -> None:
-    """Write one event with the open transaction. ``action`` is ``noun.verb``; facts are JSON, never secrets."""
-    directly(_INSERT, **values_of(tenant_id, actor_id, action, target_id, workspace_id=workspace_id, **facts))
+    """Write one event with the open transaction.
+
+    ``action`` is ``noun.verb``; ``actor_id`` None: Stowage itself. ``facts`` are JSON, never secrets.
+    """
+    db.session.add(
+        AuditEvent(
+            tenant_id=tenant_id,
+            workspace_id=workspace_id,
+            actor_id=actor_id,
+            action=action,
+            target_id=target_id,
+            facts=facts,
+        )
+    )
 
 
 def record_act(actor_id: UUID | None, action: str, target_id: UUID | None, **facts: Any) -> None:
-    """Write what an operator did with the open transaction; facts are JSON, never secrets."""
-    values = {"id": new_id(), "created_at": now(), "actor_id": actor_id, "action": action, "target_id": target_id}
-    directly(_ACT, **values, facts=Jsonb(facts))
-
-
-def values_of(
-    tenant_id: UUID,
-    actor_id: UUID | None,
-    action: str,
-    target_id: UUID | None,
-    *,
-    workspace_id: UUID | None = None,
-    **facts: Any,
-) -> dict[str, Any]:
-    """The columns of an event, from what ``record`` takes: for a command that writes it with other rows."""
-    return {
-        "id": new_id(),
-        "created_at": now(),
-        "tenant_id": tenant_id,
-        "workspace_id": workspace_id,
-        "actor_id": actor_id,
-        "action": action,
-        "target_id": target_id,
-        "facts": Jsonb(facts),
-    }
+    """Write what an operator did with the open transaction; ``facts`` are JSON, never secrets."""
+    db.session.add(OperatorAct(actor_id=actor_id, action=action, target_id=target_id, facts=facts))

@@ -68,6 +68,7 @@ class Settings:
     trusted_proxies: int = 0
     store_folder: Path | None = None
     signatures_ask: Path | None = None
+    pgbouncer: bool = False
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
@@ -100,6 +101,7 @@ class Settings:
             trusted_proxies=reader.count("PORTAL_TRUSTED_PROXIES"),
             store_folder=Path(store_folder) if store_folder else None,
             signatures_ask=Path(ask) if ask else None,
+            pgbouncer=reader.one_of("PORTAL_PGBOUNCER", ("0", "1")) == "1",
         )
         if reader.problems:
             raise SettingsError(reader.problems)

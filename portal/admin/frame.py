@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import Uuid, bindparam, text
 
+from portal.database import db
 from portal.folders import libraries as library
 from portal.identity.access import person
 from portal.identity.service import Person
@@ -21,7 +22,6 @@ from portal.inspection import file_kinds
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.levels import Standing
-from portal.statements import looked_up
 from portal.storage import health
 from portal.storage import service as storage
 from portal.tenancy import switches
@@ -105,7 +105,7 @@ class Frame:
         """What the database says of the workspace: one row."""
         if self.tenant is None or self.workspace is None:
             return None
-        found = next(iter(looked_up(_SURROUNDINGS, tenant=self.tenant.id, workspace=self.workspace.id)), None)
+        found = db.session.execute(_SURROUNDINGS, {"tenant": self.tenant.id, "workspace": self.workspace.id}).first()
         if found is not None and found.stores:
             headers.allow_stores(storage.origin_at(*each) for each in found.stores)
         return found

@@ -1,28 +1,19 @@
-"""The database: session, tenant scope, transactions and the base of every model."""
+"""The database: session, tenant scope, transactions, the engine's options and the base of every model."""
 
+from portal.database.engine import engine_options, watch
+from portal.database.errors import is_unavailable
+from portal.database.model import Base, Identified, choice, new_id, now, states_before, zulu
 from portal.database.session import (
-    Base,
-    Identified,
     after_commit,
     assert_no_transaction,
-    begin_in,
-    choice,
     compare_and_set,
     db,
-    detached,
     end_read,
+    end_reads_of,
     enter,
     entered,
-    is_away,
-    is_open,
     leave,
-    new_id,
-    now,
-    on_driver,
-    states_before,
     transaction,
-    translated,
-    zulu,
 )
 
 __all__ = [
@@ -30,22 +21,20 @@ __all__ = [
     "Identified",
     "after_commit",
     "assert_no_transaction",
-    "begin_in",
     "choice",
     "compare_and_set",
     "db",
-    "detached",
     "end_read",
+    "end_reads_of",
+    "engine_options",
     "enter",
     "entered",
-    "is_away",
-    "is_open",
+    "is_unavailable",
     "leave",
     "new_id",
     "now",
-    "on_driver",
     "states_before",
     "transaction",
-    "translated",
+    "watch",
     "zulu",
 ]

@@ -2,89 +2,35 @@
 
 A read runs in the session's own transaction, a command in ``with transaction(tenant_id):``. Row-level security
 compares each row's ``tenant_id`` with the setting ``app.tenant_id``, which is local to a transaction; it is set as
-the first statement of every transaction of a session that has entered a tenant, and sees nothing without one.
+the first statement of every transaction of a session that has entered a tenant. Without one no row is visible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from uuid import UUID
 
-import psycopg
-from flask import g, has_app_context
+from flask import Flask, g, has_app_context
 from flask_sqlalchemy import SQLAlchemy
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.rows import namedtuple_row
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    CursorResult,
-    DateTime,
-    Enum,
-    MetaData,
-    PoolProxiedConnection,
-    event,
-    update,
-)
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, class_mapper, mapped_column, registry
-from sqlalchemy.orm.attributes import instance_dict
-from uuid6 import uuid7
+from sqlalchemy import ColumnElement, Connection, CursorResult, bindparam, event, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """Declarative base: every time is a ``timestamptz``, every constraint has a name."""
-
-    registry = registry(
-        metadata=MetaData(naming_convention=NAMING), type_annotation_map={datetime: DateTime(timezone=True)}
-    )
-
+from portal.database.model import Base, states_before
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
-
-def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): sorts by the time it was made."""
-    return UUID(int=uuid7().int)
-
-
-def now() -> datetime:
-    """The present moment in UTC."""
-    return datetime.now(UTC)
-
-
-def zulu(moment: datetime) -> str:
-    """A moment as everything we send writes it: ISO 8601 in UTC, whatever zone the value carries."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-class Identified:
-    """Mixin: a UUIDv7 primary key and the time of creation."""
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+# The third argument makes it local: a connection of the pool (or of PgBouncer) takes no tenant to its next user.
+_SET_TENANT = select(func.set_config("app.tenant_id", bindparam("tenant_id"), True))
 
 
 def enter(tenant_id: UUID | None) -> None:
-    """From here on, in this application context, the session sees the rows of one tenant (or of none).
-
-    Kept beside the session: most requests of the API need none, and making and closing one takes a twentieth of them.
-    """
+    """From here on, in this application context, the session sees the rows of one tenant (or of none)."""
     if g.get("tenant_id") != tenant_id:
-        end_read()
+        end_read()  # the setting of the open transaction is another tenant's
         g.tenant_id = tenant_id
 
 
@@ -94,14 +40,6 @@ def entered() -> UUID | None:
     return found
 
 
-def is_open() -> bool:
-    """Has this context a transaction, or a command that will begin one?"""
-    if not db.session.registry.has():
-        return False
-    session = db.session()
-    return session.in_transaction() or bool(session.info.get("in_command"))
-
-
 def leave() -> None:
     """Forget the session with all that it has read, and the tenant: for a context that goes on with something else."""
     db.session.remove()
@@ -109,14 +47,33 @@ def leave() -> None:
 
 
 def end_read() -> None:
-    """End the transaction that reading began, so that no connection waits while we talk to the network."""
+    """End the transaction that reading began, so that no connection waits while we talk to the network.
+
+    Raises ``RuntimeError`` inside a command.
+    """
     if not db.session.registry.has():
         return
     session = db.session()
     if session.in_transaction():
         if session.info.get("in_command"):
             raise RuntimeError("a command's transaction is open")
+        # Not a rollback: after one psycopg forgets every statement that it has prepared on the connection.
         session.commit()
+
+
+def end_reads_of(app: Flask) -> None:
+    """End with COMMIT what a request has read. Call after ``db.init_app``: what is registered last runs first, and
+    Flask-SQLAlchemy's clean-up would roll back.
+    """
+
+    @app.teardown_appcontext
+    def commit_reads(error: BaseException | None) -> None:
+        if error is not None or not db.session.registry.has():
+            return
+        session = db.session()
+        if not (session.new or session.dirty or session.deleted):  # changes outside a command are dropped
+            with suppress(SQLAlchemyError):  # a connection that was lost: the request has its answer already
+                session.commit()
 
 
 @contextmanager
@@ -162,89 +119,8 @@ def assert_no_transaction() -> None:
 
 @event.listens_for(Session, "after_begin")
 def _set_tenant(_session: Session, _transaction: Any, connection: Connection) -> None:
-    if (tenant_id := entered()) is None:
-        return
-    pooled = connection.connection
-    if cast(Any, pooled.driver_connection).pgconn.transaction_status == TransactionStatus.IDLE:
-        begin_in(tenant_id, pooled)
-    else:  # a savepoint
-        on_driver(pooled, f"SELECT set_config('app.tenant_id', '{tenant_id}', true)", {})
-
-
-def begin_in(tenant_id: UUID, connection: PoolProxiedConnection) -> None:
-    """Begin a transaction that sees one tenant's rows. One round trip: the driver would send BEGIN by itself."""
-    _send(connection, f"BEGIN; SELECT set_config('app.tenant_id', '{tenant_id}', true)")
-
-
-def _send(connection: PoolProxiedConnection, sql: str) -> None:
-    """Statements without values: 4 µs instead of the 20 of a cursor."""
-    driver: Any = connection.driver_connection
-    answer = driver.pgconn.exec_(sql.encode())
-    if answer.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-        lost = psycopg.OperationalError("the connection is lost")
-        raise translated(connection, sql, lost if driver.closed else error_from_result(answer))
-
-
-def on_driver(connection: PoolProxiedConnection, sql: str, values: Mapping[str, Any]) -> list[Any]:
-    """Run one statement past SQLAlchemy's execution; its rows, with a name for each column. Raises as SQLAlchemy would.
-
-    For what happens at every request: 20 to 40 µs instead of 70 to 200.
-    """
-    driver: Any = connection.driver_connection
-    try:
-        cursor = driver.cursor(row_factory=namedtuple_row)
-        cursor.execute(sql, values)
-        return cursor.fetchall() if cursor.pgresult.nfields else []  # ``description`` would be made for this alone
-    except psycopg.Error as error:
-        raise translated(connection, sql, error) from error
-
-
-def translated(connection: PoolProxiedConnection, sql: str, error: psycopg.Error) -> BaseException:
-    """The driver's error as SQLAlchemy raises it; a connection that is lost leaves the pool."""
-    driver: Any = connection.driver_connection
-    lost = bool(driver.closed)
-    if lost:
-        connection.invalidate(error)
-    return DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost)
-
-
-def is_away(error: BaseException) -> bool:
-    """Is it the server that can't be reached, or ends, rather than one statement that went wrong?
-
-    What the server itself says of a statement (a deadlock, a timeout) has an SQLSTATE of another class than these:
-    08 connection, 53 insufficient resources, 57P operator intervention (postgresql.org/docs/current/errcodes-appendix).
-    """
-    if not isinstance(error, (OperationalError, InterfaceError)):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    return state is None or state.startswith(("08", "53", "57P"))
-
-
-def choice(kind: type[StrEnum], name: str) -> Enum:
-    """A column type for a ``StrEnum``: text with a named CHECK, holding the values."""
-    return Enum(kind, name=name, native_enum=False, create_constraint=True, length=20, values_callable=_values)
-
-
-def _values(kind: type[StrEnum]) -> list[str]:
-    return [member.value for member in kind]
-
-
-Model = TypeVar("Model", bound=Base)
-
-
-def detached(model: type[Model], values: Mapping[str, Any]) -> Model:
-    """A row as an object of no session: to be read, not changed.
-
-    The constructor would keep a history of every attribute: 50 to 130 µs, this 5.
-    """
-    found: Model = class_mapper(model).class_manager.new_instance()
-    instance_dict(found).update(values)
-    return found
-
-
-def states_before(model: Any, to: StrEnum) -> list[StrEnum]:
-    """The states from which a row may come to state ``to``."""
-    return [state for state, targets in model.TRANSITIONS.items() if to in targets]
+    if (tenant_id := entered()) is not None:
+        connection.execute(_SET_TENANT, {"tenant_id": str(tenant_id)})
 
 
 def compare_and_set(model: Any, conditions: list[ColumnElement[bool]], to: StrEnum, **values: Any) -> bool:
@@ -253,5 +129,6 @@ def compare_and_set(model: Any, conditions: list[ColumnElement[bool]], to: StrEn
     Two that race for one row: exactly one gets True. Belongs inside ``transaction``.
     """
     statement = update(model).where(model.state.in_(states_before(model, to)), *conditions).values(state=to, **values)
+    # "read committed": the second of two waits for the first, and then compares with the state that the first has set.
     result = db.session.execute(statement.execution_options(synchronize_session=False))
     return bool(cast(CursorResult[Any], result).rowcount)

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, BindParameter, Integer, String, TextClause, Uuid, bindparam, text
 
+from portal.database import db
 from portal.errors import NotFound
-from portal.statements import directly
 from portal.web.paging import Paging, cut
 
 SHOWN = 60  # folders of one page
@@ -104,7 +104,9 @@ def look(
     after = paging.after[0] if paging.after else None
     values: dict[str, Any] = {"workspace": workspace_id, "most": paging.limit + 1}
     values |= {"library": library_id} if folder_id is None else {"folder": folder_id}
-    rows = directly(_LOOK[folder_id is None, after is not None], **values, **({"after": after} if after else {}))
+    rows = db.session.execute(
+        _LOOK[folder_id is None, after is not None], {**values, **({"after": after} if after else {})}
+    ).all()
     if not rows or library_id not in (None, UUID(rows[0].id)):
         raise NotFound("There is no such folder or library in this workspace.")
     (row,) = rows
@@ -117,4 +119,7 @@ def places_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> dict[str, tuple[
     """Where each of these files lies: the names of its library and of the folders down to it. One statement."""
     if not asset_ids:
         return {}
-    return {row.asset_id: tuple(row.names) for row in directly(_PLACES, workspace=workspace_id, assets=list(asset_ids))}
+    return {
+        row.asset_id: tuple(row.names)
+        for row in db.session.execute(_PLACES, {"workspace": workspace_id, "assets": list(asset_ids)})
+    }

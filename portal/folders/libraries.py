@@ -16,7 +16,6 @@ from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import folder_names
 from portal.folders.models import Folder, Library
-from portal.statements import directly
 from portal.tenancy.service import Member
 
 DEFAULT_NAME = "Files"
@@ -142,7 +141,7 @@ def list_libraries(
     workspace_id: UUID, *, after: UUID | None = None, limit: int = 100
 ) -> Sequence[Row[UUID, str, datetime]]:
     """(id, name, created_at) of libraries in the order they were made, at most ``limit``, those after ``after``."""
-    return directly(_LISTED, workspace=workspace_id, after=after or NIL, most=limit)
+    return db.session.execute(_LISTED, {"workspace": workspace_id, "after": after or NIL, "most": limit}).all()
 
 
 def list_folders(

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from portal.database import new_id, now, transaction
+from portal.database import db, new_id, now, transaction
 from portal.folders import folder_names
 from portal.folders.service import DEEPEST, NAMED, Target, depth_of, hold_trees, record, resolve
-from portal.statements import directly
 from portal.tenancy.service import Member
 
 Path = tuple[str, ...]
@@ -66,7 +65,9 @@ def _lay_level(member: Member, library_id: UUID, level: Sequence[Path], known: d
     ids = [new_id() for _ in level]
     parents = [known[path[:-1]] for path in level]
     place = {"tenant": member.tenant_id, "workspace": member.workspace, "library": library_id}
-    rows = directly(_LAY, **place, ids=ids, parents=parents, names=[path[-1] for path in level], at=now())
+    rows = db.session.execute(
+        _LAY, {**place, "ids": ids, "parents": parents, "names": [path[-1] for path in level], "at": now()}
+    ).all()
     found = {(row.parent_id, row.name): row.id for row in rows}
     known |= {path: found[parent, path[-1]] for path, parent in zip(level, parents, strict=True)}
     made = {row.id for row in rows} & set(ids)

@@ -16,7 +16,6 @@ from portal.database import db, new_id, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
-from portal.statements import directly
 from portal.tenancy.service import Member
 
 DEEPEST = 20  # folders above each other: what breadcrumbs can show
@@ -79,7 +78,7 @@ def among(column: InstrumentedAttribute[Any], ids: Sequence[UUID]) -> ColumnElem
 
 def hold_trees(workspace_id: UUID) -> None:
     """From here to the end of the transaction nobody else changes the folders of this workspace."""
-    directly(_LOCK, name=f"folders of {workspace_id}")
+    db.session.execute(_LOCK, {"name": f"folders of {workspace_id}"})
 
 
 def create(member: Member, name: str, target: Target) -> Folder:
@@ -138,7 +137,7 @@ def _new_place(folder: Folder, target: Target) -> dict[str, Any]:
     """The columns of a folder that is put there, after every check but that of its name."""
     place = Target(target.library_id or folder.library_id) if target.folder_id is None else target
     library_id = resolve(folder.workspace_id, place)
-    below = directly(BELOW, workspace=folder.workspace_id, folder=folder.id)
+    below = db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id}).all()
     if place.folder_id in {row.id for row in below}:
         raise Conflict("A folder can't be moved into itself or into a folder that lies in it.")
     _require_depth(depth_of(folder.workspace_id, place.folder_id) + max(row.step for row in below))
@@ -158,7 +157,7 @@ def _apply(member: Member, folder: Folder, before: dict[str, Any], after: dict[s
 
 def _take_along(folder: Folder, library_id: UUID) -> None:
     """Everything in it goes to the other library, too; what of it is in the trash with it."""
-    ids = [row.id for row in directly(BELOW, workspace=folder.workspace_id, folder=folder.id)]
+    ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
     inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
     if len(db.session.scalars(inside.limit(MOST_FILES + 1)).all()) > MOST_FILES:
         raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Move the folders in it one by one.")
@@ -179,7 +178,7 @@ def put_files(member: Member, asset_ids: Sequence[UUID], target: Target) -> list
     with transaction(member.tenant_id):
         library_id = resolve(member.workspace, target, hold=True)
         place = {"library": library_id, "folder": target.folder_id}
-        rows = directly(_PUT, workspace=member.workspace, assets=wanted, **place)
+        rows = db.session.execute(_PUT, {"workspace": member.workspace, "assets": wanted, **place}).all()
         if len(rows) < len(wanted):
             raise NotFound("One of these files is not there any more, or is in the trash. Nothing was moved.")
         one = wanted[0] if len(wanted) == 1 else None
@@ -218,7 +217,7 @@ def depth_of(workspace_id: UUID, folder_id: UUID | None) -> int:
     """How many folders lead to what is put there."""
     if folder_id is None:
         return 0
-    depth: int = directly(_ABOVE, workspace=workspace_id, folder=folder_id)[0].depth
+    depth: int = db.session.execute(_ABOVE, {"workspace": workspace_id, "folder": folder_id}).one().depth
     return depth
 
 

@@ -21,7 +21,6 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import sessions
 from portal.identity.models import ApiToken, User
 from portal.mail.service import Addressee
-from portal.statements import at_once
 
 log = logging.getLogger(__name__)
 
@@ -225,10 +224,9 @@ _TOUCH_AFTER = timedelta(minutes=1)
 
 def authenticate(plain: str) -> Person | None:
     """Whom a token acts for, or None when it is unknown, expired or revoked, or its owner is not active."""
-    rows = at_once(_BY_TOKEN, hash=hash_token(plain))
-    if not rows:
+    row = db.session.execute(_BY_TOKEN, {"hash": hash_token(plain)}).one_or_none()
+    if row is None:
         return None
-    (row,) = rows
     touch(row.token_id, row.last_used_at)
     return Person(row.id, row.email, row.name, row.is_operator)
 
@@ -236,4 +234,5 @@ def authenticate(plain: str) -> Person | None:
 def touch(token_id: UUID, last_used_at: datetime | None) -> None:
     """Note that a token was used; at most once a minute, so that a busy client costs no write a request."""
     if last_used_at is None or now() - last_used_at > _TOUCH_AFTER:
-        at_once(_TOUCH, id=token_id)
+        with transaction():
+            db.session.execute(_TOUCH, {"id": token_id})

@@ -21,7 +21,6 @@ from sqlalchemy import CursorResult, delete, or_, select, text, update
 from portal.database import db, now, transaction
 from portal.errors import NotFound
 from portal.identity.models import Session
-from portal.statements import at_once
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,8 @@ def hash_secret(secret: str) -> str:
 def touch(session_id: UUID, last_seen_at: datetime, address: str) -> None:
     """Note that a session is used, and from where; at most once in ``TOUCH_AFTER``."""
     if now() - last_seen_at > TOUCH_AFTER:
-        at_once(_TOUCH, id=session_id, address=address[:45])
+        with transaction():
+            db.session.execute(_TOUCH, {"id": session_id, "address": address[:45]})
 
 
 def end(user_id: UUID, session_id: UUID) -> None:

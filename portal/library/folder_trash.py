@@ -22,7 +22,6 @@ from portal.errors import Conflict, NotFound
 from portal.folders import libraries
 from portal.folders.models import Folder
 from portal.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
-from portal.statements import directly
 from portal.tenancy.service import Member
 
 _UNSEEN = {"synchronize_session": False}
@@ -63,7 +62,9 @@ _WEIGH = text(f"""
 
 def weigh(workspace_id: UUID, folder_id: UUID) -> Contents:
     """What is in a folder and all below it, in real numbers up to ``MOST_FILES`` files. Raises ``NotFound``."""
-    found = directly(_WEIGH, workspace=workspace_id, folder=folder_id, most=MOST_FILES + 1)[0]
+    found = db.session.execute(_WEIGH, {"workspace": workspace_id, "folder": folder_id, "most": MOST_FILES + 1}).all()[
+        0
+    ]
     if found.folders < 0:
         raise NotFound("There is no such folder in this workspace.")
     more = found.files + found.staying > MOST_FILES
@@ -83,7 +84,10 @@ def discard(member: Member, folder_id: UUID) -> Contents:
         weight = weigh(member.workspace, folder_id)
         if weight.more:
             raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Delete the folders in it one by one.")
-        tree, at = [row.id for row in directly(BELOW, workspace=member.workspace, folder=folder_id)], now()
+        tree, at = (
+            [row.id for row in db.session.execute(BELOW, {"workspace": member.workspace, "folder": folder_id})],
+            now(),
+        )
         # First the folders: from here on nothing is put into them.
         db.session.execute(
             update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_UNSEEN)

@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from portal.assets import presenters, preview_urls
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import Buckets
+from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
 from portal.library.listing import Filters, page_of
-from portal.statements import looked_up
 from portal.storage.models import StorageProfile
 from portal.web.paging import Paging, cut
 
@@ -105,13 +105,13 @@ _LISTED = select(_plain(_A.id), _VERSION, _AUTHOR, _KEYS_SINCE).outerjoin_from(
 def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Listed], str | None]:
     """One page of the gallery, newest first, and the cursor of the next."""
     statement, values = page_of(_LISTED, workspace_id, filters, paging)
-    return cut([Listed._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
+    return cut([Listed._make(row) for row in db.session.execute(statement, values)], paging, key=lambda row: row.id)
 
 
 def list_trash(workspace_id: UUID, paging: Paging) -> tuple[Sequence[CardRow], str | None]:
     """One page of what can be restored, newest first, and the cursor of the next."""
     statement, values = page_of(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
-    return cut([CardRow._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
+    return cut([CardRow._make(row) for row in db.session.execute(statement, values)], paging, key=lambda row: row.id)
 
 
 def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
@@ -124,7 +124,7 @@ def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
 
 def find_cards(workspace_id: UUID, asset_ids: list[UUID]) -> list[CardRow | None]:
     """These assets in this order, None for each that is gone; one statement."""
-    rows = looked_up(_THESE, workspace_id=workspace_id, asset_ids=asset_ids)
+    rows = db.session.execute(_THESE, {"workspace_id": workspace_id, "asset_ids": asset_ids}).all()
     found = {row.id: CardRow._make(row) for row in rows}
     return [found.get(str(each)) for each in asset_ids]
 

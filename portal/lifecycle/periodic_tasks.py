@@ -178,7 +178,7 @@ def _attempt(name: str, chore: Chore) -> Outcome:
         log.warning("the chore %s could not be done: %s", name, problem.detail)
         return Outcome(name, ok=False, said=problem.detail)
     except Exception as error:
-        if database.is_away(error):
+        if database.is_unavailable(error):
             raise  # nothing can be written down, and it is due still
         log.exception("the chore %s failed", name)
         return Outcome(name, ok=False, said="It failed for a reason that nobody foresaw: the log says more.")

@@ -73,7 +73,7 @@ def run() -> Counter[str]:
             log.warning("%s has to wait: %s", due.job, problem.detail)
             away.add(due.job)
         except Exception as error:
-            if database.is_away(error):
+            if database.is_unavailable(error):
                 raise  # nothing else can be done, either
             log.exception("%s of %s failed", due.job, due.id)
     done["forget_links"] = _forget_links()

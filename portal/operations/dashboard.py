@@ -16,10 +16,10 @@ from flask import current_app
 from sqlalchemy import text
 
 from portal import database, queue
+from portal.database import db
 from portal.lifecycle import periodic_tasks
 from portal.queue import WorkerSeen
 from portal.settings import Settings
-from portal.statements import directly
 from portal.storage import disk
 from portal.storage.disk import Disk
 
@@ -103,22 +103,22 @@ class Clock:
 
 def work() -> list[Work]:
     """What is not done, by job and by what it waits for."""
-    return [Work(*row) for row in directly(_WORK)]
+    return [Work(*row) for row in db.session.execute(_WORK)]
 
 
 def counts() -> dict[tuple[str, str], int]:
     """(what, label) → number, over all tenants."""
-    return {(row.what, row.label): row.number for row in directly(_COUNTS)}
+    return {(row.what, row.label): row.number for row in db.session.execute(_COUNTS)}
 
 
 def failures() -> list[Failure]:
     """By kind and reason, the most frequent first."""
-    return [Failure(*row) for row in directly(_FAILURES)]
+    return [Failure(*row) for row in db.session.execute(_FAILURES)]
 
 
 def database_facts() -> DatabaseFacts:
     """As the server tells."""
-    return DatabaseFacts(*directly(_DATABASE)[0])
+    return DatabaseFacts(*db.session.execute(_DATABASE).one())
 
 
 def queues() -> QueueFacts:
@@ -140,7 +140,7 @@ def clock() -> Clock:
 def managed_store() -> Any:
     """The deployment's own store: {endpoint, bucket, reason, probed_at}, or None before it was ever asked."""
     settings: Settings = current_app.extensions["portal.settings"]
-    return next(iter(directly(_STORE, endpoint=settings.s3_endpoint, bucket=settings.s3_bucket)), None)
+    return db.session.execute(_STORE, {"endpoint": settings.s3_endpoint, "bucket": settings.s3_bucket}).first()
 
 
 def free_disk() -> Disk | None:
@@ -161,7 +161,7 @@ class Done:
 
 def acts() -> list[Done]:
     """The last ones, the newest first."""
-    rows = directly(_ACTS, most=LONGEST_LIST)
+    rows = db.session.execute(_ACTS, {"most": LONGEST_LIST}).all()
     return [
         Done(row.created_at, row.action, row.facts, row.name or row.email or "", row.tenant or row.person or "")
         for row in rows
@@ -172,5 +172,5 @@ def tenants_by_id(ids: set[UUID]) -> dict[UUID, str]:
     """Slugs, for what names a tenant by its id."""
     if not ids:
         return {}
-    rows = directly(text("SELECT id, slug FROM tenants WHERE id = ANY(:ids)"), ids=list(ids))
+    rows = db.session.execute(text("SELECT id, slug FROM tenants WHERE id = ANY(:ids)"), {"ids": list(ids)}).all()
     return {row.id: row.slug for row in rows}

@@ -12,7 +12,6 @@ from portal.assets.models import Asset
 from portal.database import db, now, transaction
 from portal.mail import service as mail
 from portal.quarantine import service
-from portal.statements import at_once
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
 from portal.web.paging import Paging
@@ -24,7 +23,7 @@ _TENANTS = text("SELECT id FROM tenants_with_held()")
 
 def run() -> str:
     """Write to the admins of each tenant in which something is held, once a day; what was done, in words."""
-    tenants = [row.id for row in at_once(_TENANTS)]
+    tenants = [row.id for row in db.session.execute(_TENANTS)]
     letters = sum(_write(tenant_id) for tenant_id in tenants)
     return f"{letters} letters about held files of {len(tenants)} tenants were written."
 

@@ -29,7 +29,6 @@ from portal.assets.purge import HELD_FOR
 from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
-from portal.statements import looked_up
 from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
@@ -191,8 +190,7 @@ def summary(tenant_id: UUID) -> Summary:
 
 def count_held(tenant_id: UUID) -> int:
     """How many files are held in the tenant, counted up to ``COUNTED``."""
-    count: int = looked_up(_COUNT_HELD, tenant=tenant_id, most=COUNTED)[0].count
-    return count
+    return db.session.scalar(_COUNT_HELD, {"tenant": tenant_id, "most": COUNTED}) or 0
 
 
 def _missing() -> NotFound:

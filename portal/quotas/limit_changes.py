@@ -14,7 +14,6 @@ from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.quotas import limits
 from portal.quotas.models import LimitChange, WorkspaceQuota
-from portal.statements import directly
 from portal.tenancy.service import Member
 
 MOST = 500  # workspaces at once
@@ -89,15 +88,17 @@ def undo(member: Member, change_id: UUID) -> Outcome:
 
 def _write(member: Member, wishes: Sequence[Wish], *, keep: bool = True) -> Outcome:
     at = now()
-    rows = directly(
+    rows = db.session.execute(
         _WRITE,
-        tenant=member.tenant_id,
-        actor=member.user_id,
-        at=at,
-        ids=[wish.workspace_id for wish in wishes],
-        seen=[wish.seen for wish in wishes],
-        wanted=[wish.wanted for wish in wishes],
-    )
+        {
+            "tenant": member.tenant_id,
+            "actor": member.user_id,
+            "at": at,
+            "ids": [wish.workspace_id for wish in wishes],
+            "seen": [wish.seen for wish in wishes],
+            "wanted": [wish.wanted for wish in wishes],
+        },
+    ).all()
     if not rows:
         return Outcome(None, [], [wish.workspace_id for wish in wishes])
     _audit(member, rows)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, case, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -54,6 +54,12 @@ class TenantQuota(Base):
     reserved_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     used_files: Mapped[int] = mapped_column(BigInteger, default=0)
     warned_percent: Mapped[int] = mapped_column(SmallInteger, default=0)
+
+
+# The limit that holds for a tenant now; null: unlimited.
+TENANT_LIMIT = case(
+    (TenantQuota.override_until > func.now(), TenantQuota.override_bytes), else_=TenantQuota.limit_bytes
+)
 
 
 class Entry(StrEnum):

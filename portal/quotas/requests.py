@@ -18,7 +18,6 @@ from portal.mail.service import Addressee
 from portal.quotas import limits
 from portal.quotas.models import RequestState, SpaceRequest
 from portal.sizes import LARGEST
-from portal.statements import directly
 from portal.tenancy import people
 from portal.tenancy.service import Member
 
@@ -63,12 +62,15 @@ MOST = 100
 
 def list_open(tenant_id: UUID) -> list[Asked]:
     """What waits for an answer in the entered tenant, the oldest first."""
-    return [Asked(*row) for row in directly(_LIST, tenant=tenant_id, most=MOST)]
+    return [Asked(*row) for row in db.session.execute(_LIST, {"tenant": tenant_id, "most": MOST})]
 
 
 def open_of(tenant_id: UUID, workspace_id: UUID) -> Asked | None:
     """The request of a workspace that waits for an answer."""
-    return next((Asked(*row) for row in directly(_OF_WORKSPACE, tenant=tenant_id, workspace=workspace_id)), None)
+    return next(
+        (Asked(*row) for row in db.session.execute(_OF_WORKSPACE, {"tenant": tenant_id, "workspace": workspace_id})),
+        None,
+    )
 
 
 def ask(member: Member, wanted_bytes: int | None, note: str = "") -> Asked:
@@ -91,7 +93,7 @@ def ask(member: Member, wanted_bytes: int | None, note: str = "") -> Asked:
         made = insert(SpaceRequest).values(values).on_conflict_do_nothing().returning(SpaceRequest.id)
         if db.session.scalar(made) is None:
             raise Conflict("Somebody has asked for this workspace already. An administrator will answer.")
-        (row,) = directly(_ONE, tenant=member.tenant_id, request=values["id"])
+        row = db.session.execute(_ONE, {"tenant": member.tenant_id, "request": values["id"]}).one()
         asked = Asked(*row)
         facts: dict[str, Any] = {"workspace_id": member.workspace, "wanted_bytes": wanted_bytes, "note": asked.note}
         audit.record(member.tenant_id, member.user_id, "quota.requested", asked.id, **facts)
@@ -127,7 +129,7 @@ def decline(member: Member, request_id: UUID) -> Asked:
 
 
 def _find(tenant_id: UUID, request_id: UUID) -> Asked:
-    rows = directly(_ONE, tenant=tenant_id, request=request_id)
+    rows = db.session.execute(_ONE, {"tenant": tenant_id, "request": request_id}).all()
     if rows:
         return Asked(*rows[0])
     found = db.session.get(SpaceRequest, request_id)

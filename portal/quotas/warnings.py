@@ -13,12 +13,11 @@ from uuid import UUID
 from sqlalchemy import text
 
 from portal import audit
-from portal.database import new_id, transaction
+from portal.database import db, new_id, transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.mail import service as mail
 from portal.quotas.levels import LEVELS, Counter
-from portal.statements import directly
 from portal.tenancy import people
 
 STEPS = tuple(sorted((percent, level) for percent, level in LEVELS if percent < 100))
@@ -61,7 +60,7 @@ def notice(tenant_id: UUID, workspace_id: UUID | None) -> Crossing | None:
     whole = workspace_id is None
     place = {"id": workspace_id or tenant_id, "tenant": tenant_id}
     with transaction(tenant_id):
-        rows = directly(_LOOK[whole], **place)
+        rows = db.session.execute(_LOOK[whole], place).all()
         if not rows:
             return None
         (row,) = rows
@@ -71,7 +70,7 @@ def notice(tenant_id: UUID, workspace_id: UUID | None) -> Crossing | None:
         crossing = Crossing(tenant_id, workspace_id, now, dict(STEPS)[now]) if now > before else None
         if crossing:
             _tell(crossing, row)
-        directly(_WRITE[whole], percent=now, **place)
+        db.session.execute(_WRITE[whole], {"percent": now, **place})
     return crossing
 
 

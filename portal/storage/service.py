@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from flask import current_app
@@ -22,7 +22,7 @@ from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
 from portal.objectstore.ownership_marker import Owner as Mark
 from portal.settings import Settings, SettingsError
-from portal.storage.models import AddressingStyle, Encryption, Health, ManagedStore, ProfileMode, StorageProfile
+from portal.storage.models import Health, ManagedStore, ProfileMode, StorageProfile
 from portal.vault import Owner, Sealed, vault_of
 from portal.web.headers import origin_of
 
@@ -32,21 +32,14 @@ REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's
 PROBE_EVERY = timedelta(days=7)
 MANAGED_NAME = "Managed storage"
 
-# Made once: putting a statement together costs as much as running it. ``ACTIVE`` is a workspace's active profile.
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
-# The columns of a profile in a statement that reads other rows, too: ``profile_of`` finds them by these names.
-COLUMNS = [column.label(f"storage_{column.name}") for column in StorageProfile.__table__.columns]
-ACTIVE = select(*COLUMNS).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 # The customers' buckets that pages of a workspace load from: one JSON array of (endpoint, region, bucket, style).
 STORES = """
     SELECT json_agg(DISTINCT jsonb_build_array(endpoint, region, bucket, addressing_style)) FROM storage_profiles
     WHERE workspace_id = :workspace AND mode = 'byos_s3' AND retired_at IS NULL
 """
-
-_NAMES = [(column.name, f"storage_{column.name}") for column in StorageProfile.__table__.columns]
-_KINDS = {"mode": ProfileMode, "addressing_style": AddressingStyle, "encryption": Encryption, "health": Health}
 
 
 class Ways(NamedTuple):
@@ -89,12 +82,6 @@ def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
     if store is None or (store.probed_at is None and store.reason is None):
         return Health.UNKNOWN, None
     return (Health.UNHEALTHY if store.reason else Health.HEALTHY), store.reason
-
-
-def profile_of(row: Any) -> StorageProfile:
-    """The profile in a row with ``COLUMNS``, of no session: to be read, not changed."""
-    values = {name: getattr(row, label) for name, label in _NAMES}
-    return database.detached(StorageProfile, values | {name: kind(values[name]) for name, kind in _KINDS.items()})
 
 
 def no_profile() -> NotFound:

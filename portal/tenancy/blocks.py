@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, exists, select, update
 
 from portal.database import db, now
 from portal.errors import Conflict, Forbidden, NotFound
 from portal.tenancy.models import TenantMembership
-
-# A condition for a statement; with ``:tenant`` and ``:user``.
-IS_BLOCKED = (
-    "EXISTS (SELECT FROM tenant_memberships "
-    "WHERE tenant_id = :tenant AND user_id = :user AND uploads_blocked_at IS NOT NULL)"
-)
 
 
 def block(tenant_id: UUID, user_id: UUID, actor_id: UUID, reason: str) -> None:
@@ -35,6 +29,14 @@ def unblock(tenant_id: UUID, user_id: UUID) -> None:
     values = dict.fromkeys(("uploads_blocked_at", "uploads_blocked_by", "uploads_blocked_reason"))
     if not _change(tenant_id, user_id, TenantMembership.uploads_blocked_at.is_not(None), values):
         raise Conflict("This person's uploads are not blocked.")
+
+
+def is_blocked(tenant_id: UUID, user_id: UUID) -> ColumnElement[bool]:
+    """Whether this person may not upload: a condition for a statement that changes a row of theirs."""
+    member = TenantMembership
+    return exists().where(
+        member.tenant_id == tenant_id, member.user_id == user_id, member.uploads_blocked_at.is_not(None)
+    )
 
 
 def reason_for(tenant_id: Any, user_id: Any) -> ScalarSelect[str | None]:

@@ -20,7 +20,6 @@ from portal.database import db, new_id, now
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
 from portal.identity.service import Person, hash_token, touch
-from portal.statements import at_once
 from portal.tenancy.models import (
     SLUG,
     Plan,
@@ -115,7 +114,7 @@ _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
 
 def places_of(person_id: UUID) -> list[TenantPlace]:
     """Every tenant and workspace that a person belongs to, by name. One statement."""
-    return _places(at_once(_PLACES, person=person_id))
+    return _places(db.session.execute(_PLACES, {"person": person_id}).all())
 
 
 def person_and_places(secret: str, address: str) -> tuple[Person, list[TenantPlace]] | None:
@@ -123,7 +122,7 @@ def person_and_places(secret: str, address: str) -> tuple[Person, list[TenantPla
 
     ``address`` is where they ask from, kept with the session.
     """
-    rows = at_once(_PERSON_AND_PLACES, hash=sessions.hash_secret(secret))
+    rows = db.session.execute(_PERSON_AND_PLACES, {"hash": sessions.hash_secret(secret)}).all()
     if not rows:
         return None
     first = rows[0]
@@ -145,10 +144,9 @@ def _places(rows: Sequence[Any]) -> list[TenantPlace]:
 
 def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
     """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token."""
-    rows = at_once(_RESOLVE, hash=hash_token(plain_token), workspace=workspace_id)
-    if not rows:
+    row = db.session.execute(_RESOLVE, {"hash": hash_token(plain_token), "workspace": workspace_id}).one_or_none()
+    if row is None:
         return None
-    (row,) = rows
     touch(row.token_id, row.token_used_at)
     person = Person(row.user_id, row.email, row.name, row.is_operator)
     if row.tenant_id is None:
@@ -159,7 +157,7 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
 
 def tenant_of(workspace_id: UUID) -> UUID | None:
     """The tenant that a workspace belongs to."""
-    found: UUID | None = at_once(_TENANT_OF, workspace=workspace_id)[0].tenant_of_workspace
+    found: UUID | None = db.session.scalar(_TENANT_OF, {"workspace": workspace_id})
     return found
 
 

@@ -19,7 +19,6 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import audit
 from portal.database import after_commit, db, now, transaction
 from portal.errors import Conflict, Forbidden, Invalid, Unavailable
-from portal.statements import at_once
 from portal.tenancy.models import Switch
 
 PAUSE = "pause_uploads"
@@ -50,7 +49,7 @@ def thrown() -> dict[tuple[str, UUID], Thrown]:
     """Every switch that is on, as it was a few seconds ago at most."""
     read_at, known = current_app.extensions.get("portal.switches", (float("-inf"), {}))
     if time.monotonic() - read_at > BELIEVED_SECONDS:
-        known = {(row.name, row.scope): Thrown(*row) for row in at_once(_ALL)}
+        known = {(row.name, row.scope): Thrown(*row) for row in db.session.execute(_ALL)}
         current_app.extensions["portal.switches"] = (time.monotonic(), known)
     return cast(dict[tuple[str, UUID], Thrown], known)
 

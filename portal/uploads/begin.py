@@ -14,14 +14,13 @@ from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit, database
-from portal.database import db, detached, transaction
+from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.folders import libraries
 from portal.inspection import file_kinds
 from portal.objectstore.multipart import Sent
 from portal.objectstore.presign import SignedRequest
 from portal.quotas import service as quotas
-from portal.statements import Row, Short, in_short
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -36,14 +35,12 @@ LONGEST_LIFE = timedelta(days=1)
 SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
-# Made once: putting a statement together costs as much as running it.
-_ROW = Row(Upload, "folder_id", "sha256", "idempotency_key", "request_hash")
-_BEGIN = quotas.moving(_ROW, audit.ROW)
-_DESTINATION = storage.ACTIVE.add_columns(
+_DESTINATION = select(
+    StorageProfile,
     libraries.first_of(StorageProfile.workspace_id).label("first_library"),
     libraries.home_of(StorageProfile.workspace_id, bindparam("folder", type_=Uuid())).label("folder_library"),
     blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
-)
+).where(StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.active)
 
 
 @dataclass(frozen=True)
@@ -97,12 +94,37 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
 
 
 def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: str | None) -> Begun:
-    with in_short(member.tenant_id) as run:
-        profile, library_id = _destination(run, member, spec)
+    begun_at = database.now()
+    with transaction(member.tenant_id):
+        profile, library_id = _destination(member, spec)
         health.require_working(profile)
-        values = _row(member, spec, kind, idempotency_key, profile, library_id)
-        upload = detached(Upload, values)
-        event = audit.values_of(
+        method = part_plan.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
+        expires_at = begun_at + (part_plan.LIFE if method == MULTIPART else life_of(spec.size_bytes))
+        upload = Upload(
+            id=database.new_id(),
+            created_at=begun_at,
+            tenant_id=member.tenant_id,
+            workspace_id=member.workspace,
+            profile_id=profile.id,
+            library_id=library_id,
+            folder_id=spec.folder_id,
+            user_id=member.user_id,
+            file_name=spec.file_name,
+            kind=kind.name,
+            declared_type=spec.mime_type[:200],
+            signed_type=file_kinds.content_type_for(spec.file_name) or "application/octet-stream",
+            size_bytes=spec.size_bytes,
+            sha256=spec.sha256,
+            method=method,
+            reserved_bytes=storage.counted(profile, spec.size_bytes),
+            state=UploadState.CREATED,
+            idempotency_key=idempotency_key,
+            request_hash=_hash_of(spec) if idempotency_key else None,
+            expires_at=expires_at,
+            form_expires_at=begun_at if method == MULTIPART else expires_at,  # no part is signed yet
+        )
+        db.session.add(upload)
+        audit.record(
             member.tenant_id,
             member.user_id,
             "upload.begin",
@@ -111,43 +133,9 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
             file_name=spec.file_name,
             size_bytes=spec.size_bytes,
         )
-        rows = _ROW.values(**values) | audit.ROW.values(**event)
-        database.end_read()  # what looked up a folder or a key gives its connection back
-        place = (member.tenant_id, member.workspace)
-        quotas.reserve_with(run, *place, upload.id, upload.reserved_bytes, _BEGIN, **rows)
+        # Last: from here to the commit every other upload of the tenant waits for its counters.
+        quotas.reserve(member.tenant_id, member.workspace, upload.id, upload.reserved_bytes)
     return Begun(upload, sign(upload, profile), profile.mode)
-
-
-def _row(
-    member: Member, spec: Spec, kind: file_kinds.Kind, key: str | None, profile: StorageProfile, library_id: UUID
-) -> dict[str, Any]:
-    """The session's columns."""
-    begun_at = database.now()
-    method = part_plan.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
-    expires_at = begun_at + (part_plan.LIFE if method == MULTIPART else life_of(spec.size_bytes))
-    return {
-        "id": database.new_id(),
-        "created_at": begun_at,
-        "tenant_id": member.tenant_id,
-        "workspace_id": member.workspace,
-        "profile_id": profile.id,
-        "library_id": library_id,
-        "folder_id": spec.folder_id,
-        "user_id": member.user_id,
-        "file_name": spec.file_name,
-        "kind": kind.name,
-        "declared_type": spec.mime_type[:200],
-        "signed_type": file_kinds.content_type_for(spec.file_name) or "application/octet-stream",
-        "size_bytes": spec.size_bytes,
-        "sha256": spec.sha256,
-        "method": method,
-        "reserved_bytes": storage.counted(profile, spec.size_bytes),
-        "state": UploadState.CREATED,
-        "idempotency_key": key,
-        "request_hash": _hash_of(spec) if key else None,
-        "expires_at": expires_at,
-        "form_expires_at": begun_at if method == MULTIPART else expires_at,  # no part is signed yet
-    }
 
 
 def sign(upload: Upload, profile: StorageProfile) -> SignedRequest | None:
@@ -171,27 +159,29 @@ def life_of(size_bytes: int) -> timedelta:
     return min(SHORTEST_LIFE + timedelta(seconds=size_bytes * 8 / SLOWEST_BITS_PER_SECOND), LONGEST_LIFE)
 
 
-def _destination(run: Short, member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
+def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     """The workspace's active profile, and the library that the spec names, or the folder's, or the workspace's first.
 
-    Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this person's uploads.
+    One statement. Raises ``NotFound``, ``Invalid``, ``Unavailable``; ``Forbidden`` where an admin has blocked this
+    person's uploads.
     """
     workspace_id = member.workspace
-    found = run(_DESTINATION, workspace=workspace_id, user=member.user_id, folder=spec.folder_id)
-    if not found:
+    found = db.session.execute(
+        _DESTINATION, {"workspace": workspace_id, "user": member.user_id, "folder": spec.folder_id}
+    ).one_or_none()
+    if found is None:
         raise storage.no_storage()
-    blocks.refuse(found[0].blocked)
-    profile, first_library = storage.profile_of(found[0]), found[0].first_library
+    blocks.refuse(found.blocked)
+    profile: StorageProfile = found.StorageProfile
     if spec.folder_id is not None:
-        home = found[0].folder_library
-        if home is None:
+        if found.folder_library is None:
             raise libraries.no_folder()
-        if spec.library_id not in (None, home):
+        if spec.library_id not in (None, found.folder_library):
             raise Invalid("The folder belongs to another library.", field="folder_id")
-        return profile, home
+        return profile, found.folder_library
     if spec.library_id is not None:
         return profile, libraries.find_library(workspace_id, spec.library_id).id
-    return profile, first_library or libraries.default_library(workspace_id).id
+    return profile, found.first_library or libraries.default_library(workspace_id).id
 
 
 def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | None:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, String, Text, Uuid, bindparam, select, text
+from sqlalchemy import func, select, update
 
 from portal import database
-from portal.database import db
+from portal.database import db, transaction
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.objectstore.bucket import Bucket
 from portal.objectstore.presign import SignedRequest
-from portal.statements import at_once
 from portal.storage import health
 from portal.storage import service as storage
 from portal.tenancy import blocks
@@ -30,27 +29,6 @@ from portal.uploads.part_plan import LIFE, SIGNED_FOR, Plan, arrived_of
 from portal.uploads.staging import staging_key
 
 ATTEMPTS = 5  # at a race for the store's name of one upload: the loser finds the winner's
-
-# The loser of a race for ``multipart_id`` changes nothing.
-_GO_ON = text(
-    f"""
-    UPDATE uploads SET state = :to, multipart_id = :multipart, expires_at = :expires,
-        form_expires_at = greatest(form_expires_at, :signed_until)
-    WHERE id = :upload AND state = ANY(:from) AND multipart_id IS NOT DISTINCT FROM :before
-      AND NOT {blocks.IS_BLOCKED}
-    RETURNING id
-    """  # noqa: S608  # our own words
-).bindparams(
-    bindparam("upload", type_=Uuid()),
-    bindparam("tenant", type_=Uuid()),
-    bindparam("user", type_=Uuid()),
-    bindparam("multipart", type_=Text()),
-    bindparam("before", type_=Text()),
-    bindparam("expires", type_=DateTime(timezone=True)),
-    bindparam("signed_until", type_=DateTime(timezone=True)),
-    bindparam("to", UploadState.UPLOADING.value, String()),
-    bindparam("from", [state.value for state in OPEN], ARRAY(String())),
-)
 
 
 @dataclass(frozen=True)
@@ -129,10 +107,26 @@ def _known(upload: Upload, bucket: Bucket) -> str | None:
 
 def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
     """Write down what is being signed, before it is; False when the row has changed meanwhile."""
-    who = {"tenant": upload.tenant_id, "user": upload.user_id, "upload": upload.id}
-    ids = {"multipart": multipart_id, "before": upload.multipart_id}
-    times = {"expires": database.now() + LIFE, "signed_until": signed_until}
-    return bool(at_once(_GO_ON, upload.tenant_id, **who, **ids, **times))
+    statement = (
+        update(Upload)
+        .where(
+            Upload.id == upload.id,
+            Upload.state.in_(OPEN),
+            # Of two that began an upload at the store at once one changes the row; the other ends its own there.
+            Upload.multipart_id.is_not_distinct_from(upload.multipart_id),
+            ~blocks.is_blocked(upload.tenant_id, upload.user_id),
+        )
+        .values(
+            state=UploadState.UPLOADING,
+            multipart_id=multipart_id,
+            expires_at=database.now() + LIFE,
+            form_expires_at=func.greatest(Upload.form_expires_at, signed_until),
+        )
+        .returning(Upload.id)
+        .execution_options(synchronize_session=False)
+    )
+    with transaction(upload.tenant_id):
+        return db.session.scalar(statement) is not None
 
 
 def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[int]) -> dict[int, SignedRequest]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, String, Uuid, bindparam, select
+from sqlalchemy import func, select
 
 from portal import audit, database, queue
 from portal.assets import daily_counts
 from portal.assets.models import Asset, AssetState
-from portal.database import after_commit, compare_and_set, db, detached, states_before, transaction
+from portal.database import after_commit, compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from portal.folders.models import Folder
 from portal.objectstore.location import ObjectFacts
 from portal.quotas import service as quotas
-from portal.statements import Row, at_once, with_rows
 from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
@@ -24,49 +24,6 @@ from portal.uploads import part_plan
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import staging_key
 
-# Made once: putting a statement together costs as much as running it.
-_FIND = (
-    select(Upload, *storage.COLUMNS)
-    .join(StorageProfile, StorageProfile.id == Upload.profile_id)
-    .where(
-        Upload.workspace_id == bindparam("workspace"),
-        Upload.id == bindparam("upload"),
-        Upload.user_id == bindparam("user"),
-    )
-)
-_COLUMNS = Upload.__table__.columns.keys()
-# The folder may have been moved, or deleted, since the upload began: then it lies elsewhere, or at the library's top.
-_ROW = Row(
-    Asset,
-    "folder_id",
-    "due_at",
-    folder_id="(SELECT id FROM home)",
-    library_id="coalesce((SELECT library_id FROM home), :assets_library_id)",
-)
-# The winner of a race for one upload makes its asset in the same moment; who loses makes nothing.
-_COMMIT = with_rows(
-    f"""
-    WITH home AS (
-        SELECT id, library_id FROM folders WHERE id = :assets_folder_id AND deleted_at IS NULL FOR SHARE
-    ), won AS (
-        UPDATE uploads SET state = :to, asset_id = :asset, sha256 = coalesce(sha256, :digest)
-        WHERE id = :upload AND state = ANY(:from) AND NOT {blocks.IS_BLOCKED} RETURNING id
-    ){{rows}}
-    SELECT id FROM won
-    """,  # noqa: S608  # our own words
-    "won",
-    _ROW,
-    audit.ROW,
-).bindparams(
-    bindparam("upload", type_=Uuid()),
-    bindparam("asset", type_=Uuid()),
-    bindparam("tenant", type_=Uuid()),
-    bindparam("user", type_=Uuid()),
-    bindparam("digest", type_=String()),
-    bindparam("to", UploadState.VERIFYING.value, String()),
-    bindparam("from", states_before(Upload, UploadState.VERIFYING), ARRAY(String())),
-)
-
 
 def find(member: Member, upload_id: UUID) -> Upload:
     """One of this person's own sessions in this workspace: to be read, not changed. Raises ``NotFound``."""
@@ -75,7 +32,7 @@ def find(member: Member, upload_id: UUID) -> Upload:
 
 def find_with_profile(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
     """The same, and the profile whose bucket its bytes go to."""
-    return _find(member.tenant_id, workspace=member.workspace, upload=upload_id, user=member.user_id)
+    return _find(member.tenant_id, member.workspace, upload_id, member.user_id)
 
 
 def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
@@ -90,13 +47,20 @@ def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
     return upload, profile
 
 
-def _find(tenant_id: UUID, **place: UUID) -> tuple[Upload, StorageProfile]:
-    """A session, and the profile whose bucket its bytes go to."""
-    rows = at_once(_FIND, tenant_id, **place)
-    if not rows:
+def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID, user_id: UUID) -> tuple[Upload, StorageProfile]:
+    database.enter(tenant_id)
+    statement = (
+        select(Upload, StorageProfile)
+        .join(StorageProfile, StorageProfile.id == Upload.profile_id)
+        .where(Upload.workspace_id == workspace_id, Upload.id == upload_id, Upload.user_id == user_id)
+        # Asked again after a lost race: what this session has read before is old.
+        .execution_options(populate_existing=True)
+    )
+    row = db.session.execute(statement).one_or_none()
+    if row is None:
         raise NotFound("There is no such upload.")
-    values = {name: getattr(rows[0], name) for name in _COLUMNS}
-    return detached(Upload, values | {"state": UploadState(values["state"])}), storage.profile_of(rows[0])
+    upload, profile = row
+    return upload, profile
 
 
 def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str | None = None) -> Asset:
@@ -205,36 +169,55 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
 
 
 def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_id: UUID) -> Asset:
+    """The upload's asset, made by whoever wins a race of commits; the others get the same one."""
     asset_id = database.new_id()
-    asset = {
-        "id": asset_id,
-        "tenant_id": upload.tenant_id,
-        "workspace_id": upload.workspace_id,
-        "library_id": upload.library_id,
-        "folder_id": upload.folder_id,
-        "profile_id": profile_id,
-        "upload_id": upload.id,
-        "created_by": upload.user_id,
-        "file_name": upload.file_name,
-        "kind": upload.kind,
-        "mime_type": upload.signed_type,
-        "size_bytes": upload.size_bytes,
-        "staged_etag": facts.etag,
-        "state": AssetState.PROCESSING,
-        "due_at": database.now() + timedelta(seconds=30),
-    }
-    place = {"workspace_id": upload.workspace_id}
-    event = audit.values_of(upload.tenant_id, upload.user_id, "upload.commit", upload.id, **place)
-    rows = _ROW.values(**asset) | audit.ROW.values(**event)
-    who = {"tenant": upload.tenant_id, "user": upload.user_id, "upload": upload.id}
-    known = {"asset": asset_id, "digest": sha256.lower() if sha256 else None}
-    if at_once(_COMMIT, upload.tenant_id, **who, **known, **rows):
-        _ring("take_in", upload, asset_id)
-        return detached(Asset, asset)
-    now, _ = _find(upload.tenant_id, workspace=upload.workspace_id, upload=upload.id, user=upload.user_id)
-    if now.state in OPEN:
+    with transaction(upload.tenant_id):
+        if compare_and_set(
+            Upload,
+            # Blocking a person ends their open uploads: one that begins to commit in that moment is refused, too.
+            [Upload.id == upload.id, ~blocks.is_blocked(upload.tenant_id, upload.user_id)],
+            UploadState.VERIFYING,
+            asset_id=asset_id,
+            sha256=func.coalesce(Upload.sha256, sha256.lower() if sha256 else None),
+        ):
+            folder = _folder_of(upload)
+            asset = Asset(
+                id=asset_id,
+                tenant_id=upload.tenant_id,
+                workspace_id=upload.workspace_id,
+                library_id=folder.library_id if folder else upload.library_id,
+                folder_id=folder.id if folder else None,
+                profile_id=profile_id,
+                upload_id=upload.id,
+                created_by=upload.user_id,
+                file_name=upload.file_name,
+                kind=upload.kind,
+                mime_type=upload.signed_type,
+                size_bytes=upload.size_bytes,
+                staged_etag=facts.etag,
+                state=AssetState.PROCESSING,
+                due_at=database.now() + timedelta(seconds=30),
+            )
+            db.session.add(asset)
+            audit.record(upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id)
+            after_commit(lambda: _ring("take_in", upload, asset_id))
+            return asset
+    latest, _ = _find(upload.tenant_id, upload.workspace_id, upload.id, upload.user_id)
+    if latest.state in OPEN:
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
-    return _committed_before(now)
+    return _committed_before(latest)
+
+
+def _folder_of(upload: Upload) -> Folder | None:
+    """The upload's folder, locked as it is now; None at a library's top.
+
+    The folder may have been moved since the upload began, also to another library; where it was deleted, the file lies
+    at the top of the upload's library.
+    """
+    if upload.folder_id is None:
+        return None
+    statement = select(Folder).where(Folder.id == upload.folder_id, Folder.deleted_at.is_(None))
+    return db.session.scalar(statement.with_for_update(read=True).execution_options(populate_existing=True))
 
 
 def _committed_before(upload: Upload) -> Asset:

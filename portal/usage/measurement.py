@@ -15,8 +15,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
-from portal.database import transaction
-from portal.statements import directly
+from portal.database import db, transaction
 from portal.usage.models import Part
 
 FIRST = 20  # folders, files and duplicates that are kept by size
@@ -94,7 +93,7 @@ _DUE = text("SELECT tenant_id, workspace_id FROM due_measures(:batch)")
 def measure_due() -> str:
     """Measure what is due; a chore."""
     with transaction():
-        due = directly(_DUE, batch=BATCH)
+        due = db.session.execute(_DUE, {"batch": BATCH}).all()
     for each in due:
         measure(each.tenant_id, each.workspace_id)
     return f"{len(due)} workspaces were measured."
@@ -104,22 +103,22 @@ def measure(tenant_id: UUID, workspace_id: UUID) -> None:
     """Count what a workspace holds now, in one transaction of its own."""
     began, place = time.monotonic(), {"tenant": tenant_id, "workspace": workspace_id}
     with transaction(tenant_id):
-        directly(_ALONE, name=f"measure {workspace_id}")  # of two that measure at once the second waits
+        db.session.execute(_ALONE, {"name": f"measure {workspace_id}"})  # of two that measure at once the second waits
         for statement in _FORGET:
-            directly(statement, workspace=workspace_id)
-        directly(_WRITE_PARTS, **place)
-        directly(_WRITE_PEOPLE, **place)
+            db.session.execute(statement, {"workspace": workspace_id})
+        db.session.execute(_WRITE_PARTS, place)
+        db.session.execute(_WRITE_PEOPLE, place)
         values = _listed(workspace_id)
-        directly(_WRITE, **place, **values, took=round((time.monotonic() - began) * 1000))
+        db.session.execute(_WRITE, {**place, **values, "took": round((time.monotonic() - began) * 1000)})
 
 
 def _listed(workspace_id: UUID) -> dict[str, Any]:
     few = {"workspace": workspace_id, "first": FIRST}
-    duplicates = directly(_DUPLICATES, **few)
-    (links,) = directly(_DOWNLOADS, workspace=workspace_id, back=LOOK_BACK)
+    duplicates = db.session.execute(_DUPLICATES, few).all()
+    links = db.session.execute(_DOWNLOADS, {"workspace": workspace_id, "back": LOOK_BACK}).one()
     return {
-        "folders": Jsonb([_plain(row) for row in directly(_FOLDERS, **few)]),
-        "largest": Jsonb([_plain(row) for row in directly(_LARGEST, **few)]),
+        "folders": Jsonb([_plain(row) for row in db.session.execute(_FOLDERS, few)]),
+        "largest": Jsonb([_plain(row) for row in db.session.execute(_LARGEST, few)]),
         "duplicates": Jsonb([_plain(row, "sha256", "kind", "files", "bytes") for row in duplicates]),
         "duplicate_files": duplicates[0].all_files if duplicates else 0,
         "duplicate_bytes": duplicates[0].all_bytes if duplicates else 0,

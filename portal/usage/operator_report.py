@@ -13,7 +13,6 @@ from sqlalchemy import select, text
 from portal.database import db, now
 from portal.identity.models import User
 from portal.quotas.levels import Counter, Standing
-from portal.statements import directly
 from portal.tenancy.models import Tenant
 from portal.usage import snapshots, tenant_report
 from portal.usage.forecast import WINDOW
@@ -49,7 +48,7 @@ class TenantLine:
 
 def list_tenants() -> list[TenantLine]:
     """Every tenant, what holds most first; one statement."""
-    return [_line(row) for row in directly(_TENANTS)]
+    return [_line(row) for row in db.session.execute(_TENANTS)]
 
 
 def find_tenant(tenant_id: UUID) -> Tenant | None:
@@ -60,7 +59,9 @@ def find_tenant(tenant_id: UUID) -> Tenant | None:
 def report(tenants: list[TenantLine]) -> Report:
     """Over all tenants; ``near_limit`` are tenants."""
     today = snapshots.today()
-    days = [(row.day, int(row.used_bytes)) for row in directly(_DAYS, since=today - timedelta(days=WINDOW))]
+    days = [
+        (row.day, int(row.used_bytes)) for row in db.session.execute(_DAYS, {"since": today - timedelta(days=WINDOW)})
+    ]
     return Report(
         generated_at=now(),
         as_of=None,
@@ -70,8 +71,8 @@ def report(tenants: list[TenantLine]) -> Report:
         by_plan=_by_plan(tenants),
         near_limit=[_place(line) for line in tenants if line.quota.percent >= tenant_report.NEAR * 100 and _held(line)],
         top_users=_people(),
-        top_workspaces=[_workspace(row) for row in directly(_WORKSPACES, most=tenant_report.FIRST)],
-        parts=[tenant_report.part_line(row) for row in directly(_PARTS)],
+        top_workspaces=[_workspace(row) for row in db.session.execute(_WORKSPACES, {"most": tenant_report.FIRST})],
+        parts=[tenant_report.part_line(row) for row in db.session.execute(_PARTS)],
         days=days,
         outlook=snapshots.outlook(days, None, today),
     )
@@ -111,7 +112,7 @@ def _workspace(row: Any) -> Place:
 
 
 def _people() -> list[Somebody]:
-    rows = directly(_PEOPLE, most=tenant_report.FIRST)
+    rows = db.session.execute(_PEOPLE, {"most": tenant_report.FIRST}).all()
     users = select(User.id, User.name, User.email).where(User.id.in_([row.user_id for row in rows]))
     known = {row.id: (row.name, row.email) for row in db.session.execute(users)}
     return [Somebody(r.user_id, *known.get(r.user_id, ("", "")), int(r.bytes), int(r.files)) for r in rows]

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from portal.database import db, now, transaction
-from portal.statements import directly
 from portal.tenancy.models import Tenant
 from portal.usage import forecast
 from portal.usage.forecast import WINDOW, Outlook
@@ -75,13 +74,15 @@ def take_of(tenant_id: UUID) -> None:
     """Write one tenant's rows of today, and where each of its workspaces is going."""
     day = today()
     with transaction(tenant_id):
-        directly(_TAKE_WORKSPACES, tenant=tenant_id, day=day)
+        db.session.execute(_TAKE_WORKSPACES, {"tenant": tenant_id, "day": day})
         _write_outlooks(tenant_id, day)
-        limits = directly(_TENANT_LIMIT, tenant=tenant_id)
+        limits = db.session.execute(_TENANT_LIMIT, {"tenant": tenant_id}).all()
         seen = outlook(points_of_tenant(tenant_id, day), limits[0].limit_bytes if limits else None, day)
-        directly(_TAKE_TENANT, tenant=tenant_id, day=day, growth=seen.growth_bytes, full_on=seen.full_on)
+        db.session.execute(
+            _TAKE_TENANT, {"tenant": tenant_id, "day": day, "growth": seen.growth_bytes, "full_on": seen.full_on}
+        )
         for statement in _FORGET:
-            directly(statement, tenant=tenant_id, before=day - KEEP)
+            db.session.execute(statement, {"tenant": tenant_id, "before": day - KEEP})
 
 
 def outlook(points: Sequence[Point], limit_bytes: int | None, day: date, days: int = WINDOW) -> Outlook:
@@ -115,14 +116,16 @@ def points_of(workspaces: Sequence[UUID], day: date) -> dict[UUID, list[Point]]:
 
 
 def _write_outlooks(tenant_id: UUID, day: date) -> None:
-    limits = {row.workspace_id: row.limit_bytes for row in directly(_LIMITS, tenant=tenant_id)}
+    limits = {row.workspace_id: row.limit_bytes for row in db.session.execute(_LIMITS, {"tenant": tenant_id})}
     points = points_of(list(limits), day)
     seen = {each: outlook(points[each], limit, day) for each, limit in limits.items()}
-    directly(
+    db.session.execute(
         _WRITE_OUTLOOKS,
-        tenant=tenant_id,
-        workspaces=list(seen),
-        changes=[points[each][-1][1] - points[each][0][1] for each in seen],
-        growths=[each.growth_bytes for each in seen.values()],
-        full_ons=[each.full_on for each in seen.values()],
+        {
+            "tenant": tenant_id,
+            "workspaces": list(seen),
+            "changes": [points[each][-1][1] - points[each][0][1] for each in seen],
+            "growths": [each.growth_bytes for each in seen.values()],
+            "full_ons": [each.full_on for each in seen.values()],
+        },
     )

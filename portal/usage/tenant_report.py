@@ -10,10 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from portal.database import now
+from portal.database import db, now
 from portal.quotas import limits
 from portal.quotas.levels import Counter, Level
-from portal.statements import directly
 from portal.tenancy.service import Member
 from portal.usage import snapshots
 from portal.usage.forecast import WINDOW, Outlook
@@ -158,17 +157,17 @@ def of_tenant(member: Member) -> Report:
     tenant, day = {"tenant": member.tenant_id}, snapshots.today()
     whole = limits.of_tenant(member.tenant_id)
     days = snapshots.points_of_tenant(member.tenant_id, day)
-    plan = directly(_PLAN, **tenant)[0].plan
+    plan = db.session.execute(_PLAN, tenant).one().plan
     return Report(
         generated_at=now(),
-        as_of=directly(_AS_OF, **tenant)[0].as_of,
+        as_of=db.session.execute(_AS_OF, tenant).one().as_of,
         total_bytes=whole.used_bytes,
         total_files=whole.used_files,
         limit_bytes=whole.limit_bytes,
         by_plan=[PlanLine(plan, 1, whole.used_bytes, whole.used_files, whole.limit_bytes)],
         near_limit=near_limit(member, NEAR),
-        top_users=[somebody(row) for row in directly(_PEOPLE, **tenant, most=FIRST)],
-        top_workspaces=[Place(*row) for row in directly(_LARGEST, **tenant, most=FIRST)],
+        top_users=[somebody(row) for row in db.session.execute(_PEOPLE, {**tenant, "most": FIRST})],
+        top_workspaces=[Place(*row) for row in db.session.execute(_LARGEST, {**tenant, "most": FIRST})],
         parts=parts_of_tenant(member.tenant_id),
         days=days,
         outlook=snapshots.outlook(days, whole.limit_bytes, day),
@@ -182,13 +181,13 @@ def near_limit(member: Member, share: float) -> list[Place]:
     tenant = Place(member.tenant_id, None, member.tenant_name, *counters)
     held = whole.used_bytes + whole.reserved_bytes
     is_near = whole.limit_bytes is not None and held > 0 and held >= share * whole.limit_bytes
-    rows = directly(_NEAR, tenant=member.tenant_id, share=share, most=MOST_NEAR)
+    rows = db.session.execute(_NEAR, {"tenant": member.tenant_id, "share": share, "most": MOST_NEAR}).all()
     return [*([tenant] if is_near else []), *(Place(*row) for row in rows)]
 
 
 def parts_of_tenant(tenant_id: UUID) -> list[PartLine]:
     """By part, kind, storage class and kind of store."""
-    return [part_line(row) for row in directly(_PARTS, tenant=tenant_id)]
+    return [part_line(row) for row in db.session.execute(_PARTS, {"tenant": tenant_id})]
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class ProfileLine:
 
 def profiles_of_tenant(tenant_id: UUID) -> list[ProfileLine]:
     """By storage profile, what holds most first; at most ``MOST_PROFILES``."""
-    rows = directly(_PROFILES, tenant=tenant_id, most=MOST_PROFILES)
+    rows = db.session.execute(_PROFILES, {"tenant": tenant_id, "most": MOST_PROFILES}).all()
     return [ProfileLine(r.profile_id, r.workspace_id, r.name, r.mode, int(r.bytes), int(r.files)) for r in rows]
 
 
@@ -220,7 +219,7 @@ class Downloads:
 
 def downloads_of_tenant(tenant_id: UUID) -> Downloads:
     """As of the last measurement."""
-    (row,) = directly(_AS_OF, tenant=tenant_id)
+    row = db.session.execute(_AS_OF, {"tenant": tenant_id}).one()
     return Downloads(row.as_of, int(row.links), int(row.bytes))
 
 

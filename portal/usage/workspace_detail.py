@@ -14,8 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from portal.database import db
 from portal.errors import NotFound
-from portal.statements import directly
 from portal.tenancy.models import WorkspaceRole
 from portal.tenancy.service import Member, WorkspacePlace
 from portal.usage import snapshots, tenant_report, workspaces
@@ -80,7 +80,7 @@ class Drilldown:
     line: Line
     tenant: Summary
     here: WorkspacePlace | None
-    owners: list[Any]
+    owners: Sequence[Any]
     as_of: datetime | None
     parts: list[PartLine]
     people: list[Somebody]
@@ -115,16 +115,16 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
     if line is None:
         raise NotFound("There is no such workspace.")
     place, today = {"workspace": workspace_id}, snapshots.today()
-    usage = next(iter(directly(_USAGE, **place)), None)
+    usage = db.session.execute(_USAGE, place).first()
     days = snapshots.points_of([workspace_id], today)[workspace_id]
     return Drilldown(
         line=line,
         tenant=whole,
         here=here,
-        owners=directly(_OWNERS, **place),
+        owners=db.session.execute(_OWNERS, place).all(),
         as_of=usage.as_of if usage else None,
-        parts=[tenant_report.part_line(row) for row in directly(_PARTS, **place)],
-        people=[tenant_report.somebody(row) for row in directly(_PEOPLE, **place, most=PEOPLE)],
+        parts=[tenant_report.part_line(row) for row in db.session.execute(_PARTS, place)],
+        people=[tenant_report.somebody(row) for row in db.session.execute(_PEOPLE, {**place, "most": PEOPLE})],
         folders=_folders(usage, here),
         largest=_largest(usage, workspace_id, here),
         duplicates=_duplicates(usage, workspace_id, here),
@@ -148,7 +148,10 @@ def _largest(usage: Any, workspace_id: UUID, here: WorkspacePlace | None) -> lis
     found = [File(UUID(f["id"]), None, f["kind"], f["bytes"], in_trash=f["state"] == "deleted") for f in listed]
     if here is None:
         return [replace(file, id=None) for file in found]
-    named = {row.id: row.file_name for row in directly(_NAMES, workspace=workspace_id, ids=[file.id for file in found])}
+    named = {
+        row.id: row.file_name
+        for row in db.session.execute(_NAMES, {"workspace": workspace_id, "ids": [file.id for file in found]})
+    }
     return [replace(file, name=named[file.id]) for file in found if file.id in named]
 
 
@@ -156,7 +159,9 @@ def _duplicates(usage: Any, workspace_id: UUID, here: WorkspacePlace | None) -> 
     listed = usage.duplicates if usage else []
     if here is None:
         return [File(None, None, each["kind"], each["bytes"], each["files"]) for each in listed]
-    samples = directly(_SAMPLES, workspace=workspace_id, hashes=[each["sha256"] for each in listed])
+    samples = db.session.execute(
+        _SAMPLES, {"workspace": workspace_id, "hashes": [each["sha256"] for each in listed]}
+    ).all()
     named = {row.sha256: row for row in samples}
     return [
         File(named[each["sha256"]].id, named[each["sha256"]].file_name, each["kind"], each["bytes"], each["files"])

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
+from portal.database import db
 from portal.errors import Invalid
 from portal.quotas import limits
 from portal.quotas.levels import Counter, Standing
 from portal.sizes import LARGEST
-from portal.statements import directly
 from portal.usage import snapshots, sparklines
 from portal.web.paging import Paging, cut
 
@@ -113,7 +113,7 @@ class View:
 
 def summary(tenant_id: UUID) -> Summary:
     """The tenant's own limit, and what its workspaces were promised; two statements."""
-    (row,) = directly(_SUMMARY, tenant=tenant_id)
+    row = db.session.execute(_SUMMARY, {"tenant": tenant_id}).one()
     whole = limits.of_tenant(tenant_id)
     promised = int(row.promised)
     return Summary(
@@ -133,14 +133,14 @@ def list_lines(tenant_id: UUID, held_bytes: int, view: View, paging: Paging) -> 
     values: dict[str, Any] = {"tenant": tenant_id, "pattern": _pattern(view.q), "most": paging.limit + 1}
     if paging.after:
         values |= _after(view, paging)
-    found = directly(_statement(view.sort, view.reverse, view.level, bool(paging.after)), **values)
+    found = db.session.execute(_statement(view.sort, view.reverse, view.level, bool(paging.after)), values).all()
     rows, cursor = cut(found, paging, lambda row: (row.sort_key, row.id))
     return _drawn(rows, held_bytes), cursor
 
 
 def find_line(tenant_id: UUID, workspace_id: UUID, held_bytes: int) -> Line | None:
     """One workspace of the tenant."""
-    rows = directly(_ONE, tenant=tenant_id, pattern="%", workspace=workspace_id)
+    rows = db.session.execute(_ONE, {"tenant": tenant_id, "pattern": "%", "workspace": workspace_id}).all()
     return next(iter(_drawn(rows, held_bytes)), None)
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import column, func, select, text
 
 from portal import queue
 from portal.database import after_commit, db, now, transaction
-from portal.statements import directly
 from portal.tenancy.models import Tenant
 from portal.webhooks import secrets
 from portal.webhooks.delivery import NOWHERE
@@ -55,7 +54,7 @@ def forget() -> str:
 
 def counts() -> dict[tuple[str, str], int]:
     """(what, label) → number over all tenants: ``endpoint`` by state, ``delivery`` by state (the last day's)."""
-    return {(row.what, row.label): row.number for row in directly(_COUNTS)}
+    return {(row.what, row.label): row.number for row in db.session.execute(_COUNTS)}
 
 
 def _ring(endpoints: list[tuple[Any, Any]]) -> None:

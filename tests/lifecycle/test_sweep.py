@@ -125,7 +125,7 @@ def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> Non
     nobody = create_engine("postgresql+psycopg://127.0.0.1:1/none")
     with pytest.raises(OperationalError) as away:
         nobody.connect()
-    assert (database.is_away(cancelled.value), database.is_away(away.value)) == (False, True)
+    assert (database.is_unavailable(cancelled.value), database.is_unavailable(away.value)) == (False, True)
 
 
 def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) -> None:

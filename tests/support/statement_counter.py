@@ -15,8 +15,6 @@ from uuid import UUID
 import psycopg
 from flask import Flask
 
-from portal import flights
-from portal import statements as statements_of
 from portal.web.access import mark_of
 
 
@@ -30,19 +28,11 @@ def counted() -> Iterator[list[str]]:
         statements.append(" ".join(str(query).split()))
         return execute(self, query, *arguments, **options)
 
-    fly = flights.fly
-
-    def noted_flight(connection: Any, message: flights.Message, **options: Any) -> Any:
-        statements.append(" ".join(message.sql.split()))
-        return fly(connection, message, **options)
-
     psycopg.Cursor.execute = noted  # type: ignore[method-assign]
-    statements_of.fly = noted_flight  # type: ignore[attr-defined]
     try:
         yield statements
     finally:
         psycopg.Cursor.execute = execute  # type: ignore[method-assign]
-        statements_of.fly = fly  # type: ignore[attr-defined]
 
 
 def admin_pages_of(

@@ -231,9 +231,9 @@ def test_the_scanner_is_asked_outside_of_transactions(door: Door, daemon: Daemon
             with pytest.raises(RuntimeError):
                 Scanner(daemon.unix).check()
         database.db.session.execute(text("SELECT 1"))
-        assert database.is_open()
+        assert database.db.session().in_transaction()
         assert Scanner(daemon.unix).check().state == "ready"
-        assert not database.is_open()
+        assert not database.db.session().in_transaction()
 
 
 def test_a_server_without_room_for_temporary_files_burns_no_attempt(

@@ -15,7 +15,6 @@ from portal.audit import AuditEvent
 from portal.database import db, enter
 from portal.errors import Invalid
 from portal.identity.models import User
-from portal.statements import directly
 from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import LARGEST, Paging, cut
@@ -96,7 +95,7 @@ _ACTIONS = text("""
 
 def actions_of(tenant_id: UUID) -> list[str]:
     """Every action that was ever recorded in the tenant; one jump in the index for each."""
-    return [row.action for row in directly(_ACTIONS, tenant=tenant_id)]
+    return [row.action for row in db.session.execute(_ACTIONS, {"tenant": tenant_id})]
 
 
 def _read(tenant_id: UUID, wanted: Narrowing, paging: Paging) -> list[Act]:
