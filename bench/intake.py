@@ -123,7 +123,7 @@ def _work(url: str, source: str) -> None:
 
 
 def _open(bucket: Bucket, source: str) -> AbstractContextManager[intake.Readable]:
-    return Path(source).open("rb") if source else bucket.open(KEY)
+    return Path(source).open("rb") if source else bucket.get(KEY)
 
 
 def _clamd_alone(daemon: Daemon, source: Path) -> float:
@@ -151,7 +151,7 @@ def _bucket(settings: Settings) -> Bucket:
         settings.s3_secret_access_key,
     )
     bucket = bucket_at(place)
-    bucket.ensure([settings.base_url])
+    bucket.ensure_exists([settings.base_url])
     return bucket
 
 

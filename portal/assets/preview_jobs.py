@@ -90,7 +90,7 @@ def _render(bucket: Bucket, asset: Asset, folder: Path) -> Rendered:
 
 
 def _fetch(bucket: Bucket, asset: Asset, target: Path) -> None:
-    with bucket.open(asset.object_key or "") as stream:
+    with bucket.get(asset.object_key or "") as stream:
         with spool_errors():
             file = target.open("wb")
         with closing_spool(file):

@@ -88,7 +88,7 @@ def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
 
 def _verdict(asset: Asset, bucket: Bucket) -> ScanVerdict:
     scanner = Scanner.at(current_app.extensions["portal.settings"])
-    with bucket.open(asset.object_key or "") as stream, intake.inspect(stream, scanner) as facts:
+    with bucket.get(asset.object_key or "") as stream, intake.inspect(stream, scanner) as facts:
         return facts.verdict
 
 
@@ -110,7 +110,7 @@ def _hold(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict) -> N
     facts = bucket.head(original)
     if facts is None:
         raise NotFound("The file is missing in storage.")
-    bucket.promote(original, held, if_etag=facts.etag, content_type="application/octet-stream")
+    bucket.copy(original, held, if_etag=facts.etag, content_type="application/octet-stream")
     at = database.now()
     staying = or_(Asset.state == AssetState.AVAILABLE, Asset.purge_after > func.clock_timestamp())
     with transaction(lease.tenant_id):

@@ -24,6 +24,7 @@ from portal.errors import Unavailable
 from portal.migration.progress import keeps
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
+from portal.objectstore.listing import ListedObject
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.uploads.models import Upload
@@ -155,8 +156,8 @@ def _id_of(name: str) -> UUID | None:
         return None
 
 
-def _by_asset(listing: Iterator[tuple[str, int, datetime]]) -> Iterator[Found]:
-    for asset_id, entries in groupby(listing, key=lambda entry: entry[0].split("/")[3]):
+def _by_asset(listing: Iterator[ListedObject]) -> Iterator[Found]:
+    for asset_id, entries in groupby(listing, key=lambda entry: entry.key.split("/")[3]):
         yield Found(asset_id, {key: (size, modified) for key, size, modified in entries})
 
 
@@ -226,8 +227,8 @@ def _held_for_nobody(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
 def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     """What lies at a staging key although its upload is unknown, or was cleared away after its form had expired."""
     listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}uploads/")
-    old = (entry for entry in listing if entry[2] < database.now() - YOUNG)
-    for upload_id, group in groupby(old, key=lambda entry: entry[0].split("/")[3]):
+    old = (entry for entry in listing if entry.modified < database.now() - YOUNG)
+    for upload_id, group in groupby(old, key=lambda entry: entry.key.split("/")[3]):
         if not _is_expected(upload_id, profile.workspace_id):
             yield from (f"The object {key} was left behind by an upload that is over." for key, _, _ in group)
     if profile.mode is ProfileMode.MANAGED or profile.capabilities.get("list_parts"):
@@ -235,7 +236,7 @@ def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
 
 
 def _parts_left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
-    for key, begun_at in bucket.unfinished(f"{keys.workspace_prefix(profile.workspace_id)}uploads/"):
+    for key, begun_at in bucket.list_uploads(f"{keys.workspace_prefix(profile.workspace_id)}uploads/"):
         if begun_at < database.now() - YOUNG and not _is_expected(key.split("/")[3], profile.workspace_id):
             yield f"Parts for {key} were left behind by an upload that is over."
 

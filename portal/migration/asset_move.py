@@ -186,7 +186,7 @@ def close(work: Work, asset_id: UUID) -> None:
         lives = db.session.scalar(select(Asset.profile_id).where(Asset.id == asset_id))
         for profile in (work.source, work.target):
             if profile.id != lives:
-                storage.bucket_for(profile).parts(item.part_key).abort(item.part_upload_id)
+                storage.bucket_for(profile).multipart(item.part_key).abort(item.part_upload_id)
     if item.state is not ItemState.FAILED:
         with transaction(move.tenant_id):
             db.session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.asset_id == asset_id))

@@ -14,9 +14,10 @@ from typing import BinaryIO, Protocol
 from portal.errors import Conflict, NotFound
 from portal.migration.rate_limit import Pace
 from portal.objectstore.bucket import Bucket, ObjectFacts, ObjectStream
-from portal.objectstore.multipart import PART
+from portal.objectstore.multipart import newest_parts
 
 CHUNK = 1024 * 1024
+PART = 64 * 1024**2  # bytes, the same for all parts (R2 requires it); times S3's 10,000 parts: 625 GB
 
 
 class PartsKept(Protocol):
@@ -73,24 +74,26 @@ def _send(route: Route, key: str, facts: ObjectFacts, cache_control: str | None)
     if facts.size > PART:
         _send_parts(route, key, facts, content_type)
         return
-    with route.source.open(key) as stream, tempfile.TemporaryFile() as spool:
+    with route.source.get(key) as stream, tempfile.TemporaryFile() as spool:
         size = _fill(spool, stream, PART, route.pace)
         route.target.put(key, spool, content_type=content_type, size=size, cache_control=cache_control)
 
 
 def _send_parts(route: Route, key: str, facts: ObjectFacts, content_type: str) -> None:
-    parts = route.target.parts(key)
+    parts = route.target.multipart(key)
     upload_id = route.kept.find(key)
-    sent = parts.sent(upload_id) if upload_id else None
-    if upload_id is None or sent is None:
-        upload_id, sent = parts.begin(content_type), {}
+    there = parts.list_parts(upload_id) if upload_id else None
+    if upload_id is None or there is None:
+        upload_id, there = parts.create(content_type), []
         route.kept.keep(key, upload_id)
+    whole = newest_parts(part for part in there if part.size == PART)
+    sent = {number: part.etag for number, part in whole.items()}
     first = next(number for number in range(1, len(sent) + 2) if number not in sent)
-    with route.source.open(key, (first - 1) * PART) as stream:
+    with route.source.get(key, (first - 1) * PART) as stream:
         for number in range(first, -(-facts.size // PART) + 1):
             with tempfile.TemporaryFile() as spool:
                 size = _fill(spool, stream, PART, route.pace)
-                sent[number] = parts.send(upload_id, number, spool, size)
+                sent[number] = parts.upload_part(upload_id, number, spool, size)
     parts.complete(upload_id, sent)
     route.kept.keep(key, None)
 
@@ -110,7 +113,7 @@ def _sha256(route: Route, bucket: Bucket, key: str, *, paced: bool = False) -> s
     """What the object holds now, read to its end; None when there is none. A store's own word is not asked."""
     digest = hashlib.sha256()
     try:
-        with bucket.open(key) as stream:
+        with bucket.get(key) as stream:
             while chunk := stream.read(CHUNK):
                 route.pace.take(len(chunk) if paced else 0)
                 digest.update(chunk)

@@ -140,7 +140,7 @@ def _wait(work: Work, problem: Problem) -> None:
     with transaction(work.move.tenant_id):
         mine = Move.id == work.move.id, Move.claim_token == work.token
         db.session.execute(update(Move).where(*mine).values(waiting_for=problem.detail))
-        if errors.needs_a_person(problem) and work.move.waiting_for != problem.detail:
+        if errors.needs_person(problem) and work.move.waiting_for != problem.detail:
             for profile in (work.source, work.target):
                 if profile.mode is ProfileMode.BYOS:
                     probe_runs.ask(work.move.workspace_id, profile.id)

@@ -1,8 +1,9 @@
-"""How long the other side may take in all. The timeouts of a socket bound one silence; these bound the sum of them.
+"""Time limits on waiting for another server.
 
-A store that sends a byte a minute never is silent for long, and would hold whoever asks it for ever. So a connection
-of ``Timed`` asks, before it waits for the other side, how much longer that is worth it: until a ``Deadline`` for
-a question, as long as bytes keep a ``Pace`` for the content of a file. Nothing set: only the socket's timeouts hold.
+The timeouts of a socket bound one silence; a server that sends a byte a minute never exceeds them and would occupy a
+thread for ever. So a ``TimedConnection`` also asks the ``TimeLimit`` of the current context, before each wait, how
+many seconds are left: a ``Deadline`` for a request, a ``MinimumThroughput`` for the content of a file. Where none is
+set, only the socket's timeouts apply.
 """
 
 from __future__ import annotations
@@ -21,63 +22,76 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 
-SLOWEST = 10 * 1024  # bytes a second, below which a file is not worth waiting for: 5 GB would take six days
-WINDOW = 60.0  # seconds of waiting over which that is the average
-BLOCK = 64 * 1024  # bytes that are sent between two looks at the clock
+MIN_BYTES_PER_SECOND = 10 * 1024  # a file that comes more slowly is given up: 5 GB would take six days
+WINDOW_SECONDS = 60.0  # of waiting, over which the throughput is averaged
+SEND_BLOCK = 64 * 1024  # bytes sent between two checks of the limit
 
 
-class Patience(Protocol):
-    """How much longer the other side is waited for."""
+class TimeLimit(Protocol):
+    """How long the other side may still be waited for."""
 
-    def left(self) -> float:
-        """Seconds; none when zero or less."""
+    def seconds_left(self) -> float:
+        """Seconds; zero or less when the limit is reached."""
 
-    def waited(self, seconds: float, moved: int) -> None:
-        """So long it took until so many bytes had come or gone."""
+    def record(self, seconds: float, byte_count: int) -> None:
+        """Note one wait: how long it took and how many bytes it moved."""
 
 
 class Deadline:
-    """So many seconds from now, whatever happens meanwhile."""
+    """A fixed number of seconds from now on, whatever happens meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Seconds until then."""
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
         return self._ends - time.monotonic()
 
-    def waited(self, seconds: float, moved: int) -> None:
-        """Changes nothing."""
+    def record(self, seconds: float, byte_count: int) -> None:
+        """Progress does not move a deadline."""
 
 
-class Pace:
-    """As long as every ``WINDOW`` of waiting brings ``SLOWEST`` bytes a second; what we do in between costs nothing."""
+class MinimumThroughput:
+    """Every ``WINDOW_SECONDS`` of waiting must move ``MIN_BYTES_PER_SECOND`` on average.
+
+    Only time spent waiting for the other side counts: what we do with the bytes in between costs nothing.
+    """
 
     def __init__(self) -> None:
         self._waited, self._moved = 0.0, 0
 
-    def left(self) -> float:
-        """Seconds of waiting until the bytes are counted."""
-        return WINDOW - self._waited
+    def seconds_left(self) -> float:
+        """Seconds of waiting until the end of the window."""
+        return WINDOW_SECONDS - self._waited
 
-    def waited(self, seconds: float, moved: int) -> None:
-        """A window that is over, and had its bytes, is followed by another."""
-        self._waited, self._moved = self._waited + seconds, self._moved + moved
-        if self._waited >= WINDOW and self._moved >= SLOWEST * WINDOW:
+    def record(self, seconds: float, byte_count: int) -> None:
+        """Count them; a window that ended with enough bytes is followed by another."""
+        self._waited, self._moved = self._waited + seconds, self._moved + byte_count
+        if self._waited >= WINDOW_SECONDS and self._moved >= MIN_BYTES_PER_SECOND * WINDOW_SECONDS:
             self._waited, self._moved = 0.0, 0
 
 
-_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+_limit: ContextVar[TimeLimit | None] = ContextVar("time_limit", default=None)
 
 
 @contextmanager
-def waiting(patience: Patience) -> Iterator[None]:
-    """Everything that is asked meanwhile, in this thread, shares this patience."""
-    token = _patience.set(patience)
+def time_limit(limit: TimeLimit) -> Iterator[None]:
+    """Apply ``limit`` to every request that this thread makes inside the block; they share it."""
+    token = _limit.set(limit)
     try:
         yield
     finally:
-        _patience.reset(token)
+        _limit.reset(token)
+
+
+@cache
+def timed_pools() -> dict[str, type[HTTPConnectionPool]]:
+    """Pools by scheme of ``TimedConnection``, for the ``pool_classes_by_scheme`` of a urllib3 ``PoolManager``."""
+    pools: dict[str, type[HTTPConnectionPool]] = {}
+    for base in (HTTPConnectionPool, HTTPSConnectionPool):
+        connection = type("TimedConnection", (TimedConnection, base.ConnectionCls), {})
+        pools[base.scheme or ""] = type("TimedPool", (base,), {"ConnectionCls": connection})
+    return pools
 
 
 class _Response(HTTPResponse):
@@ -99,11 +113,13 @@ class _Reader(io.RawIOBase):
         return int(self._inner.fileno())
 
     def readinto(self, buffer: Any) -> int | None:
-        patience = _patience.get()
-        if patience is None:
-            return self._take(buffer)
-        with _bounded(self._sock, patience) as moved:
-            count = self._take(buffer)
+        count: int | None
+        limit = _limit.get()
+        if limit is None:
+            count = self._inner.readinto(buffer)
+            return count
+        with _one_wait(self._sock, limit) as moved:
+            count = self._inner.readinto(buffer)
             moved.append(count or 0)
         return count
 
@@ -111,64 +127,46 @@ class _Reader(io.RawIOBase):
         self._inner.close()
         super().close()
 
-    def _take(self, buffer: Any) -> int | None:
-        count: int | None = self._inner.readinto(buffer)
-        return count
 
-
-@cache
-def timed_pools(*bases: type[HTTPConnectionPool]) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools by scheme whose connections know patience; made of ``bases`` (http, https), or urllib3's own."""
-    pools: dict[str, type[HTTPConnectionPool]] = {}
-    for scheme, base in zip(("http", "https"), bases or (HTTPConnectionPool, HTTPSConnectionPool), strict=True):
-        made = type("TimedConnection", (Timed, base.ConnectionCls), {})
-        pools[scheme] = type("TimedPool", (base,), {"ConnectionCls": made})
-    return pools
-
-
-class Timed(HTTPConnection):
-    """Mixed into a connection. When patience ends it raises ``TimeoutError``, as a socket does."""
+class TimedConnection(HTTPConnection):
+    """Mixed into a urllib3 connection. At the end of the limit it raises ``TimeoutError``, as a socket does."""
 
     response_class: Any = _Response
 
     def connect(self) -> None:
-        """Bounded by its own timeout; not even begun without patience."""
-        patience = _patience.get()
-        if patience is not None and patience.left() <= 0:
-            raise ConnectTimeoutError(self, "there is no patience left to connect with")
+        """Bounded by its own timeout; not even begun when no time is left (a retry after the deadline)."""
+        limit = _limit.get()
+        if limit is not None and limit.seconds_left() <= 0:
+            raise ConnectTimeoutError(self, "no time is left to connect")
         super().connect()
 
     def send(self, data: Any) -> None:
-        """Block by block: over TLS, each of them would have a whole timeout."""
-        patience = _patience.get()
-        if patience is None or not isinstance(data, (bytes, bytearray, memoryview)):
+        """Send block by block, so that the limit is checked between them: ``sendall`` over TLS restarts its timeout."""
+        limit = _limit.get()
+        if limit is None or not isinstance(data, (bytes, bytearray, memoryview)):
             super().send(data)
             return
         if self.sock is None:
             self.connect()
         whole = memoryview(data).cast("B")
-        for start in range(0, len(whole), BLOCK):
-            block = whole[start : start + BLOCK]
-            with _bounded(self.sock, patience) as moved:
+        for start in range(0, len(whole), SEND_BLOCK):
+            block = whole[start : start + SEND_BLOCK]
+            with _one_wait(self.sock, limit) as moved:
                 super().send(block)
                 moved.append(len(block))
 
 
-def _require(patience: Patience) -> float:
-    left = patience.left()
+@contextmanager
+def _one_wait(sock: socket.socket, limit: TimeLimit) -> Iterator[list[int]]:
+    """One wait for the other side, no longer than the limit allows; the block appends how many bytes it moved."""
+    left = limit.seconds_left()
     if left <= 0:
         raise TimeoutError("the other side takes too long in all")
-    return left
-
-
-@contextmanager
-def _bounded(sock: socket.socket, patience: Patience) -> Iterator[list[int]]:
-    """One wait for the other side, no longer than there is patience; the block tells how many bytes it moved."""
-    usual, left = sock.gettimeout(), _require(patience)
+    usual = sock.gettimeout()
     sock.settimeout(left if usual is None else min(usual, left))
     began, moved = time.monotonic(), list[int]()
     try:
         yield moved
     finally:
-        patience.waited(time.monotonic() - began, sum(moved))
+        limit.record(time.monotonic() - began, sum(moved))
         sock.settimeout(usual)

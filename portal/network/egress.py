@@ -1,8 +1,9 @@
-"""What a customer's endpoint may lead to. Pure rules, and the connections of urllib3 that hold to them.
+"""Which addresses a customer's endpoint may lead to: pure rules, and urllib3 connections that enforce them.
 
-A name says nothing: whoever owns it decides at each look-up where it leads. So the rules are applied where a connection
-is made, to the address that is dialled: resolved once, checked, and that very address is used. What the operator names
-in PORTAL_EGRESS_ALLOW is open although it is not public. The deployment's own store is the operator's, and unguarded.
+A host name proves nothing: its owner decides at each look-up where it leads (DNS rebinding). So the rules are applied
+where the connection is made, to the address that is dialled: the name is resolved once, the address is checked, and
+that very address is connected to. What the operator lists in PORTAL_EGRESS_ALLOW is allowed although it is not public.
+The deployment's own store belongs to the operator and is not guarded.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from portal.network.deadlines import Timed
+from portal.network.deadlines import TimedConnection
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # https alone, and where S3-compatible stores listen by their own documentation: Ceph 7480, SeaweedFS 8333, MinIO 9000.
 PORTS = (443, 7480, 8333, 8443, 9000, 9443)
-MOST_ADDRESSES = 3  # tried of one name: each may take a connect timeout
+MAX_ADDRESSES = 3  # tried for one name: each may take a whole connect timeout
 
 # IANA's special-purpose registries (iana.org/assignments/iana-ipv4-special-registry and -ipv6-), multicast, what is
 # reserved, and the address at which Azure serves the machines that it hosts.
@@ -73,12 +74,16 @@ _NUMERIC = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,3}}", re.IGNORECASE)
 
 
 class EgressRefused(HTTPError):
-    """Nothing was dialled: the address is not public, and the operator does not allow it. Says which, to the log."""
+    """Nothing was dialled: the host has no address that is public or allowed by the operator.
+
+    Also raised for a name that does not exist. Were the two told apart, anybody who may enter an address could find
+    out which internal names exist. The text says which, for the log only.
+    """
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """One entry of PORTAL_EGRESS_ALLOW: a network (an address is one, too) or a host's name, at one port or at all."""
+    """One entry of PORTAL_EGRESS_ALLOW: a network (an address is one, too) or a host name; at one port or at every."""
 
     network: Network | None = None
     host: str = ""
@@ -86,9 +91,9 @@ class Allowance:
     plain: bool = False
 
     def covers(self, host: str, port: int, address: Address | None) -> bool:
-        """Is this what the operator meant? A bucket's name in front of an allowed host is, too.
+        """Whether this entry allows it; ``bucket.host`` is covered by an entry for ``host``.
 
-        ``address`` None: it is not known yet where ``host`` leads, and a network could be.
+        ``address`` None: the host was not resolved yet, so a network might contain it.
         """
         if self.port not in (None, port):
             return False
@@ -99,59 +104,69 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Egress:
-    """The rules of a deployment."""
+    """The egress rules of a deployment."""
 
     allowances: tuple[Allowance, ...] = ()
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Egress:
-        """From the entries of PORTAL_EGRESS_ALLOW. Raises ``ValueError`` that names the first that can't be read."""
+        """From the entries of PORTAL_EGRESS_ALLOW. Raises ``ValueError`` naming the first that can't be parsed."""
         return cls(tuple(_allowance(entry) for entry in entries))
 
     def allows_plain(self, host: str, port: int, address: Address | None) -> bool:
-        """May this be spoken to by plain http?"""
+        """Whether plain http may be spoken there."""
         return any(each.plain and each.covers(host, port, address) for each in self.allowances)
 
     def allows_port(self, host: str, port: int, address: Address | None) -> bool:
-        """Is this a port of the list, or one that the operator named for this place?"""
+        """Whether the port is one of ``PORTS``, or one that the operator listed for this host."""
         return port in PORTS or any(
             each.port is not None and each.covers(host, port, address) for each in self.allowances
         )
 
-    def names(self, host: str, port: int) -> bool:
-        """Did the operator name this host, or a network that it could be in?"""
+    def mentions(self, host: str, port: int) -> bool:
+        """Whether the operator listed this host, or a network that it could be in."""
         return any(each.covers(host, port, None) for each in self.allowances)
 
     def allows(self, host: str, port: int, address: Address, *, plain: bool) -> bool:
-        """May ``address``, to which ``host`` leads, be dialled?"""
+        """Whether ``address``, to which ``host`` resolved, may be dialled."""
         if not self.allows_port(host, port, address) or (plain and not self.allows_plain(host, port, address)):
             return False
         return is_public(address) or any(each.covers(host, port, address) for each in self.allowances)
 
     def resolve(self, host: str, port: int, *, plain: bool) -> list[Address]:
-        """Where ``host`` leads at this moment, as far as it may be dialled.
+        """The addresses of ``host`` at this moment that may be dialled, at most ``MAX_ADDRESSES``.
 
-        Raises ``EgressRefused`` when nothing of it may, ``socket.gaierror`` when the name does not exist.
+        Raises ``EgressRefused`` when none may, or the name does not exist; ``socket.gaierror`` when the name server
+        does not answer for now.
         """
-        found = [_address(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a label that is too long, or empty
+            raise EgressRefused("the host name is not valid") from None
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:  # the name server did not answer: passes by itself
+                raise
+            raise EgressRefused("the host name does not exist") from None
+        found = [_address(entry[4][0]) for entry in entries]
         allowed = [address for address in dict.fromkeys(found) if self.allows(host, port, address, plain=plain)]
         if not allowed:
-            places = ", ".join(map(str, found))
-            raise EgressRefused(f"{'http' if plain else 'https'} to port {port} of {places} is not allowed")
-        return allowed[:MOST_ADDRESSES]
+            addresses = ", ".join(map(str, found))
+            raise EgressRefused(f"{'http' if plain else 'https'} to port {port} of {addresses} is not allowed")
+        return allowed[:MAX_ADDRESSES]
 
 
 def is_public(address: Address) -> bool:
-    """Is this an address of the internet, of one machine there?"""
+    """Whether this is the address of a single machine on the internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in NOT_PUBLIC_4)
     return address in PUBLIC_6 and not any(address in network for network in NOT_PUBLIC_6)
 
 
-def literal(host: str) -> Address | None:
-    """The address that ``host`` spells, in any form that resolvers take (decimal, octal, hexadecimal, short); or None.
+def literal_address(host: str) -> Address | None:
+    """The address that ``host`` spells out, in any form that resolvers accept; None for a name.
 
-    Raises ``ValueError`` for numbers that are no address.
+    Resolvers accept decimal, octal, hexadecimal and shortened forms of IPv4 (inet_aton(3)): ``0xA9FEA9FE`` is
+    169.254.169.254. Raises ``ValueError`` for numbers that are no address.
     """
     if ":" in host:
         return ipaddress.IPv6Address(host)
@@ -164,17 +179,18 @@ def literal(host: str) -> Address | None:
 
 
 @cache
-def guarded_pools(rules: Egress, *bases: type[HTTPConnectionPool]) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools by scheme, for the ``pool_classes_by_scheme`` of a ``PoolManager``; made of ``bases``, or urllib3's own."""
+def guarded_pools(egress: Egress) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools by scheme that enforce ``egress``, for the ``pool_classes_by_scheme`` of a urllib3 ``PoolManager``."""
     pools: dict[str, type[HTTPConnectionPool]] = {}
-    for scheme, base in zip(("http", "https"), bases or (HTTPConnectionPool, HTTPSConnectionPool), strict=True):
-        made = type("GuardedConnection", (_Guarded, base.ConnectionCls), {"rules": rules, "plain": scheme == "http"})
-        pools[scheme] = type("GuardedPool", (_Staying, base), {"ConnectionCls": made})
+    for base in (HTTPConnectionPool, HTTPSConnectionPool):
+        attributes = {"egress": egress, "plain": base.scheme == "http"}
+        connection = type("GuardedConnection", (_GuardedConnection, base.ConnectionCls), attributes)
+        pools[base.scheme or ""] = type("GuardedPool", (_NoRedirects, base), {"ConnectionCls": connection})
     return pools
 
 
-class _Staying(HTTPConnectionPool):
-    """Mixed into a pool: a redirect is an answer like any other."""
+class _NoRedirects(HTTPConnectionPool):
+    """Mixed into a pool: returns a redirect as the answer that it is, whatever the caller asked for."""
 
     def urlopen(  # type: ignore[override]
         self,
@@ -183,25 +199,27 @@ class _Staying(HTTPConnectionPool):
         body: Any = None,
         headers: Any = None,
         retries: Any = None,
-        redirect: bool = False,  # noqa: ARG002  (whatever is asked for)
+        redirect: bool = False,  # noqa: ARG002  (ignored on purpose)
         *more: Any,
         **options: Any,
     ) -> Any:
         return super().urlopen(method, url, body, headers, retries, False, *more, **options)
 
 
-class _Guarded(Timed):
-    """Mixed into a connection: dials an address that was checked, and no name. Knows patience, too."""
+class _GuardedConnection(TimedConnection):
+    """Mixed into a connection: resolves the host once, checks the addresses, and connects to one that was checked."""
 
-    rules: Egress
+    egress: Egress
     plain: bool
 
     def _new_conn(self) -> socket.socket:
+        # Private in name only: urllib3 has no public hook between resolving and connecting, and its own SOCKS support
+        # overrides this very method. tests/network prove that it is still the one that dials.
         host = self.host.strip("[]").lower()
         try:
-            addresses = self.rules.resolve(host, self.port, plain=self.plain)
-        except (socket.gaierror, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
+            addresses = self.egress.resolve(host, self.port, plain=self.plain)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
         for address in addresses:
             try:
                 return self._dial(address)
@@ -218,7 +236,7 @@ class _Guarded(Timed):
 
 
 def _address(text: Any) -> Address:
-    return ipaddress.ip_address(str(text).partition("%")[0])  # without the name of a network card
+    return ipaddress.ip_address(str(text).partition("%")[0])  # fe80::1%eth0: without the interface
 
 
 def _allowance(entry: str) -> Allowance:
@@ -229,9 +247,9 @@ def _allowance(entry: str) -> Allowance:
         host, plain = (parts.hostname or "").rstrip("."), parts.scheme == "http"
         beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in entry
         if parts.scheme in ("", "http") and host and not beside:
-            port, spelled = parts.port or (80 if plain else None), literal(host)
-            network = ipaddress.ip_network(spelled) if spelled else None
-            return Allowance(network, "" if spelled else host, port, plain)
+            port, address = parts.port or (80 if plain else None), literal_address(host)
+            network = ipaddress.ip_network(address) if address else None
+            return Allowance(network=network, host="" if address else host, port=port, plain=plain)
     except ValueError:
         pass
     raise ValueError(f"“{entry}” is neither host[:port], nor a network such as 10.1.0.0/16, nor http://host:port")

@@ -1,9 +1,8 @@
-"""A copy inside the store, by one request or, for what is too large for one, part by part."""
+"""A copy inside a store: by one request, or part by part where the object is too large for one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from portal.network.deadlines import Deadline
@@ -13,18 +12,18 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-ONE_REQUEST = 5 * 1024**3  # bytes: S3's limit for one CopyObject
-PART = 1024**3  # bytes: times 10,000 parts, more than S3's largest object
-COPY_TIMEOUT = 600  # seconds: many stores say nothing until a copy of 5 GB is done
-SLOWEST_COPY = 1024**2  # bytes a second, inside a store
+MAX_SINGLE_COPY = 5 * 1024**3  # bytes: S3's limit for one CopyObject
+PART = 1024**3  # bytes: times S3's 10,000 parts, more than its largest object
+READ_TIMEOUT = 600  # seconds: many stores send nothing until a copy of 5 GB is done
+MIN_BYTES_PER_SECOND = 1024**2  # inside a store
 
 
-def time_for(facts: ObjectFacts) -> Deadline:
-    """How long the copy of an object may take in all."""
-    return Deadline(COPY_TIMEOUT + facts.size / SLOWEST_COPY)
+def deadline_for(facts: ObjectFacts) -> Deadline:
+    """The time that the copy of an object may take in all."""
+    return Deadline(READ_TIMEOUT + facts.size / MIN_BYTES_PER_SECOND)
 
 
-def copy(
+def copy_object(
     client: S3Client,
     source: dict[str, str],
     target: dict[str, str],
@@ -32,42 +31,40 @@ def copy(
     facts: ObjectFacts,
     content_type: str | None,
     part_size: int | None,
-    extra: dict[str, str],
+    encryption: dict[str, str],
 ) -> None:
-    """Copy ``source`` to ``target`` (Bucket and Key) while it still has the ETag of ``facts``, which were just seen.
+    """Copy ``source`` to ``target`` (each a Bucket and a Key), if the source still has the ETag of ``facts``.
 
-    ``content_type`` replaces the type; with ``part_size`` everything larger goes in such parts; ``extra`` says how the
-    store encrypts the copy. Raises the client's own errors and leaves no unfinished upload behind.
+    ``content_type`` replaces the type (None: it stays). With ``part_size`` (bytes) everything larger is copied in such
+    parts. ``encryption``: the parameters for the new object. Raises the client's own errors.
     """
-    origin: Any = {"CopySource": source, "CopySourceIfMatch": f'"{facts.etag}"'}
-    where: Any = target
-    made: Any = extra
-    if facts.size <= (part_size or ONE_REQUEST):
-        retype: Any = {"MetadataDirective": "REPLACE", "ContentType": content_type} if content_type else {}
-        client.copy_object(**where, **origin, **retype, **made)
+    from_source: Any = {"CopySource": source, "CopySourceIfMatch": f'"{facts.etag}"'}
+    to_target: Any = target
+    options: Any = dict(encryption)
+    if facts.size <= (part_size or MAX_SINGLE_COPY):
+        if content_type:
+            options |= {"MetadataDirective": "REPLACE", "ContentType": content_type}
+        client.copy_object(**to_target, **from_source, **options)
         return
-    made = {"ContentType": content_type or facts.content_type or "application/octet-stream", **made}
-    with _parts_upload(client, where, made) as upload:
+    # A copy in parts takes nothing over from the source: the type has to be said.
+    options["ContentType"] = content_type or facts.content_type or "application/octet-stream"
+    upload_id = client.create_multipart_upload(**to_target, **options)["UploadId"]
+    size = part_size or PART
+    try:
         parts: list[CompletedPartTypeDef] = []
-        for number, span in enumerate(_spans(facts.size, part_size or PART), start=1):
+        for number, first in enumerate(range(0, facts.size, size), start=1):
             answer = client.upload_part_copy(
-                **where, **origin, UploadId=upload, PartNumber=number, CopySourceRange=span
+                **to_target,
+                **from_source,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySourceRange=f"bytes={first}-{min(first + size, facts.size) - 1}",
             )
             parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
-        client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
-
-
-def _spans(size: int, part_size: int) -> Iterator[str]:
-    for first in range(0, size, part_size):
-        yield f"bytes={first}-{min(first + part_size, size) - 1}"
-
-
-@contextmanager
-def _parts_upload(client: S3Client, where: Any, made: Any) -> Iterator[str]:
-    upload = client.create_multipart_upload(**where, **made)["UploadId"]
-    try:
-        yield upload
+        client.complete_multipart_upload(**to_target, UploadId=upload_id, MultipartUpload={"Parts": parts})
     except BaseException:
-        with suppress(Exception):  # the first error is the one to tell; the bucket's abort rule takes what is left
-            client.abort_multipart_upload(**where, UploadId=upload)
+        # Parts that nobody completes are invisible and cost money. The first error is the one to report: should the
+        # store refuse this, too, the bucket's lifecycle rule removes them.
+        with suppress(Exception):
+            client.abort_multipart_upload(**to_target, UploadId=upload_id)
         raise

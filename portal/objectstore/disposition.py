@@ -1,4 +1,4 @@
-"""Content-Disposition as RFC 6266 wants it: a plain ``filename`` for everyone, the true one in ``filename*``."""
+"""Content-Disposition by RFC 6266: an ASCII ``filename`` for every client, the true name in ``filename*``."""
 
 from __future__ import annotations
 

@@ -1,88 +1,154 @@
-"""A store's error codes in words for whoever waits for a file; the provider's own text goes nowhere.
+"""The object store's errors, mapped to the portal's own kinds. No provider's text goes further than the log.
 
-What an owner reads who tests a bucket says more, and is in ``probe.words``.
+The probe tells an owner who tests a bucket more than this: see ``portal.storage.probe.messages``.
 """
 
 from __future__ import annotations
 
-from portal.errors import Conflict, NotFound, Problem, Unavailable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-AWAY = "The file store can't be reached right now. Nothing is lost; try again in a moment."
-_REFUSED = "The file store refused our key. An administrator should check the access key, its secret and its rights."
-FOREIGN = (
+from botocore.exceptions import BotoCoreError, ClientError
+from flask_babel import lazy_gettext as _
+from prometheus_client import Histogram
+from urllib3.exceptions import HTTPError
+
+from portal.database import assert_no_transaction
+from portal.errors import Conflict, NotFound, Problem, Unavailable
+from portal.network.deadlines import Deadline, TimeLimit, time_limit
+from portal.network.egress import EgressRefused
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 30  # for one request, retries included: a person may be waiting for the answer
+REQUEST_SECONDS = Histogram(
+    "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
+)
+
+UNREACHABLE = _("The file store can't be reached right now. Nothing is lost; try again in a moment.")
+REFUSED = _("The file store refused our key. An administrator should check the access key, its secret and its rights.")
+MARKER_MISSING = _(
     "The bucket does not carry the mark that Stowage left in it: it may have been made again by somebody else. "
     "Nothing is removed. An owner should look at the bucket, and then test the storage."
 )
-NO_BUCKET = "The bucket of the file store does not exist. An administrator should check its name, or create it."
-_ELSEWHERE = "The bucket lives in another region. An administrator should correct the region or the endpoint."
-_REDIRECTS = (
+NO_BUCKET = _("The bucket of the file store does not exist. An administrator should check its name, or create it.")
+OTHER_REGION = _("The bucket lives in another region. An administrator should correct the region or the endpoint.")
+REDIRECTED = _(
     "The endpoint sends us elsewhere, which Stowage does not follow. An administrator should correct the endpoint."
 )
-NOT_PUBLIC = "The endpoint leads to an address that is not public. Nothing was sent there. An operator can allow it."
-_CLOCK = "The clocks of this server and of the file store differ too much. An administrator should set the clock."
-_BUSY = "The file store is busy right now. Nothing is lost; try again in a moment."
-_FULL = "The file store is full. An administrator should make room."
-CANNOT = "The file store can't do what was asked. An administrator should look at the log."
-_FAULT = "The file store answered with an error. Nothing is lost; try again in a moment."
+# Also for a name that does not exist: see EgressRefused.
+NOT_PUBLIC = _(
+    "The endpoint does not lead to a public address. Nothing was sent. An administrator should check its spelling; "
+    "an operator can allow an address that is not public."
+)
+CLOCK_SKEWED = _(
+    "The clocks of this server and of the file store differ too much. An administrator should set the clock."
+)
+BUSY = _("The file store is busy right now. Nothing is lost; try again in a moment.")
+FULL = _("The file store is full. An administrator should make room.")
+UNSUPPORTED = _("The file store can't do what was asked. An administrator should look at the log.")
+FAILED = _("The file store answered with an error. Nothing is lost; try again in a moment.")
 
-_WORDS = {
+_BY_CODE = {
     "NoSuchBucket": NO_BUCKET,
     "InvalidBucketName": NO_BUCKET,
-    "PermanentRedirect": _ELSEWHERE,
-    "AuthorizationHeaderMalformed": _ELSEWHERE,
-    "IllegalLocationConstraintException": _ELSEWHERE,
-    "RequestTimeTooSkewed": _CLOCK,
-    "SlowDown": _BUSY,
-    "ServiceUnavailable": _BUSY,
-    "RequestTimeout": _BUSY,
-    "XMinioStorageFull": _FULL,
-    "QuotaExceeded": _FULL,
-    "NotImplemented": CANNOT,
-    "NoSuchUpload": _FAULT,
+    "PermanentRedirect": OTHER_REGION,
+    "AuthorizationHeaderMalformed": OTHER_REGION,
+    "IllegalLocationConstraintException": OTHER_REGION,
+    "RequestTimeTooSkewed": CLOCK_SKEWED,
+    "SlowDown": BUSY,
+    "ServiceUnavailable": BUSY,
+    "RequestTimeout": BUSY,
+    "XMinioStorageFull": FULL,
+    "QuotaExceeded": FULL,
+    "NotImplemented": UNSUPPORTED,
+    "NoSuchUpload": FAILED,
 }
-_WORDS_BY_STATUS = {
-    301: _ELSEWHERE,
-    307: _ELSEWHERE,
-    302: _REDIRECTS,
-    303: _REDIRECTS,
-    308: _REDIRECTS,
-    401: _REFUSED,
-    403: _REFUSED,
-    501: CANNOT,
-    503: _BUSY,
-    507: _FULL,
+_BY_STATUS = {
+    301: OTHER_REGION,
+    307: OTHER_REGION,
+    302: REDIRECTED,
+    303: REDIRECTED,
+    308: REDIRECTED,
+    401: REFUSED,
+    403: REFUSED,
+    501: UNSUPPORTED,
+    503: BUSY,
+    507: FULL,
 }
+# What does not pass by waiting.
+_LASTING = (REFUSED, NO_BUCKET, MARKER_MISSING, NOT_PUBLIC, OTHER_REGION, REDIRECTED, CLOCK_SKEWED, FULL)
 
 
-_LASTING = frozenset({_REFUSED, NO_BUCKET, FOREIGN, NOT_PUBLIC, _ELSEWHERE, _REDIRECTS, _CLOCK, _FULL})
+class StoreUnavailable(Unavailable):
+    """The store can't be used. ``needs_person``: until somebody changes keys, bucket, endpoint, clock or space."""
+
+    def __init__(self, detail: Any, **facts: Any) -> None:
+        super().__init__(str(detail), code="storage_unavailable", **facts)
+        self.needs_person = any(detail is each for each in _LASTING)
 
 
-def needs_a_person(problem: Problem) -> bool:
-    """Whether waiting alone won't mend it: somebody has to look at keys, bucket, endpoint, clock or space."""
-    return isinstance(problem, Unavailable) and problem.detail in _LASTING
-
-
-def unavailable(detail: str = AWAY) -> Unavailable:
-    """The store is away, or not as it should be."""
-    return Unavailable(detail, code="storage_unavailable")
-
-
-def busy() -> Unavailable:
-    """The store is not asked right now."""
-    return Unavailable(_BUSY, code="storage_unavailable", retry_after=5)
+def needs_person(problem: Problem) -> bool:
+    """Whether trying again is useless until somebody has changed something."""
+    return isinstance(problem, StoreUnavailable) and problem.needs_person
 
 
 def changed() -> Conflict:
     """The object is not the one that was verified."""
-    return Conflict("The file changed after it was checked. Upload it again.", code="changed")
+    return Conflict(str(_("The file changed after it was checked. Upload it again.")), code="changed")
 
 
 def problem_for(code: str, status: int) -> Problem:
-    """The refusal for a store's error ``code`` (S3's, or a bare number where an answer had no body) and its status."""
-    if code in _WORDS:
-        return unavailable(_WORDS[code])
+    """The problem for a store's error: S3's ``code`` (a bare number where the answer had no body) and HTTP status."""
+    if code in _BY_CODE:
+        return StoreUnavailable(_BY_CODE[code])
     if code == "NoSuchKey" or status == 404:
-        return NotFound("The file is not in the store.")
+        return NotFound(str(_("The file is not in the store.")))
     if code == "PreconditionFailed" or status == 412:
         return changed()
-    return unavailable(_WORDS_BY_STATUS.get(status, _FAULT))
+    return StoreUnavailable(_BY_STATUS.get(status, FAILED))
+
+
+@contextmanager
+def map_errors(operation: str, limit: TimeLimit | None = None) -> Iterator[None]:
+    """Around one request to a store: measured, within a time limit, and its errors mapped.
+
+    ``operation`` is S3's name of it, for metrics and the log. ``limit`` defaults to ``ANSWER_SECONDS`` in all. Raises
+    ``NotFound``, ``Conflict("changed")`` or ``Unavailable("storage_unavailable")``; ``RuntimeError`` inside a
+    transaction that has written (a slow store must not hold locks), while one that only read is ended.
+    """
+    assert_no_transaction()
+    try:
+        with REQUEST_SECONDS.labels(operation).time(), time_limit(limit or Deadline(ANSWER_SECONDS)):
+            yield
+    except ClientError as error:
+        code, status = error.response.get("Error", {}).get("Code", ""), http_status(error)
+        log.info("object store: %s answered %s %s", operation, status, code)
+        raise problem_for(code, status) from None
+    except EgressRefused as error:
+        log.warning("object store: %s was not sent: %s", operation, error)
+        raise StoreUnavailable(NOT_PUBLIC) from None
+    except (BotoCoreError, HTTPError, OSError) as error:
+        log.warning("object store: %s failed: %s", operation, type(error).__name__)
+        raise StoreUnavailable(UNREACHABLE) from None
+    except (LookupError, ValueError, OverflowError) as error:
+        # An answer without a key, number or date that belongs in it: some stores, and programs that are no store.
+        log.warning("object store: %s got an answer that is not S3's: %s", operation, type(error).__name__)
+        raise StoreUnavailable(UNSUPPORTED) from None
+
+
+def none_if_missing(call: Callable[..., Any], *, or_forbidden: bool = False, **parameters: Any) -> Any:
+    """The answer of a boto3 call, or None for a 404; with ``or_forbidden`` also for a 403."""
+    try:
+        return call(**parameters)
+    except ClientError as error:
+        if http_status(error) == 404 or (or_forbidden and http_status(error) == 403):
+            return None
+        raise
+
+
+def http_status(error: ClientError) -> int:
+    """The HTTP status of a refusal; 0 when the answer had none."""
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

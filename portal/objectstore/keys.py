@@ -1,6 +1,6 @@
 """Object keys, exactly as published: every object of a workspace lies under ``workspaces/{workspace_id}/``.
 
-Keys here are without the storage profile's own prefix; the bucket puts that in front.
+Keys here are without the storage profile's own prefix; ``Location`` puts that in front.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-# S3 takes keys of 1,024 bytes; ours need up to 318 of them (held by a test).
+# S3 allows keys of 1,024 bytes; ours need up to 318 of them (a test checks it).
 PREFIX_LIMIT = 512  # bytes for a profile's prefix
 STEM_LIMIT = 200  # characters
 PROBE_PREFIX = ".stowage/probe/"
 
-_OF_ONE = re.compile(r"(workspaces/[^/]+/[^/]+|\.stowage/probe)/[^/]+/")
+_SMALL_PREFIX = re.compile(r"(workspaces/[^/]+/[^/]+|\.stowage/probe)/[^/]+/")
 _OUTSIDE = re.compile(r"[^A-Za-z0-9_-]")
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 
@@ -42,7 +42,7 @@ def staging_prefix(workspace_id: UUID, upload_id: UUID) -> str:
 
 
 def staging(workspace_id: UUID, upload_id: UUID, file_name: str) -> str:
-    """Where a browser writes: the only keys that are ever signed for writing."""
+    """Where a browser writes. No other keys are ever signed for writing."""
     return staging_prefix(workspace_id, upload_id) + safe_name(file_name)
 
 
@@ -52,12 +52,15 @@ def asset_prefix(workspace_id: UUID, asset_id: UUID) -> str:
 
 
 def original_prefix(workspace_id: UUID, asset_id: UUID) -> str:
-    """The originals that attempts have made of one asset; the row names the one that won."""
+    """The copies that attempts have made of one asset's original; the row names the one that counts."""
     return asset_prefix(workspace_id, asset_id) + "original/"
 
 
 def original(workspace_id: UUID, asset_id: UUID, token: str, file_name: str) -> str:
-    """Where one attempt puts its copy. The name begins with the attempt's token, so no other attempt shares it."""
+    """Where one attempt puts its copy of the original.
+
+    The name begins with the attempt's token, so that an attempt that lost its lease can't overwrite another's copy.
+    """
     return original_prefix(workspace_id, asset_id) + safe_name(f"{token}-{file_name}")
 
 
@@ -67,30 +70,30 @@ def derived_prefix(workspace_id: UUID, asset_id: UUID) -> str:
 
 
 def derived(workspace_id: UUID, asset_id: UUID, variant: str, content_hash: str, ext: str) -> str:
-    """A derived file; its name is the hash of its content, so that it never changes and may be cached for ever."""
+    """A derived file, named after the hash of its content: it never changes and may be cached for ever."""
     return f"{derived_prefix(workspace_id, asset_id)}{safe_name(variant)}/{safe_name(f'{content_hash}.{ext}')}"
 
 
 def quarantine_prefix(workspace_id: UUID, asset_id: UUID) -> str:
-    """What is held back of one asset."""
+    """The quarantined content of one asset."""
     return f"workspaces/{workspace_id}/quarantine/{asset_id}/"
 
 
 def quarantine(workspace_id: UUID, asset_id: UUID, file_name: str) -> str:
-    """Where held-back content lies; nothing is ever signed for reading here."""
+    """Where quarantined content lies; nothing is ever signed for reading here."""
     return quarantine_prefix(workspace_id, asset_id) + safe_name(file_name)
 
 
-def is_held(key: str) -> bool:
-    """Whether held-back content lies at this key: no other key of ours has this part (names have no slash)."""
+def is_quarantined(key: str) -> bool:
+    """Whether this is a quarantine key: no other key of ours has this part (file names have no slash)."""
     return "/quarantine/" in key
 
 
-def is_of_one(prefix: str) -> bool:
-    """Whether all that lies below this prefix belongs to one upload, asset or probe."""
-    return _OF_ONE.match(prefix) is not None
+def is_small_prefix(prefix: str) -> bool:
+    """Whether everything below this prefix belongs to one upload, asset or probe: some tens of objects."""
+    return _SMALL_PREFIX.match(prefix) is not None
 
 
 def probe(probe_id: UUID, file_name: str) -> str:
-    """An object that only asks a store what it does; removed after the question."""
+    """An object that tests what a store does, and is removed afterwards."""
     return f"{PROBE_PREFIX}{probe_id}/{safe_name(file_name)}"

@@ -1,8 +1,8 @@
-"""What a store lists below a prefix, page by page, and its removal; refused where what is listed makes no sense.
+"""Listing and deleting what lies below a prefix, page by page, with an answer refused where it makes no sense.
 
-A store of a customer's may ignore the prefix, tell the same keys again and again, or never come to an end. That keys
-ascend is not asked for: SeaweedFS lists folder by folder, ``a/b`` before ``a-c``, and in a bucket that keeps versions
-by the names of its own files.
+A customer's store may ignore the prefix, list the same keys again and again, or never end. Ascending keys are not
+required: SeaweedFS lists folder by folder, ``a/b`` before ``a-c``, and in a bucket that keeps versions by the names of
+its own files.
 """
 
 from __future__ import annotations
@@ -11,76 +11,80 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portal.errors import Unavailable
 from portal.network.deadlines import Deadline
-from portal.objectstore.client import our_words
-from portal.objectstore.errors import CANNOT, unavailable
+from portal.objectstore.errors import UNSUPPORTED, StoreUnavailable, map_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 
-BATCH_WITHIN = 120  # seconds for a thousand keys
-MOST_PAGES = 30  # below one upload or asset, which has some tens of objects: one page, where all is well
-MOST_PAGES_OF_ALL = 100_000  # below a workspace, which may hold a hundred million objects
-
-Listed = tuple[str, int, datetime]  # the full key, size in bytes, last modified
+PAGE_SECONDS = 120  # for a thousand keys
+MAX_PAGES_SMALL = 30  # below one upload or asset, which has some tens of objects: usually one page
+MAX_PAGES = 100_000  # below a workspace, which may have a hundred million objects
 
 
-def pages_below(client: S3Client, bucket: str, full_prefix: str, most: int) -> Iterator[Sequence[Listed]]:
-    """Every page of what lies below a prefix, each looked at before it is handed out.
+class ListedObject(NamedTuple):
+    """One object of a listing; ``size`` in bytes."""
 
-    Raises ``Unavailable`` for a page with a key that does not begin with the prefix or was told before, and for more
-    than ``most`` pages.
+    key: str
+    size: int
+    modified: datetime
+
+
+def pages_below(client: S3Client, bucket: str, full_prefix: str, max_pages: int) -> Iterator[Sequence[ListedObject]]:
+    """Every page of the objects below a prefix, by their full keys; each page is checked before it is yielded.
+
+    Raises ``Unavailable`` for a page with a key outside of the prefix or one that was listed before, and for more
+    than ``max_pages`` pages.
     """
-    asked: Any = {"Bucket": bucket, "Prefix": full_prefix}
-    before: set[str] = set()  # the keys of the page before …
-    first: set[int] = set()  # … and of every page the first, hashed: keys may be long, and pages many
-    for _ in range(most):
-        with our_words("ListObjectsV2", Deadline(BATCH_WITHIN)):
-            answer = client.list_objects_v2(**asked)
-            page = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in answer.get("Contents", [])]
-        names = [key for key, *_ in page]
-        if not all(key.startswith(full_prefix) for key in names):
+    request: Any = {"Bucket": bucket, "Prefix": full_prefix}
+    page_before: set[str] = set()
+    first_keys: set[int] = set()  # of every page, hashed: keys may be long, and pages many
+    for _ in range(max_pages):
+        with map_errors("ListObjectsV2", Deadline(PAGE_SECONDS)):
+            answer = client.list_objects_v2(**request)
+            page = [
+                ListedObject(entry["Key"], entry["Size"], entry["LastModified"]) for entry in answer.get("Contents", [])
+            ]
+        names = [entry.key for entry in page]
+        if not all(name.startswith(full_prefix) for name in names):
             raise _refused("names a key that does not lie below the prefix")
-        if any(key in before or hash(key) in first for key in names):
-            raise _refused("tells keys again that it has told already")
+        if any(name in page_before or hash(name) in first_keys for name in names):
+            raise _refused("lists keys again")
         if page:
-            before = set(names)
-            first.add(hash(names[0]))
+            page_before = set(names)
+            first_keys.add(hash(names[0]))
             yield page
         if not answer.get("IsTruncated"):
             return
         token = answer.get("NextContinuationToken")
-        if not token or token == asked.get("ContinuationToken"):
-            raise _refused("says that there is more, and not where")
-        asked["ContinuationToken"] = token
-    raise _refused("goes on and on")
+        if not token or token == request.get("ContinuationToken"):
+            raise _refused("says that there is more, without a token for it")
+        request["ContinuationToken"] = token
+    raise _refused("has too many pages")
 
 
-def is_listed(client: S3Client, at: Any) -> bool:
-    """Whether a listing shows one object (its Bucket and Key). Raises the client's own error, where there is no bucket.
-
-    HEAD says too little: 404 for a missing bucket, too, and 403 for a missing key where a policy names a prefix.
-    """
-    page = client.list_objects_v2(Bucket=at["Bucket"], Prefix=at["Key"], MaxKeys=1)
-    return any(entry["Key"] == at["Key"] for entry in page.get("Contents", []))
+def is_listed(client: S3Client, bucket: str, full_key: str) -> bool:
+    """Whether a listing shows the object. Raises the client's own error where there is no bucket."""
+    page = client.list_objects_v2(Bucket=bucket, Prefix=full_key, MaxKeys=1)
+    return any(entry["Key"] == full_key for entry in page.get("Contents", []))
 
 
 def delete_batch(client: S3Client, bucket: str, full_keys: Sequence[str]) -> Sequence[str]:
-    """Remove objects by one request; those that are left, which are all where the store refuses batches."""
+    """Delete objects by one request; returns those that are left: all where the store refuses batches."""
     batch: Any = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-    with suppress(Unavailable), our_words("DeleteObjects", Deadline(BATCH_WITHIN)):
+    with suppress(Unavailable), map_errors("DeleteObjects", Deadline(PAGE_SECONDS)):
         answer = client.delete_objects(Bucket=bucket, Delete=batch)
-        refused = {error["Key"] for error in answer.get("Errors", [])}
-        # What else the answer may name was not asked for: it is neither removed nor believed.
-        return [key for key in full_keys if key in refused] if refused.issubset(full_keys) else full_keys
+        left = {error["Key"] for error in answer.get("Errors", [])}
+        # Keys that the answer names and the request did not are neither deleted nor believed.
+        return [key for key in full_keys if key in left] if left.issubset(full_keys) else full_keys
     return full_keys
 
 
-def _refused(what: str) -> Unavailable:
-    log.warning("object store: the answer to ListObjectsV2 %s", what)
-    return unavailable(CANNOT)
+def _refused(reason: str) -> Unavailable:
+    log.warning("object store: the answer to ListObjectsV2 %s", reason)
+    return StoreUnavailable(UNSUPPORTED)

@@ -1,4 +1,4 @@
-"""Where a bucket is and what a store says of an object. Plain values, no network."""
+"""Where a bucket is, and what a store reports of an object. Plain values, no network."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from portal.network.egress import Egress
 from portal.objectstore import keys
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SEALING_HEADERS = {
+_ENCRYPTION_HEADERS = {
     "ServerSideEncryption": "x-amz-server-side-encryption",
     "SSEKMSKeyId": "x-amz-server-side-encryption-aws-kms-key-id",
 }
-LONGEST_ETAG = 100  # characters; 35 are usual
+MAX_ETAG = 100  # characters; 35 are usual
 _HOST_LABEL = re.compile(r"[a-z0-9-]+")  # a bucket whose name fits in front of a host and its certificate
 
 
 @dataclass(frozen=True)
 class Location:
-    """One bucket, as servers reach it (``endpoint``; None: AWS) and as browsers do (``public_endpoint``; None: same).
+    """One bucket and the access key for it.
 
-    ``addressing_style`` is ``path``, ``virtual`` or ``auto`` (virtual on AWS, else path); ``encryption`` is ``none``,
-    ``sse_s3`` or ``sse_kms`` (without ``kms_key_id``: the store's own default key). ``egress`` guards every connection
-    to a customer's store; None is for the deployment's own.
+    ``endpoint`` is where servers reach the store (None: AWS), ``public_endpoint`` where browsers do (None: the same).
+    ``addressing_style``: ``path``, ``virtual`` or ``auto`` (virtual on AWS, else path). ``encryption``: ``none``,
+    ``sse_s3`` or ``sse_kms`` (``kms_key_id`` None: the store's default key). ``egress`` guards every connection to a
+    customer's store; None is for the deployment's own.
     """
 
     endpoint: str | None
@@ -49,14 +50,14 @@ class Location:
 
     @property
     def style(self) -> str:
-        """``path`` or ``virtual``: ``auto`` decided."""
+        """``path`` or ``virtual``, with ``auto`` resolved."""
         if self.addressing_style != "auto":
             return self.addressing_style
         return "virtual" if self.endpoint is None and _HOST_LABEL.fullmatch(self.bucket) else "path"
 
     @property
-    def sealing(self) -> dict[str, str]:
-        """How the store is asked to encrypt what is written, as parameters of the S3 API."""
+    def encryption_parameters(self) -> dict[str, str]:
+        """The parameters of boto3's calls that ask the store to encrypt what is written."""
         algorithm = {"sse_s3": "AES256", "sse_kms": "aws:kms"}.get(self.encryption)
         if algorithm is None:
             return {}
@@ -64,22 +65,22 @@ class Location:
         return {"ServerSideEncryption": algorithm, **key}
 
     @property
-    def sealing_headers(self) -> dict[str, str]:
-        """The same as headers of a signed request and fields of a signed form."""
-        return {_SEALING_HEADERS[name]: value for name, value in self.sealing.items()}
+    def encryption_headers(self) -> dict[str, str]:
+        """The same as headers of a signed request, or fields of a signed form."""
+        return {_ENCRYPTION_HEADERS[name]: value for name, value in self.encryption_parameters.items()}
 
     def full_key(self, key: str) -> str:
-        """``key`` as it stands in the bucket, behind the profile's prefix."""
+        """``key`` as it stands in the bucket: with the profile's prefix in front."""
         prefix = self.key_prefix.strip("/")
         return f"{prefix}/{key}" if prefix else key
 
-    def own_key(self, full_key: str) -> str:
+    def without_prefix(self, full_key: str) -> str:
         """The reverse of ``full_key``."""
         return full_key.removeprefix(self.full_key(""))
 
     def address(self, *, public: bool) -> str:
-        """The bucket's own URL without a final slash, for browsers or for servers."""
-        parts = urlsplit((public and self.public_endpoint) or self.endpoint or amazon(self.region))
+        """The bucket's URL without a final slash, for browsers (``public``) or for servers."""
+        parts = urlsplit((public and self.public_endpoint) or self.endpoint or aws_endpoint(self.region))
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         if parts.port and parts.port != _DEFAULT_PORTS.get(parts.scheme):
             host = f"{host}:{parts.port}"
@@ -91,7 +92,10 @@ class Location:
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What the store says of an object. ``etag`` has no quotes; ``sha256`` (hex) only where the store checked it."""
+    """What a store reports of an object: ``size`` in bytes, ``etag`` without quotes, ``sha256`` in hex.
+
+    ``sha256`` is None unless the object was stored with a checksum of its whole content, which the store verified.
+    """
 
     size: int
     etag: str
@@ -100,10 +104,10 @@ class ObjectFacts:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> ObjectFacts:
-        """From a store's answer to HeadObject. Raises ``ValueError`` or ``LookupError`` for what is none."""
-        if answer["ContentLength"] < 0 or len(answer.get("ETag", "")) > LONGEST_ETAG:
+        """From boto3's answer to HeadObject. Raises ``ValueError`` or ``LookupError`` for values that make no sense."""
+        if answer["ContentLength"] < 0 or len(answer.get("ETag", "")) > MAX_ETAG:
             raise ValueError("no object has such a size, or such an ETag")
-        # A composite checksum, of a multipart upload, ends in "-N": it is no SHA-256 of the content.
+        # The checksum of a multipart upload is a hash of hashes and ends in "-N": it is not the content's SHA-256.
         checksum = answer.get("ChecksumSHA256") or "-"
         return cls(
             size=answer["ContentLength"],
@@ -113,6 +117,6 @@ class ObjectFacts:
         )
 
 
-def amazon(region: str) -> str:
-    """AWS's own endpoint for a region."""
+def aws_endpoint(region: str) -> str:
+    """AWS's endpoint for S3 in a region (docs.aws.amazon.com/general/latest/gr/s3.html)."""
     return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")

@@ -1,4 +1,4 @@
-"""One object sent in parts (S3's multipart upload), resumable by whoever knows its key and the upload's id."""
+"""S3's multipart upload: one object sent in parts, by whoever knows its key and the upload's id."""
 
 from __future__ import annotations
 
@@ -10,120 +10,132 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from portal.network.deadlines import Deadline, Pace
-from portal.objectstore.client import our_words, unless_missing
+from portal.network.deadlines import Deadline, MinimumThroughput
+from portal.objectstore.errors import map_errors, none_if_missing
+from portal.objectstore.presign import Presigner, SignedRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ALL_WITHIN = 120  # seconds for what concerns every part of an upload: people may be waiting for it
-MOST_PAGES = 30  # of a list that a store may go on with for ever: 10,000 parts, some of them twice
-LONGEST_ID = 2048  # characters of a store's name for an upload
-PART = 64 * 1024**2  # bytes; times S3's 10,000 parts: 625 GB
+ALL_PARTS_SECONDS = 120  # for a request about every part of an upload: a person may be waiting for it
+MAX_PAGES = 30  # of 1,000: S3 allows 10,000 parts, which some stores list twice, and a listing may never end
+MAX_UPLOAD_ID = 2048  # characters
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A part that the store has. ``etag`` as the store wrote it, ``at`` as exact as the store tells: to a second."""
+class Part:
+    """A part that the store has: ``size`` in bytes, ``etag`` as the store wrote it, ``modified`` to the second."""
 
     number: int
     size: int
     etag: str
-    at: datetime
+    modified: datetime
 
 
-def newest(parts: Iterable[Sent]) -> dict[int, Sent]:
-    """Of parts, the oldest first, the newest of each number, by number.
+def newest_parts(parts: Iterable[Part]) -> dict[int, Part]:
+    """The newest part of each number, by number; ``parts`` come oldest first.
 
-    Where two of one moment differ, nobody can tell which came last: that number is left out, and has to be sent again.
+    Some stores list a part that was sent again twice. Where two of the same second differ, nobody can tell which came
+    last: that number is left out and has to be sent again.
     """
-    found: dict[int, Sent] = {}
-    rivals: set[int] = set()
+    newest: dict[int, Part] = {}
+    ambiguous: set[int] = set()
     for part in parts:
-        before = found.get(part.number)
-        if before is None or before.at != part.at:
-            rivals.discard(part.number)
+        before = newest.get(part.number)
+        if before is None or before.modified != part.modified:
+            ambiguous.discard(part.number)
         elif before.etag != part.etag:
-            rivals.add(part.number)
-        found[part.number] = part
-    return {number: found[number] for number in sorted(found) if number not in rivals}
+            ambiguous.add(part.number)
+        newest[part.number] = part
+    return {number: newest[number] for number in sorted(newest) if number not in ambiguous}
 
 
-def uploads_below(client: S3Client, bucket: str, full_prefix: str) -> list[Any]:
-    """Every unfinished upload below a prefix, as the store lists it."""
-    with our_words("ListMultipartUploads", Deadline(ALL_WITHIN)):
+def list_uploads(client: S3Client, bucket: str, full_prefix: str) -> list[Any]:
+    """Every unfinished upload below a prefix, as the store lists it: it may name others, too."""
+    with map_errors("ListMultipartUploads", Deadline(ALL_PARTS_SECONDS)):
         pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=full_prefix)
-        return [each for page in islice(pages, MOST_PAGES) for each in page.get("Uploads", [])]
+        return [upload for page in islice(pages, MAX_PAGES) for upload in page.get("Uploads", [])]
 
 
-class Parts:
-    """The parts of one object. What the portal sends by itself goes in parts of ``PART`` (R2 wants them equal)."""
+class MultipartUploads:
+    """The multipart uploads of one object (``Bucket.multipart``).
 
-    def __init__(self, client: S3Client, at: Any, extra: Any, turn: Callable[[], AbstractContextManager[None]]) -> None:
-        """``extra`` says how the store encrypts the object; ``turn`` is waited for before what is short is asked."""
-        self._client, self._at, self._extra, self._turn = client, at, extra, turn
+    All but ``sign_part`` use the network and raise ``Unavailable``.
+    """
 
-    def begin(self, content_type: str) -> str:
-        """Begin; the upload's id, to be kept."""
-        with self._turn(), our_words("CreateMultipartUpload"):
-            answer = self._client.create_multipart_upload(**self._at, ContentType=content_type, **self._extra)
-            name = answer["UploadId"]
-            if len(name) > LONGEST_ID:
-                raise ValueError("the store's name for an upload is longer than any that makes sense")
-            return name
+    def __init__(
+        self,
+        client: S3Client,
+        presigner: Presigner,
+        key: str,
+        slot: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """``slot`` is entered around requests that people wait for (see ``concurrency_limit``)."""
+        self._client, self._presigner, self._key, self._slot = client, presigner, key, slot
+        location = presigner.location
+        self._object: Any = {"Bucket": location.bucket, "Key": location.full_key(key)}
+        self._encryption: Any = location.encryption_parameters
 
-    def sent(self, upload_id: str) -> dict[int, str] | None:
-        """The ETag of each whole part that the store has, by number from 1; None when it knows no such upload."""
-        there = self.there(upload_id)
-        return (
-            None
-            if there is None
-            else {part.number: part.etag for part in newest(part for part in there if part.size == PART).values()}
-        )
+    def create(self, content_type: str) -> str:
+        """Begin an upload; returns its id, which is needed for everything else."""
+        with self._slot(), map_errors("CreateMultipartUpload"):
+            answer = self._client.create_multipart_upload(**self._object, ContentType=content_type, **self._encryption)
+            upload_id = answer["UploadId"]
+            if len(upload_id) > MAX_UPLOAD_ID:
+                raise ValueError("the upload's id is longer than any that makes sense")
+            return upload_id
 
-    def there(self, upload_id: str) -> list[Sent] | None:
-        """Every part that the store has, the oldest first; None when it knows no such upload.
-
-        Some stores list a part that was sent again twice.
-        """
-        with self._turn(), our_words("ListParts", Deadline(ALL_WITHIN)):
-            listed = unless_missing(self._list, UploadId=upload_id)
-            if listed is None:
-                return None
-            oldest_first = sorted(listed, key=itemgetter("LastModified"))
-            return [Sent(part["PartNumber"], part["Size"], part["ETag"], part["LastModified"]) for part in oldest_first]
-
-    def is_known(self, upload_id: str) -> bool:
-        """Whether the store still knows this upload."""
-        with self._turn(), our_words("ListParts"):
-            asked = {**self._at, "UploadId": upload_id, "MaxParts": 1}
-            return unless_missing(self._client.list_parts, **asked) is not None
-
-    def send(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
-        """Send one part, from where ``body`` stands; its ETag."""
-        with our_words("UploadPart", Pace()):
+    def upload_part(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
+        """Send part ``number`` (from 1): ``size`` bytes from where the seekable ``body`` stands. Returns its ETag."""
+        with map_errors("UploadPart", MinimumThroughput()):
             answer = self._client.upload_part(
-                **self._at, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
+                **self._object, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
             )
             return answer["ETag"]
 
-    def complete(self, upload_id: str, parts: dict[int, str]) -> None:
-        """Make one object of them. One that is gone already is left at that: the object tells what became of it."""
-        listed: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(parts.items())]
-        asked: Any = {**self._at, "UploadId": upload_id, "MultipartUpload": {"Parts": listed}}
-        with self._turn(), our_words("CompleteMultipartUpload", Deadline(ALL_WITHIN)):
-            unless_missing(self._client.complete_multipart_upload, **asked)
+    def sign_part(self, upload_id: str, number: int, *, size: int, expires_in: int) -> SignedRequest:
+        """A request with which a browser sends part ``number`` of exactly ``size`` bytes. No network."""
+        return self._presigner.presign_part(self._key, upload_id, number, size=size, expires_in=expires_in)
+
+    def list_parts(self, upload_id: str) -> list[Part] | None:
+        """Every part that the store has, oldest first; None when it does not know the upload."""
+        with self._slot(), map_errors("ListParts", Deadline(ALL_PARTS_SECONDS)):
+            listed = none_if_missing(self._list_parts, UploadId=upload_id)
+            if listed is None:
+                return None
+            oldest_first = sorted(listed, key=itemgetter("LastModified"))
+            return [Part(part["PartNumber"], part["Size"], part["ETag"], part["LastModified"]) for part in oldest_first]
+
+    def exists(self, upload_id: str) -> bool:
+        """Whether the store still knows this upload."""
+        with self._slot(), map_errors("ListParts"):
+            first = none_if_missing(self._client.list_parts, **self._object, UploadId=upload_id, MaxParts=1)
+            return first is not None
+
+    def complete(self, upload_id: str, etags: dict[int, str]) -> None:
+        """Make one object of the parts, given as ETags by number.
+
+        An upload that the store does not know any more is no error: whether it was completed, the object tells.
+        """
+        parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
+        with self._slot(), map_errors("CompleteMultipartUpload", Deadline(ALL_PARTS_SECONDS)):
+            none_if_missing(
+                self._client.complete_multipart_upload,
+                **self._object,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": parts},
+            )
 
     def abort(self, upload_id: str) -> None:
-        """Give up; an upload that is gone already is a success."""
-        with our_words("AbortMultipartUpload"):
-            unless_missing(self._client.abort_multipart_upload, **self._at, UploadId=upload_id)
+        """Discard an upload and its parts; one that is gone already is a success."""
+        with map_errors("AbortMultipartUpload"):
+            none_if_missing(self._client.abort_multipart_upload, **self._object, UploadId=upload_id)
 
-    def under_way(self) -> list[str]:
-        """Every upload of this object that the store still keeps parts of."""
-        found = uploads_below(self._client, self._at["Bucket"], self._at["Key"])
-        return [each["UploadId"] for each in found if each["Key"] == self._at["Key"]]
+    def list_uploads(self) -> list[str]:
+        """The ids of every unfinished upload of this object."""
+        uploads = list_uploads(self._client, self._object["Bucket"], self._object["Key"])
+        return [upload["UploadId"] for upload in uploads if upload["Key"] == self._object["Key"]]
 
-    def _list(self, **upload: Any) -> list[Any]:
-        pages = self._client.get_paginator("list_parts").paginate(**self._at, **upload)
-        return [part for page in islice(pages, MOST_PAGES) for part in page.get("Parts", [])]
+    def _list_parts(self, **upload: Any) -> list[Any]:
+        pages = self._client.get_paginator("list_parts").paginate(**self._object, **upload)
+        return [part for page in islice(pages, MAX_PAGES) for part in page.get("Parts", [])]

@@ -73,7 +73,7 @@ def pack(member: Member, session_id: UUID | None, asset_id: UUID, token: str) ->
     bucket = storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
     end_read()
     held = ExitStack()
-    stream = held.enter_context(bucket.open(asset.object_key or ""))
+    stream = held.enter_context(bucket.get(asset.object_key or ""))
     return Packed(f"{keys.safe_name(asset.file_name)}.zip", _zipped(asset, stream, _password(token)), held.close)
 
 

@@ -50,7 +50,7 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         if facts is None or leases.exhausted(asset):
             _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
             return
-        with bucket.open(asset.object_key or "") as stream, intake.inspect(stream, _scanner()) as found:
+        with bucket.get(asset.object_key or "") as stream, intake.inspect(stream, _scanner()) as found:
             verdict = found.verdict
         _stays(lease, asset, verdict, _reason(verdict)[1])
 
@@ -77,8 +77,8 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
         _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
         return False
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
-    bucket.promote(asset.object_key or "", copy, if_etag=facts.etag, content_type=asset.mime_type)
-    with bucket.open(copy) as stream, intake.inspect(stream, _scanner()) as found:
+    bucket.copy(asset.object_key or "", copy, if_etag=facts.etag, content_type=asset.mime_type)
+    with bucket.get(copy) as stream, intake.inspect(stream, _scanner()) as found:
         pass
     mime_type = decision.served_as(asset.file_name, found)
     refusal = _refusal(asset, found, mime_type)
@@ -87,7 +87,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
         _stays(lease, asset, found.verdict, refusal or "")
         return False
     if mime_type != asset.mime_type:
-        bucket.retype(copy, mime_type)
+        bucket.set_content_type(copy, mime_type)
     return _let_go(lease, asset, copy, mime_type, found.verdict)
 
 

@@ -111,7 +111,7 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
     if not given:
         return None
     given = given if "://" in given else f"https://{given}"
-    parts = hosts.split(given, "endpoint", like="https://s3.example.com")
+    parts = hosts.split(given, "endpoint", example="https://s3.example.com")
     for present, words in (
         (parts.scheme not in ("http", "https"), "An endpoint begins with https://."),
         ("@" in parts.netloc, "Leave user name and password out of the endpoint; the keys have fields of their own."),
@@ -124,7 +124,7 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
     host = (parts.hostname or "").rstrip(".")
     if host.startswith(f"{bucket.lower()}."):
         raise _wrong(f"Leave the bucket's name out of the endpoint: {host.partition('.')[2]}")
-    shown, port = hosts.allowed(parts, egress, "endpoint"), hosts.port_of(parts)
+    shown, port = hosts.checked_host(parts, egress, "endpoint"), hosts.port_of(parts)
     usual = port == (80 if parts.scheme == "http" else 443)
     return f"{parts.scheme}://{shown}" if usual else f"{parts.scheme}://{shown}:{port}"
 

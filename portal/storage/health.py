@@ -39,7 +39,7 @@ def suspect(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:
 
     In a transaction of its own. The managed store is the operator's: it is in the log and in the doctor's words.
     """
-    if not errors.needs_a_person(problem):
+    if not errors.needs_person(problem):
         return
     working = StorageProfile.health.in_((Health.HEALTHY, Health.UNKNOWN)), StorageProfile.retired_at.is_(None)
     values = {"health": Health.UNHEALTHY, "reason": problem.detail, "probe_due_at": now() + FIRST_LOOK}
@@ -92,14 +92,14 @@ def require_ours(profile: StorageProfile) -> None:
         return
     if _is_marked(profile):
         return
-    problem = errors.unavailable(errors.FOREIGN)
+    problem = errors.StoreUnavailable(errors.MARKER_MISSING)
     suspect(profile.tenant_id, profile.id, problem)
     raise problem
 
 
 def _is_marked(profile: StorageProfile) -> bool:
     try:
-        with storage.bucket_for(profile).open(ownership_marker.KEY) as stream:
+        with storage.bucket_for(profile).get(ownership_marker.KEY) as stream:
             return storage.mark_of(profile).claim(stream.read(ownership_marker.LARGEST)) is ownership_marker.Claim.OURS
     except NotFound:
         return False

@@ -17,7 +17,7 @@ from portal import database
 from portal.database import db
 from portal.errors import NotFound, Unavailable
 from portal.network.egress import Egress
-from portal.objectstore import keys
+from portal.objectstore import capabilities, keys
 from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
 from portal.objectstore.ownership_marker import Owner as Mark
@@ -159,9 +159,9 @@ def prepare_managed_store(settings: Settings) -> None:
     Raises ``Unavailable`` when the store can't be reached.
     """
     bucket = bucket_at(_location(settings))
-    ruled = bucket.ensure([settings.base_url])
-    post = bucket.accepts_post()
-    found = {"post": post, "multipart": bucket.takes_parts(), "cors": ruled}
+    ruled = bucket.ensure_exists([settings.base_url])
+    post = capabilities.supports_post(bucket)
+    found = {"post": post, "multipart": capabilities.supports_multipart(bucket), "cors": ruled}
     _remember(settings, found, database.now(), None)
     log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
 

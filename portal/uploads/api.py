@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from pydantic import JsonValue
 
 from portal.errors import Invalid, Problem, Unavailable
-from portal.objectstore.multipart import Sent
+from portal.objectstore.multipart import Part
 from portal.storage.models import ProfileMode
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -174,7 +174,7 @@ def _open_view(upload: Upload) -> OpenUploadView:
     return OpenUploadView(upload_id=upload.id, part_size=_part_size(upload), **values)
 
 
-def _part_view(part: Sent) -> PartView:
+def _part_view(part: Part) -> PartView:
     return PartView(part_number=part.number, size_bytes=part.size, etag=part.etag.strip('"'))
 
 

@@ -18,7 +18,7 @@ from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.folders import libraries
 from portal.inspection import file_kinds
-from portal.objectstore.multipart import Sent
+from portal.objectstore.multipart import Part
 from portal.objectstore.presign import SignedRequest
 from portal.quotas import service as quotas
 from portal.storage import disk, health
@@ -65,7 +65,7 @@ class Begun:
     upload: Upload
     signed: SignedRequest | None
     mode: ProfileMode
-    there: Mapping[int, Sent] = field(default_factory=dict)
+    there: Mapping[int, Part] = field(default_factory=dict)
 
 
 def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Begun:

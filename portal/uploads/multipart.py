@@ -51,7 +51,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
         health.require_working(profile)
         bucket = storage.bucket_for(profile)
         try:
-            multipart_id = _known(upload, bucket) or bucket.parts(staging_key(upload)).begin(upload.signed_type)
+            multipart_id = _known(upload, bucket) or bucket.multipart(staging_key(upload)).create(upload.signed_type)
         except Unavailable as problem:
             health.suspect(upload.tenant_id, profile.id, problem)
             raise
@@ -59,7 +59,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
         if _go_on(upload, multipart_id, signed_until):
             return SignedParts(_sign(upload, bucket, multipart_id, numbers), signed_until)
         if multipart_id != upload.multipart_id:
-            bucket.parts(staging_key(upload)).abort(multipart_id)
+            bucket.multipart(staging_key(upload)).abort(multipart_id)
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
     raise Conflict("This upload is being begun by several at once. Ask again.")
 
@@ -98,7 +98,7 @@ def _known(upload: Upload, bucket: Bucket) -> str | None:
 
     Raises ``Conflict`` when the parts have been put together already: only the commit is missing.
     """
-    if upload.multipart_id is None or bucket.parts(staging_key(upload)).is_known(upload.multipart_id):
+    if upload.multipart_id is None or bucket.multipart(staging_key(upload)).exists(upload.multipart_id):
         return upload.multipart_id
     if bucket.head(staging_key(upload)) is not None:
         raise Conflict("All parts have arrived. Commit this upload.")
@@ -130,8 +130,12 @@ def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
 
 
 def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[int]) -> dict[int, SignedRequest]:
-    key, plan, seconds = staging_key(upload), Plan(upload.size_bytes), int(SIGNED_FOR.total_seconds())
+    parts, plan, seconds = (
+        bucket.multipart(staging_key(upload)),
+        Plan(upload.size_bytes),
+        int(SIGNED_FOR.total_seconds()),
+    )
     return {
-        number: bucket.presign_part(key, multipart_id, number, size=plan.size_of(number), expires_in=seconds)
+        number: parts.sign_part(multipart_id, number, size=plan.size_of(number), expires_in=seconds)
         for number in numbers
     }

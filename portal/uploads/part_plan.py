@@ -13,7 +13,7 @@ from datetime import timedelta
 from portal import database
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.objectstore.bucket import Bucket
-from portal.objectstore.multipart import Sent, newest
+from portal.objectstore.multipart import Part, newest_parts
 from portal.storage.service import Ways
 from portal.uploads.models import MULTIPART, Upload
 from portal.uploads.staging import staging_key
@@ -86,20 +86,20 @@ class Plan:
         whole = part_size(self.size)
         return self.size - whole * (number - 1) if number == self.count else whole
 
-    def arrived(self, there: Iterable[Sent]) -> dict[int, Sent]:
-        """Of what the store has (the oldest first), the newest of each part that is whole, by number (``newest``)."""
-        return newest(
+    def arrived(self, there: Iterable[Part]) -> dict[int, Part]:
+        """The newest whole part of each number, of those that the store has, oldest first (see ``newest_parts``)."""
+        return newest_parts(
             part for part in there if 1 <= part.number <= self.count and part.size == self.size_of(part.number)
         )
 
-    def missing(self, arrived: Mapping[int, Sent]) -> list[int]:
+    def missing(self, arrived: Mapping[int, Part]) -> list[int]:
         """The numbers of the parts that have to be sent, or sent again."""
         return [number for number in range(1, self.count + 1) if number not in arrived]
 
 
-def arrived_of(upload: Upload, bucket: Bucket) -> dict[int, Sent]:
+def arrived_of(upload: Upload, bucket: Bucket) -> dict[int, Part]:
     """The whole parts that the store has of an open upload, by number. Uses the network. Raises ``Unavailable``."""
-    there = bucket.parts(staging_key(upload)).there(upload.multipart_id) if upload.multipart_id else None
+    there = bucket.multipart(staging_key(upload)).list_parts(upload.multipart_id) if upload.multipart_id else None
     return Plan(upload.size_bytes).arrived(there or [])
 
 
@@ -110,8 +110,8 @@ def assemble(upload: Upload, bucket: Bucket) -> None:
     ``Unavailable``.
     """
     key, plan = staging_key(upload), Plan(upload.size_bytes)
-    parts = bucket.parts(key)
-    there = parts.there(upload.multipart_id) if upload.multipart_id else None
+    parts = bucket.multipart(key)
+    there = parts.list_parts(upload.multipart_id) if upload.multipart_id else None
     if there is None and bucket.head(key) is not None:
         return  # put together by a commit that died, or that runs now
     arrived = plan.arrived(there or [])

@@ -77,16 +77,16 @@ def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
 
     Where the store refuses that, which it may, the bucket's own rule has to remove the parts.
     """
-    parts = bucket.parts(staging_key(upload))
+    parts = bucket.multipart(staging_key(upload))
     try:
         if upload.multipart_id is not None:
             parts.abort(upload.multipart_id)
     except Unavailable as problem:
-        if not errors.needs_a_person(problem):
+        if not errors.needs_person(problem):
             raise
         log.info("parts of upload %s stay until a rule of the bucket removes them", upload.id)
     with suppress(Unavailable):  # a right that is optional, too
-        for multipart_id in parts.under_way():
+        for multipart_id in parts.list_uploads():
             parts.abort(multipart_id)
 
 

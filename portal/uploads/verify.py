@@ -89,7 +89,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
     bucket = storage.bucket_for(profile)
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
     try:
-        bucket.promote(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
+        bucket.copy(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
     except NotFound:
         health.require_ours(profile)
         refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
@@ -101,7 +101,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
         )
         _finish(lease, asset, upload, refusal)
         return
-    with bucket.open(copy) as stream, intake.inspect(stream, scanner) as facts:
+    with bucket.get(copy) as stream, intake.inspect(stream, scanner) as facts:
         declared = DeclaredFile(upload.file_name, upload.size_bytes, upload.sha256)
         decision = decide(facts, declared, rules)
     if decision.outcome == "waits":
@@ -124,10 +124,10 @@ def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
     """Where the verified bytes stay: the copy itself (with its true type), or the quarantine."""
     if decision.outcome == "quarantined":
         held = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
-        bucket.promote(copy, held, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
+        bucket.copy(copy, held, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
         return held
     if decision.outcome == "available" and decision.mime_type != asset.mime_type:
-        bucket.retype(copy, decision.mime_type)
+        bucket.set_content_type(copy, decision.mime_type)
     return copy
 
 

@@ -25,7 +25,7 @@ def checked(text: str, egress: Egress) -> str:
         raise _wrong(f"An address has at most {LONGEST_URL:,} characters here; this one has {len(given):,}.")
     if not _PLAIN.fullmatch(given):
         raise _wrong("An address has no spaces and no letters beyond ASCII. Write them percent-encoded, hosts in xn--.")
-    parts = hosts.split(given, "url", like="https://example.com/stowage")
+    parts = hosts.split(given, "url", example="https://example.com/stowage")
     for present, words in (
         (parts.scheme not in ("http", "https"), "An address begins with https://."),
         ("@" in parts.netloc, "Leave user name and password out of the address: the signature proves who is calling."),
@@ -33,7 +33,7 @@ def checked(text: str, egress: Egress) -> str:
     ):
         if present:
             raise _wrong(words)
-    host = hosts.allowed(parts, egress, "url")
+    host = hosts.checked_host(parts, egress, "url")
     netloc = f"{host}:{parts.port}" if parts.port else host
     return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
 

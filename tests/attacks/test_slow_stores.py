@@ -17,9 +17,9 @@ import pytest
 
 from portal.errors import Unavailable
 from portal.network import deadlines
-from portal.network.deadlines import Pace
+from portal.network.deadlines import MinimumThroughput
 from portal.network.egress import Egress
-from portal.objectstore import circuit_breaker, client, listing
+from portal.objectstore import concurrency_limit, errors, listing
 from portal.objectstore.bucket import Bucket
 from portal.objectstore.location import Location
 from portal.storage.probe import browser as browsing
@@ -38,17 +38,17 @@ def store(engines: TestEngines) -> Iterator[Faulty]:
     settings = engines.settings()
     keys = settings.s3_access_key_id, settings.s3_secret_access_key
     with Faulty(Location(settings.s3_endpoint, None, settings.s3_region, LEAST_PLACE[0], *keys)) as running:
-        Bucket(running.place).ensure(["http://localhost:5000"])
+        Bucket(running.place).ensure_exists(["http://localhost:5000"])
         yield running
 
 
 @pytest.fixture
 def customers(store: Faulty, monkeypatch: pytest.MonkeyPatch) -> Location:
     """The store as a customer's bucket, by clients that are soon out of patience."""
-    for module in (client, probe_client, browsing):
-        monkeypatch.setattr(module, "ANSWER_WITHIN", SOON)
-    monkeypatch.setattr(listing, "BATCH_WITHIN", SOON)
-    monkeypatch.setattr(deadlines, "WINDOW", SOON)
+    for module in (errors, probe_client, browsing):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", SOON)
+    monkeypatch.setattr(listing, "PAGE_SECONDS", SOON)
+    monkeypatch.setattr(deadlines, "WINDOW_SECONDS", SOON)
     return replace(store.place, endpoint=store.url, egress=Egress.parse([store.url]))
 
 
@@ -58,19 +58,19 @@ def at(request: pytest.FixtureRequest, customers: Location) -> Location:
     return replace(customers, egress=None) if request.param == "ours" else customers
 
 
-@pytest.mark.parametrize("call", ["head", "list", "delete", "open", "put"])
+@pytest.mark.parametrize("call", ["head", "list", "delete", "get", "put"])
 def test_an_answer_in_drops_is_given_up(store: Faulty, at: Location, call: str) -> None:
     bucket, key = Bucket(at), f"workspaces/{uuid4()}/a"
 
     def read() -> None:
-        with bucket.open(key):
+        with bucket.get(key):
             pass
 
     calls: dict[str, Callable[[], object]] = {
         "head": lambda: bucket.head(key),
         "list": lambda: list(bucket.list(key)),
         "delete": lambda: bucket.delete(key),
-        "open": read,
+        "get": read,
         "put": lambda: bucket.put(key, b"x", content_type="text/plain"),
     }
     began = time.monotonic()
@@ -83,7 +83,7 @@ def test_content_in_drops_is_given_up(store: Faulty, at: Location) -> None:
     began = time.monotonic()
     with (
         store.playing(drips(DRIP, content=1000), methods("GET")),
-        Bucket(at).open("workspaces/x/a") as stream,
+        Bucket(at).get("workspaces/x/a") as stream,
         pytest.raises(Unavailable),
     ):
         stream.read()
@@ -95,7 +95,7 @@ def test_content_that_keeps_its_pace_is_read_however_long_it_takes(store: Faulty
     bucket = Bucket(at)
     bucket.put(key, content, content_type="text/plain")
     found = b""
-    with bucket.open(key) as stream:
+    with bucket.get(key) as stream:
         while piece := stream.read(50_000):
             found += piece
             time.sleep(SOON / 2)  # we are slow, not the store
@@ -124,8 +124,8 @@ def test_a_store_does_not_tell_us_how_long_to_sleep(store: Faulty, at: Location)
 def test_who_waits_for_a_slow_store_leaves_threads_for_everybody_else(
     store: Faulty, customers: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(circuit_breaker, "TURN", 0.1)
-    monkeypatch.setattr(circuit_breaker, "SLOW", SOON / 2)
+    monkeypatch.setattr(concurrency_limit, "MAX_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(concurrency_limit, "SLOW_SECONDS", SOON / 2)
     slow, other = Bucket(customers), Bucket(replace(customers, key_prefix="elsewhere"))
 
     def look(_number: int) -> float:
@@ -137,12 +137,12 @@ def test_who_waits_for_a_slow_store_leaves_threads_for_everybody_else(
     with store.playing(drips(DRIP), lambda _method, path, _headers: "elsewhere" not in path):
         with ThreadPoolExecutor(12) as threads:
             took = sorted(threads.map(look, range(12)))
-        assert took[-circuit_breaker.AT_ONCE] > SOON / 2 > took[-circuit_breaker.AT_ONCE - 1]
+        assert took[-concurrency_limit.MAX_CONCURRENT] > SOON / 2 > took[-concurrency_limit.MAX_CONCURRENT - 1]
         assert look(0) < 0.1  # it is left alone for a while
         assert other.head("workspaces/x/a") is None
     with pytest.raises(Unavailable):
         slow.head("workspaces/x/a")
-    slow._restraint._until = 0.0  # the while is over
+    slow._concurrency._cool_until = 0.0  # the cool-down is over
     assert slow.head("workspaces/x/a") is None
 
 
@@ -178,11 +178,11 @@ def test_a_line_that_ends_after_continue_is_given_up() -> None:
     assert failed
 
 
-def test_a_pace_is_an_average_over_a_whole_window() -> None:
-    pace = Pace()
-    pace.waited(59, 0)
-    assert pace.left() > 0  # one slow minute may begin with silence
-    pace.waited(1, 600 * 1024)
-    assert pace.left() == deadlines.WINDOW
-    pace.waited(60, 600 * 1024 - 1)
-    assert pace.left() <= 0
+def test_throughput_is_averaged_over_a_whole_window() -> None:
+    limit = MinimumThroughput()
+    limit.record(59, 0)
+    assert limit.seconds_left() > 0  # one slow minute may begin with silence
+    limit.record(1, 600 * 1024)
+    assert limit.seconds_left() == deadlines.WINDOW_SECONDS
+    limit.record(60, 600 * 1024 - 1)
+    assert limit.seconds_left() <= 0

@@ -82,7 +82,7 @@ def portal(engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> It
         put = Stack(behind, folder / "put", workers=0)
         try:
             with stack.app.app_context():
-                managed_bucket().ensure([engines.origin, put_origin])
+                managed_bucket().ensure_exists([engines.origin, put_origin])
             stack.start()
             put.web.start()
             put.wait_for_web()

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from portal.assets.models import Asset
 from portal.database import transaction
 from portal.migration.models import Move
-from portal.objectstore.errors import AWAY
+from portal.objectstore.errors import UNREACHABLE
 from portal.storage.service import managed_bucket
 from tests.browser.conftest import Portal, Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
@@ -184,7 +184,7 @@ def lose(cast: Cast, asset_id: str) -> None:
 def waits(cast: Cast, move_id: str) -> None:
     """Let a move say that the store is away."""
     with cast.app.app_context(), transaction(cast.press.tenant_id) as session:
-        session.get_one(Move, UUID(move_id)).waiting_for = AWAY
+        session.get_one(Move, UUID(move_id)).waiting_for = str(UNREACHABLE)
 
 
 def keep(page: Page, name: str) -> None:

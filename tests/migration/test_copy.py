@@ -13,11 +13,10 @@ from uuid import uuid4
 import pytest
 
 from portal.errors import Conflict, NotFound
-from portal.migration.copy import Route, copy
+from portal.migration.copy import PART, Route, copy
 from portal.migration.rate_limit import Pace, Stopped
 from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
-from portal.objectstore.multipart import PART
 from tests.support.engines import TestEngines
 from tests.support.stores.no_post_proxy import Proxy
 from tests.support.stores.unruly import copies
@@ -46,7 +45,7 @@ def location(engines: TestEngines, bucket: str, endpoint: str | None = None) -> 
 @pytest.fixture(scope="module")
 def source(engines: TestEngines) -> Bucket:
     bucket = bucket_at(location(engines, "moving-from"))
-    bucket.ensure(["http://localhost:5000"])
+    bucket.ensure_exists(["http://localhost:5000"])
     return bucket
 
 
@@ -54,7 +53,7 @@ def source(engines: TestEngines) -> Bucket:
 def neighbour(engines: TestEngines) -> Bucket:
     """Another bucket of the same store."""
     bucket = bucket_at(location(engines, "moving-to"))
-    bucket.ensure(["http://localhost:5000"])
+    bucket.ensure_exists(["http://localhost:5000"])
     return bucket
 
 
@@ -78,7 +77,7 @@ def make(bucket: Bucket, content: bytes) -> str:
 
 
 def read(bucket: Bucket, key: str) -> bytes:
-    with bucket.open(key) as stream:
+    with bucket.get(key) as stream:
         return stream.read()
 
 
@@ -121,12 +120,12 @@ def test_a_large_object_goes_on_where_a_killed_worker_was(source: Bucket, elsewh
     content = os.urandom(PART + 3_000_000)
     key = make(source, content)
     way = route(source, elsewhere)
-    parts = elsewhere.parts(key)
-    upload_id = parts.begin("image/png")
+    parts = elsewhere.multipart(key)
+    upload_id = parts.create("image/png")
     way.kept.keep(key, upload_id)
-    first = parts.send(upload_id, 1, io.BytesIO(content[:PART]), PART)
+    first = parts.upload_part(upload_id, 1, io.BytesIO(content[:PART]), PART)
     copy(way, key, sha256=hashlib.sha256(content).hexdigest())
-    assert parts.sent(upload_id) is None
+    assert parts.list_parts(upload_id) is None
     assert way.kept.find(key) is None
     facts = elsewhere.head(key)
     assert facts and facts.size == len(content) and first
@@ -137,8 +136,8 @@ def test_an_upload_that_the_store_forgot_is_begun_again(source: Bucket, elsewher
     content = os.urandom(PART + 1)
     key = make(source, content)
     way = route(source, elsewhere)
-    parts = elsewhere.parts(key)
-    forgotten = parts.begin("image/png")
+    parts = elsewhere.multipart(key)
+    forgotten = parts.create("image/png")
     parts.abort(forgotten)
     way.kept.keep(key, forgotten)
     copy(way, key)

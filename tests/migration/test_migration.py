@@ -246,7 +246,7 @@ def test_what_the_new_storage_has_lost_stays_in_the_old_one(live: Live) -> None:
 
     with live.stack.app.app_context():  # and can be brought back by hand
         for key in theirs:
-            with managed_bucket().open(key) as stream:
+            with managed_bucket().get(key) as stream:
                 client.put_object(Bucket=own.bucket, Key=f"team/files/{key}", Body=stream.read())
             managed_bucket().delete(key)
     all_readable(alice, sent)

@@ -22,7 +22,8 @@ from portal import database
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket, bucket_at
-from portal.objectstore.cors import with_ours
+from portal.objectstore.capabilities import supports_post
+from portal.objectstore.cors import merged
 from portal.objectstore.location import Location
 from portal.objectstore.presign import SignedRequest
 from tests.support.probe import ORIGIN
@@ -40,7 +41,7 @@ def send(browser: urllib3.PoolManager, request: SignedRequest, body: bytes) -> i
 
 
 def read(bucket: Bucket, key: str) -> bytes:
-    with bucket.open(key) as stream:
+    with bucket.get(key) as stream:
         return stream.read()
 
 
@@ -67,7 +68,7 @@ def test_reading_is_a_stream_of_small_reads(bucket: Bucket, below: str) -> None:
     content = os.urandom(5 * MB + 17)
     bucket.put(below + "large.bin", io.BytesIO(content), content_type="application/octet-stream")
     pieces = []
-    with bucket.open(below + "large.bin") as stream:
+    with bucket.get(below + "large.bin") as stream:
         assert stream.size == len(content)
         while piece := stream.read(64 * 1024):
             assert len(piece) <= 64 * 1024
@@ -79,13 +80,13 @@ def test_reading_is_a_stream_of_small_reads(bucket: Bucket, below: str) -> None:
 def test_a_stream_may_be_left_in_the_middle(bucket: Bucket, below: str) -> None:
     bucket.put(below + "large.bin", bytes(5 * MB), content_type="application/octet-stream")
     for _ in range(3):
-        with bucket.open(below + "large.bin") as stream:
+        with bucket.get(below + "large.bin") as stream:
             assert len(stream.read(10)) == 10
 
 
 def test_a_missing_object_is_none_and_not_found_and_deleted(bucket: Bucket, below: str) -> None:
     assert bucket.head(below + "missing") is None
-    with pytest.raises(NotFound), bucket.open(below + "missing"):
+    with pytest.raises(NotFound), bucket.get(below + "missing"):
         pass
     bucket.delete(below + "missing")
 
@@ -126,7 +127,7 @@ def test_where_batches_are_refused_objects_are_deleted_one_by_one(seaweedfs: Loc
     below = f"workspaces/{uuid4()}/"
     with Proxy(seaweedfs.endpoint or "", before=refuse_batches) as proxy:
         bucket = Bucket(replace(seaweedfs, endpoint=proxy.url))
-        bucket.ensure([ORIGIN])
+        bucket.ensure_exists([ORIGIN])
         for number in range(3):
             bucket.put(f"{below}{number}", b"x", content_type="text/plain")
         assert bucket.delete_prefix(below) == 3
@@ -157,7 +158,7 @@ def test_a_promoted_copy_is_the_verified_object_with_the_found_type(bucket: Buck
     bucket.put(below + "staging", content, content_type="image/jpeg")
     source = bucket.head(below + "staging")
     assert source is not None
-    copy = bucket.promote(below + "staging", below + "final", if_etag=source.etag, content_type="image/png")
+    copy = bucket.copy(below + "staging", below + "final", if_etag=source.etag, content_type="image/png")
     assert (copy.size, copy.content_type) == (size, "image/png")
     assert bucket.head(below + "final") == copy
     assert read(bucket, below + "final") == content
@@ -167,19 +168,19 @@ def test_a_promoted_copy_is_the_verified_object_with_the_found_type(bucket: Buck
 def test_an_object_gets_another_type_and_keeps_its_content(bucket: Bucket, below: str) -> None:
     content = os.urandom(1000)
     bucket.put(below + "a", content, content_type="image/heif")
-    bucket.retype(below + "a", "image/heic")
+    bucket.set_content_type(below + "a", "image/heic")
     facts = bucket.head(below + "a")
     assert facts is not None and (facts.size, facts.content_type) == (1000, "image/heic")
     assert read(bucket, below + "a") == content
     with pytest.raises(NotFound):
-        bucket.retype(below + "missing", "image/heic")
+        bucket.set_content_type(below + "missing", "image/heic")
 
 
 def test_without_a_type_the_copy_keeps_the_sources(bucket: Bucket, below: str) -> None:
     bucket.put(below + "staging", b"x", content_type="image/jpeg")
     source = bucket.head(below + "staging")
     assert source is not None
-    assert bucket.promote(below + "staging", below + "final", if_etag=source.etag).content_type == "image/jpeg"
+    assert bucket.copy(below + "staging", below + "final", if_etag=source.etag).content_type == "image/jpeg"
 
 
 @pytest.mark.parametrize("part_size", [None, 5 * MB])
@@ -191,14 +192,14 @@ def test_a_source_that_changed_after_it_was_verified_is_not_promoted(
     assert verified is not None
     bucket.put(below + "staging", os.urandom(6 * MB), content_type="image/jpeg")
     with pytest.raises(Conflict) as refusal:
-        bucket.promote(below + "staging", below + "final", if_etag=verified.etag, part_size=part_size)
+        bucket.copy(below + "staging", below + "final", if_etag=verified.etag, part_size=part_size)
     assert refusal.value.code == "changed"
     assert bucket.head(below + "final") is None
 
 
 def test_a_missing_source_is_not_found(bucket: Bucket, below: str) -> None:
     with pytest.raises(NotFound):
-        bucket.promote(below + "missing", below + "final", if_etag="0" * 32)
+        bucket.copy(below + "missing", below + "final", if_etag="0" * 32)
 
 
 @pytest.mark.asks_for("multipart")
@@ -208,7 +209,7 @@ def test_a_large_object_is_copied_part_by_part(bucket: Bucket, below: str, size:
     bucket.put(below + "staging", content, content_type="video/mp4")
     source = bucket.head(below + "staging")
     assert source is not None
-    copy = bucket.promote(below + "staging", below + "final", if_etag=source.etag, part_size=5 * MB)
+    copy = bucket.copy(below + "staging", below + "final", if_etag=source.etag, part_size=5 * MB)
     assert copy.size == size
     assert copy.content_type == "video/mp4"
     assert read(bucket, below + "final") == content
@@ -217,7 +218,7 @@ def test_a_large_object_is_copied_part_by_part(bucket: Bucket, below: str, size:
 @pytest.mark.parametrize("part_size", [None, 5 * MB])
 def test_a_source_that_changes_while_it_is_copied_is_not_promoted(seaweedfs: Location, part_size: int | None) -> None:
     direct, below = bucket_at(seaweedfs), f"workspaces/{uuid4()}/"
-    direct.ensure([ORIGIN])
+    direct.ensure_exists([ORIGIN])
     direct.put(below + "staging", bytes(11 * MB), content_type="image/jpeg")
     verified = direct.head(below + "staging")
     assert verified is not None
@@ -231,7 +232,7 @@ def test_a_source_that_changes_while_it_is_copied_is_not_promoted(seaweedfs: Loc
     with Proxy(seaweedfs.endpoint or "", before=change) as late:
         bucket = Bucket(replace(seaweedfs, endpoint=late.url))
         with pytest.raises(Conflict, match="changed"):
-            bucket.promote(below + "staging", below + "final", if_etag=verified.etag, part_size=part_size)
+            bucket.copy(below + "staging", below + "final", if_etag=verified.etag, part_size=part_size)
     assert [key for key, *_ in direct.list(below)] == [below + "staging"]
     assert "Uploads" not in direct._client.list_multipart_uploads(Bucket=seaweedfs.bucket, Prefix=below)
     direct.delete_prefix(below)
@@ -242,14 +243,14 @@ def test_a_source_that_changes_while_it_is_copied_is_not_promoted(seaweedfs: Loc
 
 def test_a_store_is_asked_whether_it_takes_forms(bucket: Bucket, request: pytest.FixtureRequest) -> None:
     expected = {SEAWEEDFS: True, NO_FORMS: False, RESTRICTED: False}.get(request.node.callspec.params["store"])
-    answer = bucket.accepts_post()
+    answer = supports_post(bucket)
     assert expected is None or answer is expected
     assert list(bucket.list(keys.PROBE_PREFIX)) == []
 
 
 def sign(bucket: Bucket, method: str, key: str, content: bytes, *, checked: bool = False) -> SignedRequest:
     """A request for exactly this content by either method; skips where the store takes no forms."""
-    if method == "POST" and not bucket.accepts_post():
+    if method == "POST" and not supports_post(bucket):
         pytest.skip("this store takes no form uploads")
     presign = bucket.presign_post if method == "POST" else bucket.presign_put
     sha256 = hashlib.sha256(content).hexdigest() if checked else None
@@ -417,19 +418,19 @@ def test_setting_up_twice_changes_nothing_and_a_new_origin_is_added(store: Locat
     bucket = bucket_at(replace(store, bucket=f"new-{uuid4().hex[:12]}"))
     with pytest.raises(Unavailable, match="bucket of the file store does not exist"):
         bucket.head("workspaces/x/a")
-    bucket.ensure([ORIGIN])
-    bucket.ensure([ORIGIN])
+    bucket.ensure_exists([ORIGIN])
+    bucket.ensure_exists([ORIGIN])
     assert bucket.head("workspaces/x/a") is None
-    bucket.ensure(["https://files.example.com"])
+    bucket.ensure_exists(["https://files.example.com"])
 
 
 def test_other_peoples_cors_rules_are_kept() -> None:
     theirs = {"AllowedOrigins": ["https://their.example"], "AllowedMethods": ["GET"]}
-    rules = with_ours([theirs], [ORIGIN])
+    rules = merged([theirs], [ORIGIN])
     assert rules is not None
     assert rules[1:] == [theirs]
-    assert with_ours(rules, [ORIGIN]) is None
-    again = with_ours(rules, ["https://new.example"])
+    assert merged(rules, [ORIGIN]) is None
+    again = merged(rules, ["https://new.example"])
     assert again is not None
     assert again[0]["AllowedOrigins"] == ["https://new.example"]
     assert again[1:] == [theirs]
@@ -442,7 +443,7 @@ def everything(bucket: Bucket) -> list[object]:
     """Each call that uses the network."""
 
     def read_some() -> None:
-        with bucket.open("workspaces/x/a"):
+        with bucket.get("workspaces/x/a"):
             pass
 
     return [
@@ -452,8 +453,8 @@ def everything(bucket: Bucket) -> list[object]:
         lambda: bucket.delete("workspaces/x/a"),
         lambda: bucket.delete_prefix("workspaces/x/"),
         lambda: list(bucket.list("workspaces/x/")),
-        lambda: bucket.promote("workspaces/x/a", "workspaces/x/b", if_etag="0"),
-        bucket.accepts_post,
+        lambda: bucket.copy("workspaces/x/a", "workspaces/x/b", if_etag="0"),
+        lambda: supports_post(bucket),
     ]
 
 
@@ -484,15 +485,15 @@ def test_whatever_is_wrong_with_the_store_is_told_in_our_words(
 
 def test_a_download_that_breaks_off_is_unavailable_not_short(seaweedfs: Location) -> None:
     whole = bucket_at(seaweedfs)
-    whole.ensure([ORIGIN])
+    whole.ensure_exists([ORIGIN])
     key = f"workspaces/{uuid4()}/large"
     whole.put(key, bytes(3 * MB), content_type="text/plain")
     with Proxy(seaweedfs.endpoint or "", cut_downloads_at=MB) as broken:
         bucket = Bucket(replace(seaweedfs, endpoint=broken.url))
-        with bucket.open(key) as stream, pytest.raises(Unavailable):
+        with bucket.get(key) as stream, pytest.raises(Unavailable):
             while stream.read(100_000):
                 pass
-        with bucket.open(key) as stream, pytest.raises(Unavailable):
+        with bucket.get(key) as stream, pytest.raises(Unavailable):
             stream.read()
     whole.delete(key)
 
@@ -502,8 +503,8 @@ def test_where_browsers_localhost_is_another_program_forms_are_tried_inside(seaw
         reserved.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         bucket = bucket_at(replace(seaweedfs, public_endpoint=nowhere))
-        bucket.ensure([ORIGIN])
-        assert bucket.accepts_post() is True
+        bucket.ensure_exists([ORIGIN])
+        assert supports_post(bucket) is True
 
 
 def test_the_environment_of_the_machine_is_not_obeyed(seaweedfs: Location, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -523,7 +524,7 @@ def test_one_location_has_one_bucket(seaweedfs: Location) -> None:
 def test_a_forked_child_opens_connections_of_its_own(seaweedfs: Location) -> None:
     bucket = bucket_at(seaweedfs)
     bucket.put("workspaces/fork/a", bytes(3 * MB), content_type="text/plain")
-    with bucket.open("workspaces/fork/a") as stream:
+    with bucket.get("workspaces/fork/a") as stream:
         stream.read(MB)
     child = os.fork()
     if child == 0:

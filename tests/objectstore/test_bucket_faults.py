@@ -63,7 +63,7 @@ FAULTS: dict[str, tuple[Play, str]] = {
 }
 
 
-CALLS = ("head", "open", "put", "delete", "list", "promote")
+CALLS = ("head", "get", "put", "delete", "list", "promote")
 # Waiting is the same for all calls, and takes its time.
 PAIRS = [(fault, call) for fault in FAULTS for call in CALLS if fault != "slow" or call == "put"]
 
@@ -75,16 +75,16 @@ def test_each_fault_is_unavailable_in_our_words(
     play, words = FAULTS[fault]
 
     def read() -> None:
-        with bucket.open(key) as stream:
+        with bucket.get(key) as stream:
             stream.read()
 
     calls: dict[str, Callable[[], object]] = {
         "head": lambda: bucket.head(key),
-        "open": read,
+        "get": read,
         "put": lambda: bucket.put(key, b"x", content_type="text/plain"),
         "delete": lambda: bucket.delete(key),
         "list": lambda: list(bucket.list(key)),
-        "promote": lambda: bucket.promote(key, key + "2", if_etag="0"),
+        "promote": lambda: bucket.copy(key, key + "2", if_etag="0"),
     }
     with faulty.playing(play), pytest.raises(Unavailable) as refusal:
         calls[call]()
@@ -93,14 +93,14 @@ def test_each_fault_is_unavailable_in_our_words(
 
 
 def test_a_body_that_breaks_off_is_unavailable_and_never_short(faulty: Faulty, bucket: Bucket, key: str) -> None:
-    with faulty.playing(truncated(SIZE // 2)), bucket.open(key) as stream, pytest.raises(Unavailable):
+    with faulty.playing(truncated(SIZE // 2)), bucket.get(key) as stream, pytest.raises(Unavailable):
         stream.read()
 
 
 def test_a_length_that_does_not_fit_shows_at_the_stream(faulty: Faulty, bucket: Bucket, key: str) -> None:
     facts = bucket.head(key)
     assert facts is not None
-    with faulty.playing(short), bucket.open(key) as stream:
+    with faulty.playing(short), bucket.get(key) as stream:
         assert stream.size == len(stream.read()) == facts.size - 1  # intake compares with what was promised
 
 
@@ -108,13 +108,13 @@ def test_an_etag_that_lies_stops_a_copy(faulty: Faulty, bucket: Bucket, key: str
     facts = bucket.head(key)
     assert facts is not None
     with faulty.playing(changes_etags), pytest.raises(Conflict):
-        bucket.promote(key, key + "2", if_etag=facts.etag)
+        bucket.copy(key, key + "2", if_etag=facts.etag)
     assert bucket.head(key + "2") is None
 
 
 def test_a_store_that_ignores_if_match_copies_nothing_that_changed(faulty: Faulty, bucket: Bucket, key: str) -> None:
     with faulty.playing(lax("x-amz-copy-source-if-match"), copies), pytest.raises(Conflict):
-        bucket.promote(key, key + "2", if_etag="0" * 32)
+        bucket.copy(key, key + "2", if_etag="0" * 32)
     assert bucket.head(key + "2") is None
 
 

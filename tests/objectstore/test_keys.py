@@ -75,10 +75,10 @@ def test_every_key_lies_below_its_prefixes() -> None:
 
 def test_a_prefix_of_one_thing_is_told_from_one_of_many() -> None:
     for prefix in (keys.asset_prefix(W, A), keys.staging_prefix(W, A), keys.quarantine_prefix(W, A)):
-        assert keys.is_of_one(prefix)
-    assert keys.is_of_one(keys.original_prefix(W, A)) and keys.is_of_one(keys.probe(A, "post.txt"))
+        assert keys.is_small_prefix(prefix)
+    assert keys.is_small_prefix(keys.original_prefix(W, A)) and keys.is_small_prefix(keys.probe(A, "post.txt"))
     for prefix in ("", keys.PROBE_PREFIX, keys.workspace_prefix(W), f"{keys.workspace_prefix(W)}assets/"):
-        assert not keys.is_of_one(prefix)
+        assert not keys.is_small_prefix(prefix)
 
 
 def test_two_attempts_never_share_a_key_however_long_the_name() -> None:

@@ -44,13 +44,13 @@ def test_an_object_gets_another_type_and_a_promoted_one_its_proof(store: Faulty,
     bucket.put(below + "staging", b"content", content_type="image/heif")
     source = bucket.head(below + "staging")
     assert source is not None
-    copy = bucket.promote(below + "staging", below + "final", if_etag=source.etag)
+    copy = bucket.copy(below + "staging", below + "final", if_etag=source.etag)
     assert (copy.size, copy.etag) != (source.size, source.etag)
-    bucket.retype(below + "final", "image/heic")
+    bucket.set_content_type(below + "final", "image/heic")
     facts = bucket.head(below + "final")
     assert facts is not None and (facts.size, facts.content_type) == (7, "image/heic") and facts.etag != copy.etag
     with pytest.raises(Conflict):
-        bucket.promote(below + "final", below + "other", if_etag=copy.etag)
+        bucket.copy(below + "final", below + "other", if_etag=copy.etag)
     bucket.delete_prefix(below)
 
 

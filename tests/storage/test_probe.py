@@ -69,7 +69,7 @@ def test_nothing_is_left_behind(store: Location, finished: Probe) -> None:
 
 
 def test_the_marker_names_the_owner(store: Location, finished: Probe) -> None:
-    with Bucket(replace(store, key_prefix=f"{PREFIX}/probed")).open(KEY) as stream:
+    with Bucket(replace(store, key_prefix=f"{PREFIX}/probed")).get(KEY) as stream:
         marker = json.loads(stream.read())
     assert UUID(marker["tenant_id"]) == TENANT
     assert UUID(marker["workspace_id"]) == WORKSPACE

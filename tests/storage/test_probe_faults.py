@@ -16,6 +16,7 @@ import pytest
 from portal.errors import Unavailable
 from portal.network.egress import Egress
 from portal.objectstore.bucket import Bucket
+from portal.objectstore.capabilities import supports_multipart, supports_post
 from portal.objectstore.location import Location
 from portal.storage.probe import runner
 from portal.storage.probe.cleanup import clear
@@ -314,9 +315,9 @@ def test_a_store_that_answers_only_what_is_signed_for_s3_is_reached(faulty: Faul
         finished = run(place)
     assert found(finished, "reach").result is Result.PASS
     assert finished.verdict().healthy
-    assert Bucket(place).accepts_post() is True
+    assert supports_post(Bucket(place)) is True
     with faulty.playing(other_protocol, forms):
-        assert Bucket(place).accepts_post() is False
+        assert supports_post(Bucket(place)) is False
 
 
 def test_a_store_that_repeats_any_cipher_is_not_believed_to_encrypt(faulty: Faulty, place: Location) -> None:
@@ -339,7 +340,7 @@ def test_a_store_without_cors_rules_says_where_to_set_them(faulty: Faulty, place
             told = found(probe(asked, steps=[step for step in runner.STEPS if step.name != "multipart"]), "cors")
             assert "takes no CORS rules" in told.detail
             assert "https://files.example.com" in told.paste
-            assert Bucket(place).ensure(["https://files.example.com"]) is (play is listing)
+            assert Bucket(place).ensure_exists(["https://files.example.com"]) is (play is listing)
 
 
 def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty: Faulty, place: Location) -> None:
@@ -347,7 +348,7 @@ def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty:
     bucket.put("workspaces/x/a", b"0123456789", content_type="text/plain")
     with (
         faulty.playing(lax("range"), methods("GET")),
-        bucket.open("workspaces/x/a", 4) as stream,
+        bucket.get("workspaces/x/a", 4) as stream,
     ):
         assert (stream.size, stream.read()) == (6, b"456789")
     bucket.delete("workspaces/x/a")
@@ -359,9 +360,9 @@ def test_an_answer_without_what_belongs_in_it_is_a_refusal_in_our_words(faulty: 
     facts = bucket.head("workspaces/x/a")
     assert facts is not None
     with faulty.playing(done_without_a_word, copies), pytest.raises(Unavailable, match="can't do what was asked"):
-        bucket.promote("workspaces/x/a", "workspaces/x/b", if_etag=facts.etag, part_size=5 * 1024**2)
+        bucket.copy("workspaces/x/a", "workspaces/x/b", if_etag=facts.etag, part_size=5 * 1024**2)
     with faulty.playing(done_without_a_word, lambda _method, path, _headers: "uploads" in path.partition("?")[2]):
-        assert bucket.takes_parts() is False
+        assert supports_multipart(bucket) is False
     bucket.delete("workspaces/x/a")
 
 

@@ -18,14 +18,14 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from portal.network.deadlines import Deadline, timed_pools, waiting
+from portal.network.deadlines import Deadline, time_limit, timed_pools
 from portal.network.egress import Egress, EgressRefused, guarded_pools
 from portal.objectstore.presign import SignedRequest
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = urllib3.Timeout(connect=5, read=15)  # seconds
-ANSWER_WITHIN = 30  # seconds, all in all
+ANSWER_SECONDS = 30  # seconds, all in all
 MOST = 64 * 1024  # bytes of an answer that are read
 
 
@@ -55,7 +55,7 @@ class Browser:
     def send(self, method: str, url: str, **options: Any) -> Reply:
         """One request. Never raises for what a network does."""
         try:
-            with waiting(Deadline(ANSWER_WITHIN)):
+            with time_limit(Deadline(ANSWER_SECONDS)):
                 return self._send(method, url, **options)
         except HTTPError as error:
             log.info("probe: %s as a browser: %s", method, type(error).__name__)

@@ -53,7 +53,7 @@ def _unproved(trial: Trial) -> Finding:
 
 
 def _kms(trial: Trial) -> Finding:
-    proved = _applied(trial, "sse-kms.txt", **trial.location.sealing) == "aws:kms"
+    proved = _applied(trial, "sse-kms.txt", **trial.location.encryption_parameters) == "aws:kms"
     if proved:
         trial.can["encryption"].append("sse_kms")
         return passed(

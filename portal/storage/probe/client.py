@@ -10,14 +10,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
-from portal.network.deadlines import Deadline, waiting
+from portal.network.deadlines import Deadline, time_limit
 from portal.objectstore.client import connect
 from portal.objectstore.location import Location
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 15  # seconds without a byte
-ANSWER_WITHIN = 30  # seconds, all in all
+ANSWER_SECONDS = 30  # seconds, all in all
 MOST = 12 * 1024**2  # bytes of an answer that are read: more than any object of the probe
 
 
@@ -56,7 +56,7 @@ class Asker:
     def ask(self, operation: str, **what: Any) -> Answer:
         """Ask by boto3's name of an operation. Never raises for what a store or a network does."""
         try:
-            with waiting(Deadline(ANSWER_WITHIN)):
+            with time_limit(Deadline(ANSWER_SECONDS)):
                 data = getattr(self._client, operation)(Bucket=self._bucket, **what)
                 if "Body" in data:
                     data["Body"] = _read(data["Body"])
@@ -74,7 +74,7 @@ class Asker:
     def names(self) -> list[str] | None:
         """Every bucket that the key can see; None when it may not ask."""
         try:
-            with waiting(Deadline(ANSWER_WITHIN)):
+            with time_limit(Deadline(ANSWER_SECONDS)):
                 return [entry["Name"] for entry in self._client.list_buckets().get("Buckets", [])]
         except (ClientError, BotoCoreError, HTTPError, OSError):
             return None

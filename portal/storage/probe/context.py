@@ -65,7 +65,7 @@ class Trial:
 
     def put(self, name: str, content: bytes = CONTENT, **options: Any) -> Answer:
         """Store a probe object as the portal stores its own: encrypted as the profile says, unless told otherwise."""
-        what = {"ContentType": TEXT, **(options or self.location.sealing)}
+        what = {"ContentType": TEXT, **(options or self.location.encryption_parameters)}
         return self.store.ask("put_object", Key=self.full(name), Body=content, **what)
 
     def head(self, name: str) -> Answer:

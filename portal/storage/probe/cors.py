@@ -102,7 +102,7 @@ def _add_rule(trial: Trial) -> tuple[bool, bool]:
 
 
 def _rule(trial: Trial) -> dict[str, Any]:
-    return cors.rule_for([trial.subject.origin], name=f"{cors.OURS}-{trial.subject.owner.workspace_id}")
+    return cors.rule_for([trial.subject.origin], rule_id=f"{cors.RULE_ID}-{trial.subject.owner.workspace_id}")
 
 
 def _form(trial: Trial) -> str:

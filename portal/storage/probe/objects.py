@@ -23,7 +23,7 @@ def write(trial: Trial) -> Finding:
     answer = trial.put(WRITTEN)
     if answer.ok:
         return passed(f"An object was stored under {trial.place}.")
-    if trial.location.sealing and trial.put(WRITTEN, ContentType=TEXT).ok:
+    if trial.location.encryption_parameters and trial.put(WRITTEN, ContentType=TEXT).ok:
         return failed(
             "Objects can be stored, but not encrypted as this storage asks for.",
             "Choose no encryption, or set the key up at the provider and allow it to this access key.",
@@ -92,7 +92,12 @@ def take(trial: Trial) -> Finding:
     before = trial.store.ask("get_object", Key=key)
     if before.ok and ours.claim(before.data["Body"]) is not Claim.OURS:
         return _lost(trial)
-    what = {"Key": key, "Body": ours.as_bytes(), "ContentType": "application/json", **trial.location.sealing}
+    what = {
+        "Key": key,
+        "Body": ours.as_bytes(),
+        "ContentType": "application/json",
+        **trial.location.encryption_parameters,
+    }
     answer = trial.store.ask("put_object", **what, IfNoneMatch="*")
     trial.can["conditional_write"] = answer.ok and _holds_to_condition(trial)
     if answer.status in (400, 405, 501):  # stores that don't know the condition
@@ -117,7 +122,7 @@ def _lost(trial: Trial) -> Finding:
 
 def _holds_to_condition(trial: Trial) -> bool:
     """Many a store takes "only where there is none", and replaces what is there."""
-    condition: dict[str, Any] = {"IfNoneMatch": "*", "ContentType": TEXT, **trial.location.sealing}
+    condition: dict[str, Any] = {"IfNoneMatch": "*", "ContentType": TEXT, **trial.location.encryption_parameters}
     return trial.put("taken.txt", **condition).ok and trial.put("taken.txt", **condition).status in (409, 412)
 
 
@@ -194,5 +199,5 @@ def _copy(trial: Trial, target: str, etag: str) -> Answer:
         Key=trial.full(target),
         CopySource=source,
         CopySourceIfMatch=f'"{etag}"',
-        **trial.location.sealing,
+        **trial.location.encryption_parameters,
     )

@@ -68,7 +68,7 @@ def _given_up(trial: Trial) -> Finding:
 
 def _begin(trial: Trial) -> Answer:
     return trial.store.ask(
-        "create_multipart_upload", Key=trial.full("parts.bin"), ContentType=TEXT, **trial.location.sealing
+        "create_multipart_upload", Key=trial.full("parts.bin"), ContentType=TEXT, **trial.location.encryption_parameters
     )
 
 

@@ -61,7 +61,7 @@ def seaweedfs(engines: TestEngines) -> Location:
         access_key_id=settings.s3_access_key_id,
         secret_access_key=settings.s3_secret_access_key,
     )
-    bucket_at(place).ensure([ORIGIN])
+    bucket_at(place).ensure_exists([ORIGIN])
     return place
 
 
@@ -86,7 +86,7 @@ def store(request: pytest.FixtureRequest) -> Location:
         request.getfixturevalue(fixtures[request.param]) if request.param in fixtures else MORE[request.param]
     )
     if request.param in MORE:
-        bucket_at(place).ensure([ORIGIN])
+        bucket_at(place).ensure_exists([ORIGIN])
     return place
 
 
