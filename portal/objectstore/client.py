@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 3
 MAX_ANSWER = 16 * 1024**2  # bytes of an answer other than a file's content: a page of 1,000 long keys has about 2 MB
+SEND_EVENT = "before-send.s3"
 NOWHERE = "http://127.0.0.1:0"  # nothing can listen on port 0
 
 # urllib3 warns of what is retried or reported by us anyway, and its text quotes signed URLs.
@@ -79,7 +80,7 @@ def connect(location: Location, read_timeout: int) -> S3Client:
             config=config,
         )
     send: Any = Transport(location, read_timeout).send  # botocore's type hints know no handler with an answer
-    client.meta.events.register("before-send.s3", send)
+    client.meta.events.register(SEND_EVENT, send)
     client.meta.events.register_last("before-parameter-build.s3", _refuse_redirects)
     # A store that hangs up after "100 Continue" would have botocore wait for its headers without end.
     client.meta.events.unregister("before-call.s3", add_expect_header)

@@ -81,7 +81,6 @@ def liar() -> Iterator[Any]:
         {"x-amz-checksum-sha256": "not base 64!"},
         {"x-amz-checksum-sha256": "ä"},
         {"Last-Modified": "yesterday"},
-        {"Last-Modified": "Fri, 31 Dec 9999 23:59:00 -2300"},
     ],
 )
 def test_facts_that_make_no_sense_are_no_facts(liar: Any, told: dict[str, str]) -> None:
@@ -90,8 +89,9 @@ def test_facts_that_make_no_sense_are_no_facts(liar: Any, told: dict[str, str]) 
         liar.bucket.head("workspaces/x/a")
 
 
-def test_facts_that_make_sense_are_taken(liar: Any) -> None:
-    liar.headers_told = {"Content-Length": "5", "ETag": '"e"', "Last-Modified": DAY}
+@pytest.mark.parametrize("date", [DAY, "Fri, 31 Dec 9999 23:59:00 -2300"])
+def test_facts_that_make_sense_are_taken(liar: Any, date: str) -> None:
+    liar.headers_told = {"Content-Length": "5", "ETag": '"e"', "Last-Modified": date}
     facts = liar.bucket.head("workspaces/x/a")
     assert (facts.size, facts.etag) == (5, "e")
 

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from portal.database import now
 from portal.errors import Unavailable
 from portal.network.egress import Egress, EgressRefused, guarded_pools, is_public, literal_address
+from portal.objectstore import client
 from portal.objectstore.bucket import Bucket
 from portal.objectstore.capabilities import send_test_form
 from portal.objectstore.client import connect
@@ -169,7 +170,7 @@ def trap() -> Iterator[Listener]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """A name server: each look-up of the name takes the next answer. What was asked of it."""
+    """A name server: each look-up of the name takes the next answer, [] for "no such name". What was asked of it."""
 
     def answering(name: str, *answers: list[str]) -> list[str]:
         asked, left, really = [], list(answers), socket.getaddrinfo
@@ -178,6 +179,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             if host != name:
                 return really(host, port, *rest, **options)
             asked.append(host)
+            if not left[0]:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             return [entry for each in left.pop(0) for entry in really(each, port, *rest, **options)]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -238,6 +241,18 @@ def test_other_ports_are_refused(port: int, names: Callable[..., list[str]]) -> 
     names("store.example", ["8.8.8.8"])
     with pytest.raises(EgressRefused):
         Egress().resolve("store.example", port, plain=False)
+
+
+def test_a_name_that_does_not_exist_is_refused_in_the_words_for_a_private_address(
+    trap: Listener, names: Callable[..., list[str]]
+) -> None:
+    names("internal.example", [], ["127.0.0.2"])
+    assert refusal(at("https://internal.example")) == refusal(at("https://internal.example"))
+
+
+def test_nothing_is_dialled_should_boto3_not_use_our_transport(trap: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SEND_EVENT", "no-such-event.s3")
+    assert "can't be reached" in refusal(at(trap.url, trap.url))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

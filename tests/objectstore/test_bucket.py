@@ -462,7 +462,7 @@ def everything(bucket: Bucket) -> list[object]:
 @pytest.mark.needs_all_rights  # a key for one bucket is refused where there is none
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("fault", ["no store", "no bucket", "wrong secret", "no such key id"])
-def test_whatever_is_wrong_with_the_store_is_told_in_our_words(
+def test_whatever_is_wrong_with_the_store_is_mapped_to_unavailable(
     store: Location, fault: str, call: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as reserved:

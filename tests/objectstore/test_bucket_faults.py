@@ -1,4 +1,4 @@
-"""The bucket port before a store that misbehaves: refused in our words, never believed, never short."""
+"""The bucket port before a store that misbehaves: its errors mapped, its answers never believed, never short."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ PAIRS = [(fault, call) for fault in FAULTS for call in CALLS if fault != "slow" 
 
 
 @pytest.mark.parametrize(("fault", "call"), PAIRS)
-def test_each_fault_is_unavailable_in_our_words(
-    faulty: Faulty, bucket: Bucket, key: str, fault: str, call: str
-) -> None:
+def test_each_fault_is_mapped_to_unavailable(faulty: Faulty, bucket: Bucket, key: str, fault: str, call: str) -> None:
     play, words = FAULTS[fault]
 
     def read() -> None:
