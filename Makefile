@@ -1,10 +1,10 @@
-# Five commands: run, test, check, format, bench. The rest are files that they need.
+# Six commands: run, test, check, format, messages, bench. The rest are files that they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 
-.PHONY: run test check format bench lock
+.PHONY: run test check format messages bench lock
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -21,10 +21,25 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/vulture
+	$(EXTRACT) --output-file=$(VENV)/messages.pot portal templates
+	$(UPDATE) --input-file=$(VENV)/messages.pot --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Texts for people: all that stand in the code go into the catalogue of each language. No dates and no lines of files:
+# a catalogue changes only where a text does.
+CATALOGUES := portal/translations
+EXTRACT := $(BIN)/pybabel --quiet extract --mapping-file=babel.cfg --keywords="_l lazy_gettext lazy_ngettext:1,2 Text" \
+	--omit-header --no-location --no-wrap --sort-output
+UPDATE := $(BIN)/pybabel update --output-dir=$(CATALOGUES) --ignore-pot-creation-date --ignore-obsolete \
+	--no-fuzzy-matching --no-wrap
+
+messages: $(VENV)/.dev
+	$(EXTRACT) --output-file=$(CATALOGUES)/messages.pot portal templates
+	$(UPDATE) --input-file=$(CATALOGUES)/messages.pot
+	$(BIN)/pybabel compile --directory=$(CATALOGUES)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench

@@ -7,10 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from babel import Locale
 from flask import Flask
 from flask.templating import Environment
-from flask_babel import Babel
 from flask_compress import Compress
 from sqlalchemy import text
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -24,7 +22,7 @@ from portal.operations import metrics as numbers
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
-from portal.web import csrf, drawn, headers, logs, metrics, pages, problems, rate_limits, sessions
+from portal.web import csrf, drawn, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 from portal.web.wsgi_guard import WSGIGuard
@@ -77,7 +75,6 @@ COMPRESSED = [
     "application/problem+json",
     "image/svg+xml",
 ]
-ENGLISH = Locale("en")  # the only language so far; named by a word it would be parsed for every page
 LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
 
 
@@ -99,8 +96,11 @@ class Portal(Flask):
         return func
 
 
-def create_app(settings: Settings) -> Flask:
-    """The application, with every extension, route and error handler; it connects to nothing yet."""
+def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -> Flask:
+    """The application, with every extension, route and error handler; it connects to nothing yet.
+
+    ``catalogues`` is the folder of the translations.
+    """
     schema.import_models()
     app = Portal("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     _configure(app, settings)
@@ -119,7 +119,7 @@ def create_app(settings: Settings) -> Flask:
     end_reads_of(app)
     with app.app_context():
         watch(db.engine)
-    Babel(app, locale_selector=lambda: ENGLISH)
+    languages.install(app, catalogues)
     Compress(app)
     # The order in which a request meets them: an id first, then our own host, then who may change what.
     for part in (logs, metrics, problems):

@@ -1,11 +1,15 @@
 """The five kinds of refusal, each with a stable code, and the one table that maps them to HTTP.
 
-A ``Problem`` carries words for a person (``detail``) and facts for a program (``facts``), never a provider's text.
+A ``Problem`` carries a text for a person (``detail``) and facts for a program (``facts``), never a provider's text.
+``detail`` is in the language of whoever reads it: ``gettext("…")`` where it is shown at once, a ``Text`` where it may
+be written into a row (what the storage, the scanner or a mail server refused).
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from portal.texts import Text
 
 
 class Problem(Exception):
@@ -15,11 +19,16 @@ class Problem(Exception):
     title = "Something went wrong"
     code = "internal"
 
-    def __init__(self, detail: str, *, code: str | None = None, **facts: Any) -> None:
+    def __init__(self, detail: str | Text, *, code: str | None = None, **facts: Any) -> None:
         super().__init__(detail)
-        self.detail = detail
+        self.text = detail if isinstance(detail, Text) else Text(detail)
         self.code = code or type(self).code
         self.facts = facts
+
+    @property
+    def detail(self) -> str:
+        """What happened and what to do, for the person who reads it."""
+        return str(self.text)
 
     @property
     def http_status(self) -> int:

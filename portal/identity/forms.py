@@ -7,11 +7,12 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import EmailField, IntegerField, PasswordField, StringField
+from wtforms import EmailField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length, NumberRange, Optional
 
 from portal.errors import Invalid
 from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD, normal_email
+from portal.web import languages
 from portal.web.rate_limits import Rate, address, rates
 
 # Guessing one account's password, from one place and from many; guessing many accounts' from one place.
@@ -62,6 +63,23 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
     again = PasswordField(
         _("New password, once more"), validators=[EqualTo("password", _("This is not the same password."))]
     )
+
+
+def _languages() -> list[tuple[str, Any]]:
+    """Each language in its own words, so that whoever can't read this page's finds theirs."""
+    names = {tag: str(locale.get_display_name(locale)) for tag, locale in languages.available().items()}
+    return [("", _("As my browser asks for")), *sorted((tag, name.capitalize()) for tag, name in names.items())]
+
+
+class LanguageForm(FlaskForm):  # type: ignore[misc]
+    """The language of pages and e-mails; nothing to choose where only English has texts."""
+
+    language = SelectField(_("Language"), choices=_languages, validate_choice=True)
+
+    @property
+    def has_choice(self) -> bool:
+        """Is there more than one language?"""
+        return len(languages.available()) > 1
 
 
 class TokenForm(FlaskForm):  # type: ignore[misc]

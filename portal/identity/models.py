@@ -24,6 +24,7 @@ class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin call
     password: Mapped[str | None] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     is_operator: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str | None] = mapped_column(String(20))  # a tag (BCP 47); None: what the browser asks for
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
 
     roles: ClassVar[list[RoleMixin]] = []  # type: ignore[misc]  # rights come from memberships (portal.tenancy), not from Flask-Security

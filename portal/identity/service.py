@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from flask_babel import gettext as _
 from flask_security.utils import hash_password, verify_password
 from sqlalchemy import func, select, text, update
 
@@ -21,6 +22,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import sessions
 from portal.identity.models import ApiToken, User
 from portal.mail.service import Addressee
+from portal.web import languages
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Person:
     name: str
     is_operator: bool = False
     session_id: UUID | None = None
+    language: str | None = None  # the tag of what they chose; None: what the browser asks for
 
     is_authenticated = is_active = True  # what Flask-Login asks of ``current_user``
     is_anonymous = False
@@ -122,6 +125,14 @@ def change_password(person: Person, current: str, password: str) -> None:
     log.warning("%s changed the password", person.id)
 
 
+def choose_language(user_id: UUID, language: str | None) -> None:
+    """Remember which language a person reads (a tag, or None: what their browser asks for). Raises ``Invalid``."""
+    if language is not None and language not in languages.available():
+        raise Invalid(_("There is no translation into this language."), field="language")
+    with transaction():
+        db.session.execute(update(User).where(User.id == user_id).values(language=language))
+
+
 def make_operator(user: User) -> None:
     """Let a person run the installation; belongs inside the caller's transaction. Raises ``Conflict``."""
     if user.is_operator:
@@ -132,8 +143,8 @@ def make_operator(user: User) -> None:
 
 def operators() -> list[Addressee]:
     """Whom mail about the installation goes to: its operators who can sign in."""
-    people = select(User.name, User.email).where(User.is_operator, User.active).order_by(User.email)
-    return [Addressee(name, email) for name, email in db.session.execute(people)]
+    people = select(User.name, User.email, User.language).where(User.is_operator, User.active).order_by(User.email)
+    return [Addressee(name, email, language) for name, email, language in db.session.execute(people)]
 
 
 def block(user_id: UUID, actor_id: UUID) -> User:

@@ -1,7 +1,7 @@
 """A letter's words, from ``templates/mail/<template>.txt`` and ``.html``.
 
-The first line of the text is the subject. Both are drawn in the application's language, whoever's act it was, and know
-``addressee`` and ``portal`` (the portal's own address, without a slash at its end) besides what the caller gives. What
+The first line of the text is the subject. Both are rendered in the recipient's language, and know ``addressee``
+and ``portal`` (the portal's own address, without a slash at its end) besides what the caller gives. What
 each template wants is written at the top of its ``.txt``; a value that is missing is an error.
 """
 
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import force_locale
+from flask_babel import LazyString, force_locale
 from jinja2 import Environment, StrictUndefined
 
 from portal.settings import Settings
+from portal.web import languages
 
 LONGEST_SUBJECT = 200  # characters
 SEVERAL_LINES = ("message", "detail")  # what people wrote as text, and what a check found
@@ -29,12 +30,16 @@ class Words:
     html: str
 
 
-def render(template: str, **context: Any) -> Words:
-    """Draw one letter; no request is needed. Raises ``TemplateNotFound``, ``UndefinedError``."""
+def render(template: str, language: str | None = None, **context: Any) -> Words:
+    """Render one e-mail in this language (a tag, or None: English); no request is needed.
+
+    A value of ``context`` that is a text of ours must be lazy (``lazy_gettext``): the language of whoever causes the
+    e-mail is another one. Raises ``TemplateNotFound``, ``UndefinedError``.
+    """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     settings: Settings = app.extensions["portal.settings"]
     environment = _environment(app)
-    with force_locale(app.config.get("BABEL_DEFAULT_LOCALE", "en")):
+    with force_locale(languages.locale_of(language)):
         values = {name: _clean(name, value) for name, value in context.items()} | {"portal": settings.base_url}
         plain = environment.get_template(f"mail/{template}.txt").render(values)
         subject, _, text = plain.strip().partition("\n")
@@ -54,7 +59,8 @@ def _environment(app: Flask) -> Environment:
 
 def _clean(name: str, value: Any) -> Any:
     """Names stay in their line: whoever names a file must not write a letter's next paragraph."""
-    if isinstance(value, str):
+    if isinstance(value, (str, LazyString)):
+        value = str(value)
         return value if name in SEVERAL_LINES else one_line(value)
     if isinstance(value, dict):
         return {inner: _clean(inner, each) for inner, each in value.items()}

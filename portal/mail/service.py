@@ -50,6 +50,7 @@ class Addressee:
 
     name: str
     email: str
+    language: str | None = None  # the tag of the language that they chose; None: English
 
 
 def write(
@@ -57,8 +58,8 @@ def write(
 ) -> int:
     """Write a letter to each of them, with the open transaction; how many were written.
 
-    ``template`` is a name in ``templates/mail``, whose first lines say what ``context`` it wants; the language is the
-    application's. ``tenant_id`` is whom it concerns (None: the installation). ``once``, of at most 150 characters: at
+    ``template`` is a name in ``templates/mail``, whose first lines say what ``context`` it wants; the language is
+    the recipient's. ``tenant_id`` is whom it concerns (None: the installation). ``once``, of at most 150 characters: at
     most one letter a recipient with this key in this tenant, however often it is written.
     """
     people = {addressee.email.lower(): addressee for addressee in to}
@@ -150,7 +151,7 @@ def forget() -> int:
 def _row(template: str, addressee: Addressee, key: str | None, context: dict[str, Any]) -> dict[str, Any] | None:
     """A letter that can't be drawn is logged and left out: it must not undo what it would have told of."""
     try:
-        words, at = render(template, addressee=addressee, **context), now()
+        words, at = render(template, addressee.language, addressee=addressee, **context), now()
     except Exception:
         log.exception("the letter %s could not be written", template)
         return None

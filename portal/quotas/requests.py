@@ -44,12 +44,13 @@ class Asked:
     limit_bytes: int | None
     used_bytes: int
     reserved_bytes: int
+    user_language: str | None
 
 
 _OPEN = """
     SELECT r.id, r.created_at, r.workspace_id, w.name, w.slug, r.user_id,
            coalesce(nullif(u.name, ''), u.email, '') AS user_name, coalesce(u.email, '') AS user_email, r.wanted_bytes,
-           r.note, q.limit_bytes, q.used_bytes, q.reserved_bytes
+           r.note, q.limit_bytes, q.used_bytes, q.reserved_bytes, u.language
     FROM quota_requests r JOIN workspaces w ON w.id = r.workspace_id
     JOIN workspace_quotas q ON q.workspace_id = r.workspace_id LEFT JOIN users u ON u.id = r.user_id
     WHERE r.tenant_id = :tenant AND r.state = 'open'
@@ -171,7 +172,7 @@ def _write_to_admins(member: Member, asked: Asked) -> None:
 def _write_to_asker(member: Member, asked: Asked, *, granted: bool, limit_bytes: int | None) -> None:
     mail.write(
         "quota_answer",
-        [Addressee(asked.user_name, asked.user_email)] if asked.user_email else [],
+        [Addressee(asked.user_name, asked.user_email, asked.user_language)] if asked.user_email else [],
         member.tenant_id,
         place=asked.workspace_name,
         granted=granted,

@@ -88,7 +88,7 @@ def owners_of(workspace_id: UUID) -> list[Addressee]:
     """Whom mail about a workspace of the entered tenant goes to: its owners who can sign in."""
     membership = WorkspaceMembership
     return _addressees(
-        select(User.name, User.email)
+        select(User.name, User.email, User.language)
         .join(membership, membership.user_id == User.id)
         .where(membership.workspace_id == workspace_id, membership.role == WorkspaceRole.OWNER)
     )
@@ -98,11 +98,11 @@ def admins_of(tenant_id: UUID) -> list[Addressee]:
     """Whom mail about the entered tenant goes to: its admins who can sign in."""
     membership = TenantMembership
     return _addressees(
-        select(User.name, User.email)
+        select(User.name, User.email, User.language)
         .join(membership, membership.user_id == User.id)
         .where(membership.tenant_id == tenant_id, membership.role == TenantRole.ADMIN)
     )
 
 
-def _addressees(people: Select[str, str]) -> list[Addressee]:
+def _addressees(people: Select[str, str, str | None]) -> list[Addressee]:
     return [Addressee(*row) for row in db.session.execute(people.where(User.active).order_by(User.email))]

@@ -104,7 +104,7 @@ class Member:
 
 _PLACES = text("SELECT * FROM places_of(:person)")
 _PERSON_AND_PLACES = text(
-    "SELECT u.id, u.email, u.name, u.is_operator, s.id AS session_id, s.last_seen_at, p.* "
+    "SELECT u.id, u.email, u.name, u.is_operator, u.language, s.id AS session_id, s.last_seen_at, p.* "
     "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active LEFT JOIN LATERAL places_of(u.id) p ON true "
     "WHERE s.secret_hash = :hash AND " + sessions.LIVE
 )
@@ -127,7 +127,7 @@ def person_and_places(secret: str, address: str) -> tuple[Person, list[TenantPla
         return None
     first = rows[0]
     sessions.touch(first.session_id, first.last_seen_at, address)
-    person = Person(first.id, first.email, first.name, first.is_operator, first.session_id)
+    person = Person(first.id, first.email, first.name, first.is_operator, first.session_id, first.language)
     return person, _places([row for row in rows if row.tenant_id is not None])
 
 

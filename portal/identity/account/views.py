@@ -13,7 +13,7 @@ from portal.database import transaction
 from portal.errors import Invalid
 from portal.identity import service, sessions
 from portal.identity.access import signed_in
-from portal.identity.forms import PROOFS, PasswordForm
+from portal.identity.forms import PROOFS, LanguageForm, PasswordForm
 from portal.identity.service import Person
 from portal.web.rate_limits import rates
 
@@ -45,6 +45,17 @@ def change_password(user: Person) -> ResponseReturnValue:
     return _page(user, form), 422
 
 
+@blueprint.post("/language")
+@signed_in
+def choose_language(user: Person) -> ResponseReturnValue:
+    """The language of pages and e-mails."""
+    form = LanguageForm()
+    if not form.validate_on_submit():
+        return _page(user, PasswordForm(formdata=None), form), 422
+    service.choose_language(user.id, form.language.data or None)
+    return redirect(url_for("account.index"), 303)
+
+
 @blueprint.post("/sessions/<uuid:session_id>/end")
 @signed_in
 def end(user: Person, session_id: UUID) -> ResponseReturnValue:
@@ -65,5 +76,10 @@ def end_others(user: Person) -> ResponseReturnValue:
     return redirect(url_for("account.index"), 303)
 
 
-def _page(user: Person, form: PasswordForm) -> str:
-    return render_template("account/index.html", form=form, devices=sessions.devices(user.id, user.session_id))
+def _page(user: Person, form: PasswordForm, language: LanguageForm | None = None) -> str:
+    return render_template(
+        "account/index.html",
+        form=form,
+        language=language or LanguageForm(formdata=None, language=user.language or ""),
+        devices=sessions.devices(user.id, user.session_id),
+    )

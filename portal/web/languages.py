@@ -1,0 +1,67 @@
+"""The language that a person reads.
+
+It is their own choice (``users.language``), else what their browser asks for among the languages that have a
+catalogue, else English. The texts in the code are English, so English needs no translation of its own. Work without a
+request (jobs, commands, the scheduler) is in English; an e-mail is in its recipient's language.
+
+A catalogue is ``translations/<language>/LC_MESSAGES/messages.po``, and what Flask-Babel reads is the ``.mo`` beside it:
+``make messages`` renews both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from babel import Locale
+from flask import Flask, Response, current_app, g, has_request_context, request
+from flask_babel import Babel, get_locale
+from flask_login import current_user
+
+CATALOGUES = Path(__file__).resolve().parent.parent / "translations"
+ENGLISH = Locale("en")
+
+
+def install(app: Flask, catalogues: Path) -> None:
+    """Let texts follow the reader's language, among those that have a compiled catalogue in this folder."""
+    found = [path.parent.parent.name for path in sorted(catalogues.glob("*/LC_MESSAGES/messages.mo"))]
+    locales = {"en": ENGLISH} | {name.replace("_", "-"): Locale.parse(name) for name in found}
+    app.extensions["portal.languages"] = locales
+    Babel(app, default_translation_directories=str(catalogues), locale_selector=_choose)
+    app.jinja_env.globals["language_tag"] = current_tag
+    app.after_request(_vary)
+
+
+def available() -> Mapping[str, Locale]:
+    """The languages that people can choose, by their tag (BCP 47): English, then by tag."""
+    return cast("Mapping[str, Locale]", current_app.extensions["portal.languages"])
+
+
+def locale_of(tag: str | None) -> Locale:
+    """The locale of somebody's chosen language; English without a choice, and when its catalogue is gone."""
+    return available().get(tag or "en", ENGLISH)
+
+
+def current_tag() -> str:
+    """The tag of the language of this page or e-mail, as ``<html lang>`` wants it."""
+    return str(get_locale() or ENGLISH).replace("_", "-")
+
+
+def _choose() -> Locale:
+    if not has_request_context():
+        return ENGLISH
+    languages = available()
+    # Whoever comes with an API token is not Flask-Login's user: a program gets what its Accept-Language asks for.
+    chosen = languages.get(getattr(current_user, "language", None) or "")
+    if chosen is not None:
+        return chosen
+    g.language_of_browser = True
+    return languages[request.accept_languages.best_match(languages, "en")]
+
+
+def _vary(response: Response) -> Response:
+    """Caches must know where the text depends on a header of the request (RFC 9110, section 12.5.5)."""
+    if "language_of_browser" in g:
+        response.vary.add("Accept-Language")
+    return response
