@@ -16,7 +16,7 @@ class Problem(Exception):
     """A refusal that a person can act on. ``code`` is one of the contract's codes, ``facts`` go beside it in JSON."""
 
     status = 500
-    title = "Something went wrong"
+    title = Text("Something went wrong")
     code = "internal"
 
     def __init__(self, detail: str | Text, *, code: str | None = None, **facts: Any) -> None:
@@ -39,31 +39,31 @@ class Problem(Exception):
 class NotFound(Problem):
     """The thing does not exist, or not for this person: both look the same from outside."""
 
-    status, title, code = 404, "Not found", "not_found"
+    status, title, code = 404, Text("Not found"), "not_found"
 
 
 class Forbidden(Problem):
     """The person is known, the thing is theirs to see, but not to do this with."""
 
-    status, title, code = 403, "Not allowed", "forbidden"
+    status, title, code = 403, Text("Not allowed"), "forbidden"
 
 
 class Conflict(Problem):
     """The thing is not in a state that allows this."""
 
-    status, title, code = 409, "Conflict", "conflict"
+    status, title, code = 409, Text("Conflict"), "conflict"
 
 
 class Invalid(Problem):
     """The input can't be taken; ``field`` in the facts names which part."""
 
-    status, title, code = 422, "Invalid input", "invalid"
+    status, title, code = 422, Text("Invalid input"), "invalid"
 
 
 class Unavailable(Problem):
-    """A part that this needs is away for now. The only kind that a job tries again, without burning an attempt."""
+    """A part that this needs does not work now. The only kind that a job tries again, without burning an attempt."""
 
-    status, title, code = 503, "Temporarily unavailable", "unavailable"
+    status, title, code = 503, Text("Temporarily unavailable"), "unavailable"
 
 
 STATUS_BY_CODE = {

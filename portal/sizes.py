@@ -6,6 +6,10 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from babel.numbers import format_decimal
+from flask_babel import get_locale, ngettext
+from flask_babel import gettext as _
+
 from portal.errors import Invalid
 
 LARGEST = 2**63 - 1  # bytes: what a bigint holds
@@ -24,14 +28,17 @@ def parse(written: str, *, field: str = "limit") -> int | None:
     found = _AMOUNT.fullmatch(text)
     step = _STEPS.get(found[3]) if found else None
     if found is None or step is None:
-        said = f"{written.strip()[:40]!r} is no size that can be read."
-        raise Invalid(f"{said} Write a number and a unit, like 500 MB, 10 GB or 1.5 TB, or none.", field=field)
+        detail = _(
+            "“%(text)s” is not a size. Write a number and a unit, like 500 MB, 10 GB or 1.5 TB, or none.",
+            text=written.strip()[:40],
+        )
+        raise Invalid(detail, field=field)
     if found[1] == "-":
-        raise Invalid("A limit can't be less than nothing. Write 0 to stop all uploads, or none.", field=field)
+        raise Invalid(_("A limit can't be negative. Write 0 to stop all uploads, or none."), field=field)
     size = Decimal(found[2].replace(",", ".")) * step
     if size > LARGEST:
         raise Invalid(
-            f"That is more than can be counted: at most {in_words(LARGEST)}. For no limit, write none.", field=field
+            _("That is too much: the most is %(most)s. For no limit, write none.", most=in_words(LARGEST)), field=field
         )
     return int(size)
 
@@ -46,18 +53,20 @@ def from_json(value: Any) -> int | None:
         except Invalid as refusal:
             raise ValueError(refusal.detail) from None
     if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        raise ValueError("A limit can't be less than nothing. Send 0 to stop all uploads, or null for no limit.")
+        raise ValueError(_("A limit can't be negative. Send 0 to stop all uploads, or null for no limit."))
     if isinstance(value, int | float) and not isinstance(value, bool) and value > LARGEST:
-        raise ValueError(f"A limit can't be more than {LARGEST} bytes. Send null for no limit.")
-    raise ValueError('A limit is a whole number of bytes, a text with a unit like "10 GB", or null for none.')
+        raise ValueError(_("A limit can't be more than %(most)s bytes. Send null for no limit.", most=LARGEST))
+    raise ValueError(_("A limit is a whole number of bytes, a text with a unit like “10 GB”, or null for no limit."))
 
 
 def in_words(size: int) -> str:
-    """A size for people, at most one decimal; sizes below zero keep their sign."""
+    """A size for people in their language, at most one decimal; sizes below zero keep their sign."""
     for unit, name in _SHOWN:
         if abs(size) >= unit:
-            return f"{size / unit:,.1f}".removesuffix(".0") + f" {name}"
-    return f"{size} bytes" if size != 1 else "1 byte"
+            # Outside of a request there is no locale, and Babel would take the machine's.
+            number = format_decimal(round(size / unit, 1), locale=get_locale() or "en")
+            return str(_("%(number)s %(unit)s", number=number, unit=name))
+    return str(ngettext("%(num)s byte", "%(num)s bytes", size))
 
 
 def to_edit(size: int | None) -> str:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from portal.errors import Unavailable
+from portal.texts import Text
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # random: each key encrypts few messages, far from the 2^32 that SP 800-38D allows
@@ -110,6 +111,6 @@ def _decrypt(key: bytes, sealed: bytes, bound: bytes) -> bytes:
 
 def _closed() -> Unavailable:
     return Unavailable(
-        "The stored access key can't be opened. Enter it again, or ask an operator to look at the vault keys.",
+        Text("The stored access key can't be decrypted. Enter it again, or ask an operator to check the vault keys."),
         code="storage_unavailable",
     )

@@ -35,12 +35,12 @@ def test_units_are_read_in_binary(written: str, size: int | None) -> None:
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ("-1", "less than nothing"),
-        ("-1 GB", "less than nothing"),
+        ("-1", "negative"),
+        ("-1 GB", "negative"),
         ("1e99", "Write a number and a unit"),
-        ("9" * 99, "more than can be counted"),
+        ("9" * 99, "too much"),
         ("9 PB " * 2, "Write a number and a unit"),
-        ("9999999 PB", "more than can be counted"),
+        ("9999999 PB", "too much"),
         ("10 apples", "Write a number and a unit"),
         ("nan", "Write a number and a unit"),
         ("inf", "Write a number and a unit"),

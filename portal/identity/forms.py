@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
 from wtforms import EmailField, IntegerField, PasswordField, SelectField, StringField
-from wtforms.validators import DataRequired, EqualTo, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, NumberRange, Optional
 
 from portal.errors import Invalid
 from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD, normal_email
@@ -28,6 +28,7 @@ class LoginForm(SecurityLoginForm):
 
     # What is no address is simply nobody's.
     email = EmailField(_("E-mail address"), validators=[DataRequired(_("Enter your e-mail address."))])
+    password = PasswordField(_("Password"), validators=[InputRequired(_("Enter your password."))])
 
     def validate(self, **kwargs: Any) -> bool:
         """Raises 429 when there were too many attempts; a login that works clears its account's count."""

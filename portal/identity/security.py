@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Flask
+from flask_babel import lazy_gettext as _l
 from flask_principal import Principal
 from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore
 from flask_security.utils import set_request_attr
@@ -36,9 +37,9 @@ CONFIG: dict[str, Any] = {
     "SECURITY_PASSWORD_HASH": "argon2",
     "SECURITY_PASSWORD_SINGLE_HASH": True,
     "SECURITY_RETURN_GENERIC_RESPONSES": True,
-    "SECURITY_MSG_GENERIC_AUTHN_FAILED": ("The e-mail address or the password is wrong.", "error"),
-    "SECURITY_MSG_LOGIN": ("Log in to go on.", "info"),
-    "SECURITY_MSG_UNAUTHENTICATED": ("Log in to go on.", "info"),
+    "SECURITY_MSG_GENERIC_AUTHN_FAILED": (_l("The e-mail address or the password is wrong."), "error"),
+    "SECURITY_MSG_LOGIN": (_l("Log in to continue."), "info"),
+    "SECURITY_MSG_UNAUTHENTICATED": (_l("Log in to continue."), "info"),
     "SECURITY_FLASH_MESSAGES": False,
     "SECURITY_BACKWARDS_COMPAT_AUTH_TOKEN": False,
     "SECURITY_API_ENABLED_METHODS": ["session"],

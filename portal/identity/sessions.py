@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import CursorResult, delete, or_, select, text, update
 
 from portal.database import db, now, transaction
@@ -85,7 +86,7 @@ def touch(session_id: UUID, last_seen_at: datetime, address: str) -> None:
 def end(user_id: UUID, session_id: UUID) -> None:
     """End one of a person's sessions, inside the caller's transaction. Raises ``NotFound``."""
     if not _end(Session.user_id == user_id, Session.id == session_id):
-        raise NotFound("There is no such session.")
+        raise NotFound(_("There is no such session."))
     log.info("session %s of %s was ended", session_id, user_id)
 
 
@@ -100,7 +101,7 @@ def devices(user_id: UUID, here: UUID | None) -> list[Device]:
     """A person's live sessions, the one that asks (``here``) first, then by when they were last used."""
     live = Session.ended_at.is_(None), Session.last_seen_at > now() - IDLE, Session.created_at > now() - LONGEST
     rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *live).limit(200))
-    found = [Device(s.id, s.device, s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
+    found = [Device(s.id, _shown(s.device), s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
     return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
 
 
@@ -118,6 +119,12 @@ def device_of(agent: str) -> str:
     browser = next((name for mark, name in _BROWSERS if mark in agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     return f"{browser} on {system}" if browser and system else browser or system
+
+
+def _shown(device: str) -> str:
+    """The words of ``device_of`` in the reader's language."""
+    browser, _on, system = device.partition(" on ")
+    return _("%(browser)s on %(system)s", browser=browser, system=system) if system else device
 
 
 def _end(*which: Any) -> int:

@@ -18,10 +18,13 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from flask import Response, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer, ValidationError
+from pydantic_core import ErrorDetails
 
 from portal.database import zulu
 from portal.errors import Invalid
@@ -78,9 +81,9 @@ def read_body(model: type[M]) -> M:
     """The request's JSON as ``model``. An absent body counts as ``{}``. Raises ``Invalid``."""
     raw = request.get_data()
     if raw and request.mimetype != JSON:
-        raise Invalid("Send JSON, with Content-Type: application/json.", code="unsupported_type", allowed=[JSON])
+        raise Invalid(_("Send JSON, with Content-Type: application/json."), code="unsupported_type", allowed=[JSON])
     if _NUL.search(raw):
-        raise Invalid("A text contains the character U+0000, which can't be stored.", field="body")
+        raise Invalid(_("A text contains the character U+0000, which can't be stored."), field="body")
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
@@ -109,10 +112,11 @@ def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def _refusal(error: ValidationError) -> Invalid:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
-        return Malformed(f"This is not JSON: {found[0]['msg'].partition(': ')[2]}.", field="body")
-    problems = [{"field": _field(item["loc"]), "detail": _words(dict(item))} for item in found[:MOST_ERRORS]]
+        # The parser says where it stopped, in English.
+        return Malformed(_("This is not JSON: %(error)s.", error=found[0]["msg"].partition(": ")[2]), field="body")
+    problems = [{"field": _field(item["loc"]), "detail": _detail(item)} for item in found[:MOST_ERRORS]]
     first = problems[0]
     return Invalid(f"{first['field']}: {first['detail']}", field=first["field"], errors=problems)
 
@@ -121,20 +125,42 @@ def _field(place: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in place)[:LONGEST_FIELD] or "body"
 
 
-_WORDS = {
-    "missing": "This field is required.",
-    "extra_forbidden": "There is no field of this name.",
-    "uuid_parsing": "This must be a UUID.",
-    "uuid_type": "This must be a UUID.",
-    "string_pattern_mismatch": "This must be a SHA-256 in hex, 64 digits.",  # the only pattern that bodies have
-    "model_type": "This must be a JSON object.",
-    "model_attributes_type": "This must be a JSON object.",
+# By the type of pydantic's error; the values are those of its context.
+_DETAILS = {
+    "missing": _l("This field is required."),
+    "extra_forbidden": _l("There is no field of this name."),
+    "uuid_parsing": _l("This must be a UUID."),
+    "uuid_type": _l("This must be a UUID."),
+    "string_pattern_mismatch": _l("This must be a SHA-256 in hex, 64 digits."),  # the only pattern that bodies have
+    "model_type": _l("This must be a JSON object."),
+    "model_attributes_type": _l("This must be a JSON object."),
+    "string_type": _l("This must be a text."),
+    "int_type": _l("This must be a whole number."),
+    "int_parsing": _l("This must be a whole number."),
+    "int_from_float": _l("This must be a whole number."),
+    "bool_type": _l("This must be true or false."),
+    "bool_parsing": _l("This must be true or false."),
+    "list_type": _l("This must be a list."),
+    "dict_type": _l("This must be a JSON object."),
+    "string_too_short": _l("This must have %(min_length)s characters or more."),
+    "string_too_long": _l("This must have %(max_length)s characters or fewer."),
+    "too_short": _l("This must have %(min_length)s entries or more."),
+    "too_long": _l("This must have %(max_length)s entries or fewer."),
+    "greater_than": _l("This must be more than %(gt)s."),
+    "greater_than_equal": _l("This must be %(ge)s or more."),
+    "less_than": _l("This must be less than %(lt)s."),
+    "less_than_equal": _l("This must be %(le)s or less."),
+    "literal_error": _l("This must be %(expected)s."),
+    "enum": _l("This must be %(expected)s."),
 }
 
 
-def _words(item: dict[str, Any]) -> str:
-    words = _WORDS.get(item["type"])
-    if words is None:
-        message = str(item["msg"]).removeprefix("Value error, ").replace(" after validation", "")
-        words = message if message.endswith(".") else f"{message}."
-    return words
+def _detail(item: ErrorDetails) -> str:
+    known = _DETAILS.get(item["type"])
+    if known is not None:
+        return str(known) % item.get("ctx", {})
+    if item["type"] == "value_error":  # of a validator of ours, which has translated it
+        return item["msg"].removeprefix("Value error, ")
+    # For the rest, such as dates, only pydantic has a text, and only in English.
+    message = item["msg"].replace(" after validation", "")
+    return message if message.endswith(".") else f"{message}."

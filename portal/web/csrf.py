@@ -7,6 +7,7 @@ request that carries one on the API's addresses needs no second proof, and its c
 from __future__ import annotations
 
 from flask import Flask, request
+from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
@@ -41,7 +42,9 @@ def _check() -> None:
         csrf.protect()
     except CSRFError:
         raise Malformed(
-            "The form was open for too long, or did not come from this page. Nothing was changed. "
-            "Go back, load the page again and send it once more.",
+            _(
+                "The form was open for too long, or did not come from this page. Nothing was changed. "
+                "Go back, load the page again and send it once more."
+            ),
             code="csrf",
         ) from None

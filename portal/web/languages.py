@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from babel import Locale
+from babel import Locale, negotiate_locale
 from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Babel, get_locale
 from flask_login import current_user
@@ -57,7 +57,10 @@ def _choose() -> Locale:
     if chosen is not None:
         return chosen
     g.language_of_browser = True
-    return languages[request.accept_languages.best_match(languages, "en")]
+    # Not ``best_match`` of werkzeug: for "de-AT, en;q=0.5" it prefers the exact "en" to "de".
+    wanted = [tag for tag, quality in request.accept_languages if quality > 0]
+    found = negotiate_locale(wanted, languages, sep="-")
+    return next((locale for tag, locale in languages.items() if found and tag.lower() == found.lower()), ENGLISH)
 
 
 def _vary(response: Response) -> Response:

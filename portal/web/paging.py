@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import request
+from flask_babel import gettext as _
 
 from portal.errors import Invalid
 
@@ -59,7 +60,7 @@ def read_paging(default: int = DEFAULT) -> Paging:
     """The paging that the request asks for."""
     limit = request.args.get("limit", str(default))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= LARGEST):
-        raise Invalid(f"limit must be a whole number from 1 to {LARGEST}.", field="limit")
+        raise Invalid(_("limit must be a whole number from 1 to %(most)s.", most=LARGEST), field="limit")
     return Paging(int(limit), decode_cursor(request.args.get("cursor") or None))
 
 
@@ -105,4 +106,4 @@ def decode_cursor(cursor: str | None) -> tuple[str, ...]:
 
 
 def _bad_cursor() -> Invalid:
-    return Invalid("This cursor is not one that a list has given out. Start again without it.", field="cursor")
+    return Invalid(_("No list has given out this cursor. Start again without it."), field="cursor")

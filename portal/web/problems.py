@@ -11,6 +11,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_login import AnonymousUserMixin
 from jinja2 import Template
 from pydantic import ConfigDict
@@ -19,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from portal.errors import Invalid, NotFound, Problem, Unavailable
+from portal.texts import Text
 from portal.web.body import Answer
 from portal.web.logs import request_id
 
@@ -26,21 +29,21 @@ log = logging.getLogger(__name__)
 
 API_PREFIXES = ("/v1/", "/tus")
 TITLES = {
-    "unauthenticated": "Not signed in",
-    "csrf": "The form has expired",
-    "file_too_large": "The file is too large",
-    "quota_exceeded": "Not enough space",
-    "unsupported_type": "This type is not allowed",
-    "rate_limited": "Too many attempts",
-    "storage_unavailable": "The storage does not answer",
+    "unauthenticated": _l("Not signed in"),
+    "csrf": _l("The form has expired"),
+    "file_too_large": _l("The file is too large"),
+    "quota_exceeded": _l("Not enough space"),
+    "unsupported_type": _l("This type is not allowed"),
+    "rate_limited": _l("Too many attempts"),
+    "storage_unavailable": _l("The storage does not answer"),
 }
-# Refusals of the framework: code and words.
+# Errors of the framework: code and text.
 BY_STATUS = {
-    400: ("invalid", "The request can't be read."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not answer this method."),
-    413: ("too_large", "The request is too large."),
-    415: ("unsupported_type", "Send JSON, with Content-Type: application/json."),
+    400: ("invalid", Text("The request can't be read.")),
+    404: ("not_found", Text("There is nothing at this address.")),
+    405: ("method_not_allowed", Text("This address does not accept this method.")),
+    413: ("too_large", Text("The request is too large.")),
+    415: ("unsupported_type", Text("Send JSON, with Content-Type: application/json.")),
 }
 
 
@@ -58,7 +61,7 @@ class ProblemView(Answer):
 
 def problem_facts(problem: Problem) -> dict[str, Any]:
     """The members of a problem+json document."""
-    title = TITLES.get(problem.code, problem.title)
+    title = str(TITLES.get(problem.code, problem.title))
     head = {"type": "about:blank", "title": title, "status": problem.http_status}
     return {**head, "detail": problem.detail, "code": problem.code, **problem.facts}
 
@@ -94,9 +97,10 @@ def answer_problem(problem: Problem) -> Response:
 def _answer_http(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
         return cast("Response", error.get_response())
-    code, words = BY_STATUS.get(error.code, ("invalid" if error.code < 500 else "internal", "This did not work."))
-    problem = Problem(words, code=code)
-    problem.title = error.name.capitalize()  # as all others are written
+    other = "invalid" if error.code < 500 else "internal", Text("This did not work.")
+    code, detail = BY_STATUS.get(error.code, other)
+    problem = Problem(detail, code=code)
+    problem.title = Text(error.name.capitalize())  # of the HTTP status, as RFC 9110 names it
     response = _answer(problem, error.code)
     for name, value in error.get_headers(request.environ):
         if name.lower() in ("allow", "retry-after"):
@@ -106,22 +110,28 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _answer_lost(error: Exception) -> Response:
     log.error("the database does not answer: %s", type(error).__name__, exc_info=error)
-    return answer_problem(Unavailable("The database does not answer. Try again in a moment.", retry_after=5))
+    return answer_problem(Unavailable(Text("The database does not answer. Try again in a moment."), retry_after=5))
 
 
 def _answer_unstorable(error: Exception) -> Response:
     log.error("the database can't store what %s %s sent", request.method, request.path, exc_info=error)
-    return answer_problem(Invalid("Something in this request can't be stored: too long, too large, or no text."))
+    return answer_problem(
+        Invalid(_("Something in this request can't be stored: it is too long, too large, or not text."))
+    )
 
 
 def _answer_unexpected(error: Exception) -> Response:
     log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
-    words = f"Something went wrong on our side, and it was written down. Quote this code: {request_id()}."
-    return _answer(Problem(words, request_id=request_id()), 500)
+    detail = Text("Something went wrong on our side and was logged. Quote this code: %(code)s.", code=request_id())
+    return _answer(Problem(detail, request_id=request_id()), 500)
 
 
 def _answer(problem: Problem, status: int) -> Response:
     """A page where a page is asked for. Scripts that ask for a part of one get JSON, too: they show its ``detail``."""
+    if status >= 500:
+        # The language of the answer, and the frame of its page, depend on the person. To find them would ask the
+        # database again, which may be what fails.
+        g._login_user = AnonymousUserMixin()
     part = "HX-Request" in request.headers and request.headers.get("HX-Target", "main") != "main"
     if not speaks_json() and not part:
         return Response(_page(problem, status), status)
@@ -130,8 +140,6 @@ def _answer(problem: Problem, status: int) -> Response:
 
 
 def _page(problem: Problem, status: int) -> str:
-    if status >= 500:
-        g._login_user = AnonymousUserMixin()  # the frame would ask the database again, which may be what is away
     own_words = None if type(problem) is Problem else problem.detail  # the template has words for the framework's
     templates: list[str | Template] = [f"errors/{status}.html", f"errors/{400 if status < 500 else 500}.html"]
     try:
@@ -159,6 +167,6 @@ def _login_address(back_to: str) -> str:
 def _refuse_nul() -> None:
     """A NUL character can't be in any address or query of ours, and Postgres refuses it."""
     if "\0" in request.path:
-        raise NotFound("There is nothing at this address.")
+        raise NotFound(_("There is nothing at this address."))
     if "%00" in request.query_string.decode("latin-1"):
-        raise Invalid("The address contains the character U+0000.", field="query")
+        raise Invalid(_("The address contains the character U+0000."), field="query")

@@ -1,4 +1,4 @@
-"""Rate limits: counted in Valkey for all processes, in this process's memory while Valkey is away."""
+"""Rate limits: counted in Valkey for all processes, in this process's memory while Valkey is unavailable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import redis
 from flask import current_app, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
@@ -64,8 +66,8 @@ class Rates:
             return
         ends, _left = limiter.get_window_stats(rate.item, rate.name, *key)
         seconds = max(1, int(ends - time.time()) + 1)
-        words = f"Too many attempts. Try again in {_duration(seconds)}."
-        raise Unavailable(words, code="rate_limited", retry_after=seconds)
+        detail = _("Too many attempts. Try again in %(duration)s.", duration=_duration(seconds))
+        raise Unavailable(detail, code="rate_limited", retry_after=seconds)
 
 
 def rates() -> Rates:
@@ -81,5 +83,5 @@ def address() -> str:
 
 def _duration(seconds: int) -> str:
     if seconds < 90:
-        return f"{seconds} seconds"
-    return f"{round(seconds / 60)} minutes"
+        return str(ngettext("%(num)s second", "%(num)s seconds", seconds))
+    return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))

@@ -68,7 +68,7 @@ def test_a_limit_may_be_written_with_its_unit(cast: Cast) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "words"),
-    [(-1, "less than nothing"), (1e99, "more than"), ("-1 GB", "less than nothing"), ("10 apples", "a unit")],
+    [(-1, "negative"), (1e99, "more than"), ("-1 GB", "negative"), ("10 apples", "a unit")],
 )
 def test_a_bad_limit_is_refused_in_clear_words(cast: Cast, limit: Any, words: str) -> None:
     answer = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": limit})

@@ -80,7 +80,7 @@ def test_it_is_audited() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--bytes", "-1", "--until", "2999-01-31"], "less than nothing"),
+        (["--bytes", "-1", "--until", "2999-01-31"], "negative"),
         (["--bytes", "1e99", "--until", "2999-01-31"], "Write a number and a unit"),
         (["--bytes", "20GB"], "together with --until"),
         (["--until", "2999-01-31"], "together with --until"),

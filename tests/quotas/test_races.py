@@ -16,6 +16,7 @@ from flask import Flask
 from portal.database import db, leave, new_id, transaction
 from portal.errors import Invalid
 from portal.quotas import service as quotas
+from portal.web import languages
 from tests.support.quotas import Place, at_once, open_place
 
 CLIENTS = 16
@@ -99,9 +100,11 @@ from uuid import UUID
 from flask import Flask
 from portal.database import db, new_id, transaction
 from portal.quotas import service
+from portal.web import languages
 app = Flask("child")
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["URL"]
 db.init_app(app)
+languages.install(app, languages.CATALOGUES)
 tenant, workspace = map(UUID, sys.argv[1:])
 with app.app_context(), transaction(tenant):
     service.reserve(tenant, workspace, new_id(), 900)
@@ -131,6 +134,7 @@ def _crowd(app: Flask, clients: int) -> Flask:
     crowd.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": clients, "max_overflow": 0}
     crowd.extensions["portal.settings"] = app.extensions["portal.settings"]
     db.init_app(crowd)
+    languages.install(crowd, languages.CATALOGUES)
     return crowd
 
 

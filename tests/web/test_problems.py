@@ -112,10 +112,11 @@ def test_a_cursor_that_nobody_gave_out(cast: Cast, cursor: str) -> None:
 @pytest.fixture(scope="module")
 def broken(app: Flask) -> Flask:
     """An application of the same parts with two routes that fail."""
-    from portal.web import logs, problems
+    from portal.web import languages, logs, problems
 
     other = Flask("portal", template_folder=app.template_folder, static_folder=app.static_folder)
     other.extensions["portal.settings"] = app.extensions["portal.settings"]
+    languages.install(other, languages.CATALOGUES)
     logs.install(other)
     problems.install(other)
 
