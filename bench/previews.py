@@ -13,12 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portal.previews import renderer
 from portal.previews.types import VARIANTS, Limits
+from portal.sandbox import process
 from tests.support import pictures
 
 SHARP = "0.35.5"
@@ -84,16 +85,10 @@ def _rows(work: str, costs: dict[str, Cost]) -> list[dict[str, Any]]:
 
 def _take_turns(source: Path, sharp: Path | None) -> dict[str, Cost]:
     folder = source.parent
-    request = {
-        "source": str(source),
-        "mime_type": "image/jpeg",
-        "out_dir": str(folder),
-        "limits": asdict(Limits()),
-    }
     asked = folder / "request.json"
-    asked.write_text(json.dumps(request))
+    asked.write_bytes(_request(source))
     commands = {
-        "ours": list(renderer.COMMAND),
+        "ours": list(process.COMMAND),
         "naive": [sys.executable, str(_HERE / "previews_naive.py"), str(source), str(folder)],
     }
     if sharp:
@@ -101,17 +96,27 @@ def _take_turns(source: Path, sharp: Path | None) -> dict[str, Cost]:
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(ROUNDS):
         for name, command in commands.items():
-            measured[name].append(
-                _measure(command, asked, renderer.ENVIRONMENT if name == "ours" else dict(os.environ))
-            )
+            measured[name].append(_measure(command, asked, process.ENVIRONMENT if name == "ours" else dict(os.environ)))
             for variant in VARIANTS:  # missing when somebody did not do the work
                 (folder / f"{variant.name}.webp").unlink()
     return {name: Cost(*map(statistics.median, zip(*runs, strict=True))) for name, runs in measured.items()}
 
 
+def _request(source: Path) -> bytes:
+    limits = Limits()
+    return process.request(
+        renderer.FUNCTION,
+        renderer.argument(source.name, ".", "image/jpeg", limits),
+        source.parent,
+        source=source.name,
+        out_dir=".",
+        limits=renderer.sandbox_limits(limits),
+    )
+
+
 def _measure(command: list[str], stdin: Path, environment: dict[str, str]) -> tuple[float, float]:
     launcher = [sys.executable, "-S", "-E", "-c", _MEASURE, str(stdin), *command]
-    answer = subprocess.run(launcher, cwd=renderer.ROOT, env=environment, check=True, stdout=subprocess.PIPE)
+    answer = subprocess.run(launcher, cwd=process.ROOT, env=environment, check=True, stdout=subprocess.PIPE)
     status, cpu, memory = json.loads(answer.stdout)
     if status:
         raise RuntimeError(f"{command[0]} ended with status {status}")

@@ -23,6 +23,7 @@ from portal.inspection.scan_result import signatures_of
 from portal.inspection.scanner import Scanner
 from portal.lifecycle import objects
 from portal.lifecycle.recount import recount
+from portal.sandbox import layers
 from portal.sizes import in_words
 from portal.storage import disk
 from portal.storage import service as storage
@@ -50,7 +51,7 @@ def examine(verify: bool = False) -> list[Finding]:
     if not findings[0].ok:
         return findings
     store = _store()
-    findings += [_queue(), store, _scanner(verify), *_disk()]
+    findings += [_queue(), store, _scanner(verify), _sandbox(), *_disk()]
     if verify and store.ok:
         findings += [finding for tenant_id in _tenants() for finding in examine_tenant(tenant_id)]
     return findings
@@ -116,6 +117,18 @@ def _scanner(verify: bool) -> Finding:
         )
     disagreement = _limit_of(scanner) if verify and report.state == "ready" else None
     return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
+
+
+def _sandbox() -> Finding:
+    """What protects this machine from a file that takes over a decoder of previews."""
+    try:
+        missing = layers.missing()
+    except OSError as problem:
+        return Finding("preview sandbox", False, f"No confined process can be started: {problem.strerror}.")
+    if missing:
+        return Finding("preview sandbox", None, f"Less protected than possible: {'; '.join(missing)}.")
+    words = "a user of its own, namespaces, rules for files and a filter of system calls"
+    return Finding("preview sandbox", True, words)
 
 
 def _limit_of(scanner: Scanner) -> str | None:

@@ -1,10 +1,10 @@
 """Previews: small WebP pictures, facts and a placeholder colour, made from one untrusted file.
 
-`renderer.render` is the only door. It starts `child` as a process of its own, without secrets and with limits of
-memory, time, size and reach (`landlock`), because decoders are where a hostile file does its harm. The child counts
-(`caps`), decodes once (`raster` for pictures, `pdf` for the first page of a document), reads facts (`metadata`), brings
-the colours to sRGB (`colour`) and writes every variant from that one decode (`variants`). `outcome` names what both
-sides speak of.
+`renderer.render` is the only entry point. It runs `decoder` in a process of the sandbox, without secrets and with
+limits of memory, time, size and reach, because decoders are where a hostile file does its harm. There, pixels and
+frames are counted (`limits`), pictures are decoded once (`raster`; `pdf` for the first page of a document), facts are
+read (`metadata`), colours are brought to sRGB (`colour`) and every variant is written from that one decode (`encode`).
+`types` names what both sides share.
 
 Invariants: nothing is decoded before its pixels and frames were counted; a derived file carries no metadata at all;
 no variant is larger than its source; all five variants exist, a small source gives them at its own size.

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from portal.previews import colour, metadata
-from portal.previews import limits as caps
+from portal.previews import limits as counting
 from portal.previews.types import VARIANTS, Limits, PreviewFailed, fit
 
 # What libmagic calls it -> the one decoder that may look at it; no other ever sees a byte.
@@ -46,7 +46,7 @@ def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tup
     """
     with _opened(source, mime_type, limits) as image:
         stored, mode = image.size, image.mode
-        facts = metadata.facts(image, caps.count_frames(image, source, limits.frames))
+        facts = metadata.facts(image, counting.count_frames(image, source, limits.frames))
         target = fit(stored, VARIANTS[0].longest)
         image.draft(None, target)  # a JPEG decodes straight to 1/2, 1/4 or 1/8, never below the target
         image.load()
@@ -69,12 +69,12 @@ def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
         raise PreviewFailed("unsupported")
     most = limits.jpeg_pixels if name == "JPEG" else limits.pixels
     if name == "WEBP":
-        caps.check_pixels(caps.webp_size(source), most)
+        counting.check_pixels(counting.webp_size(source), most)
     _load_decoder(name)
     Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
     image = Image.open(source, formats=[name])
     Image.MAX_IMAGE_PIXELS = most  # for what shows later, a frame larger than its file's header
-    caps.check_pixels(image.size, most)
+    counting.check_pixels(image.size, most)
     return image
 
 

@@ -1,59 +1,58 @@
-"""The parent's side: starts the child, waits, and believes nothing it says without looking."""
+"""The parent's side: renders in the sandbox, and believes nothing it says without looking."""
 
 import hashlib
-import json
 import logging
 import os
 import signal
 import stat
-import subprocess
-import sys
-import tempfile
-import threading
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from portal.errors import Unavailable
 from portal.previews.types import MIME_TYPE, VARIANTS, WORDS, Limits, PreviewFailed, Rendered, RenderedVariant
+from portal.sandbox import process
+from portal.sandbox.confinement import SandboxLimits
+from portal.sandbox.process import ChildResult
 
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
-_AWAY = "Previews can't be made at the moment: the server is short of disk space or memory. They follow by themselves."
-_ANSWER_BYTES = 64 * 1024
-# The child as it is started: in the folder that holds the package `portal`, deaf to PYTHON* variables and user sites.
-COMMAND = (sys.executable, "-E", "-s", "-m", "portal.previews.child")
-ROOT = Path(__file__).parents[2]
-# No secret of ours is in it. One arena: each further one reserves address space that the limit would count.
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
-_ENDINGS = {
+FUNCTION = "portal.previews.decoder:render"
+_UNAVAILABLE = (
+    "Previews can't be made at the moment: the server is short of disk space or memory. They follow by themselves."
+)
+_SIGNALS = {
     -signal.SIGALRM: "timeout",
     -signal.SIGXCPU: "timeout",
-    -signal.SIGKILL: "out_of_memory",  # the parent's own kill is told apart; what is left is the kernel's
+    -signal.SIGKILL: "out_of_memory",  # the parent's own kill is known as such; what is left is the kernel's
 }
 
 
 def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS) -> Rendered:
-    """Makes every variant of `source` in `out_dir` (an empty folder of the caller's), with facts and a placeholder.
+    """Makes every variant of `source` in `out_dir`, with facts and a placeholder.
 
+    source, out_dir: a file and an empty folder, both in a folder of the caller's that nothing else lies in.
     mime_type: the detected one. Raises PreviewFailed, and Unavailable when the machine is to blame (no room on the
     disk, no process to be had); what is then left in `out_dir` means nothing.
     """
-    request = {
-        "source": str(source.resolve(strict=True)),
-        "mime_type": mime_type,
-        "out_dir": str(out_dir.resolve()),
-        "limits": asdict(limits),
-    }
+    folder = source.parent.resolve(strict=True)
+    inside = str(out_dir.resolve().relative_to(folder))
     try:
-        answer = _ask_child(request, limits.wall_seconds)
+        child = process.run(
+            FUNCTION,
+            argument(source.name, inside, mime_type, limits),
+            folder,
+            source=source.name,
+            out_dir=inside,
+            limits=sandbox_limits(limits),
+        )
     except OSError as error:
-        raise Unavailable(_AWAY) from error
+        raise Unavailable(_UNAVAILABLE) from error
+    answer = _result(child)
     if "unavailable" in answer:
         log.error("previews: the child could not work: %s", answer["unavailable"])
-        raise Unavailable(_AWAY)
+        raise Unavailable(_UNAVAILABLE)
     if "code" in answer:
         raise PreviewFailed(answer["code"] if answer["code"] in WORDS else "broken", str(answer.get("detail", "")))
     try:
@@ -66,48 +65,25 @@ def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS)
         raise PreviewFailed("broken") from error
 
 
-def _ask_child(request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    started = time.monotonic()
-    # Answers go to files, not pipes: the child's own limit of file size then bounds what it can make us read.
-    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaint:
-        child = subprocess.Popen(
-            COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=answer,
-            stderr=complaint,
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            start_new_session=True,
-        )
-        # A timer, because waiting with a timeout polls and adds up to 50 ms to every file.
-        timer = threading.Timer(seconds, child.kill)
-        timer.start()
-        try:
-            child.communicate(json.dumps(request).encode())
-        finally:
-            timer.cancel()
-            child.kill()
-            child.wait()
-        if child.returncode == -signal.SIGKILL and time.monotonic() - started >= seconds:
-            raise PreviewFailed("timeout")
-        return _answer(child.returncode, answer, complaint)
+def argument(source: str, out_dir: str, mime_type: str, limits: Limits) -> dict[str, Any]:
+    """What `decoder.render` is called with."""
+    return {"source": source, "out_dir": out_dir, "mime_type": mime_type, "limits": asdict(limits)}
 
 
-def _answer(ending: int, answer: IO[bytes], complaint: IO[bytes]) -> dict[str, Any]:
-    complaint.seek(0)
-    words = complaint.read(_ANSWER_BYTES).decode("utf-8", "replace")
-    if words:
-        log.info("previews: the child ended with %s and said: %s", ending, words[-2000:])
-    if ending:
-        raise PreviewFailed("out_of_memory" if "MemoryError" in words else _ENDINGS.get(ending, "broken"))
-    answer.seek(0)
-    try:
-        parsed = json.loads(answer.read(_ANSWER_BYTES))
-    except ValueError as error:
-        raise PreviewFailed("broken") from error
-    if not isinstance(parsed, dict):
+def sandbox_limits(limits: Limits) -> SandboxLimits:
+    """The part of the limits that any child process has."""
+    return SandboxLimits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds)
+
+
+def _result(child: ChildResult) -> dict[str, Any]:
+    if child.timed_out:
+        raise PreviewFailed("timeout")
+    if child.status:
+        raise PreviewFailed("out_of_memory" if "MemoryError" in child.stderr else _SIGNALS.get(child.status, "broken"))
+    result = child.answer.get("result") if child.answer else None
+    if not isinstance(result, dict):
         raise PreviewFailed("broken")
-    return parsed
+    return result
 
 
 def _variant(out_dir: Path, sizes: dict[str, Any]) -> RenderedVariant:

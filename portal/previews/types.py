@@ -13,7 +13,7 @@ class Limits:
 
     pixels: 120 megapixels; more is refused unread.
     jpeg_pixels: those are decoded at a fraction of their size, so that the 200 of today's largest phone sensors pass.
-    frames: of an animation or pages of a TIFF; only the first is drawn, but all have to be counted.
+    frames: of an animation or pages of a TIFF; only the first is rendered, but all have to be counted.
     memory_bytes: address space of the child. Measured peaks in MB: JPEG of 24 megapixels 65; of 48 megapixels HEIC 350,
     AVIF 440, WebP 770; of 120 megapixels progressive JPEG 400, PNG with alpha 575, CMYK TIFF 760. What does not fit
     (WebP from about 60, AVIF from about 110 megapixels) fails as out_of_memory.
@@ -48,7 +48,7 @@ VARIANTS = (
     Variant("thumb", 150, 80),
 )
 MIME_TYPE = "image/webp"
-# What has a picture: the detected types for which a job is worth ringing (`raster` and `pdf` read them).
+# What has a picture: the detected types for which a job is enqueued (`raster` and `pdf` read them).
 PREVIEWABLE = frozenset(
     {
         "image/jpeg",

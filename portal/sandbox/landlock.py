@@ -1,7 +1,7 @@
-"""What a captured decoder could still reach: with Linux's Landlock one file, one folder, the programs, and no network.
+"""The files that a confined process still reaches, by Linux's Landlock: one file, one folder, and the programs.
 
-Without it a decoder runs as the worker's own user, and everything that user can read is open to it: the data folder's
-secrets, and in /proc the worker's environment. Numbers and layouts are those of linux/landlock.h; system calls 444 to
+Without it everything that its user can read is open to it: the data folder's secrets, and in /proc the worker's
+environment. Numbers and layouts are those of linux/landlock.h; system calls 444 to
 446 have these numbers on every architecture. A kernel without Landlock (before 5.13, or with it switched off) leaves
 the other limits alone.
 """
@@ -34,33 +34,31 @@ class _Rule(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-def confine(source: Path, out_dir: Path) -> bool:
-    """From here on this process reads `source`, works in `out_dir`, and loads what Python needs; is that enforced?
+def confine(source: Path, out_dir: Path) -> int:
+    """From here on this process reads ``source``, works in ``out_dir``, and loads what Python needs.
 
-    Wants PR_SET_NO_NEW_PRIVS to be set. Raises OSError when Landlock is there and refuses.
+    Needs PR_SET_NO_NEW_PRIVS. Returns Landlock's version, 0 where the kernel has none; raises OSError when it refuses.
     """
-    if sys.platform != "linux":
-        return False
-    version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+    version: int = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
     if version < 1:
-        return False
+        return 0
     known = (1 << _KNOWN[min(version, len(_KNOWN)) - 1]) - 1
     ruleset = _Ruleset(known, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = _call(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(size), 0)
     try:
-        for path in _programs():
+        for path in programs():
             _allow(rules, path, _READ_FILE | _READ_DIR)
         _allow(rules, source, _READ_FILE)
         _allow(rules, out_dir, _FOLDER_RIGHTS & known)
         _call(_RESTRICT_SELF, rules, 0)
     finally:
         os.close(rules)
-    return True
+    return version
 
 
-def _programs() -> list[Path]:
-    """Python, its packages and ours; not the folder that holds our package: a checkout holds a data folder, too."""
+def programs() -> list[Path]:
+    """Python, its packages and ours. Not the folder that holds our package: a checkout holds a data folder, too."""
     ours = Path(__file__).parents[1]
     packages = [Path(entry) for entry in sys.path if entry and Path(entry) != ours.parent]
     return [*map(Path, (*_PROGRAMS, sys.prefix, sys.base_prefix)), *packages, ours]

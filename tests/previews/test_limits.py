@@ -17,6 +17,7 @@ from portal.previews import renderer
 from portal.previews.limits import gif_frames, tiff_pages
 from portal.previews.raster import FORMATS
 from portal.previews.types import MB, PREVIEWABLE, WORDS, Limits, PreviewFailed
+from portal.sandbox import process
 from tests.support import pictures
 from tests.support.shown_previews import Render
 
@@ -122,9 +123,11 @@ def test_a_folder_that_cannot_be_written_is_not_the_fault_of_the_file(render: Re
 
 def test_the_child_starts_light() -> None:
     heavy = "{'flask', 'sqlalchemy', 'boto3', 'rq', 'pypdfium2', 'pillow_heif'}"
-    rooms = "import portal.previews.child, portal.previews.raster, portal.previews.encode, sys"
-    program = f"{rooms}; print(sorted({heavy} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", program], cwd=renderer.ROOT, check=True, capture_output=True)
+    modules = (
+        "import portal.sandbox.child, portal.previews.decoder, portal.previews.raster, portal.previews.encode, sys"
+    )
+    program = f"{modules}; print(sorted({heavy} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=process.ROOT, check=True, capture_output=True)
     assert answer.stdout.strip() == b"[]"
 
 

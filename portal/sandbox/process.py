@@ -1,0 +1,131 @@
+"""The parent's side: starts the child, waits, ends whatever it left running, and believes nothing it says."""
+
+from __future__ import annotations
+
+import compileall
+import functools
+import importlib.util
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from portal.sandbox.confinement import SandboxLimits
+
+log = logging.getLogger(__name__)
+
+# The child as it is started: in the folder that holds the package `portal`, without PYTHON* variables and user sites.
+COMMAND = (sys.executable, "-E", "-s", "-m", "portal.sandbox.child")
+ROOT = Path(__file__).parents[2]
+# No secret of ours is in it. One arena: each further one reserves address space that the limit would count.
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class ChildResult:
+    """How a child ended. status: its exit status, or minus the signal that ended it. timed_out: the parent ended it.
+
+    answer: ``{result, layers}``, or None where it gave none that can be read. stderr: the end of what it wrote there.
+    """
+
+    status: int
+    timed_out: bool
+    answer: dict[str, Any] | None
+    stderr: str
+
+
+def request(
+    function: str, argument: Mapping[str, Any], folder: Path, *, source: str, out_dir: str, limits: SandboxLimits
+) -> bytes:
+    """What the child reads: ``function`` ("package.module:name") is called with ``argument``, in ``folder``.
+
+    source and out_dir: relative to the folder; what may be read, and the folder that may be written.
+    """
+    asked = {"function": function, "argument": dict(argument), "folder": str(folder.resolve(strict=True))}
+    asked |= {"source": source, "out_dir": out_dir, "limits": asdict(limits)}
+    return json.dumps(asked).encode()
+
+
+def run(
+    function: str, argument: Mapping[str, Any], folder: Path, *, source: str, out_dir: str, limits: SandboxLimits
+) -> ChildResult:
+    """Call a function of ours in a confined process; arguments as for ``request``.
+
+    As root the child owns the folder, the source and the out folder from then on. Raises OSError when no process, no
+    temporary file is to be had.
+    """
+    asked = request(function, argument, folder, source=source, out_dir=out_dir, limits=limits)
+    _compile(function.partition(":")[0])
+    # Answers go to files, not pipes: the child's own limit of file size then bounds what it can make us read.
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=stderr,
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+        timed_out = _wait(child, asked, limits.wall_seconds)
+        words = _read(stderr).decode("utf-8", "replace")
+        if words:
+            log.info("sandbox: the child ended with %s and wrote: %s", child.returncode, words[-2000:])
+        return ChildResult(child.returncode, timed_out, _parsed(_read(answer)), words)
+
+
+@functools.cache
+def _compile(module: str) -> None:
+    """Compile the modules beside the function's once: the child may not write them, and would do so at every start."""
+    spec = importlib.util.find_spec(module)
+    if spec is not None and spec.origin is not None:
+        compileall.compile_dir(Path(spec.origin).parent, maxlevels=0, quiet=2)
+
+
+def _wait(child: subprocess.Popen[bytes], asked: bytes, seconds: float) -> bool:
+    """Send the request and wait for the end; did the time limit bring it about?"""
+    started = time.monotonic()
+    # A timer, because waiting with a timeout polls and adds up to 50 ms to every file.
+    timer = threading.Timer(seconds, _kill_group, [child.pid])
+    timer.start()
+    try:
+        assert child.stdin is not None
+        with suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(asked)
+        # Not reaped yet, so that its number, which is its group's too, can't belong to others when we kill the group.
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    finally:
+        timer.cancel()
+        timer.join()
+        _kill_group(child.pid)
+        child.wait()
+    return child.returncode == -signal.SIGKILL and time.monotonic() - started >= seconds
+
+
+def _kill_group(number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(MAX_ANSWER_BYTES)
+
+
+def _parsed(answer: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(answer)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
