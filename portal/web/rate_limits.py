@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 from contextlib import suppress
@@ -79,6 +80,18 @@ def rates() -> Rates:
 def address() -> str:
     """The address that the request comes from, as the server sees it."""
     return request.remote_addr or "unknown"
+
+
+def network_of(remote: str) -> str:
+    """What one subscriber has: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), whose addresses are free."""
+    try:
+        found = ipaddress.ip_address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    prefix = 32 if found.version == 4 else 64
+    return str(ipaddress.ip_network((found, prefix), strict=False))
 
 
 def _duration(seconds: int) -> str:

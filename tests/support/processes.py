@@ -139,6 +139,10 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        self._signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Ask it to end, and see to it."""
         if self._process is None:
@@ -169,11 +173,13 @@ class Process:
 class Stack:
     """Web, workers and clock on one set of settings."""
 
-    def __init__(self, settings: Settings, folder: Path, *, workers: int = 2) -> None:
+    def __init__(self, settings: Settings, folder: Path, *, workers: int = 2, port: int = 0) -> None:
+        """``port``: where the web process listens, when it is not that of the base address."""
         self.settings = settings
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._environment = folder, _environment(settings, folder)
-        self.web = self._web(settings.base_url.rpartition(":")[2])
+        self.port = port or int(settings.base_url.rpartition(":")[2])
+        self.web = self._web(str(self.port))
         self.workers = [self.new_worker() for _ in range(workers)]
         self.clock = self._process("clock", "-m", "portal.scheduler")
         self.app = application(settings)
@@ -194,7 +200,7 @@ class Stack:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.settings.base_url}/healthz", trust_env=False).status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{self.port}/healthz", trust_env=False).status_code == 200:
                     return
             assert self.web.running and time.monotonic() < deadline, self.web.words()
             time.sleep(0.05)
@@ -248,6 +254,7 @@ def _environment(settings: Settings, folder: Path) -> dict[str, str]:
         "PORTAL_SECRET_KEYS": ",".join(settings.secret_keys),
         "PORTAL_VAULT_KEYS": ",".join(settings.vault_keys),
         "PORTAL_EGRESS_ALLOW": ",".join(settings.egress_allow),
+        "PORTAL_TRUSTED_PROXIES": str(settings.trusted_proxies),
     }
     return {**clean, **own, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
 
