@@ -10,7 +10,7 @@ from tests.support.engines import TestEngines
 from tests.support.processes import Stack, own_settings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def web_server(engines: TestEngines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The portal's web processes alone, as the Procfile starts them."""
     settings = own_settings(engines, "attacked", queue=6)
