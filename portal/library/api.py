@@ -12,7 +12,7 @@ from portal.assets.models import Asset
 from portal.assets.presenters import AssetView, Buckets, asset_view
 from portal.folders import libraries
 from portal.folders.forms import LibraryChange
-from portal.library import listing
+from portal.library import asset_list
 from portal.library.forms import AssetChange, DeleteQuery, ListQuery, NewLibrary
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -37,7 +37,7 @@ class LibraryView(Answer):
 @operation(query=ListQuery, paged=True, returns=Listing[AssetView])
 def index(member: Member, query: ListQuery, paging: Paging) -> Listing[AssetView]:
     """List assets, the newest first; with ``ids``, those that one waits for."""
-    assets, cursor = listing.list_assets(member.workspace, query.filters(), paging)
+    assets, cursor = asset_list.list_assets(member.workspace, query.filters(), paging)
     return Listing[AssetView](items=_views(member, assets), next_cursor=cursor)
 
 

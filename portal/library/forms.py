@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from portal.assets.models import AssetState
-from portal.library.listing import Filters
+from portal.library.asset_list import Filters
 from portal.web.body import Body, Query
 
 LONGEST_SEARCH = 255  # characters: no name is longer

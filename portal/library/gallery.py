@@ -16,9 +16,9 @@ from portal.assets import preview_urls, service
 from portal.assets.models import AssetState
 from portal.assets.presenters import Buckets, page_view
 from portal.folders import contents
-from portal.library import list_rows
+from portal.library import presenters
 from portal.library.forms import GalleryQuery
-from portal.library.list_rows import CardRow, Listed
+from portal.library.presenters import CardRow, Listed
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -43,7 +43,7 @@ def index(member: Member) -> ResponseReturnValue:
     address = query.address()
     if query.folders and is_fragment_wanted():
         return render_template(f"library/_folders_{view}.html", **_spot(member, query), **place(member))
-    listed, cursor = list_rows.list_cards(member.workspace, query.filters(), paging)
+    listed, cursor = presenters.list_cards(member.workspace, query.filters(), paging)
     more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **address) if cursor else None
     html = _draw(listed, view, member, searched=bool(query.q))
     context: dict[str, Any] = {"cards": drawn.SLOT if listed else "", "next_url": more}
@@ -96,7 +96,7 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     Where the address names a place, nothing for what lies elsewhere either.
     """
     query = read_query(GalleryQuery)
-    row = list_rows.find_card(member.workspace, asset_id)
+    row = presenters.find_card(member.workspace, asset_id)
     here = query.library or query.folder_id
     lies_in = row.folder_id or row.library_id
     if row.state == AssetState.DELETED or (here is not None and str(query.folder_id or query.library) != lies_in):
@@ -147,7 +147,7 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
 
 def told_restored(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
     """That one file is out of the trash, by its name; ``homeless``: its folder is gone."""
-    name = list_rows.find_card(member.workspace, asset_id).file_name
+    name = presenters.find_card(member.workspace, asset_id).file_name
     if homeless:
         return str(gettext("“%(name)s” was restored to the top of its library: its folder is gone.", name=name))
     return str(gettext("“%(name)s” was restored.", name=name))
@@ -162,7 +162,7 @@ def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool
     found = contents.places_of(member.workspace, [UUID(each.id) for each in listed]) if searched else {}
 
     def context(missing: list[tuple[Listed, Any, Any]]) -> dict[str, Any]:
-        rows = list_rows.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
+        rows = presenters.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
         return {**_cards(rows, member), "wheres": [where for _, _, where in missing]}
 
     return drawn.parts(TEMPLATES[view], [(each, all_alike, found.get(each.id)) for each in listed], context)
@@ -171,7 +171,7 @@ def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool
 def _cards(rows: Sequence[CardRow | None], member: Member) -> dict[str, Any]:
     """What the templates of cards see."""
     buckets = Buckets(member.workspace)
-    return {"assets": [row and list_rows.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
+    return {"assets": [row and presenters.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from flask_babel import gettext, ngettext
 
 from portal.assets import service
 from portal.assets.presenters import Buckets
-from portal.library import list_rows
+from portal.library import presenters
 from portal.library.gallery import HERE, back, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -26,10 +26,10 @@ blueprint = Blueprint("trash", __name__)
 def index(member: Member) -> ResponseReturnValue:
     """What can be restored; to htmx, which asks with a cursor, the next rows alone."""
     paging = read_paging()
-    rows, cursor = list_rows.list_trash(member.workspace, paging)
+    rows, cursor = presenters.list_trash(member.workspace, paging)
     buckets = Buckets(member.workspace)
     context = {
-        "assets": [list_rows.shown(row, buckets) for row in rows],
+        "assets": [presenters.shown(row, buckets) for row in rows],
         "next_url": url_for(".index", workspace_id=member.workspace, cursor=cursor) if cursor else None,
         **place(member),
     }

@@ -15,13 +15,14 @@ from uuid import UUID
 from sqlalchemy import Enum, Text, Uuid, any_, bindparam, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from portal.assets import presenters, preview_urls
+from portal.assets import presenters as asset_presenters
+from portal.assets import preview_urls
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import Buckets
-from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
-from portal.library.listing import Filters, page_of
+from portal.library.asset_list import Filters, page_of
+from portal.statements import looked_up
 from portal.storage.models import StorageProfile
 from portal.web.paging import Paging, cut
 
@@ -105,13 +106,13 @@ _LISTED = select(_plain(_A.id), _VERSION, _AUTHOR, _KEYS_SINCE).outerjoin_from(
 def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Listed], str | None]:
     """One page of the gallery, newest first, and the cursor of the next."""
     statement, values = page_of(_LISTED, workspace_id, filters, paging)
-    return cut([Listed._make(row) for row in db.session.execute(statement, values)], paging, key=lambda row: row.id)
+    return cut([Listed._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
 
 
 def list_trash(workspace_id: UUID, paging: Paging) -> tuple[Sequence[CardRow], str | None]:
     """One page of what can be restored, newest first, and the cursor of the next."""
     statement, values = page_of(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
-    return cut([CardRow._make(row) for row in db.session.execute(statement, values)], paging, key=lambda row: row.id)
+    return cut([CardRow._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
 
 
 def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
@@ -124,14 +125,14 @@ def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
 
 def find_cards(workspace_id: UUID, asset_ids: list[UUID]) -> list[CardRow | None]:
     """These assets in this order, None for each that is gone; one statement."""
-    rows = db.session.execute(_THESE, {"workspace_id": workspace_id, "asset_ids": asset_ids}).all()
+    rows = looked_up(_THESE, workspace_id=workspace_id, asset_ids=asset_ids)
     found = {row.id: CardRow._make(row) for row in rows}
     return [found.get(str(each)) for each in asset_ids]
 
 
 def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
     """What a template draws: the names of the API's asset, as far as a card needs them."""
-    scan_reason = presenters.scan_reason(row.scan_reason)
+    scan_reason = asset_presenters.scan_reason(row.scan_reason)
     return {
         "asset_id": row.id,
         "workspace_id": row.workspace_id,
@@ -139,8 +140,8 @@ def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
         "kind": row.kind,
         "size_bytes": row.size_bytes,
         "status": row.state,
-        "reason": presenters.reason_view(row.reason_code, row.reason_detail),
-        "waiting": presenters.waiting_for(row.waiting_for),
+        "reason": asset_presenters.reason_view(row.reason_code, row.reason_detail),
+        "waiting": asset_presenters.waiting_for(row.waiting_for),
         "released": row.released_at is not None,
         "scan": {"verdict": row.scan_result, "signature": row.scan_signature, "reason": scan_reason},
         "previews": row.previews,
