@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
-from flask.templating import Environment
 from flask_compress import Compress
 from sqlalchemy import text
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -22,7 +19,7 @@ from portal.operations import metrics as numbers
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
-from portal.web import csrf, drawn, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
+from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 from portal.web.wsgi_guard import WSGIGuard
@@ -78,31 +75,13 @@ COMPRESSED = [
 LARGEST_BODY = 1 << 20  # bytes of JSON or form; files go to the store
 
 
-class Templates(Environment):
-    """No template has globals of its own: each import of a macro would compare them all, a fifteenth of a page."""
-
-    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        """The environment's, as they are."""
-        return super().make_globals(d) if d else self.globals
-
-
-class Portal(Flask):
-    """No view and no hook is asynchronous: Flask would ask that of each of them at every request, 40 µs in all."""
-
-    jinja_environment = Templates
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself."""
-        return func
-
-
 def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -> Flask:
     """The application, with every extension, route and error handler; it connects to nothing yet.
 
     ``catalogues`` is the folder of the translations.
     """
     schema.import_models()
-    app = Portal("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app = Flask("portal", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     _configure(app, settings)
     sessions.install(app)
     app.extensions["portal.settings"] = settings
@@ -128,7 +107,6 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     security.install(app, tenancy_access.find_by_session)
     csrf.install(app)
     pages.install(app)
-    drawn.install(app)
     tenancy_access.install(app)
     frame.install(app)
     _add_routes(app)

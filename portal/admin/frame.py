@@ -1,29 +1,32 @@
-"""What frames every page of somebody who is signed in: where they are, where they can go, how full it is.
+"""The navigation frame of each page: top bar, sidebar, notices and upload tray, for somebody who is signed in.
 
-Each part is asked of its room when the template comes to it, so that a fragment costs nothing and a page what it shows.
+``base.html`` draws it around every page. A template reads ``frame.libraries``, ``frame.quota`` and so on, and each of
+these asks the package that owns it when it is read: a fragment, which has no frame, costs no query.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from flask import Flask, session, url_for
-from flask_babel import gettext as _
+from flask import Flask, request, session, url_for
+from flask_babel import gettext
 from flask_login import current_user
-from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy import Row
 
-from portal.database import db
-from portal.folders import libraries as library
+from portal.folders import libraries
 from portal.identity.access import person
 from portal.identity.service import Person
 from portal.inspection import file_kinds
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
 from portal.quotas.levels import Standing
-from portal.storage import health
+from portal.storage import profiles
 from portal.storage import service as storage
+from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.tenancy import switches
 from portal.tenancy.access import current_member, current_places
 from portal.tenancy.permissions import Permission
@@ -32,22 +35,17 @@ from portal.uploads import part_plan
 from portal.web import headers
 from portal.web.problems import speaks_json
 
-# One round trip for everything that a page shows around its content.
-_PARTS = {"libraries": library.NAMES, "trouble": health.TROUBLE, "stores": storage.STORES}
-_ASKED = ", ".join(f"({asked}) AS {name}" for name, asked in _PARTS.items())
-_BOTH = f"SELECT s.*, {_ASKED} FROM ({quotas.STANDING}) s"  # noqa: S608  constants of our own
-_SURROUNDINGS = text(_BOTH).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
 
+class Search(NamedTuple):
+    """What the search field shows and keeps: the words and filters of the gallery that is shown."""
 
-class Place(NamedTuple):
-    """A library of the workspace."""
-
-    id: str
-    name: str
+    words: str
+    kind: str | None
+    status: str | None
 
 
 class Frame:
-    """One page's frame; read by base.html and what it includes."""
+    """The frame of one page; each part is read at most once."""
 
     def __init__(self, who: Person) -> None:
         self.person = who
@@ -78,53 +76,52 @@ class Frame:
         return self.workspace is not None and self.member is not None and self.member.may(Permission.UPLOAD)
 
     @property
+    def search(self) -> Search:
+        """What is searched for; empty on every page but the gallery."""
+        given = request.args if request.endpoint == "library.index" else {}
+        return Search(given.get("q", ""), given.get("kind"), given.get("status"))
+
+    @property
     def notices(self) -> list[str]:
         """What everybody here must know: why uploads are paused, why nothing can be changed."""
         closed = switches.read_only(self.tenant.id) if self.tenant else None
         pause = switches.paused()
-        found = [_("Nothing can be changed here for now: %(reason)s", reason=closed.reason)] if closed else []
-        trouble = self._surroundings.trouble if self._surroundings else None
-        if trouble:
-            found.append(_("The storage of this workspace takes no new files: %(reason)s", reason=trouble))
-        return found + ([_("Uploads are paused: %(reason)s", reason=pause.reason)] if pause else [])
-
-    @property
-    def place(self) -> tuple[Hashable, ...]:
-        """What the parts depend on that only know where the page is."""
-        return self.tenant.slug if self.tenant else None, self.workspace, self.may_upload
-
-    @property
-    def shows(self) -> tuple[Hashable, ...]:
-        """What the sidebar depends on: everything above and below."""
-        elsewhere = tuple((each.id, each.slug, each.name, each.role, *each.workspaces) for each in self.tenants)
-        libraries = tuple((each.id, each.name) for each in self.libraries)
-        return self.place, self.person.is_operator, elsewhere, libraries, self.quota, self.quarantine_count
+        ill = next((each for each in self._profiles if each.active and each.health is Health.UNHEALTHY), None)
+        found = []
+        if closed:
+            found.append(gettext("Nothing can be changed here for now: %(reason)s", reason=closed.reason))
+        if ill:
+            found.append(gettext("The storage of this workspace takes no new files: %(reason)s", reason=ill.reason))
+        if pause:
+            found.append(gettext("Uploads are paused: %(reason)s", reason=pause.reason))
+        return found
 
     @cached_property
-    def _surroundings(self) -> Any:
-        """What the database says of the workspace: one row."""
-        if self.tenant is None or self.workspace is None:
-            return None
-        found = db.session.execute(_SURROUNDINGS, {"tenant": self.tenant.id, "workspace": self.workspace.id}).first()
-        if found is not None and found.stores:
-            headers.allow_stores(storage.origin_at(*each) for each in found.stores)
-        return found
+    def _profiles(self) -> list[StorageProfile]:
+        """The storage profiles of the workspace that are in use."""
+        return profiles.list_profiles(self.workspace.id) if self.workspace else []
 
     @property
     def stores(self) -> list[str]:
-        """Customers' stores that the page may load from; asked for where it begins, as its own headers name them."""
-        return headers.allowed_stores() if self._surroundings else []
+        """Customers' stores that the page may load from. Read in the page's head, before its own headers are sent."""
+        own = [each for each in self._profiles if each.mode is ProfileMode.BYOS]
+        headers.allow_stores(
+            storage.origin_at(each.endpoint, each.region or "", each.bucket or "", each.addressing_style)
+            for each in own
+        )
+        return headers.allowed_stores()
 
     @cached_property
-    def libraries(self) -> Sequence[Place]:
-        """Of the workspace, the oldest first."""
-        found = self._surroundings.libraries if self._surroundings else None
-        return [Place(*each) for each in found or ()]
+    def libraries(self) -> Sequence[Row[UUID, str, datetime]]:
+        """Of the workspace, the oldest first: each with ``id`` and ``name``."""
+        return libraries.list_libraries(self.workspace.id) if self.workspace else []
 
     @cached_property
     def quota(self) -> Standing | None:
         """How full the workspace is."""
-        return quotas.standing_from(self._surroundings) if self._surroundings else None
+        if self.tenant is None or self.workspace is None:
+            return None
+        return quotas.standing(self.tenant.id, self.workspace.id)
 
     @property
     def warning(self) -> Standing | None:
@@ -138,7 +135,7 @@ class Frame:
 
     @cached_property
     def quarantine_count(self) -> int:
-        """How many files wait at the desk; for those who may see it."""
+        """How many files wait for a decision in quarantine; 0 for those who may not see it."""
         here = self.member
         return quarantine.count_held(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
 
@@ -148,7 +145,7 @@ class Frame:
         if self.workspace is None or not self.may_upload:
             return None
         here = self.workspace.id
-        policy = [
+        kinds = [
             {"name": kind.name, "extensions": list(kind.extensions), "limit_bytes": kind.limit_bytes}
             for kind in file_kinds.POLICY
         ]
@@ -159,7 +156,7 @@ class Frame:
             "paths_url": url_for("folders_api.lay_paths", w=here),
             "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
-            "kinds": policy,
+            "kinds": kinds,
             "parts": {"from_bytes": part_plan.FROM, "part_bytes": part_plan.USUAL_PART, "most": part_plan.MOST_PARTS},
         }
 

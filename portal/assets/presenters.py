@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from portal.assets import preview_urls as variants
-from portal.assets.models import Asset, Variant
+from flask_babel import gettext
+
+from portal.assets import preview_urls
+from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.database import db
 from portal.identity.models import User
 from portal.inspection.scan_result import EXPLANATIONS
@@ -83,6 +85,30 @@ class AssetView(Answer):
     deleted_at: Time | None
 
 
+class StateMark(NamedTuple):
+    """The state of an asset in words with an icon, never as colour alone. ``title`` says more, on hover."""
+
+    tone: Literal["good", "warn", "bad", "busy", "wait", "calm"]
+    icon: str
+    words: str
+    title: str | None = None
+    spins: bool = False
+
+
+class StateColumns(Protocol):
+    """What of an asset's row its state is told from."""
+
+    state: AssetState
+    reason_code: str | None
+    reason_detail: str | None
+    waiting_for: str | None
+    scan_result: ScanResult
+    scan_signature: str | None
+    scan_reason: str | None
+    released_at: Any
+    previews: PreviewState
+
+
 @dataclass(frozen=True)
 class Buckets:
     """The bucket of each asset's storage profile in one workspace; a profile is looked up once."""
@@ -130,7 +156,8 @@ def page_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets, author
     return {
         **{name: getattr(view, name) for name in AssetView.model_fields},
         "workspace_id": asset.workspace_id,
-        "waiting": view.waiting_for,
+        "mark": state_mark(asset),
+        "is_final": is_final(asset),
         "placeholder": asset.placeholder,
         "created_by": {"name": author.name if author else "", "email": author.email if author else ""},
         "purge_on": asset.purge_after,
@@ -139,9 +166,68 @@ def page_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets, author
 
 
 def _name_of(person_id: UUID | None) -> str | None:
-    """Whoever let a held file go; asked for these files alone."""
+    """Who released it from quarantine; few files have somebody, so it is no part of the list's statement."""
     person = db.session.get(User, person_id) if person_id else None
     return (person.name or person.email) if person else None
+
+
+def is_final(asset: StateColumns) -> bool:
+    """Will it stay as it is until somebody acts? Else pages ask for it again."""
+    rendering = asset.state == AssetState.AVAILABLE and asset.previews == PreviewState.PENDING
+    return asset.state != AssetState.PROCESSING and not rendering
+
+
+def poll_seconds(count: int) -> int:
+    """The pause before a page asks for an asset again, after it has asked ``count`` times: 2 to 15 seconds."""
+    return min(max(count // 4, 2), 15)
+
+
+def state_mark(asset: StateColumns) -> StateMark:
+    """What people read of an asset's state."""
+    if asset.state == AssetState.PROCESSING:
+        return _processing_mark(asset)
+    if asset.state == AssetState.AVAILABLE:
+        return _available_mark(asset)
+    if asset.state == AssetState.QUARANTINED:
+        return _quarantined_mark(asset)
+    if asset.state == AssetState.FAILED:
+        reason = asset.reason_detail or gettext("unknown reason")
+        words = gettext("Failed: %(reason)s", reason=reason)
+        return StateMark("bad", "alert-triangle", words, asset.reason_detail)
+    return StateMark("calm", "trash", gettext("In the trash"))
+
+
+def _processing_mark(asset: StateColumns) -> StateMark:
+    waits = waiting_for(asset.waiting_for)
+    if waits == "scanner":
+        title = gettext("The virus scanner is not available. The file is kept, and checked as soon as it is back.")
+        return StateMark("wait", "clock", gettext("Waiting for the virus scanner"), title)
+    if waits == "storage":
+        title = gettext("The storage does not answer. The check continues as soon as it does.")
+        return StateMark("wait", "clock", gettext("Waiting for the storage"), title)
+    return StateMark("busy", "loader-2", gettext("Checking…"), spins=True)
+
+
+def _available_mark(asset: StateColumns) -> StateMark:
+    if asset.released_at is not None:
+        title = asset.scan_signature or gettext("The virus check quarantined it, and an administrator released it.")
+        return StateMark("warn", "shield-question", gettext("Released from quarantine"), title)
+    if asset.scan_result == ScanResult.NOT_SCANNED:
+        title = scan_reason(asset.scan_reason) or gettext(
+            "There was no virus scanner. It is scanned when there is one."
+        )
+        return StateMark("warn", "shield-question", gettext("Not scanned"), title)
+    if asset.scan_reason:
+        return StateMark("warn", "shield-question", gettext("Contains macros"), scan_reason(asset.scan_reason))
+    return StateMark("good", "circle-check", gettext("Ready"))
+
+
+def _quarantined_mark(asset: StateColumns) -> StateMark:
+    if asset.scan_result == ScanResult.INFECTED:
+        return StateMark("bad", "shield-x", gettext("Quarantined: virus found"), asset.scan_signature)
+    if asset.reason_code == "macros":
+        return StateMark("bad", "lock", gettext("Quarantined: contains macros"), asset.reason_detail)
+    return StateMark("bad", "lock", gettext("Quarantined: could not be scanned"), asset.reason_detail)
 
 
 def reason_view(code: str | None, detail: str | None) -> ReasonView | None:
@@ -185,5 +271,5 @@ def variant_view(asset: Asset, variant: Variant, buckets: Buckets) -> VariantVie
         height=variant.height,
         size_bytes=variant.size_bytes,
         mime_type=variant.mime_type,
-        url=variants.url(buckets.of(asset.profile_id), variant.object_key, asset.file_name, variant.name),
+        url=preview_urls.url(buckets.of(asset.profile_id), variant.object_key, asset.file_name, variant.name),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from portal.objectstore import disposition
 from portal.objectstore.bucket import Bucket
@@ -12,7 +11,6 @@ from portal.objectstore.bucket import Bucket
 WINDOW = 1800  # seconds in which an address stays the same
 LIFE = 3600  # seconds that an address is good for; at least half of it is left when it is handed out
 CACHING = f"private, max-age={LIFE}, immutable"
-REMEMBERED = 8192  # addresses a process remembers, of about 1 KB each
 
 
 def window() -> int:
@@ -21,8 +19,17 @@ def window() -> int:
 
 
 def url(bucket: Bucket, object_key: str, file_name: str, name: str) -> str:
-    """The address of the variant ``name`` of the file ``file_name``, to be shown in a page. No network."""
-    return _signed(bucket, object_key, shown_name(file_name, name, object_key), window())
+    """The address of the variant ``name`` of the file ``file_name``, to be shown in a page. No network.
+
+    Within one window the signature is the same: else browsers would load each picture again with every page.
+    """
+    return bucket.presign_get(
+        object_key,
+        disposition=disposition.inline(shown_name(file_name, name, object_key)),
+        cache_control=CACHING,
+        expires_in=LIFE,
+        now=datetime.fromtimestamp(window(), UTC),
+    )
 
 
 def good_until() -> datetime:
@@ -34,14 +41,3 @@ def shown_name(file_name: str, name: str, object_key: str) -> str:
     """What the variant ``name`` is called when it is saved."""
     stem = file_name.rpartition(".")[0] or file_name
     return f"{stem}-{name}.{object_key.rpartition('.')[2]}"
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _signed(bucket: Bucket, object_key: str, shown_name: str, begins: int) -> str:
-    return bucket.presign_get(
-        object_key,
-        disposition=disposition.inline(shown_name),
-        cache_control=CACHING,
-        expires_in=LIFE,
-        now=datetime.fromtimestamp(begins, UTC),
-    )

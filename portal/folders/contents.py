@@ -42,6 +42,16 @@ class Spot(NamedTuple):
         return self.path[-2] if len(self.path) > 1 else None
 
     @property
+    def here(self) -> str:
+        """The place as forms send it: ``folder:ID`` or ``library:ID``."""
+        return f"folder:{self.path[-1].id}" if self.path else f"library:{self.library.id}"
+
+    @property
+    def above(self) -> str:
+        """The place above it, as forms send it; the top of a library is its own."""
+        return f"folder:{self.path[-2].id}" if len(self.path) > 1 else f"library:{self.library.id}"
+
+    @property
     def name(self) -> str:
         """What the place is called."""
         return self.path[-1].name if self.path else self.library.name

@@ -8,26 +8,26 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, Uuid, any_, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.assets.models import Asset, AssetState
 from portal.database import db
 from portal.web.paging import Paging, cut
 
-_A = Asset.__table__.c
-_ALL = select(Asset)
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to. Without ``status``: everything but the trash. ``top``: in no folder.
+    """Which assets a list has. Without ``status``: all but the trash. ``top``: those in no folder.
 
-    ``ids``: to these alone, in whatever state; the others count for nothing then.
+    ``ids``: these alone, in whatever state; the other filters do not count then.
     """
 
     q: str | None = None
@@ -40,85 +40,88 @@ class Filters:
 
 
 def list_assets(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Asset], str | None]:
-    """One page, newest first, and the cursor of the next. It costs the same at any depth and size of the workspace."""
+    """One page of assets, and the cursor of the next (None at the end)."""
+    statement = one_page(select(Asset), workspace_id, filters, paging)
     if filters.ids:
-        return db.session.scalars(_by_id(_ALL), {"workspace_id": workspace_id, "ids": list(filters.ids)}).all(), None
-    statement, values = page_of(_ALL, workspace_id, filters, paging)
-    return cut(db.session.scalars(statement, values).all(), paging, key=lambda asset: asset.id)
+        return db.session.scalars(statement).all(), None
+    return cut(db.session.scalars(statement).all(), paging, key=lambda asset: asset.id)
 
 
-def page_of(
-    statement: Select[Any], workspace_id: UUID, filters: Filters, paging: Paging
-) -> tuple[Select[Any], dict[str, Any]]:
-    """``statement`` (a constant, over assets) for one page and one row more, newest first; with its parameters."""
-    if filters.q:
-        return _by_id(statement), {"workspace_id": workspace_id, "ids": _named(workspace_id, filters, paging)}
-    places = {"workspace_id": workspace_id, "library_id": filters.library_id, "folder_id": filters.folder_id}
-    values = {name: value for name, value in places.items() if value is not None}
-    before = paging.after_id()
-    narrow = {"state": filters.status, "kind": filters.kind, "top": filters.top}
-    listed = _listed(statement, tuple(values), **narrow, goes_on=before is not None, limit=paging.limit + 1)
-    return listed, values if before is None else {**values, "before": before}
+def list_rows(
+    columns: AnySelect, workspace_id: UUID, filters: Filters, paging: Paging
+) -> tuple[Sequence[AnyRow], str | None]:
+    """The same page as rows of ``columns``, a SELECT over assets that includes their ``id``."""
+    statement = one_page(columns, workspace_id, filters, paging)
+    return cut(db.session.execute(statement).all(), paging, key=lambda row: row.id)
 
 
-@lru_cache(maxsize=16)
-def _by_id(statement: Select[Any]) -> Select[Any]:
-    ids = bindparam("ids", type_=ARRAY(Uuid()))
-    place = _A.workspace_id == bindparam("workspace_id")
-    return statement.where(place, _A.id == any_(ids)).order_by(_A.id.desc())
+def places_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> set[tuple[UUID, UUID | None]]:
+    """The places, as (library, folder), in which these assets lie."""
+    statement = select(Asset.library_id, Asset.folder_id).where(Asset.workspace_id == workspace_id)
+    return {(row.library_id, row.folder_id) for row in db.session.execute(statement.where(among(Asset.id, asset_ids)))}
 
 
-@lru_cache(maxsize=512)
-def _listed(
-    statement: Select[Any],
-    places: tuple[str, ...],
-    *,
-    state: AssetState | None,
-    kind: str | None,
-    top: bool,
-    goes_on: bool,
-    limit: int,
-) -> Select[Any]:
-    """The statement for one combination of filters, with the parameters ``places`` and ``before``.
+def one_page(statement: AnySelect, workspace_id: UUID, filters: Filters, paging: Paging) -> AnySelect:
+    """``statement``, a SELECT over assets, for one page and one row more, newest first.
 
-    Ids are UUIDv7, so the newest is the largest. The narrowest place is asked for as ``= ANY (ARRAY[…])`` and heads the
-    order: with a plain ``=`` the planner may walk the ids of all workspaces instead, hoping to meet enough of this
-    one's soon, and read a million of others' rows. State and kind stand as literals, because a plan with a parameter
-    in their place can't use an index that is made for them.
+    Ids are UUIDv7, so the newest is the largest.
     """
-    *wider, narrowest = (_A[name] for name in places)
-    conditions = [column == bindparam(column.name) for column in wider]
-    conditions += [narrowest == any_(array([bindparam(narrowest.name, type_=Uuid())])), _in_state(state)]
-    if kind:
-        conditions.append(_A.kind == _literal(kind))
-    if top:
-        conditions.append(_A.folder_id.is_(None))
-    if goes_on:
-        conditions.append(_A.id < bindparam("before"))
-    newest_first = statement.where(*conditions).order_by(narrowest.desc(), _A.id.desc())
-    return newest_first.limit(literal_column(str(int(limit)), Integer))
+    if filters.ids or filters.q:
+        ids = filters.ids or _named(workspace_id, filters, paging)
+        return statement.where(Asset.workspace_id == workspace_id, among(Asset.id, ids)).order_by(Asset.id.desc())
+    places = [(Asset.folder_id, filters.folder_id), (Asset.library_id, filters.library_id)]
+    equal = [(column, place) for column, place in places if place is not None] + [(Asset.workspace_id, workspace_id)]
+    narrowest, place = equal[0]
+    # With a plain "=" the planner may walk the ids of all workspaces instead, hoping to meet enough of this one's soon,
+    # and read a million rows of others. "= ANY (ARRAY[…])", and the column at the head of the order, keep it from that.
+    conditions = [narrowest == any_(array([bindparam(None, place, type_=Uuid())]))]
+    conditions += [column == value for column, value in equal[1:]]
+    conditions += [_in_state(filters.status)]
+    if filters.kind:
+        conditions.append(Asset.kind == _inline(filters.kind, Asset.kind.type))
+    if filters.top:
+        conditions.append(Asset.folder_id.is_(None))
+    if (before := paging.after_id()) is not None:
+        conditions.append(Asset.id < before)
+    newest_first = statement.where(*conditions).order_by(narrowest.desc(), Asset.id.desc())
+    return newest_first.limit(_inline(paging.limit + 1, Integer()))
 
 
-def _literal(word: str) -> ColumnElement[str]:
-    """A word of ours as it stands in a statement. Raises ValueError for what could be more than a word."""
-    if not word.isidentifier():
-        raise ValueError(f"not a word: {word!r}")
-    return literal_column(f"'{word}'")
+def among(column: InstrumentedAttribute[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """Is it one of these? However many there are they are one parameter, so that the statement is always the same."""
+    return column == any_(bindparam(None, list(ids), type_=ARRAY(Uuid())))
+
+
+def _inline(value: Any, type_: Any) -> BindParameter[Any]:
+    """A value that SQLAlchemy writes into the statement: the server must know it when it plans a prepared statement.
+
+    With a parameter in its place the plan can't use an index that has this value in its predicate, and guesses LIMIT.
+    """
+    return bindparam(None, value, type_=type_, literal_execute=True)
 
 
 def _in_state(state: AssetState | None) -> ColumnElement[bool]:
-    """Without a state: everything but the trash."""
-    return literal_column(f"assets.state = '{state}'" if state else f"assets.state <> '{AssetState.DELETED}'")
+    if state is None:
+        return Asset.state != _inline(AssetState.DELETED, Asset.state.type)
+    return Asset.state == _inline(state, Asset.state.type)
 
 
 def _named(workspace_id: UUID, filters: Filters, paging: Paging) -> list[UUID]:
     """The ids of one page of a search, found by the function that may use the index of names."""
-    plain = (filters.kind, filters.status and filters.status.value, filters.library_id, filters.folder_id)
-    rest = (*plain, paging.after_id(), paging.limit + 1)
+    status = filters.status.value if filters.status else None
     found: set[UUID] = set()
     for words in _spellings(filters.q or ""):
-        named = func.assets_named(workspace_id, _pattern(words), *rest).column_valued("id")
-        found.update(db.session.scalars(select(named)))
+        named = func.assets_named(
+            workspace_id,
+            _pattern(words),
+            filters.kind,
+            status,
+            filters.library_id,
+            filters.folder_id,
+            paging.after_id(),
+            paging.limit + 1,
+        )
+        found.update(db.session.scalars(select(named.column_valued("id"))))
     return sorted(found, reverse=True)[: paging.limit + 1]
 
 

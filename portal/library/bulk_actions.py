@@ -18,7 +18,7 @@ from portal.folders import libraries as library
 from portal.folders.contents import Spot
 from portal.folders.forms import MOST_ASSETS
 from portal.folders.service import Origin, Target
-from portal.library import presenters
+from portal.library import asset_list
 from portal.library.gallery import HERE, back, done, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -141,11 +141,10 @@ def _chooser(member: Member, problem: str | None = None) -> str:
 
 def _lie_in(member: Member, spot: Spot, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
     """Does everything that was chosen lie there already, so that there is nothing to move?"""
-    files = presenters.find_cards(member.workspace, list(assets))
-    lie = {(each.library_id, each.folder_id) if each else None for each in files}
+    lie = asset_list.places_of(member.workspace, assets)
     for each in (library.find_folder(member.workspace, folder_id) for folder_id in folders):
-        lie.add((str(each.library_id), str(each.parent_id) if each.parent_id else None))
-    return lie == {(spot.library.id, spot.folder.id if spot.folder else None)}
+        lie.add((each.library_id, each.parent_id))
+    return lie == {(UUID(spot.library.id), UUID(spot.folder.id) if spot.folder else None)}
 
 
 def _value_of(spot: Spot) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,23 +11,23 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from portal.assets import preview_urls, service
+from portal.assets import service
 from portal.assets.models import AssetState
-from portal.assets.presenters import Buckets, page_view
+from portal.assets.presenters import Buckets, is_final, page_view, poll_seconds
 from portal.folders import contents
 from portal.library import presenters
 from portal.library.forms import GalleryQuery
-from portal.library.presenters import CardRow, Listed
+from portal.library.presenters import Poll, View
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web import drawn
+from portal.web import formats
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted
 from portal.web.paging import Paging, decode_cursor, read_paging
 
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
-TEMPLATES = {"grid": "library/_card.html", "list": "library/_row.html"}
+ITEMS = {"grid": "library/_grid_items.html", "list": "library/_list_items.html"}
 VIEW_COOKIE, A_YEAR = "stowage_view", 365 * 86400
 
 blueprint = Blueprint("library", __name__)
@@ -43,15 +42,21 @@ def index(member: Member) -> ResponseReturnValue:
     address = query.address()
     if query.folders and is_fragment_wanted():
         return render_template(f"library/_folders_{view}.html", **_spot(member, query), **place(member))
-    listed, cursor = presenters.list_cards(member.workspace, query.filters(), paging)
+    cards, cursor = presenters.gallery_page(member.workspace, query.filters(), paging, view)
     more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **address) if cursor else None
-    html = _draw(listed, view, member, searched=bool(query.q))
-    context: dict[str, Any] = {"cards": drawn.SLOT if listed else "", "next_url": more}
     if paging.after and is_fragment_wanted():
-        return drawn.fill(render_template(f"library/_{view}_items.html", **context), html)
-    context |= {"view": view, "query": address, "given": tuple(address.items()), **_spot(member, query)}
-    page = render_template("library/index.html", **context, **place(member))
-    response = make_response(drawn.fill(page, html))
+        return render_template(ITEMS[view], cards=cards, next_url=more)
+    page = render_template(
+        "library/index.html",
+        cards=cards,
+        next_url=more,
+        view=view,
+        query=address,
+        filters=presenters.filter_bar(member.workspace, address, view),
+        **_spot(member, query),
+        **place(member),
+    )
+    response = make_response(page)
     if query.view:
         kept: dict[str, Any] = {"max_age": A_YEAR, "httponly": True, "samesite": "Lax", "secure": request.is_secure}
         response.set_cookie(VIEW_COOKIE, query.view, **kept)
@@ -96,12 +101,13 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     Where the address names a place, nothing for what lies elsewhere either.
     """
     query = read_query(GalleryQuery)
-    row = presenters.find_card(member.workspace, asset_id)
-    here = query.library or query.folder_id
+    row = presenters.find_row(member.workspace, asset_id)
+    here = query.folder_id or query.library
     lies_in = row.folder_id or row.library_id
-    if row.state == AssetState.DELETED or (here is not None and str(query.folder_id or query.library) != lies_in):
+    if row.state == AssetState.DELETED or (here is not None and here != lies_in):
         return ""
-    return render_template(TEMPLATES[query.view or "grid"], poll=_polls(), **_cards([row], member))
+    view = query.view or "grid"
+    return render_template(ITEMS[view], cards=presenters.cards(member.workspace, [row], view, polls=_polls()))
 
 
 @blueprint.post(f"{HERE}/files/<uuid:asset_id>/discard")
@@ -147,40 +153,27 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
 
 def told_restored(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
     """That one file is out of the trash, by its name; ``homeless``: its folder is gone."""
-    name = presenters.find_card(member.workspace, asset_id).file_name
+    name = service.find_asset(member.workspace, asset_id).file_name
     if homeless:
         return str(gettext("“%(name)s” was restored to the top of its library: its folder is gone.", name=name))
     return str(gettext("“%(name)s” was restored.", name=name))
 
 
-def _draw(listed: Sequence[Listed], view: str, member: Member, *, searched: bool) -> bytes:
-    """The HTML of the cards. One that was drawn before is not drawn again while its row and its addresses hold.
-
-    Those that were searched for say where they lie.
-    """
-    all_alike = (member.workspace, member.tenant_slug, member.workspace_slug, preview_urls.window())
-    found = contents.places_of(member.workspace, [UUID(each.id) for each in listed]) if searched else {}
-
-    def context(missing: list[tuple[Listed, Any, Any]]) -> dict[str, Any]:
-        rows = presenters.find_cards(member.workspace, [UUID(each.id) for each, _, _ in missing])
-        return {**_cards(rows, member), "wheres": [where for _, _, where in missing]}
-
-    return drawn.parts(TEMPLATES[view], [(each, all_alike, found.get(each.id)) for each in listed], context)
-
-
-def _cards(rows: Sequence[CardRow | None], member: Member) -> dict[str, Any]:
-    """What the templates of cards see."""
-    buckets = Buckets(member.workspace)
-    return {"assets": [row and presenters.shown(row, buckets) for row in rows], "workspace_id": member.workspace}
-
-
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:
+    """What the templates of one file's page see. ``opening``: note that somebody looked at it."""
     found = service.find_asset(member.workspace, asset_id)
     derived = service.variants_of([found])[found.id]
     shown = page_view(found, derived, Buckets(member.workspace), service.author_of(found))
+    file = url_for("delivery_api.download", w=member.workspace, a=asset_id)
+    polls = _polls()
+    again = url_for(".panel", workspace_id=member.workspace, asset_id=asset_id, poll=polls + 1)
     if opening:
         service.opened(member.tenant_id, member.workspace, asset_id)
-    return {"asset": shown, "poll": _polls()}
+    return {
+        "asset": shown,
+        "large": presenters.large_preview(found, derived, file, formats.size(found.size_bytes)),
+        "poll": None if is_final(found) else Poll(again, poll_seconds(polls)),
+    }
 
 
 def place(member: Member) -> dict[str, Any]:
@@ -190,9 +183,9 @@ def place(member: Member) -> dict[str, Any]:
     return {"workspace": {"id": member.workspace, "name": member.workspace_name}, "may": may}
 
 
-def _view_of_cookie() -> str:
+def _view_of_cookie() -> View:
     kept = request.cookies.get(VIEW_COOKIE, "")
-    return kept if kept in TEMPLATES else "grid"
+    return "list" if kept == "list" else "grid"
 
 
 def _polls() -> int:

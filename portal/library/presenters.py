@@ -1,181 +1,323 @@
-"""What the gallery and the trash show of each asset: one narrow statement a page, one tuple a row.
+"""What the gallery, the list and the trash show of each file: one ``Card`` a file, from two statements a page.
 
-A page of the gallery is listed by what its cards depend on alone; only of cards that were not drawn yet is more asked.
+A card holds what a template writes, ready: templates only loop. A page has fifty cards, so what is the same for all of
+them (addresses, the bucket) is made once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Enum, Text, Uuid, any_, bindparam, cast, func, literal_column, select, type_coerce
-from sqlalchemy.dialects.postgresql import ARRAY
+from flask import url_for
+from flask_babel import gettext
+from sqlalchemy import func, select
 
-from portal.assets import presenters as asset_presenters
 from portal.assets import preview_urls
 from portal.assets.models import Asset, AssetState, Variant
-from portal.assets.presenters import Buckets
+from portal.assets.presenters import Buckets, StateMark, is_final, poll_seconds, state_mark
+from portal.database import db
 from portal.errors import NotFound
+from portal.folders import contents
 from portal.identity.models import User
-from portal.library.asset_list import Filters, page_of
-from portal.statements import looked_up
-from portal.storage.models import StorageProfile
-from portal.web.paging import Paging, cut
+from portal.library.asset_list import AnyRow, Filters, list_rows
+from portal.web import formats
+from portal.web.formats import FileName, Moment
+from portal.web.paging import Paging
+
+View = Literal["grid", "list"]
+NO_ID = UUID(int=0)
+_NO_ID = str(NO_ID)
+GROUND = "#8a929c"  # the colour behind a picture whose own is not known
+NARROW, WIDE = 0.5, 2.2  # width to height: what is beyond is shown whole instead of cut to the box
+KIND_ICONS = {"photo": "photo", "vector": "vector", "video": "video", "document": "file-text", "archive": "file-zip"}
+BADGES = {"video": "video", "document": "file-type-pdf"}  # kinds whose preview looks like a photo
 
 
-def _plain(column: Any) -> Any:
-    """A column as the driver gives it: ids and states as text."""
-    if isinstance(column.type, Uuid):
-        return cast(column, Text)
-    return type_coerce(column, Text) if isinstance(column.type, Enum) else column
+class Box(NamedTuple):
+    """Where a picture is shown: which variants come into question, and the width in pixels that they should fill."""
+
+    names: tuple[str, ...]
+    width: int
 
 
-class Listed(NamedTuple):
-    """One asset of a page, and what its card depends on: hashable, so that a card which was drawn once can be kept.
+BOXES: dict[View, Box] = {"grid": Box(("small", "medium"), 240), "list": Box(("thumb",), 40)}
+LARGE = ("web", "large", "medium", "small")  # what the large preview may show
 
-    ``version`` is the transaction that wrote the row last (Postgres' ``xmin``): it changes whenever the row does.
-    Derived files count as part of the row, because they are written in one transaction with it. ``keys_since`` is when
-    the workspace's own bucket last got other keys: what the earlier ones signed may not open any more.
-    """
+
+class Picture(NamedTuple):
+    """A preview. ``larger`` is for screens of twice the density; ``ground`` is the colour until it is loaded."""
+
+    src: str
+    larger: str | None
+    width: int
+    height: int
+    css: str
+    ground: str
+
+
+class LargePreview(NamedTuple):
+    """What static/js/lightbox.js shows: the address of the largest picture, its size in pixels, words beside it."""
+
+    address: str
+    width: int
+    height: int
+    facts: str
+
+
+class Poll(NamedTuple):
+    """A card that is not final asks for itself at ``address``, after ``seconds``."""
+
+    address: str
+    seconds: int
+
+
+@dataclass(slots=True)
+class Card:
+    """One file in the gallery, the list or the trash. ``place``: where it lies, in the results of a search."""
 
     id: str
-    version: str
-    author: str | None
-    keys_since: datetime | None
-
-
-class CardRow(NamedTuple):
-    """One asset, in plain values.
-
-    ``derived`` has a line for each derived file: name, width, height and object key, none of which holds a space.
-    """
-
-    id: str
-    workspace_id: str
-    library_id: str
-    folder_id: str | None
-    profile_id: str
-    file_name: str
-    kind: str
+    address: str
+    name: FileName
+    actions: str
     size_bytes: int
-    state: str
-    reason_code: str | None
-    reason_detail: str | None
-    waiting_for: str | None
-    scan_result: str
-    scan_signature: str | None
-    scan_reason: str | None
-    previews: str
-    placeholder: str | None
-    width: int | None
-    height: int | None
-    created_at: datetime
-    deleted_at: datetime | None
-    purge_after: datetime | None
-    released_at: datetime | None
-    author_name: str | None
-    author_email: str | None
-    derived: str | None
+    size: str
+    exact_size: str
+    status: str
+    mark: StateMark
+    kind: str
+    picture: Picture | None
+    icon: str
+    icon_css: str
+    badge: str | None
+    large: LargePreview | None
+    poll: Poll | None
+    author: str
+    added: Moment
+    deleted: Moment | None
+    removed: Moment | None
+    place: str | None
 
 
-_A, _V, _U, _P = (each.__table__.c for each in (Asset, Variant, User, StorageProfile))
-_COLUMNS = [_plain(_A[name]) for name in CardRow._fields[:-3]]
-# Text with a line for each is the cheapest form by far: as JSON, or joined and sorted, it is most of the statement.
-_LINE = func.concat_ws(literal_column("' '"), _V.name, _V.width, _V.height, _V.object_key)
-_DERIVED = select(func.string_agg(_LINE, literal_column(r"E'\n'"))).where(_V.asset_id == _A.id).scalar_subquery()
-_CARDS = select(*_COLUMNS, _U.name, _U.email, _DERIVED).outerjoin_from(
-    Asset.__table__, User.__table__, _U.id == _A.created_by
-)
-_THESE = _CARDS.where(
-    _A.workspace_id == bindparam("workspace_id"), _A.id == any_(bindparam("asset_ids", type_=ARRAY(Uuid())))
-)
-_IN_TRASH = _CARDS.where(_A.purge_after > func.now())
-_VERSION = literal_column("CAST(assets.xmin AS text)", Text)
-_AUTHOR = func.coalesce(func.nullif(_U.name, literal_column("''")), _U.email)
-# Depends on no row, so that the database asks it once a page.
-_KEYS_SINCE = select(func.max(_P.keys_changed_at)).where(_P.workspace_id == bindparam("workspace_id")).scalar_subquery()
-_LISTED = select(_plain(_A.id), _VERSION, _AUTHOR, _KEYS_SINCE).outerjoin_from(
-    Asset.__table__, User.__table__, _U.id == _A.created_by
-)
+class Choice(NamedTuple):
+    """One of the links that narrow a list, or show it another way."""
+
+    words: str
+    address: str
+    current: bool
+    icon: str = ""
 
 
-def list_cards(workspace_id: UUID, filters: Filters, paging: Paging) -> tuple[Sequence[Listed], str | None]:
-    """One page of the gallery, newest first, and the cursor of the next."""
-    statement, values = page_of(_LISTED, workspace_id, filters, paging)
-    return cut([Listed._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
+class FilterBar(NamedTuple):
+    """What stands above the list. ``states`` are values and words of a select field; ``narrowed``: is a filter set?"""
+
+    views: list[Choice]
+    kinds: list[Choice]
+    states: list[tuple[str, str]]
+    narrowed: bool
 
 
-def list_trash(workspace_id: UUID, paging: Paging) -> tuple[Sequence[CardRow], str | None]:
-    """One page of what can be restored, newest first, and the cursor of the next."""
-    statement, values = page_of(_IN_TRASH, workspace_id, Filters(status=AssetState.DELETED), paging)
-    return cut([CardRow._make(row) for row in looked_up(statement, **values)], paging, key=lambda row: row.id)
+_COLUMNS = select(
+    Asset.id,
+    Asset.library_id,
+    Asset.folder_id,
+    Asset.profile_id,
+    Asset.file_name,
+    Asset.kind,
+    Asset.size_bytes,
+    Asset.state,
+    Asset.reason_code,
+    Asset.reason_detail,
+    Asset.waiting_for,
+    Asset.scan_result,
+    Asset.scan_signature,
+    Asset.scan_reason,
+    Asset.previews,
+    Asset.placeholder,
+    Asset.width,
+    Asset.height,
+    Asset.created_at,
+    Asset.deleted_at,
+    Asset.purge_after,
+    Asset.released_at,
+    User.name.label("author_name"),
+    User.email.label("author_email"),
+).outerjoin(User, User.id == Asset.created_by)
 
 
-def find_card(workspace_id: UUID, asset_id: UUID) -> CardRow:
-    """One asset, in whatever state. Raises ``NotFound``."""
-    (found,) = find_cards(workspace_id, [asset_id])
-    if found is None:
+def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: View) -> tuple[list[Card], str | None]:
+    """The cards of one page, newest first, and the cursor of the next. What was searched for says where it lies."""
+    rows, cursor = list_rows(_COLUMNS, workspace_id, filters, paging)
+    places = contents.places_of(workspace_id, [row.id for row in rows]) if filters.q else {}
+    return cards(workspace_id, rows, view, places=places), cursor
+
+
+def trash_page(workspace_id: UUID, paging: Paging) -> tuple[list[Card], str | None]:
+    """The cards of one page of what can be restored, newest first, and the cursor of the next."""
+    staying = _COLUMNS.where(Asset.purge_after > func.now())
+    rows, cursor = list_rows(staying, workspace_id, Filters(status=AssetState.DELETED), paging)
+    return cards(workspace_id, rows, "list"), cursor
+
+
+def find_row(workspace_id: UUID, asset_id: UUID) -> AnyRow:
+    """What the card of one asset is made from, in whatever state it is. Raises ``NotFound``."""
+    row = db.session.execute(_COLUMNS.where(Asset.workspace_id == workspace_id, Asset.id == asset_id)).one_or_none()
+    if row is None:
         raise NotFound("There is no such file in this workspace.")
-    return found
+    return row
 
 
-def find_cards(workspace_id: UUID, asset_ids: list[UUID]) -> list[CardRow | None]:
-    """These assets in this order, None for each that is gone; one statement."""
-    rows = looked_up(_THESE, workspace_id=workspace_id, asset_ids=asset_ids)
-    found = {row.id: CardRow._make(row) for row in rows}
-    return [found.get(str(each)) for each in asset_ids]
+def cards(
+    workspace_id: UUID,
+    rows: Sequence[AnyRow],
+    view: View,
+    *,
+    polls: int = 0,
+    places: Mapping[str, Sequence[str]] | None = None,
+) -> list[Card]:
+    """The cards of these rows, in their order. ``polls``: how often the page has asked for them.
+
+    ``places`` has for an asset's id the names of the library and the folders it lies in.
+    """
+    variants = _variants([row.id for row in rows], (*BOXES[view].names, *LARGE))
+    buckets = Buckets(workspace_id)
+    # ``url_for`` costs as much as half a card: each address is made once, with a place for the id.
+    page = url_for("library.asset", workspace_id=workspace_id, asset_id=NO_ID)
+    file = url_for("delivery_api.download", w=workspace_id, a=NO_ID)
+    poll = url_for("library.card", workspace_id=workspace_id, asset_id=NO_ID, view=view, poll=polls + 1)
+    kind_words = kinds_in_words()
+    actions = gettext("Actions for %(name)s")  # the pattern: a translation costs as much as five other attributes
+    made = []
+    for row in rows:
+        asset_id = str(row.id)
+        derived = variants.get(row.id, [])
+        name = formats.file_name(row.file_name)
+        size = formats.size(row.size_bytes)
+        icon, css = _no_picture(row)
+        made.append(
+            Card(
+                id=asset_id,
+                address=page.replace(_NO_ID, asset_id),
+                name=name,
+                actions=actions % {"name": name.whole},
+                size_bytes=row.size_bytes,
+                size=size,
+                exact_size=formats.exact_size(row.size_bytes),
+                status=row.state.value,
+                mark=state_mark(row),
+                kind=kind_words.get(row.kind, row.kind),
+                picture=_picture(row, derived, BOXES[view], buckets),
+                icon=icon,
+                icon_css=css,
+                badge=BADGES.get(row.kind) if derived else None,
+                large=large_preview(row, derived, file.replace(_NO_ID, asset_id), size),
+                poll=None if is_final(row) else Poll(poll.replace(_NO_ID, asset_id), poll_seconds(polls)),
+                author=row.author_name or row.author_email or "",
+                added=formats.moment(row.created_at),
+                deleted=row.deleted_at and formats.moment(row.deleted_at),
+                removed=row.purge_after and formats.moment(row.purge_after),
+                place=" / ".join(map(formats.visible, places[asset_id])) if places and asset_id in places else None,
+            )
+        )
+    return made
 
 
-def shown(row: CardRow, buckets: Buckets) -> dict[str, Any]:
-    """What a template draws: the names of the API's asset, as far as a card needs them."""
-    scan_reason = asset_presenters.scan_reason(row.scan_reason)
+def filter_bar(workspace_id: UUID, query: Mapping[str, str], view: View) -> FilterBar:
+    """The filters of a list that is narrowed by ``query``, the parameters of its address."""
+
+    def address(**changed: Any) -> str:
+        return url_for("library.index", workspace_id=workspace_id, **{**query, **changed})
+
+    kind = query.get("kind")
+    kinds = {
+        "photo": gettext("Photos"),
+        "vector": gettext("Vector"),
+        "video": gettext("Videos"),
+        "document": gettext("Documents"),
+        "archive": gettext("Archives"),
+    }
+    return FilterBar(
+        views=[
+            Choice(gettext("Grid"), address(view="grid"), view == "grid", "layout-grid"),
+            Choice(gettext("List"), address(view="list"), view == "list", "list"),
+        ],
+        kinds=[Choice(gettext("All"), address(kind=None), kind is None)]
+        + [Choice(words, address(kind=name), kind == name) for name, words in kinds.items()],
+        states=[
+            ("", gettext("Any state")),
+            ("available", gettext("Ready")),
+            ("processing", gettext("Checking…")),
+            ("quarantined", gettext("Quarantined")),
+            ("failed", gettext("Failed")),
+        ],
+        narrowed=any(query.get(name) for name in ("q", "kind", "status")),
+    )
+
+
+def kinds_in_words() -> dict[str, str]:
+    """The kinds of files, each with its name for one file."""
     return {
-        "asset_id": row.id,
-        "workspace_id": row.workspace_id,
-        "file_name": row.file_name,
-        "kind": row.kind,
-        "size_bytes": row.size_bytes,
-        "status": row.state,
-        "reason": asset_presenters.reason_view(row.reason_code, row.reason_detail),
-        "waiting": asset_presenters.waiting_for(row.waiting_for),
-        "released": row.released_at is not None,
-        "scan": {"verdict": row.scan_result, "signature": row.scan_signature, "reason": scan_reason},
-        "previews": row.previews,
-        "placeholder": row.placeholder,
-        "metadata": {"width": row.width, "height": row.height},
-        "created_at": row.created_at,
-        "created_by": {"name": row.author_name, "email": row.author_email},
-        "deleted_at": row.deleted_at,
-        "purge_on": row.purge_after,
-        "variants": _variants(row, buckets),
+        "photo": gettext("Photo"),
+        "vector": gettext("Vector"),
+        "video": gettext("Video"),
+        "document": gettext("Document"),
+        "archive": gettext("Archive"),
     }
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """A derived file, as a template sees it. Its address is signed only where one is shown."""
+def _variants(asset_ids: Sequence[UUID], names: Sequence[str]) -> dict[UUID, list[AnyRow]]:
+    """The derived files of these names, from small to large, of each asset; one statement."""
+    if not asset_ids:
+        return {}
+    statement = (
+        select(Variant.asset_id, Variant.name, Variant.width, Variant.height, Variant.object_key)
+        .where(Variant.asset_id.in_(asset_ids), Variant.name.in_(names))
+        .order_by(Variant.width)
+    )
+    found: dict[UUID, list[AnyRow]] = {}
+    for row in db.session.execute(statement):
+        found.setdefault(row.asset_id, []).append(row)
+    return found
 
-    name: str
-    width: int
-    height: int
-    address: Callable[[], str]
 
-    @property
-    def url(self) -> str:
-        return self.address()
+def _picture(row: AnyRow, derived: Sequence[AnyRow], box: Box, buckets: Buckets) -> Picture | None:
+    """The smallest picture that fills the box, else the largest there is, and the next one for dense screens."""
+    fitting = [each for each in derived if each.name in box.names]
+    if not fitting:
+        return None
+    first = next((each for each in fitting if each.width >= box.width), fitting[-1])
+    larger = next((each for each in fitting if each.width > first.width), None)
+    bucket = buckets.of(row.profile_id)
+    css = "picture-img"
+    if row.kind == "vector" or not NARROW <= first.width / first.height <= WIDE:
+        css += " picture-whole"
+    if row.kind == "document":
+        css += " picture-top"
+    return Picture(
+        src=preview_urls.url(bucket, first.object_key, row.file_name, first.name),
+        larger=preview_urls.url(bucket, larger.object_key, row.file_name, larger.name) if larger else None,
+        width=first.width,
+        height=first.height,
+        css=css,
+        ground=row.placeholder or GROUND,
+    )
 
 
-def _variants(row: CardRow, buckets: Buckets) -> list[_Shown]:
-    """From small to large."""
-    found = (line.split(" ") for line in (row.derived or "").splitlines())
-    bucket = partial(buckets.of, UUID(row.profile_id))
+def _no_picture(row: AnyRow) -> tuple[str, str]:
+    """The icon in place of a picture, and its class."""
+    if row.state == AssetState.QUARANTINED:
+        return "shield-x", "picture-none picture-bad"
+    if row.state == AssetState.FAILED:
+        return "alert-triangle", "picture-none picture-bad"
+    return KIND_ICONS.get(row.kind, "file-unknown"), "picture-none" if is_final(row) else "picture-none picture-busy"
 
-    def shown_as(name: str, key: str) -> Callable[[], str]:
-        return lambda: preview_urls.url(bucket(), key, row.file_name, name)
 
-    named = [_Shown(name, int(width), int(height), shown_as(name, key)) for name, width, height, key in found]
-    return sorted(named, key=lambda variant: (variant.width, variant.name != "thumb"))
+def large_preview(row: Any, derived: Sequence[Any], file: str, size: str) -> LargePreview | None:
+    """The largest picture of an asset (an ``Asset`` or a row of it); ``file`` is the address of its download."""
+    largest = next((each for each in reversed(derived) if each.name in LARGE), None)
+    if largest is None or row.state != AssetState.AVAILABLE:
+        return None
+    facts = f"{size} · {row.width} × {row.height}" if row.width else size
+    return LargePreview(f"{file}?variant={largest.name}", largest.width, largest.height, facts)

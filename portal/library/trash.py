@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
 from portal.assets import service
-from portal.assets.presenters import Buckets
 from portal.library import presenters
 from portal.library.gallery import HERE, back, place, told_restored
 from portal.tenancy.access import member
@@ -26,10 +25,9 @@ blueprint = Blueprint("trash", __name__)
 def index(member: Member) -> ResponseReturnValue:
     """What can be restored; to htmx, which asks with a cursor, the next rows alone."""
     paging = read_paging()
-    rows, cursor = presenters.list_trash(member.workspace, paging)
-    buckets = Buckets(member.workspace)
+    cards, cursor = presenters.trash_page(member.workspace, paging)
     context = {
-        "assets": [presenters.shown(row, buckets) for row in rows],
+        "cards": cards,
         "next_url": url_for(".index", workspace_id=member.workspace, cursor=cursor) if cursor else None,
         **place(member),
     }

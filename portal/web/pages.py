@@ -10,6 +10,8 @@ from typing import Any
 from flask import Flask, Response, render_template, request
 from htmx_flask import Htmx
 
+from portal.web import formats
+
 htmx = Htmx()
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -28,11 +30,17 @@ def render(page: str, fragment: str, **context: Any) -> str:
 def install(app: Flask) -> None:
     """htmx, and static files whose address changes with their content, so that browsers may keep them for ever."""
     htmx.init_app(app)
+    formats.install(app)
     folder = Path(app.static_folder or "")
 
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and "v" not in values and (version := _version(folder / values["filename"])):
             values["v"] = version
+
+    def static_url(filename: str) -> str:
+        """As ``url_for("static", …)`` builds it, without its cost: a page names a hundred icons of one file."""
+        version = _version(folder / filename)
+        return f"{app.static_url_path}/{filename}" + (f"?v={version}" if version else "")
 
     def keep(response: Response) -> Response:
         if request.endpoint == "static" and response.status_code in (200, 304):
@@ -41,6 +49,7 @@ def install(app: Flask) -> None:
 
     app.url_defaults(add_version)
     app.after_request(keep)
+    app.jinja_env.globals["static_url"] = static_url
 
 
 def _version(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Cards of the gallery that were drawn before a move, or before the keys changed, lead nowhere old after it."""
+"""The pictures of the gallery come from where they lie now, after a move to another storage and after a change of keys."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def addresses(scene: Scene) -> list[str]:
     return found
 
 
-def test_a_gallery_that_was_drawn_before_the_switch_shows_the_new_addresses_after_it(scene: Scene) -> None:
+def test_after_the_switch_the_gallery_shows_the_new_addresses(scene: Scene) -> None:
     scene.bob.upload("turned.jpg", pictures.exif_orientation(6))
     scene.door.work()
     before = addresses(scene)
-    assert addresses(scene) == before  # drawn once, and kept
+    assert addresses(scene) == before  # the same within a window, so that browsers keep the pictures
     own = connect_own_bucket(scene.cast, activate=False)
     move = done(scene.alice.call("POST", "storage-moves", {"target_id": str(own.id)}), 201)
     scene.door.work()
@@ -36,7 +36,7 @@ def test_a_gallery_that_was_drawn_before_the_switch_shows_the_new_addresses_afte
     assert addresses(scene) == after
 
 
-def test_a_gallery_that_was_drawn_before_the_keys_changed_is_signed_anew(scene: Scene) -> None:
+def test_after_a_change_of_keys_the_gallery_is_signed_anew(scene: Scene) -> None:
     own = connect_own_bucket(scene.cast)
     scene.bob.upload("turned.jpg", pictures.exif_orientation(6))
     scene.door.work()
