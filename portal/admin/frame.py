@@ -7,17 +7,15 @@ these asks the package that owns it when it is read: a fragment, which has no fr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from flask import Flask, request, session, url_for
 from flask_babel import gettext
 from flask_login import current_user
-from sqlalchemy import Row
 
 from portal.folders import libraries
+from portal.folders.models import Library
 from portal.identity.access import person
 from portal.identity.service import Person
 from portal.inspection import file_kinds
@@ -112,8 +110,8 @@ class Frame:
         return headers.allowed_stores()
 
     @cached_property
-    def libraries(self) -> Sequence[Row[UUID, str, datetime]]:
-        """Of the workspace, the oldest first: each with ``id`` and ``name``."""
+    def libraries(self) -> Sequence[Library]:
+        """Of the workspace, the oldest first."""
         return libraries.list_libraries(self.workspace.id) if self.workspace else []
 
     @cached_property

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Row, ScalarSelect, bindparam, select
+from sqlalchemy import ColumnElement, ScalarSelect, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
@@ -19,20 +18,6 @@ from portal.folders.models import Folder, Library
 from portal.tenancy.service import Member
 
 DEFAULT_NAME = "Files"
-NIL = UUID(int=0)
-_L = Library.__table__.c
-# What a page lists beside others, as a part of its one statement: [[id, name], …] as JSON.
-NAMES = (
-    "SELECT json_agg(json_build_array(l.id, l.name)) "
-    "FROM (SELECT id, name FROM libraries WHERE workspace_id = :workspace ORDER BY id LIMIT 100) l"
-)
-# A statement that is made once, without the cost of objects.
-_LISTED = (
-    select(_L.id, _L.name, _L.created_at)
-    .where(_L.workspace_id == bindparam("workspace"), _L.id > bindparam("after"))
-    .order_by(_L.id)
-    .limit(bindparam("most", type_=Integer))
-)
 
 
 def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) -> Library:
@@ -137,11 +122,10 @@ def no_folder() -> NotFound:
     return NotFound("There is no such folder in this workspace.")
 
 
-def list_libraries(
-    workspace_id: UUID, *, after: UUID | None = None, limit: int = 100
-) -> Sequence[Row[UUID, str, datetime]]:
-    """(id, name, created_at) of libraries in the order they were made, at most ``limit``, those after ``after``."""
-    return db.session.execute(_LISTED, {"workspace": workspace_id, "after": after or NIL, "most": limit}).all()
+def list_libraries(workspace_id: UUID, *, after: UUID | None = None, limit: int = 100) -> Sequence[Library]:
+    """Libraries in the order they were made, at most ``limit``, those after ``after``."""
+    statement = select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(limit)
+    return db.session.scalars(statement if after is None else statement.where(Library.id > after)).all()
 
 
 def list_folders(

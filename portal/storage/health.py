@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK = timedelta(minutes=1)  # from the failure of some work to the first test
 NEXT_LOOK = timedelta(minutes=5)  # from one failed test of the active profile to the next
-# Why a workspace's active profile takes no new files, for the frame of its pages; null when it does.
-TROUBLE = "SELECT reason FROM storage_profiles WHERE workspace_id = :workspace AND active AND health = 'unhealthy'"
 
 
 def suspect(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:

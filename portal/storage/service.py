@@ -35,11 +35,6 @@ MANAGED_NAME = "Managed storage"
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
 )
-# The customers' buckets that pages of a workspace load from: one JSON array of (endpoint, region, bucket, style).
-STORES = """
-    SELECT json_agg(DISTINCT jsonb_build_array(endpoint, region, bucket, addressing_style)) FROM storage_profiles
-    WHERE workspace_id = :workspace AND mode = 'byos_s3' AND retired_at IS NULL
-"""
 
 
 class Ways(NamedTuple):

@@ -76,7 +76,9 @@ def test_a_place_costs_one_statement_more_however_many_folders_there_are(cast: C
         page_of(cast, f"library={library}")
     with counted() as deep:
         page_of(cast, f"folder_id={made[0]['folder_id']}")
-    assert len(few) == len(many) == len(deep) == len(plain) + 1
+    # The switches are read again every three seconds, whichever page it is.
+    numbers = [len([each for each in seen if "FROM switches" not in each]) for seen in (plain, few, many, deep)]
+    assert numbers == [numbers[0]] + [numbers[0] + 1] * 3
 
 
 def test_a_search_looks_everywhere_and_says_where(cast: Cast) -> None:
