@@ -1,4 +1,4 @@
-"""The pictures of the gallery come from where they lie now, after a move to another storage and after a change of keys."""
+"""The pictures of the gallery are where they lie after a move to another storage, and after a change of keys."""
 
 from __future__ import annotations
 
