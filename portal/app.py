@@ -10,7 +10,7 @@ from flask_compress import Compress
 from sqlalchemy import text
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import queue
+from portal import queue, vault
 from portal.admin import frame
 from portal.database import db, end_reads_of, engine_options, schema, watch
 from portal.identity import security
@@ -23,6 +23,7 @@ from portal.web import csrf, headers, languages, logs, metrics, pages, problems,
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 from portal.web.wsgi_guard import WSGIGuard
+from portal.webhooks import secrets as webhook_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES_WITH_ROUTES = (
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     sessions.install(app)
     app.extensions["portal.settings"] = settings
     storage.egress_of(settings)  # what can't be read is said now, not when somebody connects a bucket
+    vault.register(app, storage.SECRETS, webhook_secrets.SECRETS)
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rate_limits.Rates(settings.redis_url)
     app.extensions["portal.numbers"] = numbers.collect

@@ -1,24 +1,28 @@
-"""Sealing of credentials that customers hand us. Pure: no database, no network.
+"""Sealing of credentials that customers hand us. Knows no table, uses no network.
 
 Each secret is encrypted with AES-256-GCM (NIST SP 800-38D) under a data key of its own, and the data key, the same way,
 under a vault key. Vault keys come from PORTAL_VAULT_KEYS: 32 bytes each, derived by HKDF-SHA256 (RFC 5869) from the
 configured text, which has to be random already, because HKDF does not make a guessable text any better. Both layers are
-bound to tenant, workspace and profile as additional data: what was copied into another row does not open there.
+bound to the row that keeps them as additional data: what was copied into another row does not open there.
 
-The newest vault key (the first) seals; all of them open. To replace one, only data keys are wrapped anew (``rewrap``).
+The newest vault key (the first) seals; all of them open. To replace one, only data keys are wrapped anew (``rewrap``):
+``lifecycle.vault_rotation`` does it for every ``SealedSecrets`` that a package has registered in ``app.py``.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask import Flask
 
 from portal.errors import Unavailable
 from portal.texts import Text
@@ -33,24 +37,50 @@ _SECRET, _DATA_KEY = b"secret", b"data key"
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose credentials these are."""
+    """The row that keeps a secret: its tenant, what it belongs to there (a workspace, an endpoint), and its own id."""
 
     tenant_id: UUID
-    workspace_id: UUID
-    profile_id: UUID
+    parent_id: UUID
+    row_id: UUID
 
     def bound(self, what: bytes) -> bytes:
-        """The additional data that ties a ciphertext to its row, and to what it is there."""
-        return b"stowage/1/%b/%b%b%b" % (what, self.tenant_id.bytes, self.workspace_id.bytes, self.profile_id.bytes)
+        """The additional data that ties a ciphertext to its row, and to its use there."""
+        return b"stowage/1/%b/%b%b%b" % (what, self.tenant_id.bytes, self.parent_id.bytes, self.row_id.bytes)
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """What a row keeps. ``key_id`` names the vault key without telling anything of it."""
+    """What a row keeps. ``key_id`` identifies the vault key and reveals nothing of it."""
 
     secret: bytes = field(repr=False)
     wrapped_key: bytes = field(repr=False)
     key_id: str
+
+
+@dataclass(frozen=True)
+class SealedSecrets:
+    """The secrets of one table. ``model`` has the columns ``sealed_secret``, ``wrapped_key`` and ``vault_key_id``."""
+
+    model: type[Any]
+    owner_of: Callable[[Any], Owner]
+
+    def sealed(self, row: Any) -> Sealed:
+        """As the row keeps it; of a secret that was forgotten nothing is left, and no key opens that."""
+        return Sealed(row.sealed_secret or b"", row.wrapped_key or b"", row.vault_key_id or "")
+
+    def seal(self, row: Any, secret: str, vault: Vault) -> None:
+        """Put a secret into the row, which has its ids already."""
+        sealed = vault.seal(secret, self.owner_of(row))
+        row.sealed_secret, row.wrapped_key, row.vault_key_id = sealed.secret, sealed.wrapped_key, sealed.key_id
+
+    def open(self, row: Any, vault: Vault) -> str:
+        """The secret of the row. Raises ``Unavailable`` when no key of the deployment opens it."""
+        return vault.open(self.sealed(row), self.owner_of(row))
+
+
+def register(app: Flask, *secrets: SealedSecrets) -> None:
+    """Name the tables whose secrets the rotation of vault keys has to wrap anew."""
+    app.extensions["portal.sealed_secrets"] = secrets
 
 
 class Vault:
@@ -71,7 +101,7 @@ class Vault:
         try:
             return _decrypt(self._unwrap(sealed, owner), sealed.secret, owner.bound(_SECRET)).decode()
         except InvalidTag:
-            raise _closed() from None
+            raise _cannot_open() from None
 
     def rewrap(self, sealed: Sealed, owner: Owner) -> Sealed:
         """The same secret under the newest vault key. Raises ``Unavailable`` as ``open`` does."""
@@ -83,11 +113,11 @@ class Vault:
 
     def _unwrap(self, sealed: Sealed, owner: Owner) -> bytes:
         if sealed.key_id not in self._keys:
-            raise _closed()
+            raise _cannot_open()
         try:
             return _decrypt(self._keys[sealed.key_id], sealed.wrapped_key, owner.bound(_DATA_KEY))
         except InvalidTag:
-            raise _closed() from None
+            raise _cannot_open() from None
 
 
 @lru_cache(maxsize=4)
@@ -109,8 +139,8 @@ def _decrypt(key: bytes, sealed: bytes, bound: bytes) -> bytes:
     return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
 
 
-def _closed() -> Unavailable:
+def _cannot_open() -> Unavailable:
     return Unavailable(
-        Text("The stored access key can't be decrypted. Enter it again, or ask an operator to check the vault keys."),
+        Text("The stored secret can't be decrypted. Enter it again, or ask an operator to check the vault keys."),
         code="storage_unavailable",
     )

@@ -34,7 +34,7 @@ def test_the_same_secret_never_looks_the_same_twice(owner: Owner) -> None:
     assert first.wrapped_key != second.wrapped_key
 
 
-@pytest.mark.parametrize("which", ["tenant_id", "workspace_id", "profile_id"])
+@pytest.mark.parametrize("which", ["tenant_id", "parent_id", "row_id"])
 def test_a_row_that_was_swapped_does_not_open(owner: Owner, which: str) -> None:
     vault = Vault((OLD,))
     sealed = vault.seal(SECRET, owner)

@@ -19,11 +19,10 @@ def vault() -> None:
 @as_json
 def vault_rotate(as_json: bool) -> None:
     """Seal all credentials with the newest key of PORTAL_VAULT_KEYS, while everything runs. Safe to repeat."""
-    from portal.storage import vault_rotation
-    from portal.webhooks import secrets
+    from portal.lifecycle import vault_rotation
 
     with application():
-        done = vault_rotation.rotate(secrets.rewrap)
+        done = vault_rotation.rotate()
     words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
     if done.closed:
         words += (

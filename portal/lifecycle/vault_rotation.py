@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from flask import current_app
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from portal.database import db, transaction
 from portal.errors import Unavailable
-from portal.storage.models import StorageProfile
-from portal.storage.service import owner_of, sealed_of
 from portal.tenancy.models import Tenant
-from portal.vault import Vault, vault_of
+from portal.vault import SealedSecrets, Vault, vault_of
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """How many secrets were wrapped anew, were so before, and open with none of the keys that are configured."""
+    """How many secrets were wrapped anew, were sealed with the newest key before, and open with no configured key."""
 
     rewrapped: int = 0
     current: int = 0
@@ -30,34 +28,41 @@ class Rotation:
         return Rotation(self.rewrapped + other.rewrapped, self.current + other.current, self.closed + other.closed)
 
 
-def rotate(*others: Callable[[Vault], Rotation]) -> Rotation:
-    """Wrap every data key with the newest vault key. Safe to repeat, and to break off: each tenant is one transaction.
+def rotate() -> Rotation:
+    """Wrap every data key that packages have registered with the newest vault key.
 
-    ``others`` do the same for what else is sealed for the entered tenant. Processes that run meanwhile open both, as
-    long as they know both keys.
+    Safe to repeat and to break off: each tenant is one transaction. Processes that run meanwhile open both, as long as
+    they are configured with both keys.
     """
     vault = vault_of(current_app.extensions["portal.settings"].vault_keys)
     with transaction():
         tenants = list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
-    return sum((_rotate_tenant(tenant_id, vault, others) for tenant_id in tenants), Rotation())
+    return sum((_rotate_tenant(tenant_id, vault) for tenant_id in tenants), Rotation())
 
 
-def _rotate_tenant(tenant_id: UUID, vault: Vault, others: Sequence[Callable[[Vault], Rotation]]) -> Rotation:
+def _rotate_tenant(tenant_id: UUID, vault: Vault) -> Rotation:
+    done = Rotation()
     with transaction(tenant_id) as session:
-        sealed = select(StorageProfile).where(StorageProfile.sealed_secret.is_not(None)).with_for_update()
-        done = [_rotate_profile(profile, vault) for profile in session.scalars(sealed)]
-        done += [rewrap(vault) for rewrap in others]
+        for secrets in current_app.extensions["portal.sealed_secrets"]:
+            done += _rotate_table(session, secrets, vault)
         session.flush()
-        session.expunge_all()  # a deployment has many
-    return sum(done, Rotation())
+        session.expunge_all()  # a deployment has many tenants, and this session sees them all
+    return done
 
 
-def _rotate_profile(profile: StorageProfile, vault: Vault) -> Rotation:
-    if profile.vault_key_id == vault.newest:
-        return Rotation(current=1)
-    try:
-        anew = vault.rewrap(sealed_of(profile), owner_of(profile))
-    except Unavailable:
-        return Rotation(closed=1)
-    profile.wrapped_key, profile.vault_key_id = anew.wrapped_key, anew.key_id
-    return Rotation(rewrapped=1)
+def _rotate_table(session: Session, secrets: SealedSecrets, vault: Vault) -> Rotation:
+    done = Rotation()
+    # Locked: a secret that its owner replaces meanwhile must not be overwritten with a wrapping of the one before.
+    rows = select(secrets.model).where(secrets.model.sealed_secret.is_not(None)).with_for_update()
+    for row in session.scalars(rows):
+        if row.vault_key_id == vault.newest:
+            done += Rotation(current=1)
+            continue
+        try:
+            rewrapped = vault.rewrap(secrets.sealed(row), secrets.owner_of(row))
+        except Unavailable:
+            done += Rotation(closed=1)
+            continue
+        row.wrapped_key, row.vault_key_id = rewrapped.wrapped_key, rewrapped.key_id
+        done += Rotation(rewrapped=1)
+    return done

@@ -17,7 +17,7 @@ from portal.settings import Settings
 from portal.storage import probe_runs
 from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
 from portal.storage.models import Health, ProfileMode, StorageProfile
-from portal.storage.service import egress_of, no_profile, owner_of
+from portal.storage.service import SECRETS, egress_of, no_profile
 from portal.tenancy.service import Member
 from portal.vault import vault_of
 
@@ -251,9 +251,8 @@ def _require_free(profile: StorageProfile) -> None:
 
 
 def _seal(profile: StorageProfile, given: Keys) -> None:
-    sealed = vault_of(_settings().vault_keys).seal(given.secret_access_key, owner_of(profile))
+    SECRETS.seal(profile, given.secret_access_key, vault_of(_settings().vault_keys))
     profile.access_key_id, profile.keys_changed_at = given.access_key_id, database.now()
-    profile.sealed_secret, profile.wrapped_key, profile.vault_key_id = sealed.secret, sealed.wrapped_key, sealed.key_id
 
 
 def _connection(profile: StorageProfile) -> Connection:

@@ -23,7 +23,7 @@ from portal.objectstore.location import Location
 from portal.objectstore.ownership_marker import Owner as Mark
 from portal.settings import Settings, SettingsError
 from portal.storage.models import Health, ManagedStore, ProfileMode, StorageProfile
-from portal.vault import Owner, Sealed, vault_of
+from portal.vault import Owner, SealedSecrets, vault_of
 from portal.web.headers import origin_of
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
 PROBE_EVERY = timedelta(days=7)
 MANAGED_NAME = "Managed storage"
+SECRETS = SealedSecrets(StorageProfile, lambda profile: Owner(profile.tenant_id, profile.workspace_id, profile.id))
 
 _FIND = select(StorageProfile).where(
     StorageProfile.workspace_id == bindparam("workspace"), StorageProfile.id == bindparam("profile")
@@ -205,16 +206,6 @@ def origin_at(endpoint: str | None, region: str, bucket: str, style: str) -> str
     return origin_of(address)
 
 
-def sealed_of(profile: StorageProfile) -> Sealed:
-    """Its secret as the row keeps it; what a retired profile has left of it opens with no key."""
-    return Sealed(profile.sealed_secret or b"", profile.wrapped_key or b"", profile.vault_key_id or "")
-
-
-def owner_of(profile: StorageProfile) -> Owner:
-    """To whom its secret is bound."""
-    return Owner(profile.tenant_id, profile.workspace_id, profile.id)
-
-
 def _own_location(profile: StorageProfile, settings: Settings) -> Location:
     return Location(
         endpoint=profile.endpoint,
@@ -222,7 +213,7 @@ def _own_location(profile: StorageProfile, settings: Settings) -> Location:
         region=profile.region or "",
         bucket=profile.bucket or "",
         access_key_id=profile.access_key_id or "",
-        secret_access_key=vault_of(settings.vault_keys).open(sealed_of(profile), owner_of(profile)),
+        secret_access_key=SECRETS.open(profile, vault_of(settings.vault_keys)),
         key_prefix=profile.key_prefix,
         addressing_style=profile.addressing_style.value,
         encryption=profile.encryption.value,

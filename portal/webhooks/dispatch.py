@@ -48,7 +48,7 @@ def forget() -> str:
     keys = 0
     for tenant_id in tenants:
         with transaction(tenant_id):
-            keys += secrets.forget(tenant_id)
+            keys += secrets.delete_ended(tenant_id)
     return f"{total} deliveries older than {KEEP_DELIVERIES.days} days and {keys} old secrets were removed."
 
 

@@ -1,4 +1,4 @@
-"""The secrets of endpoints: made, sealed, opened for signing, replaced, and wrapped anew with another vault key."""
+"""The secrets of endpoints: issued, sealed, opened for signing, and replaced."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import CursorResult, delete, func, or_, select, update
 
 from portal import database
 from portal.database import db
-from portal.errors import Conflict, Unavailable
+from portal.errors import Conflict
 from portal.settings import Settings
-from portal.storage.vault_rotation import Rotation
-from portal.vault import Owner, Sealed, Vault, vault_of
+from portal.vault import Owner, SealedSecrets, Vault, vault_of
 from portal.webhooks.message import new_secret
 from portal.webhooks.models import Secret
 
-OVERLAP = timedelta(hours=24)  # how long the secret before signs, too
-MOST = 5  # that sign at once
+OVERLAP = timedelta(hours=24)  # how long the secret before goes on signing beside the new one
+MAX_VALID = 5
+SECRETS = SealedSecrets(Secret, lambda secret: Owner(secret.tenant_id, secret.endpoint_id, secret.id))
 
 
 def issue(tenant_id: UUID, endpoint_id: UUID, *, keep_old: bool) -> str:
-    """A new secret, which this once is told; inside the caller's transaction, which holds the endpoint's row.
+    """Issue a new secret and return it, which is never possible again; inside the caller's transaction.
 
-    The one before goes on signing for ``OVERLAP``, however many are issued meanwhile, or ends now. Raises ``Conflict``.
+    The transaction has locked the endpoint's row. The secret before goes on signing for ``OVERLAP``, however many are
+    issued meanwhile (``keep_old``), or ends now. Raises ``Conflict`` for more than ``MAX_VALID``.
     """
     at = database.now()
-    if len(_valid(endpoint_id, at)) >= MOST and keep_old:
+    if len(_valid(endpoint_id, at)) >= MAX_VALID and keep_old:
         raise Conflict(
-            f"{MOST} secrets are valid already. Wait until the oldest ends, or end all of them with the new one."
+            _(
+                "%(count)s secrets are valid already. Wait until the oldest ends, or end all of them with the new one.",
+                count=MAX_VALID,
+            )
         )
     older = update(Secret).where(Secret.endpoint_id == endpoint_id)
     if keep_old:
@@ -38,49 +43,29 @@ def issue(tenant_id: UUID, endpoint_id: UUID, *, keep_old: bool) -> str:
     else:
         db.session.execute(older.where(or_(Secret.ends_at.is_(None), Secret.ends_at > at)).values(ends_at=at))
     plain, row = new_secret(), Secret(id=database.new_id(), tenant_id=tenant_id, endpoint_id=endpoint_id)
-    sealed = _vault().seal(plain, _owner(row))
-    row.sealed_secret, row.wrapped_key, row.vault_key_id = sealed.secret, sealed.wrapped_key, sealed.key_id
+    SECRETS.seal(row, plain, _vault())
     db.session.add(row)
     db.session.flush()
     return plain
 
 
 def open_all(endpoint_id: UUID) -> tuple[str, ...]:
-    """Every secret that signs at this moment, the newest first. Raises ``Unavailable`` when no vault key opens one."""
+    """Every secret that is valid now, the newest first. Raises ``Unavailable`` when no vault key opens one."""
     vault = _vault()
-    return tuple(vault.open(_sealed(each), _owner(each)) for each in _valid(endpoint_id, database.now()))
+    return tuple(SECRETS.open(each, vault) for each in _valid(endpoint_id, database.now()))
 
 
 def old_until(tenant_id: UUID) -> dict[UUID, datetime]:
-    """By endpoint of the entered tenant: until when an older secret signs, too."""
+    """By endpoint: until when an older secret of it signs, too."""
     old = select(Secret.endpoint_id, func.max(Secret.ends_at)).where(Secret.tenant_id == tenant_id)
     rows = db.session.execute(old.where(Secret.ends_at > database.now()).group_by(Secret.endpoint_id))
     return {endpoint_id: ends for endpoint_id, ends in rows if ends is not None}
 
 
-def forget(tenant_id: UUID) -> int:
-    """Remove those of a tenant that have ended, inside the caller's transaction; how many."""
+def delete_ended(tenant_id: UUID) -> int:
+    """Delete a tenant's secrets that have ended, inside the caller's transaction; returns how many."""
     over = delete(Secret).where(Secret.tenant_id == tenant_id, Secret.ends_at < database.now())
     return cast(CursorResult[Any], db.session.execute(over)).rowcount
-
-
-def rewrap(vault: Vault) -> Rotation:
-    """Wrap the data keys of the entered tenant's secrets with the newest vault key, inside the caller's transaction."""
-    done = Rotation()
-    for row in db.session.scalars(select(Secret).with_for_update()):
-        done += _rewrap(row, vault)
-    return done
-
-
-def _rewrap(row: Secret, vault: Vault) -> Rotation:
-    if row.vault_key_id == vault.newest:
-        return Rotation(current=1)
-    try:
-        anew = vault.rewrap(_sealed(row), _owner(row))
-    except Unavailable:
-        return Rotation(closed=1)
-    row.wrapped_key, row.vault_key_id = anew.wrapped_key, anew.key_id
-    return Rotation(rewrapped=1)
 
 
 def _valid(endpoint_id: UUID, at: datetime) -> list[Secret]:
@@ -92,12 +77,3 @@ def _valid(endpoint_id: UUID, at: datetime) -> list[Secret]:
 def _vault() -> Vault:
     settings: Settings = current_app.extensions["portal.settings"]
     return vault_of(settings.vault_keys)
-
-
-def _owner(row: Secret) -> Owner:
-    """To what it is bound: three ids, as a profile's; the middle one is the endpoint's."""
-    return Owner(row.tenant_id, row.endpoint_id, row.id)
-
-
-def _sealed(row: Secret) -> Sealed:
-    return Sealed(row.sealed_secret, row.wrapped_key, row.vault_key_id)

@@ -10,8 +10,8 @@ from flask import Flask
 
 from portal.database import db, enter
 from portal.errors import Unavailable
+from portal.lifecycle import vault_rotation
 from portal.storage import service as storage
-from portal.storage import vault_rotation
 from tests.support.engines import CANARY
 from tests.support.own_buckets import connect_own_bucket
 from tests.support.people import Cast

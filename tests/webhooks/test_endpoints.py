@@ -11,9 +11,9 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from portal.events.models import EventType
+from portal.lifecycle import vault_rotation
 from portal.network.egress import Egress
-from portal.storage import vault_rotation
-from portal.webhooks import secrets, service
+from portal.webhooks import service
 from portal.webhooks.message import headers_of, new_secret
 from portal.webhooks.urls import checked, shown
 from tests.architecture.test_routes import NOBODYS
@@ -260,7 +260,7 @@ def test_a_new_vault_key_seals_secrets_of_webhooks_too(hooks: Hooks) -> None:
     app.extensions["portal.settings"] = replace(settings, vault_keys=("n" * 40, *settings.vault_keys))
     try:
         with app.app_context():
-            assert vault_rotation.rotate(secrets.rewrap).rewrapped >= 1
+            assert vault_rotation.rotate().rewrapped >= 1
         app.extensions["portal.settings"] = replace(settings, vault_keys=("n" * 40,))
         hooks.call("POST", hook["id"], "test", status=202)
         hooks.scene.door.work()
@@ -271,7 +271,7 @@ def test_a_new_vault_key_seals_secrets_of_webhooks_too(hooks: Hooks) -> None:
     finally:
         app.extensions["portal.settings"] = replace(settings, vault_keys=(*settings.vault_keys, "n" * 40))
         with app.app_context():
-            vault_rotation.rotate(secrets.rewrap)
+            vault_rotation.rotate()
         app.extensions["portal.settings"] = settings
     shown = hooks.show(hook)
     assert (shown["state"], shown["reason"]) == (
