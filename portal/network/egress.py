@@ -246,7 +246,7 @@ def _allowance(entry: str) -> Allowance:
         parts = urlsplit(entry if "://" in entry else f"//{entry}")
         host, plain = (parts.hostname or "").rstrip("."), parts.scheme == "http"
         beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in entry
-        if parts.scheme in ("", "http") and host and not beside:
+        if parts.scheme in ("", "http") and host and not beside and parts.port != 0:
             port, address = parts.port or (80 if plain else None), literal_address(host)
             network = ipaddress.ip_network(address) if address else None
             return Allowance(network=network, host="" if address else host, port=port, plain=plain)

@@ -31,11 +31,11 @@ from portal.storage.service import egress_of
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
 from portal.webhooks import http_client
-from portal.webhooks import secrets as sealing
-from portal.webhooks.http_client import Outcome
+from portal.webhooks.http_client import PostResult
 from portal.webhooks.message import body_of, headers_of
 from portal.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EndpointState
-from portal.webhooks.urls import shown
+from portal.webhooks.secrets import open_all
+from portal.webhooks.urls import without_path
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ WAITS = tuple(
 )
 JITTER = 0.1  # of the wait, either way
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=15)
-LONGEST_WISH = timedelta(hours=1)  # of a receiver's Retry-After that is granted
+MAX_RETRY_AFTER = timedelta(hours=1)  # of what a receiver asks for by Retry-After
 GIVE_UP_AFTER = timedelta(days=3)  # without any success
 NOWHERE = UUID(int=0)  # an endpoint is in no workspace
 UNFINISHED = "Each attempt ended before the receiver answered, on our side. The server's log has the reason."
@@ -62,7 +62,7 @@ ATTEMPTS = Counter("portal_webhook_attempts", "Attempts to deliver an event.", [
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Attempt:
     """One attempt: everything that is needed while no transaction is open."""
 
     tenant_id: UUID
@@ -88,11 +88,11 @@ def run(tenant_id: UUID, endpoint_id: UUID) -> None:
     over_at = time.monotonic() + RUN_SECONDS
     rules = egress_of(current_app.extensions["portal.settings"])
     try:
-        while (parcel := _take(tenant_id, endpoint_id, token)) is not None:
-            headers = headers_of(parcel.id, database.now(), parcel.body, parcel.keys)
-            outcome = http_client.post(parcel.url, headers, parcel.body, rules)
-            _note(parcel, token, outcome)
-            if outcome.reason or time.monotonic() > over_at:
+        while (attempt := _take(tenant_id, endpoint_id, token)) is not None:
+            headers = headers_of(attempt.id, database.now(), attempt.body, attempt.keys)
+            result = http_client.post(attempt.url, headers, attempt.body, rules)
+            _note(attempt, token, result)
+            if result.reason or time.monotonic() > over_at:
                 break
     except Unavailable:
         _rest(tenant_id, endpoint_id, token, CLOSED)
@@ -136,7 +136,7 @@ def _claim(tenant_id: UUID, endpoint_id: UUID, token: str) -> bool:
     return True
 
 
-def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Parcel | None:
+def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Attempt | None:
     """The next attempt, written down; None when nothing is due, or the claim is not ours any more."""
     with transaction(tenant_id):
         ours = Endpoint.id == endpoint_id, Endpoint.claim_token == token, Endpoint.state != EndpointState.DISABLED
@@ -152,68 +152,70 @@ def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Parcel | None:
         if body is None:  # nothing that waits is as old as that, unless its endpoint was disabled for months
             delivery.state, delivery.due_at, delivery.reason = DeliveryState.FAILED, None, "The event was forgotten."
             return None
-        keys = sealing.open_all(endpoint_id)
+        keys = open_all(endpoint_id)
         delivery.attempts, delivery.attempted_at = delivery.attempts + 1, database.now()
-        parcel = tenant_id, endpoint_id, delivery.id, delivery.type, delivery.attempts
-    return Parcel(*parcel, url, body, keys)
+        attempt = tenant_id, endpoint_id, delivery.id, delivery.type, delivery.attempts
+    return Attempt(*attempt, url, body, keys)
 
 
-def _note(parcel: Parcel, token: str, outcome: Outcome) -> None:
+def _note(attempt: Attempt, token: str, result: PostResult) -> None:
     """Write down what came of an attempt, where the rows are still there."""
-    ATTEMPTS.labels("failed" if outcome.reason else "delivered").inc()
-    with transaction(parcel.tenant_id):
-        if not outcome.reason:
-            _set(parcel, DeliveryState.DELIVERED, due_at=None, status_code=outcome.status, reason=None)
+    ATTEMPTS.labels("failed" if result.reason else "delivered").inc()
+    with transaction(attempt.tenant_id):
+        if not result.reason:
+            _set(attempt, DeliveryState.DELIVERED, due_at=None, status_code=result.status, reason=None)
             well = {"reason": None, "failures": 0, "failing_since": None, "rests_until": None}
-            mine = [Endpoint.id == parcel.endpoint_id, Endpoint.state != EndpointState.DISABLED]
+            mine = [Endpoint.id == attempt.endpoint_id, Endpoint.state != EndpointState.DISABLED]
             compare_and_set(Endpoint, mine, EndpointState.HEALTHY, **well, delivered_at=func.now())
             return
-        failed = select(Endpoint).where(Endpoint.id == parcel.endpoint_id, Endpoint.claim_token == token)
+        failed = select(Endpoint).where(Endpoint.id == attempt.endpoint_id, Endpoint.claim_token == token)
         endpoint = db.session.scalar(failed.with_for_update().execution_options(populate_existing=True))
         if endpoint is None:
             return
-        known = {"status_code": outcome.status, "reason": outcome.reason}
-        if parcel.is_last or outcome.status == http_client.GONE:
-            _set(parcel, DeliveryState.FAILED, due_at=None, **known)
+        known = {"status_code": result.status, "reason": result.reason}
+        if attempt.is_last or result.status == http_client.GONE:
+            _set(attempt, DeliveryState.FAILED, due_at=None, **known)
         else:
-            _set(parcel, DeliveryState.WAITING, due_at=database.now() + _wait(parcel.attempts, outcome), **known)
-        _fall(endpoint, outcome)
+            _set(attempt, DeliveryState.WAITING, due_at=database.now() + _wait(attempt.attempts, result), **known)
+        _fall(endpoint, result)
 
 
-def _fall(endpoint: Endpoint, outcome: Outcome) -> None:
+def _fall(endpoint: Endpoint, result: PostResult) -> None:
     """After a failure an endpoint rests; one that is gone, or has failed for days, is disabled, and people are told."""
     if endpoint.state is EndpointState.DISABLED:
         return
     at = database.now()
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or at
-    endpoint.rests_until = at + max(min(FIRST_REST * 2 ** min(endpoint.failures - 1, 20), LONGEST_REST), _wish(outcome))
-    endpoint.state, endpoint.reason = EndpointState.FAILING, outcome.reason
-    if outcome.status == http_client.GONE or at - endpoint.failing_since >= GIVE_UP_AFTER:
-        _disable(endpoint, outcome)
+    endpoint.rests_until = at + max(
+        min(FIRST_REST * 2 ** min(endpoint.failures - 1, 20), LONGEST_REST), _retry_after(result)
+    )
+    endpoint.state, endpoint.reason = EndpointState.FAILING, result.reason
+    if result.status == http_client.GONE or at - endpoint.failing_since >= GIVE_UP_AFTER:
+        _disable(endpoint, result)
     db.session.flush()
 
 
-def _disable(endpoint: Endpoint, outcome: Outcome) -> None:
-    gone = outcome.status == http_client.GONE
-    days = f"Nothing has arrived for {GIVE_UP_AFTER.days} days. {outcome.reason}"
-    endpoint.state, endpoint.reason = EndpointState.DISABLED, outcome.reason if gone else days
+def _disable(endpoint: Endpoint, result: PostResult) -> None:
+    gone = result.status == http_client.GONE
+    days = f"Nothing has arrived for {GIVE_UP_AFTER.days} days. {result.reason}"
+    endpoint.state, endpoint.reason = EndpointState.DISABLED, result.reason if gone else days
     log.warning("webhook endpoint %s is disabled: %s", endpoint.id, endpoint.reason)
     audit.record(endpoint.tenant_id, None, "webhook.disabled", endpoint.id, reason=endpoint.reason)
     tenant = db.session.get_one(Tenant, endpoint.tenant_id)
-    told = {"tenant_name": tenant.name, "endpoint": shown(endpoint.url), "reason": endpoint.reason}
+    told = {"tenant_name": tenant.name, "endpoint": without_path(endpoint.url), "reason": endpoint.reason}
     path = f"/t/{tenant.slug}/webhooks/{endpoint.id}"
     to = people.admins_of(endpoint.tenant_id)
     mail.write("webhook_disabled", to, endpoint.tenant_id, **told, since=endpoint.failing_since, path=path)
 
 
-def _wait(attempts: int, outcome: Outcome) -> timedelta:
+def _wait(attempts: int, result: PostResult) -> timedelta:
     jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # to keep receivers from a crowd, not from an attacker
-    return max(WAITS[min(attempts, len(WAITS)) - 1] * jitter, _wish(outcome))
+    return max(WAITS[min(attempts, len(WAITS)) - 1] * jitter, _retry_after(result))
 
 
-def _wish(outcome: Outcome) -> timedelta:
-    return min(timedelta(seconds=outcome.retry_after or 0), LONGEST_WISH)
+def _retry_after(result: PostResult) -> timedelta:
+    return min(timedelta(seconds=result.retry_after or 0), MAX_RETRY_AFTER)
 
 
 def _rest(tenant_id: UUID, endpoint_id: UUID, token: str, reason: str) -> None:
@@ -240,8 +242,8 @@ def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:
     return *waits, Delivery.due_at <= func.now()
 
 
-def _set(parcel: Parcel, to: DeliveryState, **values: datetime | str | int | None) -> None:
-    mine = [Delivery.endpoint_id == parcel.endpoint_id, Delivery.id == parcel.id]
+def _set(attempt: Attempt, to: DeliveryState, **values: datetime | str | int | None) -> None:
+    mine = [Delivery.endpoint_id == attempt.endpoint_id, Delivery.id == attempt.id]
     compare_and_set(Delivery, [*mine, Delivery.state == DeliveryState.WAITING], to, **values)
 
 

@@ -30,7 +30,7 @@ from portal.webhooks.models import (
     Endpoint,
     EndpointState,
 )
-from portal.webhooks.urls import checked, shown
+from portal.webhooks.urls import checked, without_path
 
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
@@ -247,5 +247,5 @@ def _wanted(endpoint: Endpoint) -> Wanted:
 
 
 def _record(member: Member, what: str, endpoint: Endpoint, **facts: Any) -> None:
-    facts |= {"endpoint": shown(endpoint.url), "event_types": list(endpoint.event_types)}
+    facts |= {"endpoint": without_path(endpoint.url), "event_types": list(endpoint.event_types)}
     audit.record(member.tenant_id, member.user_id, f"webhook.{what}", endpoint.id, **facts)

@@ -21,7 +21,7 @@ def test_a_webhook_is_added_tried_and_removed(visit: Visits, cast: Cast, portal:
     page.get_by_role("link", name="Add a webhook").click()
     page.get_by_label("Address").fill("https://10.0.0.1/")
     page.get_by_role("button", name="Add the webhook").click()
-    expect(page.get_by_text("not on the internet")).to_be_visible()
+    expect(page.get_by_text("not a public address")).to_be_visible()
     examination.look_at(page, "form")
     page.get_by_label("Address").fill(f"{receiver}/nowhere/told")
     page.get_by_label("A file is ready").check()

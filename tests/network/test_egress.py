@@ -151,7 +151,8 @@ def test_plain_http_needs_an_entry_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["https://minio:9000", "10.0.0.1/8", "http://a/b", "me@minio", "minio:port", "http://", "300.1.1.1"]
+    "entry",
+    ["https://minio:9000", "10.0.0.1/8", "http://a/b", "me@minio", "minio:port", "http://", "300.1.1.1", "minio:0"],
 )
 def test_an_entry_that_can_not_be_read_is_named(entry: str) -> None:
     with pytest.raises(ValueError, match="neither host"):

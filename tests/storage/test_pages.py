@@ -65,7 +65,7 @@ def test_a_bucket_is_connected_in_one_form_and_the_secret_is_never_shown(cast: C
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("endpoint", "https://169.254.169.254", "is not on the internet"),
+        ("endpoint", "https://169.254.169.254", "is not a public address"),
         ("key_prefix", "/press", "begins without a slash"),
         ("bucket", "", "Enter the bucket"),
         ("secret_access_key", "", "Enter the secret"),

@@ -196,7 +196,7 @@ def test_the_first_failure_does_not_disable_and_a_success_heals(hooks: Hooks) ->
         (drips, None, http_client.TOO_SLOW),
     ],
 )
-def test_a_bad_answer_is_told_in_our_words(
+def test_a_bad_answer_is_mapped_to_a_reason(
     hooks: Hooks, monkeypatch: pytest.MonkeyPatch, behaviour: int | Misbehaviour, status: int | None, reason: str
 ) -> None:
     monkeypatch.setattr(http_client, "DEADLINE_SECONDS", 0.5)
@@ -232,7 +232,7 @@ def test_a_redirect_is_not_followed(hooks: Hooks, engines: TestEngines) -> None:
         hooks.deliver(hook)
         assert trap.requests == []
     (delivery,) = hooks.deliveries(hook)
-    assert delivery["reason"] == "It answered 307, a redirect. None is followed: enter the address that it leads to."
+    assert delivery["reason"] == "It answered 307, a redirect. None is followed: enter where it leads to."
 
 
 def test_who_is_gone_is_told_no_more(hooks: Hooks) -> None:
@@ -268,9 +268,9 @@ def test_a_receiver_may_ask_for_time_within_reason(hooks: Hooks, asked: str, gra
 
 
 def test_a_retry_after_may_be_a_date(hooks: Hooks) -> None:
-    assert http_client._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert http_client._retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     later = datetime.now(UTC) + timedelta(seconds=90)
-    assert 85 < (http_client._seconds(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) or 0) <= 90
+    assert 85 < (http_client._retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT")) or 0) <= 90
 
 
 def test_a_dead_receiver_rests_longer_each_time(hooks: Hooks) -> None:
@@ -379,22 +379,25 @@ def test_a_webhook_may_be_removed_while_it_is_told(hooks: Hooks, answer: int) ->
         assert hooks.scene.door.sql(left, UUID(hook["id"])) == [(0,)]
 
 
-def test_a_name_that_turns_private_at_the_second_look_is_not_dialled(
-    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("leads_to", ["169.254.169.254", None])
+def test_a_name_that_leads_inside_or_nowhere_is_refused_in_the_same_words(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, leads_to: str | None
 ) -> None:
     hook = hooks.call("POST", body={"url": "https://rebind.example.com/x?token=geheim"}, status=201)
     hooks.happen()
     hooks.tell()
 
-    def looks(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", port))]
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        if leads_to is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (leads_to, port))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", looks)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     hooks.deliver(hook)
     monkeypatch.undo()
     (delivery,) = hooks.deliveries(hook)
     assert (delivery["state"], delivery["reason"]) == ("waiting", http_client.NOT_ALLOWED)
-    assert "169.254.169.254" in caplog.text and "geheim" not in caplog.text
+    assert (leads_to or "does not exist") in caplog.text and "geheim" not in caplog.text
 
 
 def test_https_needs_a_certificate_for_that_name(hooks: Hooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,12 +407,12 @@ def test_https_needs_a_certificate_for_that_name(hooks: Hooks, tmp_path: Path, m
     rules = egress.Egress.parse(["127.0.0.0/8"])
     with Listener(certificate=both, host="127.0.0.1", port=_free(8443, 9443, 9000)) as server:
 
-        def send(host: str) -> http_client.Outcome:
+        def send(host: str) -> http_client.PostResult:
             return http_client.post(f"https://{host}:{server.port}/x", {}, b"{}", rules)
 
         assert send("localhost").reason == http_client.BAD_CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-        assert send("localhost") == http_client.Outcome(200, "")
+        assert send("localhost") == http_client.PostResult(200, "")
         assert send("127.0.0.1").reason == http_client.BAD_CERTIFICATE
         assert len(server.requests) == 1
 

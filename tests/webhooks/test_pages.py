@@ -55,8 +55,8 @@ def test_a_secret_is_seen_once(hooks: Hooks) -> None:
     [
         ({"url": ""}, "Enter the address"),
         ({"url": "http://169.254.169.254/"}, "Plain http"),
-        ({"url": "https://169.254.169.254/"}, "not on the internet"),
-        ({"url": "https://example.com/" + "x" * 2000}, "at most 1,024"),
+        ({"url": "https://169.254.169.254/"}, "not a public address"),
+        ({"url": "https://example.com/" + "x" * 2000}, "at most 1024"),
         ({"url": "https://example.com/", "event_types": "no.such"}, "Not a valid choice"),
         ({"url": "https://example.com/", "workspace_ids": "x"}, "Not a valid choice"),
     ],
