@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import gettext
-from sqlalchemy import String, TypeDecorator
+from sqlalchemy import TEXT, TypeDecorator
 from sqlalchemy.engine import Dialect
 
 Value = Any  # a string, a number, or another Text
@@ -78,7 +78,7 @@ class Text:
 class TextColumn(TypeDecorator[Text]):
     """A column that keeps a ``Text``."""
 
-    impl = String
+    impl = TEXT
     cache_ok = True
 
     def process_bind_param(self, value: Text | None, dialect: Dialect) -> str | None:  # noqa: ARG002

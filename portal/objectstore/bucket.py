@@ -32,6 +32,7 @@ from portal.objectstore.listing import (
 from portal.objectstore.location import Location, ObjectFacts
 from portal.objectstore.multipart import MultipartUploads, list_uploads
 from portal.objectstore.presign import Presigner, SignedRequest
+from portal.texts import Text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -296,7 +297,7 @@ class Bucket(Presigner):
     def _existing(self, key: str) -> ObjectFacts:
         facts = self.head(key)
         if facts is None:
-            raise NotFound("The uploaded file is not in the store.")
+            raise NotFound(Text("The uploaded file is not in the store."))
         return facts
 
     def _verified(self, key: str, etag: str) -> ObjectFacts:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from flask_babel import lazy_gettext as _
 from prometheus_client import Histogram
 from urllib3.exceptions import HTTPError
 
@@ -19,6 +18,7 @@ from portal.database import assert_no_transaction
 from portal.errors import Conflict, NotFound, Problem, Unavailable
 from portal.network.deadlines import Deadline, TimeLimit, time_limit
 from portal.network.egress import EgressRefused
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
@@ -27,29 +27,31 @@ REQUEST_SECONDS = Histogram(
     "portal_store_seconds", "Time that stores take.", ["operation"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
 )
 
-UNREACHABLE = _("The file store can't be reached right now. Nothing is lost; try again in a moment.")
-REFUSED = _("The file store refused our key. An administrator should check the access key, its secret and its rights.")
-MARKER_MISSING = _(
+UNREACHABLE = Text("The file store can't be reached right now. Nothing is lost; try again in a moment.")
+REFUSED = Text(
+    "The file store refused our key. An administrator should check the access key, its secret and its rights."
+)
+MARKER_MISSING = Text(
     "The bucket does not carry the mark that Stowage left in it: it may have been made again by somebody else. "
     "Nothing is removed. An owner should look at the bucket, and then test the storage."
 )
-NO_BUCKET = _("The bucket of the file store does not exist. An administrator should check its name, or create it.")
-OTHER_REGION = _("The bucket lives in another region. An administrator should correct the region or the endpoint.")
-REDIRECTED = _(
+NO_BUCKET = Text("The bucket of the file store does not exist. An administrator should check its name, or create it.")
+OTHER_REGION = Text("The bucket lives in another region. An administrator should correct the region or the endpoint.")
+REDIRECTED = Text(
     "The endpoint sends us elsewhere, which Stowage does not follow. An administrator should correct the endpoint."
 )
 # Also for a name that does not exist: see EgressRefused.
-NOT_PUBLIC = _(
+NOT_PUBLIC = Text(
     "The endpoint does not lead to a public address. Nothing was sent. An administrator should check its spelling; "
     "an operator can allow an address that is not public."
 )
-CLOCK_SKEWED = _(
+CLOCK_SKEWED = Text(
     "The clocks of this server and of the file store differ too much. An administrator should set the clock."
 )
-BUSY = _("The file store is busy right now. Nothing is lost; try again in a moment.")
-FULL = _("The file store is full. An administrator should make room.")
-UNSUPPORTED = _("The file store can't do what was asked. An administrator should look at the log.")
-FAILED = _("The file store answered with an error. Nothing is lost; try again in a moment.")
+BUSY = Text("The file store is busy right now. Nothing is lost; try again in a moment.")
+FULL = Text("The file store is full. An administrator should make room.")
+UNSUPPORTED = Text("The file store can't do what was asked. An administrator should look at the log.")
+FAILED = Text("The file store answered with an error. Nothing is lost; try again in a moment.")
 
 _BY_CODE = {
     "NoSuchBucket": NO_BUCKET,
@@ -83,21 +85,19 @@ _LASTING = (REFUSED, NO_BUCKET, MARKER_MISSING, NOT_PUBLIC, OTHER_REGION, REDIRE
 
 
 class StoreUnavailable(Unavailable):
-    """The store can't be used. ``needs_person``: until somebody changes keys, bucket, endpoint, clock or space."""
+    """The store can't be used, for a reason of this module."""
 
-    def __init__(self, detail: Any, **facts: Any) -> None:
-        super().__init__(str(detail), code="storage_unavailable", **facts)
-        self.needs_person = any(detail is each for each in _LASTING)
+    code = "storage_unavailable"
 
 
 def needs_person(problem: Problem) -> bool:
-    """Whether trying again is useless until somebody has changed something."""
-    return isinstance(problem, StoreUnavailable) and problem.needs_person
+    """Whether waiting is useless: somebody has to change keys, bucket, endpoint, clock or space first."""
+    return isinstance(problem, StoreUnavailable) and problem.text in _LASTING
 
 
 def changed() -> Conflict:
     """The object is not the one that was verified."""
-    return Conflict(str(_("The file changed after it was checked. Upload it again.")), code="changed")
+    return Conflict(Text("The file changed after it was checked. Upload it again."), code="changed")
 
 
 def problem_for(code: str, status: int) -> Problem:
@@ -105,7 +105,7 @@ def problem_for(code: str, status: int) -> Problem:
     if code in _BY_CODE:
         return StoreUnavailable(_BY_CODE[code])
     if code == "NoSuchKey" or status == 404:
-        return NotFound(str(_("The file is not in the store.")))
+        return NotFound(Text("The file is not in the store."))
     if code == "PreconditionFailed" or status == 412:
         return changed()
     return StoreUnavailable(_BY_STATUS.get(status, FAILED))

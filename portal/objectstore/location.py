@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from flask_babel import gettext as _
+
 from portal.errors import Invalid
 from portal.network.egress import Egress
 from portal.objectstore import keys
@@ -46,7 +48,7 @@ class Location:
 
     def __post_init__(self) -> None:
         if len(self.key_prefix.encode()) > keys.PREFIX_LIMIT:
-            raise Invalid(f"The prefix may be at most {keys.PREFIX_LIMIT} bytes long.", field="key_prefix")
+            raise Invalid(_("A prefix may have at most %(most)s bytes.", most=keys.PREFIX_LIMIT), field="key_prefix")
 
     @property
     def style(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from flask import Blueprint
@@ -73,10 +73,21 @@ class EndpointView(Answer):
 
     @classmethod
     def of(cls, endpoint: Endpoint, old: dict[UUID, datetime]) -> EndpointView:
-        """As the contract shows it; ``old``: until when which endpoint has an older secret."""
-        shown: dict[str, Any] = {name: getattr(endpoint, name) for name in cls.model_fields if hasattr(endpoint, name)}
-        shown |= {"last_delivered_at": endpoint.delivered_at, "old_secret_until": old.get(endpoint.id)}
-        return cls(**shown, enabled=endpoint.state is not EndpointState.DISABLED)
+        """As the contract shows it. ``old``: by endpoint, until when an older secret signs, too."""
+        return cls(
+            id=endpoint.id,
+            url=endpoint.url,
+            description=endpoint.description,
+            event_types=endpoint.event_types,
+            workspace_ids=endpoint.workspace_ids,
+            enabled=endpoint.state is not EndpointState.DISABLED,
+            state=endpoint.state,
+            reason=None if endpoint.reason is None else str(endpoint.reason),
+            failing_since=endpoint.failing_since,
+            last_delivered_at=endpoint.delivered_at,
+            old_secret_until=old.get(endpoint.id),
+            created_at=endpoint.created_at,
+        )
 
 
 class NewEndpointView(EndpointView):
@@ -112,9 +123,17 @@ class DeliveryView(Answer):
     @classmethod
     def of(cls, delivery: Delivery) -> DeliveryView:
         """As the contract shows it."""
-        shown: dict[str, Any] = {name: getattr(delivery, name) for name in cls.model_fields if hasattr(delivery, name)}
-        shown |= {"last_attempt_at": delivery.attempted_at, "next_attempt_at": delivery.due_at}
-        return cls(**shown, time=delivery.created_at)
+        return cls(
+            id=delivery.id,
+            type=delivery.type,
+            time=delivery.created_at,
+            state=delivery.state,
+            attempts=delivery.attempts,
+            status_code=delivery.status_code,
+            reason=None if delivery.reason is None else str(delivery.reason),
+            last_attempt_at=delivery.attempted_at,
+            next_attempt_at=delivery.due_at,
+        )
 
 
 class WholeDeliveryView(DeliveryView):

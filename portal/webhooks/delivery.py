@@ -30,6 +30,7 @@ from portal.mail import service as mail
 from portal.storage.service import egress_of
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 from portal.webhooks import http_client
 from portal.webhooks.http_client import PostResult
 from portal.webhooks.message import body_of, headers_of
@@ -56,8 +57,9 @@ FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=15)
 MAX_RETRY_AFTER = timedelta(hours=1)  # of what a receiver asks for by Retry-After
 GIVE_UP_AFTER = timedelta(days=3)  # without any success
 NOWHERE = UUID(int=0)  # an endpoint is in no workspace
-UNFINISHED = "Each attempt ended before the receiver answered, on our side. The server's log has the reason."
-CLOSED = "Its secret can't be opened. Replace it, or ask an operator to look at the vault keys."
+UNFINISHED = Text("Each attempt ended on our side before the receiver answered. The server's log has the reason.")
+FORGOTTEN = Text("The event was deleted before it could be sent.")
+CLOSED = Text("Its secret can't be decrypted. Replace it, or ask an operator to check the vault keys.")
 ATTEMPTS = Counter("portal_webhook_attempts", "Attempts to deliver an event.", ["outcome"])
 
 
@@ -150,7 +152,7 @@ def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Attempt | None:
             return None
         body = body_for(delivery)
         if body is None:  # nothing that waits is as old as that, unless its endpoint was disabled for months
-            delivery.state, delivery.due_at, delivery.reason = DeliveryState.FAILED, None, "The event was forgotten."
+            delivery.state, delivery.due_at, delivery.reason = DeliveryState.FAILED, None, FORGOTTEN
             return None
         keys = open_all(endpoint_id)
         delivery.attempts, delivery.attempted_at = delivery.attempts + 1, database.now()
@@ -198,15 +200,23 @@ def _fall(endpoint: Endpoint, result: PostResult) -> None:
 
 def _disable(endpoint: Endpoint, result: PostResult) -> None:
     gone = result.status == http_client.GONE
-    days = f"Nothing has arrived for {GIVE_UP_AFTER.days} days. {result.reason}"
-    endpoint.state, endpoint.reason = EndpointState.DISABLED, result.reason if gone else days
-    log.warning("webhook endpoint %s is disabled: %s", endpoint.id, endpoint.reason)
-    audit.record(endpoint.tenant_id, None, "webhook.disabled", endpoint.id, reason=endpoint.reason)
+    reason = result.reason or UNFINISHED
+    if not gone:
+        reason = Text.join(Text("Nothing has arrived for %(days)s days.", days=GIVE_UP_AFTER.days), reason)
+    endpoint.state, endpoint.reason = EndpointState.DISABLED, reason
+    log.warning("webhook endpoint %s is disabled: %s", endpoint.id, reason.english)
+    audit.record(endpoint.tenant_id, None, "webhook.disabled", endpoint.id, reason=reason.english)
     tenant = db.session.get_one(Tenant, endpoint.tenant_id)
-    told = {"tenant_name": tenant.name, "endpoint": without_path(endpoint.url), "reason": endpoint.reason}
-    path = f"/t/{tenant.slug}/webhooks/{endpoint.id}"
-    to = people.admins_of(endpoint.tenant_id)
-    mail.write("webhook_disabled", to, endpoint.tenant_id, **told, since=endpoint.failing_since, path=path)
+    mail.write(
+        "webhook_disabled",
+        people.admins_of(endpoint.tenant_id),
+        endpoint.tenant_id,
+        tenant_name=tenant.name,
+        endpoint=without_path(endpoint.url),
+        reason=reason,
+        since=endpoint.failing_since,
+        path=f"/t/{tenant.slug}/webhooks/{endpoint.id}",
+    )
 
 
 def _wait(attempts: int, result: PostResult) -> timedelta:
@@ -218,7 +228,7 @@ def _retry_after(result: PostResult) -> timedelta:
     return min(timedelta(seconds=result.retry_after or 0), MAX_RETRY_AFTER)
 
 
-def _rest(tenant_id: UUID, endpoint_id: UUID, token: str, reason: str) -> None:
+def _rest(tenant_id: UUID, endpoint_id: UUID, token: str, reason: Text) -> None:
     """Nothing can be tried for a reason of ours: no attempt is burned."""
     ours = [Endpoint.id == endpoint_id, Endpoint.claim_token == token]
     with transaction(tenant_id):
@@ -242,7 +252,7 @@ def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:
     return *waits, Delivery.due_at <= func.now()
 
 
-def _set(attempt: Attempt, to: DeliveryState, **values: datetime | str | int | None) -> None:
+def _set(attempt: Attempt, to: DeliveryState, **values: datetime | Text | int | None) -> None:
     mine = [Delivery.endpoint_id == attempt.endpoint_id, Delivery.id == attempt.id]
     compare_and_set(Delivery, [*mine, Delivery.state == DeliveryState.WAITING], to, **values)
 

@@ -20,13 +20,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from urllib3.exceptions import HTTPError
 
 from portal.database import assert_no_transaction, now
 from portal.network.egress import Egress, EgressRefused, guarded_pools
 from portal.network.hosts import port_of
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +35,19 @@ MAX_BODY = 64 * 1024
 GONE = 410
 
 # The same text for a name that does not exist: see EgressRefused.
-NOT_ALLOWED = lazy_gettext("Its address does not lead to a public host, and the operator does not allow it.")
-NO_CONNECTION = lazy_gettext("No connection could be made.")
-BAD_CERTIFICATE = lazy_gettext("Its certificate is not valid for this name, or it does not speak TLS.")
-BROKE_OFF = lazy_gettext("It ended the connection before it answered, or the answer was not HTTP.")
-TOO_SLOW = lazy_gettext("It did not answer in time.")
+NOT_ALLOWED = Text("Its address does not lead to a public host, and the operator does not allow it.")
+NO_CONNECTION = Text("No connection could be made.")
+BAD_CERTIFICATE = Text("Its certificate is not valid for this name, or it does not speak TLS.")
+BROKE_OFF = Text("It ended the connection before it answered, or the answer was not HTTP.")
+TOO_SLOW = Text("It did not answer in time.")
 
 
 @dataclass(frozen=True)
 class PostResult:
-    """``status`` None: there was no answer. ``reason`` "": accepted. ``retry_after``: seconds that it asks for."""
+    """``status`` None: there was no answer. ``reason`` None: accepted. ``retry_after``: seconds that it asks for."""
 
     status: int | None
-    reason: str
+    reason: Text | None
     retry_after: float | None = None
 
 
@@ -62,7 +61,7 @@ def post(url: str, headers: dict[str, str], body: bytes, egress: Egress) -> Post
     result = exchange.result
     if thread.is_alive():
         exchange.abort()
-    return result or PostResult(None, str(TOO_SLOW))
+    return result or PostResult(None, TOO_SLOW)
 
 
 class _Exchange:
@@ -116,8 +115,8 @@ class _Exchange:
         with suppress(OSError, http.client.HTTPException):
             answer.read(MAX_BODY)
 
-    def _fail(self, reason: Any) -> None:
-        self.result = self.result or PostResult(None, str(reason))
+    def _fail(self, reason: Text) -> None:
+        self.result = self.result or PostResult(None, reason)
 
 
 def _connection(parts: SplitResult, egress: Egress) -> Any:
@@ -126,16 +125,14 @@ def _connection(parts: SplitResult, egress: Egress) -> Any:
     return connection(parts.hostname, port_of(parts), timeout=CONNECT_SECONDS, **tls)
 
 
-def _reason(status: int) -> str:
+def _reason(status: int) -> Text | None:
     if 200 <= status < 300:
-        return ""
+        return None
     if 300 <= status < 400:
-        reason = _("It answered %(status)s, a redirect. None is followed: enter where it leads to.", status=status)
-    elif status == GONE:
-        reason = _("It answered 410 Gone: it wants no more events.")
-    else:
-        reason = _("It answered %(status)s.", status=status)
-    return str(reason)
+        return Text("It answered %(status)s, a redirect. None is followed: enter where it leads to.", status=status)
+    if status == GONE:
+        return Text("It answered 410 Gone: it wants no more events.")
+    return Text("It answered %(status)s.", status=status)
 
 
 def _retry_after(header: str | None) -> float | None:

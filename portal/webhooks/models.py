@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import TEXT, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, Identified, choice, now
+from portal.texts import Text, TextColumn
 
 LONGEST_URL = 1024  # characters
 LONGEST_DESCRIPTION = 200
@@ -52,10 +53,10 @@ class Endpoint(Identified, Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     url: Mapped[str] = mapped_column(String(LONGEST_URL))
     description: Mapped[str] = mapped_column(String(LONGEST_DESCRIPTION), default="")
-    event_types: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(TEXT), default=list)
     workspace_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list)
     state: Mapped[EndpointState] = mapped_column(choice(EndpointState, "state"), default=EndpointState.HEALTHY)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[Text | None] = mapped_column(TextColumn)
     failures: Mapped[int] = mapped_column(default=0)  # one after another
     failing_since: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
@@ -116,7 +117,7 @@ class Delivery(Base):
     due_at: Mapped[datetime | None]
     attempted_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[Text | None] = mapped_column(TextColumn)
 
     @property
     def is_due(self) -> bool:

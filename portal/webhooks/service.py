@@ -18,6 +18,7 @@ from portal.settings import Settings
 from portal.storage.service import egress_of
 from portal.tenancy.models import Tenant, Workspace
 from portal.tenancy.service import Member
+from portal.texts import Text
 from portal.web.paging import Paging, cut
 from portal.web.rate_limits import Rate, rates
 from portal.webhooks import secrets
@@ -35,7 +36,7 @@ from portal.webhooks.urls import checked, without_path
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
 WISHES = Rate("webhook-wish", "120 per hour")
-BY_A_PERSON = "It was switched off by an administrator."
+BY_A_PERSON = Text("It was disabled by an administrator.")
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def lose(cast: Cast, asset_id: str) -> None:
 def waits(cast: Cast, move_id: str) -> None:
     """Let a move say that the store is away."""
     with cast.app.app_context(), transaction(cast.press.tenant_id) as session:
-        session.get_one(Move, UUID(move_id)).waiting_for = str(UNREACHABLE)
+        session.get_one(Move, UUID(move_id)).waiting_for = UNREACHABLE.english
 
 
 def keep(page: Page, name: str) -> None:

@@ -59,7 +59,7 @@ def test_all_are_sealed_with_the_newest_key_and_the_old_one_can_go(cast: Cast, k
     with_keys(cast.app, NEWER)
     assert opened(cast, first, second) == [CANARY, CANARY]
     with_keys(cast.app, *keys)
-    with pytest.raises(Unavailable, match="can't be opened"):
+    with pytest.raises(Unavailable, match="can't be decrypted"):
         opened(cast, first)
 
 

@@ -312,7 +312,7 @@ def test_a_row_that_was_swapped_does_not_open(cast: Cast) -> None:
         with transaction(cast.acme.id) as session:
             sealed = {name: getattr(first, name) for name in ("sealed_secret", "wrapped_key", "vault_key_id")}
             session.execute(update(StorageProfile).where(StorageProfile.id == second.id).values(**sealed))
-        with pytest.raises(Unavailable, match="can't be opened"):
+        with pytest.raises(Unavailable, match="can't be decrypted"):
             storage.bucket_for(row_of(cast, second.id))
         storage.bucket_for(row_of(cast, first.id))
 

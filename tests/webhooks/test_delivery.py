@@ -191,9 +191,9 @@ def test_the_first_failure_does_not_disable_and_a_success_heals(hooks: Hooks) ->
     [
         (500, 500, "It answered 500."),
         (404, 404, "It answered 404."),
-        (no_http, None, http_client.BROKE_OFF),
-        (never, None, http_client.TOO_SLOW),
-        (drips, None, http_client.TOO_SLOW),
+        (no_http, None, http_client.BROKE_OFF.english),
+        (never, None, http_client.TOO_SLOW.english),
+        (drips, None, http_client.TOO_SLOW.english),
     ],
 )
 def test_a_bad_answer_is_mapped_to_a_reason(
@@ -323,7 +323,11 @@ def test_an_event_that_kills_its_worker_every_time_is_given_up(hooks: Hooks) -> 
     hooks.scene.door.sql("UPDATE webhook_deliveries SET attempts = 10 WHERE endpoint_id = %s", UUID(hook["id"]))
     hooks.deliver(hook)
     (delivery,) = hooks.deliveries(hook)
-    assert (delivery["state"], delivery["reason"], hooks.receiver.calls) == ("failed", delivering.UNFINISHED, [])
+    assert (delivery["state"], delivery["reason"], hooks.receiver.calls) == (
+        "failed",
+        delivering.UNFINISHED.english,
+        [],
+    )
 
 
 def test_two_workers_never_talk_to_one_receiver_at_once(hooks: Hooks) -> None:
@@ -396,7 +400,7 @@ def test_a_name_that_leads_inside_or_nowhere_is_refused_in_the_same_words(
     hooks.deliver(hook)
     monkeypatch.undo()
     (delivery,) = hooks.deliveries(hook)
-    assert (delivery["state"], delivery["reason"]) == ("waiting", http_client.NOT_ALLOWED)
+    assert (delivery["state"], delivery["reason"]) == ("waiting", http_client.NOT_ALLOWED.english)
     assert (leads_to or "does not exist") in caplog.text and "geheim" not in caplog.text
 
 
@@ -412,7 +416,7 @@ def test_https_needs_a_certificate_for_that_name(hooks: Hooks, tmp_path: Path, m
 
         assert send("localhost").reason == http_client.BAD_CERTIFICATE
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-        assert send("localhost") == http_client.PostResult(200, "")
+        assert send("localhost") == http_client.PostResult(200, None)
         assert send("127.0.0.1").reason == http_client.BAD_CERTIFICATE
         assert len(server.requests) == 1
 

@@ -31,7 +31,7 @@ def test_a_webhook_is_added_shown_changed_and_removed(hooks: Hooks) -> None:
     assert (changed["workspace_ids"], changed["event_types"]) == ([str(hooks.cast.press.id)], [])
     assert changed["description"] == "Our archive", "what is left out stays"
     off = hooks.call("PATCH", added["id"], body={"enabled": False})
-    assert (off["state"], off["enabled"], off["reason"]) == ("disabled", False, service.BY_A_PERSON)
+    assert (off["state"], off["enabled"], off["reason"]) == ("disabled", False, service.BY_A_PERSON.english)
     assert hooks.call("GET")["items"] == [off]
     hooks.call("DELETE", added["id"], status=204)
     assert hooks.call("GET")["items"] == []
@@ -277,7 +277,7 @@ def test_a_new_vault_key_seals_secrets_of_webhooks_too(hooks: Hooks) -> None:
     shown = hooks.show(hook)
     assert (shown["state"], shown["reason"]) == (
         "failing",
-        "Its secret can't be opened. Replace it, or ask an operator to look at the vault keys.",
+        "Its secret can't be decrypted. Replace it, or ask an operator to check the vault keys.",
     )
     waiting = hooks.deliveries(hook, state="waiting")
     assert [each["attempts"] for each in waiting] == [0], "no attempt is burned"
