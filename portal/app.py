@@ -19,6 +19,7 @@ from portal.operations import metrics as numbers
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
+from portal.tenancy import service as tenancy
 from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
@@ -106,7 +107,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     for part in (logs, metrics, problems):
         part.install(app)
     headers.install(app, settings)
-    security.install(app, tenancy_access.find_by_session)
+    security.install(app, tenancy_access.find_by_session, tenancy.record_failed_login)
     csrf.install(app)
     pages.install(app)
     tenancy_access.install(app)
@@ -136,6 +137,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         REMEMBER_COOKIE_DURATION=30 * 86400,
         REMEMBER_COOKIE_NAME="stowage_remember",
         SESSION_COOKIE_NAME="stowage_session",
+        DEVICE_COOKIE_NAME="stowage_device",
     )
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import after_this_request
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
 from wtforms import EmailField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, NumberRange, Optional
 
-from portal.errors import Invalid
-from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD, normal_email
+from portal.identity.login_attempts import LoginAttempt
+from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD
 from portal.web import languages
-from portal.web.rate_limits import Rate, address, rates
+from portal.web.rate_limits import Rate
 
-# Guessing one account's password, from one place and from many; guessing many accounts' from one place.
-ACCOUNT_FROM_ADDRESS = Rate("login-account-address", "10 per 5 minutes")
-ACCOUNT = Rate("login-account", "100 per hour")
-ADDRESS = Rate("login-address", "60 per 5 minutes")
 # Guessing the password of somebody whose session was left open.
 PROOFS = Rate("prove-password", "10 per 5 minutes")
 
@@ -31,26 +28,17 @@ class LoginForm(SecurityLoginForm):
     password = PasswordField(_("Password"), validators=[InputRequired(_("Enter your password."))])
 
     def validate(self, **kwargs: Any) -> bool:
-        """Raises 429 when there were too many attempts; a login that works clears its account's count."""
-        account, place = _account(self.email.data or ""), address()
-        # One sign more than any password has: the hash refuses what is far longer with an error of its own.
+        """Raises 429 when there were too many attempts."""
+        # One character more than any password has: the hash refuses what is far longer with an error of its own.
         self.password.data = (self.password.data or "")[: LONGEST_PASSWORD + 1]
-        rates().count(ADDRESS, place)
-        rates().count(ACCOUNT, account)
-        rates().count(ACCOUNT_FROM_ADDRESS, account, place)
+        attempt = LoginAttempt(self.email.data or "")
+        attempt.count()
         if not super().validate(**kwargs):
+            after_this_request(attempt.fail())
             return False
-        rates().forget(ACCOUNT, account)
-        rates().forget(ACCOUNT_FROM_ADDRESS, account, place)
+        attempt.succeed()
+        after_this_request(attempt.remember_device)
         return True
-
-
-def _account(email: str) -> str:
-    """One name for every spelling that leads to one account: Unicode can write a domain in many ways."""
-    try:
-        return normal_email(email)
-    except Invalid:
-        return email.strip().lower()[:254]
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]

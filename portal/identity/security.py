@@ -12,7 +12,7 @@ from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore
 from flask_security.utils import set_request_attr
 
 from portal.database import db
-from portal.identity import service
+from portal.identity import login_attempts, service
 from portal.identity.forms import LoginForm
 from portal.identity.models import User
 from portal.identity.service import Person
@@ -63,8 +63,13 @@ blueprint.add_url_rule("/login", "login", public(log_in), methods=["GET", "POST"
 blueprint.add_url_rule("/logout", "logout", public(log_out), methods=["POST"])
 
 
-def install(app: Flask, find_by_session: Callable[[str], Person | None]) -> None:
+def install(
+    app: Flask,
+    find_by_session: Callable[[str], Person | None],
+    record_failed_login: login_attempts.FailureRecorder,
+) -> None:
     """Log in and out. ``current_user`` is whom ``find_by_session`` finds for what the session cookie names."""
+    login_attempts.install(app, record_failed_login)
     app.config.update(CONFIG)
     datastore = People(db, User, Roleless)
     security = Security(app, datastore, login_form=LoginForm, register_blueprint=False)

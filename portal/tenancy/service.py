@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
-from portal.database import db, new_id, now
+from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
 from portal.identity.service import Person, hash_token, touch
@@ -140,6 +140,13 @@ def _places(rows: Sequence[Any]) -> list[TenantPlace]:
         if (workspace := _workspace_place(row)) is not None:
             tenant.workspaces.append(workspace)
     return list(tenants.values())
+
+
+def record_failed_login(user_id: UUID, network: str, known_device: bool) -> None:
+    """Write a wrong password into the audit log of each tenant that the person belongs to."""
+    for tenant in places_of(user_id):
+        with transaction(tenant.id):
+            audit.record(tenant.id, None, "login.failed", user_id, network=network, known_device=known_device)
 
 
 def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:

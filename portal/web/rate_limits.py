@@ -52,6 +52,20 @@ class Rates:
             log.warning("rate limits are counted in memory: %s", type(error).__name__)
             self._count(self._memory, rate, key)
 
+    def hit(self, rate: Rate, *key: str) -> bool:
+        """Count one more; whether it is within the limit."""
+        try:
+            return self._shared.hit(rate.item, rate.name, *key)
+        except (redis.RedisError, StorageError):
+            return self._memory.hit(rate.item, rate.name, *key)
+
+    def is_used_up(self, rate: Rate, *key: str) -> bool:
+        """Whether one more would be above the limit; counts nothing."""
+        try:
+            return not self._shared.test(rate.item, rate.name, *key)
+        except (redis.RedisError, StorageError):
+            return not self._memory.test(rate.item, rate.name, *key)
+
     def forget(self, rate: Rate, *key: str) -> None:
         """Start anew for this key."""
         self._memory.clear(rate.item, rate.name, *key)
