@@ -144,7 +144,7 @@ def _open(shared: bool) -> Race:
 def _give_back(race: Race, workspaces: list[UUID]) -> None:
     """One byte is left again; our counters say how many were given."""
     enter(race.tenant)
-    taken = quotas.tenant_standing(race.tenant).reserved_bytes - (LIMIT - 1)
+    taken = quotas.tenant_status(race.tenant).reserved_bytes - (LIMIT - 1)
     for workspace in workspaces[:taken]:
         with transaction(race.tenant):
             quotas.release(race.tenant, workspace, new_id(), 1)

@@ -21,7 +21,7 @@ from portal.identity.service import Person
 from portal.inspection import file_kinds
 from portal.quarantine import service as quarantine
 from portal.quotas import service as quotas
-from portal.quotas.levels import Standing
+from portal.quotas.levels import UsageStatus
 from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.models import Health, ProfileMode, StorageProfile
@@ -115,14 +115,14 @@ class Frame:
         return libraries.list_libraries(self.workspace.id) if self.workspace else []
 
     @cached_property
-    def quota(self) -> Standing | None:
+    def quota(self) -> UsageStatus | None:
         """How full the workspace is."""
         if self.tenant is None or self.workspace is None:
             return None
-        return quotas.standing(self.tenant.id, self.workspace.id)
+        return quotas.workspace_status(self.tenant.id, self.workspace.id)
 
     @property
-    def warning(self) -> Standing | None:
+    def warning(self) -> UsageStatus | None:
         """How full it is, for who answers for the space here, until they hide it: a higher level shows again."""
         here, quota = self.member, self.quota
         if here is None or quota is None or quota.level == "ok":

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from portal.errors import NotFound
 from portal.quotas import service as quotas
-from portal.quotas.levels import Standing
+from portal.quotas.levels import UsageStatus
 from portal.tenancy import people, service
 from portal.tenancy.models import Tenant
 from portal.tenancy.people import PersonHere
@@ -25,7 +25,7 @@ class WorkspaceLine:
     name: str
     owner: str
     member: bool
-    quota: Standing
+    quota: UsageStatus
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Overview:
     """The heads of the page, with how many there are of each; ``lost_webhooks`` were switched off by failures."""
 
     tenant: Tenant
-    quota: Standing
+    quota: UsageStatus
     workspaces: int
     people: int
     lost_webhooks: int
@@ -45,18 +45,18 @@ def of_tenant(member: Member) -> Overview:
     if tenant is None:
         raise NotFound("There is no such tenant.")
     numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id), webhooks.count_lost(tenant.id)
-    return Overview(tenant, quotas.tenant_standing(tenant.id), *numbers)
+    return Overview(tenant, quotas.tenant_status(tenant.id), *numbers)
 
 
 def list_workspaces(member: Member, own: set[UUID], paging: Paging) -> tuple[list[WorkspaceLine], str | None]:
     """One page of the workspaces by name, ``own`` those that the person may enter, and the cursor of the next."""
     found, cursor = service.list_workspaces(member.tenant_id, paging)
     owners = people.owner_names(member.tenant_id, [each.id for each in found])
-    standings = quotas.workspace_standings(member.tenant_id)
+    statuses = quotas.workspace_statuses(member.tenant_id)
     lines = [
-        WorkspaceLine(each.id, each.name, owners.get(each.id, ""), each.id in own, standings[each.id])
+        WorkspaceLine(each.id, each.name, owners.get(each.id, ""), each.id in own, statuses[each.id])
         for each in found
-        if each.id in standings
+        if each.id in statuses
     ]
     return lines, cursor
 

@@ -106,13 +106,13 @@ def override_quota(slug: str, limit_bytes: int | None, last_day: date) -> dateti
     Raises ``NotFound``, ``Invalid``.
     """
     until = datetime.combine(last_day + timedelta(days=1), time(), UTC)
-    quotas.override(require_tenant(slug).id, limit_bytes, until, None)
+    limits.override(require_tenant(slug).id, limit_bytes, until, None)
     return until
 
 
 def end_override(slug: str) -> None:
     """Let the plan's limit hold again. Raises ``NotFound``."""
-    quotas.end_override(require_tenant(slug).id, None)
+    limits.end_override(require_tenant(slug).id, None)
 
 
 def tenant_limit(slug: str) -> TenantLimit:

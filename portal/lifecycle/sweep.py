@@ -90,7 +90,7 @@ def _do(due: Due) -> None:
     elif due.job == "tell":
         dispatch.tell()
     elif due.job == "warn":
-        warnings.notice(due.tenant_id, None if due.id == due.tenant_id else due.id)
+        warnings.warn(due.tenant_id, None if due.id == due.tenant_id else due.id)
     else:
         POSTPONE.get(due.job, _postpone_asset)(due.tenant_id, due.id)
         if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):

@@ -17,7 +17,7 @@ from portal.identity.models import User
 from portal.lifecycle import periodic_tasks, sweep
 from portal.lifecycle.sweep import Due
 from portal.operations.forms import Raise
-from portal.quotas import service as quotas
+from portal.quotas import limits
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
@@ -69,7 +69,7 @@ def open_tenant(slug: str, actor_id: UUID) -> Tenant:
 def raise_quota(wanted: Raise, actor_id: UUID) -> Tenant:
     """Another limit for a tenant until a day. Raises ``NotFound``, ``Invalid``."""
     tenant = _tenant(wanted.slug)
-    quotas.override(tenant.id, wanted.limit_bytes, wanted.until, actor_id)
+    limits.override(tenant.id, wanted.limit_bytes, wanted.until, actor_id)
     with transaction(None):
         facts = {"limit_bytes": wanted.limit_bytes, "until": wanted.until.isoformat()}
         audit.record_act(actor_id, "quota.override", tenant.id, **facts)

@@ -49,7 +49,7 @@ class SetQuota(Body):
 @operation(returns=QuotaView)
 def show(member: Member) -> QuotaView:
     """Show how a workspace stands."""
-    return QuotaView.model_validate(service.standing(member.tenant_id, member.workspace))
+    return QuotaView.model_validate(service.workspace_status(member.tenant_id, member.workspace))
 
 
 @blueprint.put("/v1/workspaces/<uuid:w>/quota")
@@ -61,5 +61,5 @@ def set_limit(member: Member, body: SetQuota) -> QuotaView:
     A limit below what is held takes nothing away; nothing more fits until it does.
     """
     seen = body.seen_limit_bytes if "seen_limit_bytes" in body.model_fields_set else limits.UNSEEN
-    service.set_limit(member.tenant_id, member.workspace, member.user_id, body.limit_bytes, seen)
-    return QuotaView.model_validate(service.standing(member.tenant_id, member.workspace))
+    limits.set_limit(member.tenant_id, member.workspace, member.user_id, body.limit_bytes, seen)
+    return QuotaView.model_validate(service.workspace_status(member.tenant_id, member.workspace))

@@ -10,7 +10,7 @@ LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (9
 
 
 @dataclass(frozen=True)
-class Standing:
+class UsageStatus:
     """How a workspace, or a tenant, stands; sizes in bytes, ``limit_bytes`` None: no limit of its own.
 
     ``remaining_bytes`` (None: unlimited), ``percent`` and ``level`` are those of the level with less room, named by
@@ -62,10 +62,10 @@ class Counter:
         """How many bytes are missing for ``size`` more; 0 or less: they fit."""
         return 0 if self.limit_bytes is None else self.held_bytes + size - self.limit_bytes
 
-    def standing(self, tighter: Counter | None = None) -> Standing:
+    def status(self, tighter: Counter | None = None) -> UsageStatus:
         """These counters; what remains is told by the ``tighter`` ones."""
         tighter = tighter or self
-        return Standing(
+        return UsageStatus(
             limit_bytes=self.limit_bytes,
             used_bytes=self.used_bytes,
             reserved_bytes=self.reserved_bytes,

@@ -1,7 +1,12 @@
-"""Limits of workspaces, written where the one that was seen is still the one that holds; and the tenant's override."""
+"""Limits of workspaces, one or many at once, and undone; and the override of a tenant's limit.
+
+A person's change holds only where the limit is still the one that they saw, so that nobody undoes unseen what somebody
+else has just set.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,72 +15,34 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from portal import audit
-from portal.database import db, now
+from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity.models import User
-from portal.quotas.models import TenantQuota, WorkspaceQuota
+from portal.quotas.models import LimitChange, TenantQuota, WorkspaceQuota
 from portal.sizes import LARGEST, in_words
+from portal.tenancy.service import Member
 
+MOST = 500  # workspaces at once
 UNSEEN: Any = object()
 """For a caller that did not look at the limit before."""
 
 
-def write(
-    tenant_id: UUID, workspace_id: UUID, actor_id: UUID | None, limit_bytes: int | None, seen: int | None = UNSEEN
-) -> int | None:
-    """Set a limit inside the caller's transaction, and its audit event; gives the one before.
+@dataclass(frozen=True)
+class NewLimit:
+    """A limit in bytes for a workspace whose limit was ``seen``; None: no limit of its own inside the tenant's."""
 
-    Raises ``NotFound``, ``Invalid``, and ``Conflict`` where the limit is no longer the one that was ``seen``.
-    """
-    limit = checked(limit_bytes)
-    place = (WorkspaceQuota.tenant_id == tenant_id, WorkspaceQuota.workspace_id == workspace_id)
-    columns = WorkspaceQuota.limit_bytes, WorkspaceQuota.limit_set_by, WorkspaceQuota.limit_set_at
-    row = db.session.execute(select(*columns).where(*place).with_for_update(key_share=True)).one_or_none()
-    if row is None:
-        raise NotFound("There is no such workspace.")
-    before: int | None = row.limit_bytes
-    if seen is not UNSEEN and before != seen:
-        raise changed_meanwhile(row)
-    facts = {"limit_bytes": limit, "before_bytes": before}
-    audit.record(tenant_id, actor_id, "quota.limit_set", workspace_id, workspace_id=workspace_id, **facts)
-    values = {"limit_bytes": limit, "limit_set_by": actor_id, "limit_set_at": now()}
-    db.session.execute(update(WorkspaceQuota).where(*place).values(values))
-    return before
+    workspace_id: UUID
+    seen: int | None
+    limit_bytes: int | None
 
 
-def changed_meanwhile(row: Any) -> Conflict:
-    """The refusal for somebody who saw another limit than the one that holds, with who set it."""
-    name = row.limit_set_by and db.session.scalar(select(User.name).where(User.id == row.limit_set_by))
-    who = name or "Somebody else"
-    holds = "lifted the limit" if row.limit_bytes is None else f"set the limit to {in_words(row.limit_bytes)}"
-    what_now = "Yours was not saved: look, and save again if you still want to."
-    return Conflict(f"{who} {holds} after you had opened this. {what_now}", limit_bytes=row.limit_bytes)
+@dataclass(frozen=True)
+class ChangeResult:
+    """``change_id`` undoes what was ``changed``; ``missed`` had another limit by then, or were gone."""
 
-
-def write_override(tenant_id: UUID, limit_bytes: int | None, until: datetime, actor_id: UUID | None) -> None:
-    """Inside the caller's transaction. Raises ``Invalid``, ``NotFound``."""
-    limit = checked(limit_bytes)
-    if until.tzinfo is None:
-        raise Invalid("The end needs a time zone.", field="until")
-    if until <= now():
-        words = f"An override must end in the future; {until:%d %B %Y, %H:%M} UTC is over."
-        raise Invalid(words, field="until")
-    _set_override(tenant_id, actor_id, "quota.override_set", override_bytes=limit, override_until=until)
-
-
-def write_no_override(tenant_id: UUID, actor_id: UUID | None) -> None:
-    """Back to the plan's limit at once, inside the caller's transaction. Raises ``NotFound``."""
-    _set_override(tenant_id, actor_id, "quota.override_ended", override_bytes=None, override_until=None)
-
-
-def _set_override(tenant_id: UUID, actor_id: UUID | None, action: str, **values: Any) -> None:
-    statement = update(TenantQuota).where(TenantQuota.tenant_id == tenant_id).values(values)
-    if db.session.execute(statement.returning(TenantQuota.tenant_id)).one_or_none() is None:
-        raise NotFound("There is no such tenant.")
-    facts: dict[str, Any] = {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
-    }
-    audit.record(tenant_id, actor_id, action, tenant_id, **facts)
+    change_id: UUID | None
+    changed: list[UUID]
+    missed: list[UUID]
 
 
 @dataclass(frozen=True)
@@ -88,6 +55,91 @@ class TenantLimit:
     used_bytes: int
     reserved_bytes: int
     used_files: int
+
+
+def set_limit(
+    tenant_id: UUID, workspace_id: UUID, actor_id: UUID | None, limit_bytes: int | None, seen: int | None = UNSEEN
+) -> None:
+    """Limit a workspace, or lift its limit (None). A limit below what is held takes nothing away.
+
+    Raises ``NotFound``, ``Invalid``, and ``Conflict`` where the limit is no longer the one that was ``seen``.
+    """
+    with transaction(tenant_id):
+        write(tenant_id, actor_id, NewLimit(workspace_id, seen, limit_bytes))
+
+
+def change_one(member: Member, wanted: NewLimit) -> ChangeResult:
+    """Set a limit that can be undone. Raises as ``set_limit`` does."""
+    with transaction(member.tenant_id):
+        before = write(member.tenant_id, member.user_id, wanted)
+        change_id = _record_change(member, [wanted], {wanted.workspace_id: before})
+    return ChangeResult(change_id, [wanted.workspace_id], [])
+
+
+def change_many(member: Member, wanted: Sequence[NewLimit]) -> ChangeResult:
+    """Set limits, each where the seen one still holds; those can be undone together.
+
+    Raises ``Invalid`` for a limit that is none, before anything is changed.
+    """
+    with transaction(member.tenant_id):
+        before = _write(member.tenant_id, member.user_id, wanted)
+        change_id = _record_change(member, wanted, before) if before else None
+    return _result(change_id, wanted, before)
+
+
+def undo(member: Member, change_id: UUID) -> ChangeResult:
+    """Put back what a change set, where nobody has set it anew since. Raises ``NotFound``, ``Conflict``."""
+    with transaction(member.tenant_id):
+        query = select(LimitChange).where(LimitChange.tenant_id == member.tenant_id, LimitChange.id == change_id)
+        change = db.session.scalar(query.with_for_update())
+        if change is None:
+            raise NotFound("There is no such change.")
+        if change.undone_at is not None:
+            raise Conflict("This was undone already.")
+        change.undone_at = now()
+        wanted = [
+            NewLimit(UUID(line["workspace_id"]), line["after_bytes"], line["before_bytes"]) for line in change.lines
+        ]
+        before = _write(member.tenant_id, member.user_id, wanted)
+    return _result(None, wanted, before)
+
+
+def write(tenant_id: UUID, actor_id: UUID | None, wanted: NewLimit) -> int | None:
+    """Set a limit inside the caller's transaction; gives the one before. Raises as ``set_limit`` does."""
+    before = _write(tenant_id, actor_id, [wanted])
+    if wanted.workspace_id not in before:
+        raise _refusal(tenant_id, wanted.workspace_id)
+    return before[wanted.workspace_id]
+
+
+def override(tenant_id: UUID, limit_bytes: int | None, until: datetime, actor_id: UUID | None) -> None:
+    """Let another limit hold for a tenant until a moment (None: none at all); from then on the plan's holds at once.
+
+    Raises ``Invalid`` for an end that is over or has no time zone, ``NotFound``.
+    """
+    limit = checked(limit_bytes)
+    if until.tzinfo is None:
+        raise Invalid("The end needs a time zone.", field="until")
+    if until <= now():
+        words = f"An override must end in the future; {until:%d %B %Y, %H:%M} UTC is over."
+        raise Invalid(words, field="until")
+    with transaction(tenant_id):
+        _set_override(tenant_id, limit, until)
+        audit.record(
+            tenant_id,
+            actor_id,
+            "quota.override_set",
+            tenant_id,
+            override_bytes=limit,
+            override_until=until.isoformat(),
+        )
+
+
+def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
+    """Let the plan's limit hold again. Raises ``NotFound``."""
+    with transaction(tenant_id):
+        _set_override(tenant_id, None, None)
+        audit.record(tenant_id, actor_id, "quota.override_ended", tenant_id, override_bytes=None, override_until=None)
 
 
 def of_tenant(tenant_id: UUID) -> TenantLimit:
@@ -115,3 +167,95 @@ def checked(limit_bytes: int | None) -> int | None:
         words = f"A limit is a whole number of bytes from 0 to {LARGEST}, or null for none."
         raise Invalid(words, field="limit_bytes")
     return limit_bytes
+
+
+def _write(tenant_id: UUID, actor_id: UUID | None, wanted: Sequence[NewLimit]) -> dict[UUID, int | None]:
+    """Set those limits whose seen one still holds, with their audit events; gives the limits before, by workspace."""
+    for each in wanted:
+        checked(each.limit_bytes)
+    # Locked in one order: two who change many at once wait for each other, and can't deadlock.
+    query = (
+        select(WorkspaceQuota.workspace_id, WorkspaceQuota.limit_bytes)
+        .where(
+            WorkspaceQuota.tenant_id == tenant_id,
+            WorkspaceQuota.workspace_id.in_([each.workspace_id for each in wanted]),
+        )
+        .order_by(WorkspaceQuota.workspace_id)
+        .with_for_update(key_share=True)
+    )
+    present = {row.workspace_id: row.limit_bytes for row in db.session.execute(query)}
+    before: dict[UUID, int | None] = {}
+    for each in wanted:
+        if each.workspace_id not in present:
+            continue
+        held = present[each.workspace_id]
+        if each.seen is UNSEEN or each.seen == held:
+            before[each.workspace_id] = held
+            audit.record(
+                tenant_id,
+                actor_id,
+                "quota.limit_set",
+                each.workspace_id,
+                workspace_id=each.workspace_id,
+                limit_bytes=each.limit_bytes,
+                before_bytes=held,
+            )
+    if before:
+        rows = [
+            {
+                "workspace_id": each.workspace_id,
+                "limit_bytes": each.limit_bytes,
+                "limit_set_by": actor_id,
+                "limit_set_at": now(),
+            }
+            for each in wanted
+            if each.workspace_id in before
+        ]
+        db.session.execute(update(WorkspaceQuota), rows)  # by primary key, sent together
+    return before
+
+
+def _record_change(member: Member, wanted: Sequence[NewLimit], before: dict[UUID, int | None]) -> UUID:
+    """Keep what was changed, to be undone."""
+    change_id = new_id()
+    lines = [
+        {
+            "workspace_id": str(each.workspace_id),
+            "before_bytes": before[each.workspace_id],
+            "after_bytes": each.limit_bytes,
+        }
+        for each in wanted
+        if each.workspace_id in before
+    ]
+    db.session.add(LimitChange(id=change_id, tenant_id=member.tenant_id, actor_id=member.user_id, lines=lines))
+    return change_id
+
+
+def _result(change_id: UUID | None, wanted: Sequence[NewLimit], before: dict[UUID, int | None]) -> ChangeResult:
+    missed = [each.workspace_id for each in wanted if each.workspace_id not in before]
+    return ChangeResult(change_id, list(before), missed)
+
+
+def _refusal(tenant_id: UUID, workspace_id: UUID) -> NotFound | Conflict:
+    """Why a limit was not set: there is none to set, or the seen one no longer holds; then by whom it was set."""
+    query = (
+        select(WorkspaceQuota.limit_bytes, User.name)
+        .outerjoin(User, User.id == WorkspaceQuota.limit_set_by)
+        .where(WorkspaceQuota.tenant_id == tenant_id, WorkspaceQuota.workspace_id == workspace_id)
+    )
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        return NotFound("There is no such workspace.")
+    done = "lifted the limit" if row.limit_bytes is None else f"set the limit to {in_words(row.limit_bytes)}"
+    return Conflict(
+        f"{row.name or 'Somebody else'} {done} after you had opened this. Yours was not saved: look, and save again if "
+        "you still want to.",
+        limit_bytes=row.limit_bytes,
+    )
+
+
+def _set_override(tenant_id: UUID, limit_bytes: int | None, until: datetime | None) -> None:
+    statement = update(TenantQuota).where(TenantQuota.tenant_id == tenant_id)
+    statement = statement.values(override_bytes=limit_bytes, override_until=until)
+    if db.session.execute(statement.returning(TenantQuota.tenant_id)).one_or_none() is None:
+        raise NotFound("There is no such tenant.")

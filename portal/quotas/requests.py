@@ -1,35 +1,41 @@
-"""A member asks for more space, an admin answers; both hear of it by mail."""
+"""A member requests more space, an admin grants or declines it; both get an e-mail."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
 from portal.database import compare_and_set, db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
+from portal.identity.models import User
 from portal.mail import service as mail
 from portal.mail.service import Addressee
 from portal.quotas import limits
-from portal.quotas.models import RequestState, SpaceRequest
+from portal.quotas.limits import NewLimit
+from portal.quotas.models import RequestState, SpaceRequest, WorkspaceQuota
 from portal.sizes import LARGEST
 from portal.tenancy import people
+from portal.tenancy.models import Workspace
 from portal.tenancy.service import Member
 
 GB = 1 << 30
-USUAL = (5 * GB, 10 * GB, 50 * GB)  # bytes that the form offers
+OFFERED = (5 * GB, 10 * GB, 50 * GB)  # bytes that the form offers
 LONGEST_NOTE = 1000  # characters
-LARGEST_WISH = 1 << 50  # bytes: a petabyte
+MOST_WANTED = 1 << 50  # bytes: a petabyte
+MOST_LISTED = 100
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request with its names. ``wanted_bytes`` more than the limit; ``limit_bytes`` None: the workspace has none."""
+class RequestDetails:
+    """An open request with its names and the workspace's counters; sizes in bytes.
+
+    ``wanted_bytes``: more than the limit; ``limit_bytes`` None: the workspace has none of its own.
+    """
 
     id: UUID
     created_at: datetime
@@ -47,92 +53,114 @@ class Asked:
     user_language: str | None
 
 
-_OPEN = """
-    SELECT r.id, r.created_at, r.workspace_id, w.name, w.slug, r.user_id,
-           coalesce(nullif(u.name, ''), u.email, '') AS user_name, coalesce(u.email, '') AS user_email, r.wanted_bytes,
-           r.note, q.limit_bytes, q.used_bytes, q.reserved_bytes, u.language
-    FROM quota_requests r JOIN workspaces w ON w.id = r.workspace_id
-    JOIN workspace_quotas q ON q.workspace_id = r.workspace_id LEFT JOIN users u ON u.id = r.user_id
-    WHERE r.tenant_id = :tenant AND r.state = 'open'
-"""
-_LIST = text(f"{_OPEN} ORDER BY r.id LIMIT :most")
-_OF_WORKSPACE = text(f"{_OPEN} AND r.workspace_id = :workspace")
-_ONE = text(f"{_OPEN} AND r.id = :request")
-MOST = 100
-
-
-def list_open(tenant_id: UUID) -> list[Asked]:
-    """What waits for an answer in the entered tenant, the oldest first."""
-    return [Asked(*row) for row in db.session.execute(_LIST, {"tenant": tenant_id, "most": MOST})]
-
-
-def open_of(tenant_id: UUID, workspace_id: UUID) -> Asked | None:
-    """The request of a workspace that waits for an answer."""
-    return next(
-        (Asked(*row) for row in db.session.execute(_OF_WORKSPACE, {"tenant": tenant_id, "workspace": workspace_id})),
-        None,
+# In the order of the fields of ``RequestDetails``. The person may be gone: then the request has no name.
+_OPEN = (
+    select(
+        SpaceRequest.id,
+        SpaceRequest.created_at,
+        SpaceRequest.workspace_id,
+        Workspace.name,
+        Workspace.slug,
+        SpaceRequest.user_id,
+        func.coalesce(func.nullif(User.name, ""), User.email, ""),
+        func.coalesce(User.email, ""),
+        SpaceRequest.wanted_bytes,
+        SpaceRequest.note,
+        WorkspaceQuota.limit_bytes,
+        WorkspaceQuota.used_bytes,
+        WorkspaceQuota.reserved_bytes,
+        User.language,
     )
+    .join(Workspace, Workspace.id == SpaceRequest.workspace_id)
+    .join(WorkspaceQuota, WorkspaceQuota.workspace_id == SpaceRequest.workspace_id)
+    .outerjoin(User, User.id == SpaceRequest.user_id)
+    .where(SpaceRequest.state == RequestState.OPEN)
+)
 
 
-def ask(member: Member, wanted_bytes: int | None, note: str = "") -> Asked:
-    """Ask the tenant's admins for ``wanted_bytes`` more.
+def list_open(tenant_id: UUID) -> list[RequestDetails]:
+    """What waits for an answer in the entered tenant, the oldest first, at most ``MOST_LISTED``."""
+    query = _OPEN.where(SpaceRequest.tenant_id == tenant_id).order_by(SpaceRequest.id).limit(MOST_LISTED)
+    return [RequestDetails(*row) for row in db.session.execute(query)]
+
+
+def open_of(tenant_id: UUID, workspace_id: UUID) -> RequestDetails | None:
+    """The request of a workspace that waits for an answer."""
+    query = _OPEN.where(SpaceRequest.tenant_id == tenant_id, SpaceRequest.workspace_id == workspace_id)
+    row = db.session.execute(query).one_or_none()
+    return RequestDetails(*row) if row else None
+
+
+def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestDetails:
+    """Request ``wanted_bytes`` more from the tenant's admins.
 
     Raises ``Invalid``, and ``Conflict`` while another request of the workspace waits.
     """
-    if wanted_bytes is None or not 0 < wanted_bytes <= LARGEST_WISH:
+    if wanted_bytes is None or not 0 < wanted_bytes <= MOST_WANTED:
         raise Invalid("Say how much more you need, like 10 GB.", field="wanted")
     if len(note) > LONGEST_NOTE or "\0" in note:
         raise Invalid(f"The reason may have up to {LONGEST_NOTE} characters.", field="note")
-    values = {"id": new_id(), "created_at": now(), "tenant_id": member.tenant_id, "workspace_id": member.workspace}
-    values |= {
-        "user_id": member.user_id,
-        "wanted_bytes": wanted_bytes,
-        "note": note.strip(),
-        "state": RequestState.OPEN,
-    }
+    statement = insert(SpaceRequest).values(
+        id=new_id(),
+        created_at=now(),
+        tenant_id=member.tenant_id,
+        workspace_id=member.workspace,
+        user_id=member.user_id,
+        wanted_bytes=wanted_bytes,
+        note=note.strip(),
+        state=RequestState.OPEN,
+    )
     with transaction(member.tenant_id):
-        made = insert(SpaceRequest).values(values).on_conflict_do_nothing().returning(SpaceRequest.id)
-        if db.session.scalar(made) is None:
+        # A unique index allows one open request a workspace: of two at once the second inserts nothing.
+        request_id = db.session.scalar(statement.on_conflict_do_nothing().returning(SpaceRequest.id))
+        if request_id is None:
             raise Conflict("Somebody has asked for this workspace already. An administrator will answer.")
-        row = db.session.execute(_ONE, {"tenant": member.tenant_id, "request": values["id"]}).one()
-        asked = Asked(*row)
-        facts: dict[str, Any] = {"workspace_id": member.workspace, "wanted_bytes": wanted_bytes, "note": asked.note}
-        audit.record(member.tenant_id, member.user_id, "quota.requested", asked.id, **facts)
-        _write_to_admins(member, asked)
-    return asked
+        request = _find(member.tenant_id, request_id)
+        audit.record(
+            member.tenant_id,
+            member.user_id,
+            "quota.requested",
+            request.id,
+            workspace_id=member.workspace,
+            wanted_bytes=wanted_bytes,
+            note=request.note,
+        )
+        _write_to_admins(member, request)
+    return request
 
 
-def grant(member: Member, request_id: UUID) -> Asked:
-    """Give what was asked for: the workspace's limit grows by it.
+def grant(member: Member, request_id: UUID) -> RequestDetails:
+    """Give what was requested: the workspace's limit grows by it.
 
     Raises ``NotFound``, and ``Conflict`` where it was answered already, or the workspace has no limit of its own.
     """
     with transaction(member.tenant_id):
-        asked = _find(member.tenant_id, request_id)
-        if asked.limit_bytes is None:
+        request = _find(member.tenant_id, request_id)
+        if request.limit_bytes is None:
             raise Conflict(
                 "This workspace has no limit of its own: the tenant's space is full. Only space can be freed."
             )
-        given = min(asked.limit_bytes + asked.wanted_bytes, LARGEST)
-        _answer(member, asked, RequestState.GRANTED, granted_bytes=asked.wanted_bytes)
-        limits.write(member.tenant_id, asked.workspace_id, member.user_id, given, asked.limit_bytes)
-        _write_to_asker(member, asked, granted=True, limit_bytes=given)
-    return asked
+        _answer(member, request, RequestState.GRANTED, granted_bytes=request.wanted_bytes)
+        given = min(request.limit_bytes + request.wanted_bytes, LARGEST)
+        limits.write(member.tenant_id, member.user_id, NewLimit(request.workspace_id, request.limit_bytes, given))
+        _write_to_requester(member, request, granted=True, limit_bytes=given)
+    return request
 
 
-def decline(member: Member, request_id: UUID) -> Asked:
-    """Say no. Raises ``NotFound``, ``Conflict``."""
+def decline(member: Member, request_id: UUID) -> RequestDetails:
+    """Leave the limit as it is. Raises ``NotFound``, ``Conflict`` where it was answered already."""
     with transaction(member.tenant_id):
-        asked = _find(member.tenant_id, request_id)
-        _answer(member, asked, RequestState.DECLINED)
-        _write_to_asker(member, asked, granted=False, limit_bytes=asked.limit_bytes)
-    return asked
+        request = _find(member.tenant_id, request_id)
+        _answer(member, request, RequestState.DECLINED)
+        _write_to_requester(member, request, granted=False, limit_bytes=request.limit_bytes)
+    return request
 
 
-def _find(tenant_id: UUID, request_id: UUID) -> Asked:
-    rows = db.session.execute(_ONE, {"tenant": tenant_id, "request": request_id}).all()
-    if rows:
-        return Asked(*rows[0])
+def _find(tenant_id: UUID, request_id: UUID) -> RequestDetails:
+    query = _OPEN.where(SpaceRequest.tenant_id == tenant_id, SpaceRequest.id == request_id)
+    row = db.session.execute(query).one_or_none()
+    if row is not None:
+        return RequestDetails(*row)
     found = db.session.get(SpaceRequest, request_id)
     if found is None or found.tenant_id != tenant_id:
         raise NotFound("There is no such request.")
@@ -143,41 +171,53 @@ def _answered() -> Conflict:
     return Conflict("Another administrator has answered this request already. Nothing was changed.")
 
 
-def _answer(member: Member, asked: Asked, state: RequestState, **values: Any) -> None:
-    who = {"answered_by": member.user_id, "answered_at": now()}
-    if not compare_and_set(SpaceRequest, [SpaceRequest.id == asked.id], state, **who, **values):
+def _answer(member: Member, request: RequestDetails, state: RequestState, **granted: int) -> None:
+    if not compare_and_set(
+        SpaceRequest,
+        [SpaceRequest.id == request.id],
+        state,
+        answered_by=member.user_id,
+        answered_at=now(),
+        **granted,
+    ):
         raise _answered()
-    place = {"workspace_id": asked.workspace_id}
-    audit.record(member.tenant_id, member.user_id, f"quota.request_{state}", asked.id, **place, **values)
+    audit.record(
+        member.tenant_id,
+        member.user_id,
+        f"quota.request_{state}",
+        request.id,
+        workspace_id=request.workspace_id,
+        **granted,
+    )
 
 
-def _write_to_admins(member: Member, asked: Asked) -> None:
+def _write_to_admins(member: Member, request: RequestDetails) -> None:
     whole = limits.of_tenant(member.tenant_id)
-    limit = asked.limit_bytes if asked.limit_bytes is not None else whole.limit_bytes
+    limit = request.limit_bytes if request.limit_bytes is not None else whole.limit_bytes
     mail.write(
         "quota_request",
         people.admins_of(member.tenant_id),
         member.tenant_id,
-        place=asked.workspace_name,
+        place=request.workspace_name,
         tenant_name=member.tenant_name,
-        person=asked.user_name,
-        message=asked.note,
-        used_bytes=asked.used_bytes + asked.reserved_bytes,
+        person=request.user_name,
+        message=request.note,
+        used_bytes=request.used_bytes + request.reserved_bytes,
         limit_bytes=limit,
-        wanted_bytes=None if limit is None else limit + asked.wanted_bytes,
+        wanted_bytes=None if limit is None else limit + request.wanted_bytes,
         path=f"/t/{member.tenant_slug}/quotas",
     )
 
 
-def _write_to_asker(member: Member, asked: Asked, *, granted: bool, limit_bytes: int | None) -> None:
+def _write_to_requester(member: Member, request: RequestDetails, *, granted: bool, limit_bytes: int | None) -> None:
     mail.write(
         "quota_answer",
-        [Addressee(asked.user_name, asked.user_email, asked.user_language)] if asked.user_email else [],
+        [Addressee(request.user_name, request.user_email, request.user_language)] if request.user_email else [],
         member.tenant_id,
-        place=asked.workspace_name,
+        place=request.workspace_name,
         granted=granted,
         person=member.user_name,
         message="",
         limit_bytes=limit_bytes,
-        path=f"/t/{member.tenant_slug}/w/{asked.workspace_slug}/files",
+        path=f"/t/{member.tenant_slug}/w/{request.workspace_slug}/files",
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, Uuid, bindparam, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, Uuid, and_, bindparam, or_, select, update
 
-from portal.database import db, now, transaction
+from portal.database import db, now
 from portal.errors import Invalid, NotFound
-from portal.quotas import limits
-from portal.quotas.levels import Counter, Standing, of_tenant, of_workspace, tightness
+from portal.quotas.levels import Counter, UsageStatus, of_tenant, of_workspace, tightness
+from portal.quotas.limits import checked
 from portal.quotas.models import TENANT_LIMIT, Entry, LedgerEntry, TenantQuota, WorkspaceQuota
 from portal.sizes import in_words
 
@@ -56,24 +55,36 @@ _MOVE_TENANT = (
     )
 )
 
-STANDING = """
-    SELECT w.limit_bytes AS workspace_limit, w.used_bytes AS workspace_used, w.reserved_bytes AS workspace_reserved,
-           CASE WHEN t.override_until > now() THEN t.override_bytes ELSE t.limit_bytes END AS tenant_limit,
-           t.used_bytes AS tenant_used, t.reserved_bytes AS tenant_reserved
-    FROM tenant_quotas t LEFT JOIN workspace_quotas w ON w.tenant_id = t.tenant_id AND w.workspace_id = :workspace
-    WHERE t.tenant_id = :tenant
-"""
-_STANDING = text(STANDING).bindparams(bindparam("workspace", type_=Uuid()), bindparam("tenant", type_=Uuid()))
+# How a workspace (``:workspace``) and its tenant (``:tenant``) stand: the row that ``status_from`` reads.
+STATUS = (
+    select(
+        WorkspaceQuota.limit_bytes.label("workspace_limit"),
+        WorkspaceQuota.used_bytes.label("workspace_used"),
+        WorkspaceQuota.reserved_bytes.label("workspace_reserved"),
+        TENANT_LIMIT.label("tenant_limit"),
+        TenantQuota.used_bytes.label("tenant_used"),
+        TenantQuota.reserved_bytes.label("tenant_reserved"),
+    )
+    .select_from(TenantQuota)
+    .outerjoin(
+        WorkspaceQuota,
+        and_(
+            WorkspaceQuota.tenant_id == TenantQuota.tenant_id,
+            WorkspaceQuota.workspace_id == bindparam("workspace", type_=Uuid()),
+        ),
+    )
+    .where(TenantQuota.tenant_id == bindparam("tenant", type_=Uuid()))
+)
 
 
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new tenant; ``limit_bytes`` is its plan's. Inside the caller's transaction."""
-    db.session.add(TenantQuota(tenant_id=tenant_id, limit_bytes=limits.checked(limit_bytes)))
+    db.session.add(TenantQuota(tenant_id=tenant_id, limit_bytes=checked(limit_bytes)))
 
 
 def open_workspace(tenant_id: UUID, workspace_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new workspace, after its tenant's. Inside the caller's transaction."""
-    limit = limits.checked(limit_bytes)
+    limit = checked(limit_bytes)
     db.session.add(WorkspaceQuota(tenant_id=tenant_id, workspace_id=workspace_id, limit_bytes=limit))
 
 
@@ -102,71 +113,40 @@ def free(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> No
 
 def check_room(tenant_id: UUID, workspace_id: UUID, size: int) -> None:
     """Whether ``size`` bytes would fit now; nothing is promised. Raises ``Invalid`` with ``quota_exceeded``."""
-    row = db.session.execute(_STANDING, {"tenant": tenant_id, "workspace": workspace_id}).one()
+    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": workspace_id}).one()
     for counter in (of_workspace(row), of_tenant(row)):
         if size and counter.shortage(size) > 0:
             raise _exceeded(counter, size)
 
 
-def standing(tenant_id: UUID, workspace_id: UUID) -> Standing:
+def workspace_status(tenant_id: UUID, workspace_id: UUID) -> UsageStatus:
     """How a workspace stands inside its tenant. Raises ``NotFound``."""
-    row = db.session.execute(_STANDING, {"tenant": tenant_id, "workspace": workspace_id}).one_or_none()
+    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": workspace_id}).one_or_none()
     if row is None or row.workspace_used is None:
         raise NotFound("There is no such workspace.")
-    return standing_from(row)
+    return status_from(row)
 
 
-def standing_from(row: Any) -> Standing:
-    """How a workspace stands, from a row of ``STANDING`` (with ``:workspace`` and ``:tenant``) that was found."""
+def status_from(row: Any) -> UsageStatus:
+    """How a workspace stands, from a row of ``STATUS``."""
     own, tenants = of_workspace(row), of_tenant(row)
-    return own.standing(max(own, tenants, key=tightness))
+    return own.status(max(own, tenants, key=tightness))
 
 
-def tenant_standing(tenant_id: UUID) -> Standing:
+def tenant_status(tenant_id: UUID) -> UsageStatus:
     """How a tenant stands in all its workspaces together. Raises ``NotFound``."""
-    row = db.session.execute(_STANDING, {"tenant": tenant_id, "workspace": None}).one_or_none()
+    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": None}).one_or_none()
     if row is None:
         raise NotFound("There is no such tenant.")
-    return of_tenant(row).standing()
+    return of_tenant(row).status()
 
 
-def workspace_standings(tenant_id: UUID) -> dict[UUID, Standing]:
+def workspace_statuses(tenant_id: UUID) -> dict[UUID, UsageStatus]:
     """How each workspace of a tenant stands by its own limit, the tenant's left aside; one statement."""
     columns = WorkspaceQuota.workspace_id, WorkspaceQuota.limit_bytes, WorkspaceQuota.used_bytes
     query = select(*columns, WorkspaceQuota.reserved_bytes).where(WorkspaceQuota.tenant_id == tenant_id)
     counters = {row[0]: Counter("workspace", *row[1:]) for row in db.session.execute(query)}
-    return {workspace_id: counter.standing() for workspace_id, counter in counters.items()}
-
-
-def set_limit(
-    tenant_id: UUID,
-    workspace_id: UUID,
-    actor_id: UUID | None,
-    limit_bytes: int | None,
-    seen: int | None = limits.UNSEEN,
-) -> None:
-    """Limit a workspace, or lift its limit (None), in a transaction of its own.
-
-    A limit below what is held takes nothing away. ``seen``: the limit that the person saw; where another one holds by
-    now, ``Conflict`` and nothing is changed. Raises ``NotFound``, ``Invalid``.
-    """
-    with transaction(tenant_id):
-        limits.write(tenant_id, workspace_id, actor_id, limit_bytes, seen)
-
-
-def override(tenant_id: UUID, limit_bytes: int | None, until: datetime, actor_id: UUID | None) -> None:
-    """Let another limit hold for a tenant until a moment (None: none at all); from then on the plan's holds at once.
-
-    Raises ``Invalid`` for an end that is over, ``NotFound``.
-    """
-    with transaction(tenant_id):
-        limits.write_override(tenant_id, limit_bytes, until, actor_id)
-
-
-def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
-    """Let the plan's limit hold again. Raises ``NotFound``."""
-    with transaction(tenant_id):
-        limits.write_no_override(tenant_id, actor_id)
+    return {workspace_id: counter.status() for workspace_id, counter in counters.items()}
 
 
 def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:

@@ -1,16 +1,16 @@
-"""Warnings: once for each crossing of 80, 90 and 95 %, to those who can do something about it.
+"""Warnings: once for each time that 80, 90 or 95 % are crossed upwards, to those who can do something about it.
 
-``warned_percent`` in a counter's row is the level of the last warning. A share that falls 5 points below it is
-forgotten, so that the next crossing warns anew. The sweep asks the database which rows are due: uploads pay nothing.
+``warned_percent`` in a counter's row is the threshold of the last warning. It is forgotten once the share has fallen 5
+points below it, so that a share that goes up and down around a threshold warns once. The sweep asks the database which
+rows are due: uploads pay nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, update
 
 from portal import audit
 from portal.database import db, new_id, transaction
@@ -18,36 +18,20 @@ from portal.events import service as events
 from portal.events.models import EventType
 from portal.mail import service as mail
 from portal.quotas.levels import LEVELS, Counter
+from portal.quotas.models import TENANT_LIMIT, TenantQuota, WorkspaceQuota
 from portal.tenancy import people
+from portal.tenancy.models import Tenant, Workspace
 
-STEPS = tuple(sorted((percent, level) for percent, level in LEVELS if percent < 100))
-BACK = 5  # points below a level at which it is forgotten
-
-_LIMIT = "CASE WHEN q.override_until > now() THEN q.override_bytes ELSE q.limit_bytes END"
-_PLACE = """
-    SELECT {limit} AS limit_bytes, q.used_bytes, q.reserved_bytes, q.warned_percent, t.slug AS tenant_slug,
-           t.name AS tenant_name, {slug} AS workspace_slug, {name} AS workspace_name
-    FROM {table} q JOIN tenants t ON t.id = q.tenant_id {join} WHERE q.{key} = :id AND q.tenant_id = :tenant
-    FOR NO KEY UPDATE OF q
-"""
-_MARK = "UPDATE {table} SET warned_percent = :percent WHERE {key} = :id AND tenant_id = :tenant"
-_OF_WORKSPACE = {"table": "workspace_quotas", "key": "workspace_id"}
-_OF_TENANT = {"table": "tenant_quotas", "key": "tenant_id"}
-_WORKSPACE = {"limit": "q.limit_bytes", "slug": "w.slug", "name": "w.name"}
-_WORKSPACE |= {"join": "JOIN workspaces w ON w.id = q.workspace_id"}
-_TENANT = {"limit": _LIMIT, "slug": "NULL", "name": "NULL", "join": ""}
-
-
-_LOOK = {
-    False: text(_PLACE.format(**_OF_WORKSPACE, **_WORKSPACE)),
-    True: text(_PLACE.format(**_OF_TENANT, **_TENANT)),
-}
-_WRITE = {False: text(_MARK.format(**_OF_WORKSPACE)), True: text(_MARK.format(**_OF_TENANT))}
+THRESHOLDS = tuple(sorted((percent, level) for percent, level in LEVELS if percent < 100))
+REARMED_BELOW = 5  # points below a threshold at which it is forgotten
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """A level that was passed upwards; ``workspace_id`` None: by all workspaces of the tenant together."""
+class ThresholdCrossed:
+    """A threshold in percent that was crossed upwards.
+
+    ``workspace_id`` None: by all workspaces of the tenant together.
+    """
 
     tenant_id: UUID
     workspace_id: UUID | None
@@ -55,53 +39,118 @@ class Crossing:
     level: str
 
 
-def notice(tenant_id: UUID, workspace_id: UUID | None) -> Crossing | None:
-    """Warn where a level was passed and nobody was told; forget one that lies 5 points above. Safe to repeat."""
-    whole = workspace_id is None
-    place = {"id": workspace_id or tenant_id, "tenant": tenant_id}
+def warn(tenant_id: UUID, workspace_id: UUID | None) -> ThresholdCrossed | None:
+    """Warn where a threshold was crossed and nobody was warned yet, and forget one that is 5 points above the share.
+
+    ``workspace_id`` None: of the tenant. Safe to repeat, and to run twice at once.
+    """
     with transaction(tenant_id):
-        rows = db.session.execute(_LOOK[whole], place).all()
-        if not rows:
+        # Locked until the commit: of two that look at once the second finds the threshold of the first.
+        found = _locked_workspace(tenant_id, workspace_id) if workspace_id else _locked_tenant(tenant_id)
+        if found is None:
             return None
-        (row,) = rows
-        now, before = level_now(_permille(row), row.warned_percent), row.warned_percent
-        if now == before:
+        percent = threshold_of(found.permille, found.warned_percent)
+        if percent == found.warned_percent:
             return None
-        crossing = Crossing(tenant_id, workspace_id, now, dict(STEPS)[now]) if now > before else None
-        if crossing:
-            _tell(crossing, row)
-        db.session.execute(_WRITE[whole], {"percent": now, **place})
-    return crossing
+        if workspace_id is None:
+            mark = update(TenantQuota).where(TenantQuota.tenant_id == tenant_id)
+        else:
+            mark = update(WorkspaceQuota).where(WorkspaceQuota.workspace_id == workspace_id)
+        db.session.execute(mark.values(warned_percent=percent))
+        if percent < found.warned_percent:
+            return None
+        crossed = ThresholdCrossed(tenant_id, workspace_id, percent, dict(THRESHOLDS)[percent])
+        _notify(crossed, found)
+    return crossed
 
 
-def level_now(permille: int, warned: int) -> int:
-    """The level to be known as warned of (0: none), from the share and the level so far."""
-    reached = max((percent for percent, _ in STEPS if permille >= percent * 10), default=0)
-    kept = max((percent for percent, _ in STEPS if percent <= warned and permille >= (percent - BACK) * 10), default=0)
-    return max(reached, kept)
+def threshold_of(permille: int, warned: int) -> int:
+    """The threshold in percent to be known as warned of (0: none), from the share and the threshold so far."""
+    reached = max((percent for percent, _ in THRESHOLDS if permille >= percent * 10), default=0)
+    still = (percent for percent, _ in THRESHOLDS if percent <= warned and permille >= (percent - REARMED_BELOW) * 10)
+    return max(reached, max(still, default=0))
 
 
-def _permille(row: Any) -> int:
-    counter = Counter("workspace", row.limit_bytes, row.used_bytes, row.reserved_bytes)
-    return counter.permille if counter.held_bytes else 0  # nothing in it: no warning, however small the limit
+@dataclass(frozen=True)
+class _Locked:
+    """What a warning is about; ``workspace_slug`` empty: a tenant."""
+
+    counter: Counter
+    warned_percent: int
+    tenant_slug: str
+    tenant_name: str
+    workspace_slug: str = ""
+    workspace_name: str = ""
+
+    @property
+    def permille(self) -> int:
+        """The share; 0 while nothing is held: no warning then, however small the limit."""
+        return self.counter.permille if self.counter.held_bytes else 0
 
 
-def _tell(crossing: Crossing, row: Any) -> None:
-    held, percent = row.used_bytes + row.reserved_bytes, _permille(row) / 10
-    facts = {"level": crossing.level, "percent": percent, "used_bytes": held, "limit_bytes": row.limit_bytes}
-    scope = "tenant" if crossing.workspace_id is None else "workspace"
-    target = crossing.workspace_id or crossing.tenant_id
-    events.record(EventType.QUOTA_WARNING, crossing.tenant_id, crossing.workspace_id, scope=scope, **facts)
-    audit.record(crossing.tenant_id, None, "quota.warned", target, workspace_id=crossing.workspace_id, **facts)
-    names = {
-        "place": row.workspace_name or row.tenant_name,
-        "tenant_name": row.tenant_name,
-        "is_tenant": crossing.workspace_id is None,
+def _locked_workspace(tenant_id: UUID, workspace_id: UUID) -> _Locked | None:
+    query = (
+        select(
+            WorkspaceQuota.limit_bytes,
+            WorkspaceQuota.used_bytes,
+            WorkspaceQuota.reserved_bytes,
+            WorkspaceQuota.warned_percent,
+            Tenant.slug,
+            Tenant.name,
+            Workspace.slug,
+            Workspace.name,
+        )
+        .join(Workspace, Workspace.id == WorkspaceQuota.workspace_id)
+        .join(Tenant, Tenant.id == WorkspaceQuota.tenant_id)
+        .where(WorkspaceQuota.workspace_id == workspace_id, WorkspaceQuota.tenant_id == tenant_id)
+    )
+    row = db.session.execute(query.with_for_update(key_share=True, of=WorkspaceQuota)).one_or_none()
+    return _Locked(Counter("workspace", *row[:3]), *row[3:]) if row else None
+
+
+def _locked_tenant(tenant_id: UUID) -> _Locked | None:
+    query = (
+        select(
+            TENANT_LIMIT,
+            TenantQuota.used_bytes,
+            TenantQuota.reserved_bytes,
+            TenantQuota.warned_percent,
+            Tenant.slug,
+            Tenant.name,
+        )
+        .join(Tenant, Tenant.id == TenantQuota.tenant_id)
+        .where(TenantQuota.tenant_id == tenant_id)
+    )
+    row = db.session.execute(query.with_for_update(key_share=True, of=TenantQuota)).one_or_none()
+    return _Locked(Counter("tenant", *row[:3]), *row[3:]) if row else None
+
+
+def _notify(crossed: ThresholdCrossed, found: _Locked) -> None:
+    """Record the event and write the e-mails, in the open transaction."""
+    tenant_id, workspace_id = crossed.tenant_id, crossed.workspace_id
+    facts = {
+        "level": crossed.level,
+        "percent": found.permille / 10,
+        "used_bytes": found.counter.held_bytes,
+        "limit_bytes": found.counter.limit_bytes,
     }
-    # Who is both admin and owner gets one letter, the admin's: it leads to where limits are set.
-    letter = {**facts, **names, "once": f"quota:{new_id()}"}
-    desk = f"/t/{row.tenant_slug}/quotas"
-    mail.write("quota_warning", people.admins_of(crossing.tenant_id), crossing.tenant_id, path=desk, **letter)
-    if crossing.workspace_id is not None:
-        owners, files = people.owners_of(crossing.workspace_id), f"/t/{row.tenant_slug}/w/{row.workspace_slug}/files"
-        mail.write("quota_warning", owners, crossing.tenant_id, path=files, **letter)
+    events.record(EventType.QUOTA_WARNING, tenant_id, workspace_id, scope=found.counter.scope, **facts)
+    audit.record(tenant_id, None, "quota.warned", workspace_id or tenant_id, workspace_id=workspace_id, **facts)
+    # Who is both admin and owner gets one e-mail, the admin's: it leads to where limits are set.
+    once = f"quota:{new_id()}"
+    recipients = [(people.admins_of(tenant_id), f"/t/{found.tenant_slug}/quotas")]
+    if workspace_id is not None:
+        files = f"/t/{found.tenant_slug}/w/{found.workspace_slug}/files"
+        recipients.append((people.owners_of(workspace_id), files))
+    for addressees, path in recipients:
+        mail.write(
+            "quota_warning",
+            addressees,
+            tenant_id,
+            once=once,
+            path=path,
+            place=found.workspace_name or found.tenant_name,
+            tenant_name=found.tenant_name,
+            is_tenant=workspace_id is None,
+            **facts,
+        )

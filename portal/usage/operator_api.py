@@ -11,7 +11,7 @@ from pydantic import Field
 
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.quotas import service as quotas
+from portal.quotas import limits
 from portal.quotas.api import Amount
 from portal.usage import operator_report
 from portal.usage.api import ReportView
@@ -41,7 +41,7 @@ def report(user: Person) -> ReportView:  # noqa: ARG001
 @operation(body=Override)
 def override(user: Person, tenant_id: UUID, body: Override) -> None:
     """Let another limit hold for a tenant until a moment."""
-    quotas.override(tenant_id, body.limit_bytes, body.until, user.id)
+    limits.override(tenant_id, body.limit_bytes, body.until, user.id)
 
 
 @blueprint.delete("/v1/operator/tenants/<uuid:tenant_id>/quota-override")
@@ -49,4 +49,4 @@ def override(user: Person, tenant_id: UUID, body: Override) -> None:
 @operation()
 def end_override(user: Person, tenant_id: UUID) -> None:
     """Let the plan's limit hold again, now."""
-    quotas.end_override(tenant_id, user.id)
+    limits.end_override(tenant_id, user.id)

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from portal.database import db, now
 from portal.identity.models import User
-from portal.quotas.levels import Counter, Standing
+from portal.quotas.levels import Counter, UsageStatus
 from portal.tenancy.models import Tenant
 from portal.usage import snapshots, tenant_report
 from portal.usage.forecast import WINDOW
@@ -36,7 +36,7 @@ class TenantLine:
     slug: str
     name: str
     plan: str
-    quota: Standing
+    quota: UsageStatus
     files: int
     workspaces: int
     plan_bytes: int | None
@@ -86,7 +86,7 @@ def _line(row: Any) -> TenantLine:
         slug=row.slug,
         name=row.name,
         plan=row.plan,
-        quota=Counter("tenant", row.limit_bytes, row.used_bytes, row.reserved_bytes).standing(),
+        quota=Counter("tenant", row.limit_bytes, row.used_bytes, row.reserved_bytes).status(),
         files=row.used_files,
         workspaces=row.workspaces,
         plan_bytes=row.plan_bytes,

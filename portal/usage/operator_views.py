@@ -13,7 +13,7 @@ from portal import sizes
 from portal.errors import Invalid, NotFound
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.quotas import service as quotas
+from portal.quotas import limits
 from portal.usage import operator_report, report_views, snapshots
 from portal.web.csv_export import count_sheet
 
@@ -54,7 +54,7 @@ def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
     if tenant is None:
         raise NotFound("There is no such tenant.")
     limit, day = sizes.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
-    quotas.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
+    limits.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
     flash(gettext("%(name)s has its temporary limit until %(day)s is over.", name=tenant.name, day=day), "success")
     return redirect(url_for(".index"), 303)
 
@@ -63,7 +63,7 @@ def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
 @operator
 def end_override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
     """Let the plan's limit hold again."""
-    quotas.end_override(tenant_id, user.id)
+    limits.end_override(tenant_id, user.id)
     flash(gettext("The plan’s limit holds again."), "success")
     return redirect(url_for(".index"), 303)
 

@@ -12,9 +12,9 @@ from flask_babel import gettext, ngettext
 
 from portal import sizes
 from portal.errors import Conflict, Invalid, NotFound
-from portal.quotas import limit_changes, requests
+from portal.quotas import limits, requests
 from portal.quotas import service as quotas
-from portal.quotas.limit_changes import Outcome, Wish
+from portal.quotas.limits import ChangeResult, NewLimit
 from portal.tenancy.access import current_places, member, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member, WorkspacePlace
@@ -60,14 +60,14 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
     """One limit. What can't be saved comes back as it was written, with the reason."""
     written, seen = request.form.get("limit", ""), request.form.get("seen", "")
     try:
-        outcome = limit_changes.change_one(member, Wish(wid, _seen(seen), sizes.parse(written)))
+        result = limits.change_one(member, NewLimit(wid, _seen(seen), sizes.parse(written)))
     except (Invalid, Conflict) as refusal:
         return _row(member, wid, editing=True, written=written, refusal=refusal.detail), refusal.http_status
     words = gettext("The limit was changed.")
     line = _line(member, wid)
     if line.quota.limit_bytes is not None and line.held_bytes > line.quota.limit_bytes:
         words = gettext("The limit is below what is held: nothing is deleted, new uploads stop until there is room.")
-    return _toast(_row(member, wid, editing=False), member, words, outcome)
+    return _toast(_row(member, wid, editing=False), member, words, result)
 
 
 @blueprint.post(f"{DESK}/limits")
@@ -75,23 +75,23 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
 def set_limits(member: Member) -> ResponseReturnValue:
     """One limit for many: each ticked workspace carries the limit that was seen."""
     view = View.of(*(request.form.get(name, "") for name in ("sort", "level", "q")))
-    ticked = [value.partition(":") for value in request.form.getlist("workspace")[: limit_changes.MOST]]
+    ticked = [value.partition(":") for value in request.form.getlist("workspace")[: limits.MOST]]
     if not ticked:
         raise Invalid(gettext("Tick the workspaces first."), field="workspace")
     wanted = sizes.parse(request.form.get("limit", ""))
-    outcome = limit_changes.change(member, [Wish(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
-    return _toast(_page(member, view, Paging()), member, _told(outcome), outcome)
+    result = limits.change_many(member, [NewLimit(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
+    return _toast(_page(member, view, Paging()), member, _told(result), result)
 
 
 @blueprint.post(f"{DESK}/changes/<uuid:change_id>/undo")
 @tenant(Permission.SET_QUOTA)
 def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
     """Put back what a change set."""
-    outcome = limit_changes.undo(member, change_id)
-    count = len(outcome.changed)
+    result = limits.undo(member, change_id)
+    count = len(result.changed)
     words = ngettext("%(num)s limit is as it was.", "%(num)s limits are as they were.", count)
-    if outcome.missed:
-        words = f"{words} {_missed(outcome)}"
+    if result.missed:
+        words = f"{words} {_missed(result)}"
     flash(words, "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
@@ -100,9 +100,9 @@ def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Give what was asked for."""
-    asked = requests.grant(member, request_id)
-    more = sizes.in_words(asked.wanted_bytes)
-    flash(gettext("%(name)s has %(more)s more.", name=asked.workspace_name, more=more), "success")
+    granted = requests.grant(member, request_id)
+    more = sizes.in_words(granted.wanted_bytes)
+    flash(gettext("%(name)s has %(more)s more.", name=granted.workspace_name, more=more), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
@@ -110,8 +110,8 @@ def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.SET_QUOTA)
 def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Say no."""
-    asked = requests.decline(member, request_id)
-    flash(gettext("%(person)s was told that there is no more space for now.", person=asked.user_name), "success")
+    declined = requests.decline(member, request_id)
+    flash(gettext("%(person)s was told that there is no more space for now.", person=declined.user_name), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
@@ -120,7 +120,7 @@ def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
 def ask_form(member: Member) -> ResponseReturnValue:
     """Ask for more space; to who has asked already, that it waits."""
     waiting = requests.open_of(member.tenant_id, member.workspace)
-    return render_template("quotas/ask.html", member=member, waiting=waiting, usual=requests.USUAL)
+    return render_template("quotas/ask.html", member=member, waiting=waiting, offered=requests.OFFERED)
 
 
 @blueprint.post(f"{HERE}/more-space")
@@ -128,7 +128,7 @@ def ask_form(member: Member) -> ResponseReturnValue:
 def ask(member: Member) -> ResponseReturnValue:
     """Send the request to the tenant's admins."""
     wanted = sizes.parse(request.form.get("wanted", ""), field="wanted")
-    requests.ask(member, wanted, request.form.get("note", ""))
+    requests.create(member, wanted, request.form.get("note", ""))
     flash(gettext("Your administrators have been asked. You get a mail with the answer."), "success")
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
@@ -144,14 +144,14 @@ def space(member: Member) -> ResponseReturnValue:  # noqa: ARG001
 @member(Permission.SEE_QUOTA)
 def hide(member: Member) -> ResponseReturnValue:
     """Show the warning no more in this browser, until the level rises."""
-    standing = quotas.standing(member.tenant_id, member.workspace)
-    session["hidden_warning"] = f"{member.workspace}:{standing.scope}:{standing.level}"
+    status = quotas.workspace_status(member.tenant_id, member.workspace)
+    session["hidden_warning"] = f"{member.workspace}:{status.scope}:{status.level}"
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
 
 def _page(member: Member, view: View, paging: Paging) -> str:
-    asked = requests.list_open(member.tenant_id)
-    return str(render_template("quotas/index.html", asked=asked, **_list(member, view, paging)))
+    waiting = requests.list_open(member.tenant_id)
+    return str(render_template("quotas/index.html", waiting=waiting, **_list(member, view, paging)))
 
 
 def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
@@ -183,23 +183,23 @@ def _row(member: Member, wid: UUID, *, editing: bool, written: str | None = None
     return str(render_template("quotas/_row.html", **context))
 
 
-def _toast(page: str, member: Member, words: str, outcome: Outcome) -> Response:
+def _toast(page: str, member: Member, words: str, result: ChangeResult) -> Response:
     response = make_response(page)
     toast = {"text": words, "tone": "calm"}
-    if outcome.change_id is not None:
-        toast["undo_url"] = url_for(".undo", tenant_slug=member.tenant_slug, change_id=outcome.change_id)
+    if result.change_id is not None:
+        toast["undo_url"] = url_for(".undo", tenant_slug=member.tenant_slug, change_id=result.change_id)
     response.headers["HX-Trigger"] = json.dumps({"toast": toast})
     return response
 
 
-def _told(outcome: Outcome) -> str:
-    words = ngettext("%(num)s limit was changed.", "%(num)s limits were changed.", len(outcome.changed))
-    return f"{words} {_missed(outcome)}" if outcome.missed else words
+def _told(result: ChangeResult) -> str:
+    words = ngettext("%(num)s limit was changed.", "%(num)s limits were changed.", len(result.changed))
+    return f"{words} {_missed(result)}" if result.missed else words
 
 
-def _missed(outcome: Outcome) -> str:
+def _missed(result: ChangeResult) -> str:
     one = "%(num)s was not: somebody else had set it meanwhile."
-    words: str = ngettext(one, "%(num)s were not: somebody else had set them meanwhile.", len(outcome.missed))
+    words: str = ngettext(one, "%(num)s were not: somebody else had set them meanwhile.", len(result.missed))
     return words
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import TextClause, text
 from portal.database import db
 from portal.errors import Invalid
 from portal.quotas import limits
-from portal.quotas.levels import Counter, Standing
+from portal.quotas.levels import Counter, UsageStatus
 from portal.sizes import LARGEST
 from portal.usage import snapshots, sparklines
 from portal.web.paging import Paging, cut
@@ -59,7 +59,7 @@ class Line:
     id: UUID
     name: str
     slug: str
-    quota: Standing
+    quota: UsageStatus
     files: int
     change_bytes: int | None
     growth_bytes: int | None
@@ -86,7 +86,7 @@ class Summary:
     limit_bytes: int | None
     plan_bytes: int | None
     override_until: datetime | None
-    quota: Standing
+    quota: UsageStatus
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def summary(tenant_id: UUID) -> Summary:
         limit_bytes=whole.limit_bytes,
         plan_bytes=whole.plan_bytes,
         override_until=whole.override_until,
-        quota=Counter("tenant", whole.limit_bytes, whole.used_bytes, whole.reserved_bytes).standing(),
+        quota=Counter("tenant", whole.limit_bytes, whole.used_bytes, whole.reserved_bytes).status(),
     )
 
 
@@ -179,7 +179,7 @@ def _line(row: Any, held_bytes: int, spark: str, today: date) -> Line:
         id=row.id,
         name=row.name,
         slug=row.slug,
-        quota=counter.standing(),
+        quota=counter.status(),
         files=row.used_files,
         change_bytes=row.change_bytes,
         growth_bytes=row.growth_bytes,

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from portal.database import transaction
-from portal.quotas import service as quotas
+from portal.quotas import limits
 from portal.usage import measurement, snapshots
 from portal.usage.models import TenantSnapshot, UsageSnapshot
 from tests.browser.conftest import Visits
@@ -24,7 +24,7 @@ def set_scene(cast: Cast) -> None:
     make_asset(cast, size_bytes=9 * GB, charged_bytes=9 * GB)
     today = snapshots.today()
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, 10 * GB)
+        limits.set_limit(cast.acme.id, cast.press.id, None, 10 * GB)
         with transaction(cast.acme.id) as session:
             for n in range(30):
                 row = {"tenant_id": cast.acme.id, "day": today - timedelta(days=30 - n), "used_files": 1}
@@ -66,7 +66,7 @@ def test_a_limit_is_changed_in_its_row_and_the_charts_are_drawn(visit: Visits, c
 def test_more_space_takes_two_clicks_and_giving_it_one(visit: Visits, cast: Cast, files: Path) -> None:
     set_scene(cast)
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, 9 * GB)
+        limits.set_limit(cast.acme.id, cast.press.id, None, 9 * GB)
     page = visit(cast.bob, cast.page("files"))
     page.locator("#pick-files").set_input_files([files / "cat.jpg"])
     page.locator("#tray-problems").get_by_role("link", name="Ask for more space").click()

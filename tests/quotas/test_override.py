@@ -13,7 +13,6 @@ from portal.audit import AuditEvent
 from portal.database import db, enter, new_id, now
 from portal.errors import Invalid, NotFound
 from portal.quotas import limits
-from portal.quotas import service as quotas
 from tests.support.quotas import Place, open_place
 
 pytestmark = pytest.mark.usefixtures("in_app")
@@ -26,7 +25,7 @@ def _limit(place: Place) -> limits.TenantLimit:
 
 def test_it_holds_until_its_end_and_then_the_plans_holds_at_once() -> None:
     place = open_place(None, tenant_limit=1000)
-    quotas.override(place.tenant, 5000, now() + timedelta(days=1), new_id())
+    limits.override(place.tenant, 5000, now() + timedelta(days=1), new_id())
     place.hold(4000)
     assert (_limit(place).limit_bytes, _limit(place).plan_bytes) == (5000, 1000)
     place.change("UPDATE tenant_quotas SET override_until = now() - interval '1 second'")
@@ -39,9 +38,9 @@ def test_it_holds_until_its_end_and_then_the_plans_holds_at_once() -> None:
 
 def test_it_may_lift_the_limit_and_may_be_ended_early() -> None:
     place = open_place(None, tenant_limit=1000)
-    quotas.override(place.tenant, None, now() + timedelta(days=1), None)
+    limits.override(place.tenant, None, now() + timedelta(days=1), None)
     place.hold(2000)
-    quotas.end_override(place.tenant, None)
+    limits.end_override(place.tenant, None)
     with pytest.raises(Invalid):
         place.reserve(1)
 
@@ -50,7 +49,7 @@ def test_it_may_lift_the_limit_and_may_be_ended_early() -> None:
 def test_one_that_ended_already_is_refused(ago: timedelta) -> None:
     place = open_place(None, tenant_limit=1000)
     with pytest.raises(Invalid, match="must end in the future") as refused:
-        quotas.override(place.tenant, 5000, now() - ago, None)
+        limits.override(place.tenant, 5000, now() - ago, None)
     assert refused.value.facts == {"field": "until"}
     assert _limit(place).limit_bytes == 1000
 
@@ -58,17 +57,17 @@ def test_one_that_ended_already_is_refused(ago: timedelta) -> None:
 def test_a_number_that_is_none_and_a_tenant_that_is_none_are_refused() -> None:
     place, later = open_place(tenant_limit=1000), now() + timedelta(days=1)
     with pytest.raises(Invalid):
-        quotas.override(place.tenant, -1, later, None)
+        limits.override(place.tenant, -1, later, None)
     with pytest.raises(NotFound):
-        quotas.override(new_id(), 5, later, None)
+        limits.override(new_id(), 5, later, None)
     with pytest.raises(Invalid, match="time zone"):
-        quotas.override(place.tenant, 5, datetime(2999, 1, 1), None)  # noqa: DTZ001
+        limits.override(place.tenant, 5, datetime(2999, 1, 1), None)  # noqa: DTZ001
 
 
 def test_it_is_audited() -> None:
     place, actor, until = open_place(tenant_limit=1000), new_id(), datetime(2999, 1, 31, tzinfo=UTC)
-    quotas.override(place.tenant, 5000, until, actor)
-    quotas.end_override(place.tenant, actor)
+    limits.override(place.tenant, 5000, until, actor)
+    limits.end_override(place.tenant, actor)
     events = db.session.scalars(select(AuditEvent).filter_by(tenant_id=place.tenant).order_by(AuditEvent.id)).all()
     assert [(event.action, event.actor_id) for event in events] == [
         ("quota.override_set", actor),

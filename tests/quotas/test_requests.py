@@ -11,8 +11,7 @@ from sqlalchemy import select
 from portal.audit import AuditEvent
 from portal.database import db, enter
 from portal.mail.models import Letter
-from portal.quotas import requests
-from portal.quotas import service as quotas
+from portal.quotas import limits, requests
 from tests.support.people import Actor, Cast
 
 GB = 1 << 30
@@ -23,7 +22,7 @@ def ask(cast: Cast, actor: Actor | None = None, **data: Any) -> Any:
     return (actor or cast.bob).browser.post(cast.page(ASK), data={"wanted": str(10 * GB), "note": "The film", **data})
 
 
-def waiting(cast: Cast) -> list[requests.Asked]:
+def waiting(cast: Cast) -> list[requests.RequestDetails]:
     with cast.app.app_context():
         enter(cast.acme.id)
         return requests.list_open(cast.acme.id)
@@ -40,7 +39,7 @@ def letters(cast: Cast, actor: Actor) -> list[Letter]:
 
 def limit(cast: Cast, size: int | None) -> None:
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, size)
+        limits.set_limit(cast.acme.id, cast.press.id, None, size)
 
 
 def limit_now(cast: Cast) -> Any:

@@ -1,4 +1,4 @@
-"""Warnings: once for each crossing, to those who can act, and again after it got better."""
+"""Warnings: once for each threshold that is crossed, to those who can act, and again after it got better."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from portal.database import db, enter, new_id, transaction
 from portal.events.models import Event
 from portal.lifecycle import sweep
 from portal.mail.models import Letter
+from portal.quotas import limits, warnings
 from portal.quotas import service as quotas
-from portal.quotas import warnings
-from portal.quotas.warnings import level_now
+from portal.quotas.warnings import threshold_of
 from tests.support.people import Cast
 
 
@@ -34,7 +34,7 @@ def free(cast: Cast, subject: UUID, size: int) -> None:
 
 def limit(cast: Cast, size: int | None) -> None:
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, size)
+        limits.set_limit(cast.acme.id, cast.press.id, None, size)
 
 
 def swept(cast: Cast) -> list[str]:
@@ -63,10 +63,10 @@ def told(cast: Cast) -> list[dict[str, Any]]:
     ],
 )  # fmt: skip
 def test_the_level_goes_up_at_once_and_down_five_points_below(permille: int, warned: int, now: int) -> None:
-    assert level_now(permille, warned) == now
+    assert threshold_of(permille, warned) == now
 
 
-def test_owners_and_admins_are_warned_once_for_each_crossing(cast: Cast) -> None:
+def test_owners_and_admins_are_warned_once_for_each_threshold(cast: Cast) -> None:
     limit(cast, 1000)
     first = hold(cast, 799)
     assert swept(cast) == []
@@ -90,7 +90,7 @@ def test_owners_and_admins_are_warned_once_for_each_crossing(cast: Cast) -> None
     free(cast, first, 799)
     swept(cast)
     hold(cast, 799)
-    assert len(swept(cast)) == 6  # it got better in between: the next crossing warns again
+    assert len(swept(cast)) == 6  # it got better in between: the next time warns again
 
 
 def test_a_share_that_wavers_around_a_level_warns_once(cast: Cast) -> None:
@@ -131,7 +131,7 @@ def test_of_two_that_notice_at_once_one_warns(cast: Cast) -> None:
     limit(cast, 1000)
     hold(cast, 990)
     with cast.app.app_context():
-        assert warnings.notice(cast.acme.id, cast.press.id) is not None
-        assert warnings.notice(cast.acme.id, cast.press.id) is None
-        assert warnings.notice(cast.evil.id, cast.press.id) is None
-        assert warnings.notice(cast.acme.id, new_id()) is None
+        assert warnings.warn(cast.acme.id, cast.press.id) is not None
+        assert warnings.warn(cast.acme.id, cast.press.id) is None
+        assert warnings.warn(cast.evil.id, cast.press.id) is None
+        assert warnings.warn(cast.acme.id, new_id()) is None

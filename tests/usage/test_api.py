@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from portal.assets.models import AssetState
 from portal.database import transaction
-from portal.quotas import service as quotas
+from portal.quotas import limits
 from portal.usage import measurement, snapshots
 from portal.usage.models import TenantSnapshot
 from tests.support.factories import SIZES, make_asset
@@ -67,7 +67,7 @@ def test_the_report_counts_what_the_quota_counts(cast: Cast) -> None:
     make_asset(cast, size_bytes=300, charged_bytes=300)
     make_asset(cast, size_bytes=100, charged_bytes=100, state=AssetState.DELETED)
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, 420)
+        limits.set_limit(cast.acme.id, cast.press.id, None, 420)
     measure(cast)
     found = ask(cast, "quota/report")
     assert found["summary"] == {"total_bytes": 400, "total_files": 2, "average_bytes": 200}

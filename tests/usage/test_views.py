@@ -14,6 +14,7 @@ from sqlalchemy import insert, text
 from portal.admin import service as admin
 from portal.assets.models import AssetState
 from portal.database import db, enter, now, transaction
+from portal.quotas import limits
 from portal.quotas import service as quotas
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.tenancy.models import TenantRole, WorkspaceRole
@@ -48,7 +49,7 @@ def limit_of(cast: Cast, workspace_id: Any = None) -> int | None:
     with cast.app.app_context():
         db.session.rollback()
         enter(cast.acme.id)
-        return quotas.standing(cast.acme.id, workspace_id or cast.press.id).limit_bytes
+        return quotas.workspace_status(cast.acme.id, workspace_id or cast.press.id).limit_bytes
 
 
 def set_limit(cast: Cast, limit: str, seen: str, actor: Any = None) -> Any:
@@ -161,7 +162,7 @@ def test_many_limits_change_at_once_where_they_are_as_seen_and_go_back_together(
     assert toast["text"] == "2 limits were changed. 2 were not: somebody else had set them meanwhile."
     assert (limit_of(cast, alpha), limit_of(cast, beta), limit_of(cast)) == (GB, 200, GB)
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, alpha, None, 5)
+        limits.set_limit(cast.acme.id, alpha, None, 5)
     page = cast.tina.browser.post(toast["undo_url"], follow_redirects=True)
     assert "1 limit is as it was. 1 was not: somebody else had set it meanwhile." in page.text
     assert (limit_of(cast, alpha), limit_of(cast)) == (5, None)
@@ -183,7 +184,7 @@ def test_days_and_the_end_are_shown(cast: Cast) -> None:
     ]  # fmt: skip
     make_asset(cast, size_bytes=30 * GB, charged_bytes=30 * GB)
     with cast.app.app_context():
-        quotas.set_limit(cast.acme.id, cast.press.id, None, 40 * GB)
+        limits.set_limit(cast.acme.id, cast.press.id, None, 40 * GB)
         with transaction(cast.acme.id) as session:
             session.execute(insert(UsageSnapshot), rows)
         snapshots.take_of(cast.acme.id)
