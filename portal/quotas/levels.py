@@ -1,9 +1,9 @@
-"""How a workspace or a tenant stands by its counters: pure, from rows to words."""
+"""The usage status of a workspace or a tenant, from its counters. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Level = Literal["ok", "medium", "high", "critical", "exceeded"]
 LEVELS: tuple[tuple[int, Level], ...] = ((100, "exceeded"), (95, "critical"), (90, "high"), (80, "medium"))  # percent
@@ -74,16 +74,6 @@ class Counter:
             level=tighter.level,
             scope=tighter.scope,
         )
-
-
-def of_workspace(row: Any) -> Counter:
-    """From a row with ``workspace_limit``, ``workspace_used``, ``workspace_reserved``."""
-    return Counter("workspace", row.workspace_limit, row.workspace_used, row.workspace_reserved)
-
-
-def of_tenant(row: Any) -> Counter:
-    """From a row with ``tenant_limit``, ``tenant_used``, ``tenant_reserved``."""
-    return Counter("tenant", row.tenant_limit, row.tenant_used, row.tenant_reserved)
 
 
 def tightness(counter: Counter) -> tuple[float, int]:

@@ -6,11 +6,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, Uuid, and_, bindparam, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, bindparam, or_, select, update
 
 from portal.database import db, now
 from portal.errors import Invalid, NotFound
-from portal.quotas.levels import Counter, UsageStatus, of_tenant, of_workspace, tightness
+from portal.quotas.levels import Counter, UsageStatus, tightness
 from portal.quotas.limits import checked
 from portal.quotas.models import TENANT_LIMIT, Entry, LedgerEntry, TenantQuota, WorkspaceQuota
 from portal.sizes import in_words
@@ -55,27 +55,6 @@ _MOVE_TENANT = (
     )
 )
 
-# How a workspace (``:workspace``) and its tenant (``:tenant``) stand: the row that ``status_from`` reads.
-STATUS = (
-    select(
-        WorkspaceQuota.limit_bytes.label("workspace_limit"),
-        WorkspaceQuota.used_bytes.label("workspace_used"),
-        WorkspaceQuota.reserved_bytes.label("workspace_reserved"),
-        TENANT_LIMIT.label("tenant_limit"),
-        TenantQuota.used_bytes.label("tenant_used"),
-        TenantQuota.reserved_bytes.label("tenant_reserved"),
-    )
-    .select_from(TenantQuota)
-    .outerjoin(
-        WorkspaceQuota,
-        and_(
-            WorkspaceQuota.tenant_id == TenantQuota.tenant_id,
-            WorkspaceQuota.workspace_id == bindparam("workspace", type_=Uuid()),
-        ),
-    )
-    .where(TenantQuota.tenant_id == bindparam("tenant", type_=Uuid()))
-)
-
 
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new tenant; ``limit_bytes`` is its plan's. Inside the caller's transaction."""
@@ -113,32 +92,24 @@ def free(tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> No
 
 def check_room(tenant_id: UUID, workspace_id: UUID, size: int) -> None:
     """Whether ``size`` bytes would fit now; nothing is promised. Raises ``Invalid`` with ``quota_exceeded``."""
-    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": workspace_id}).one()
-    for counter in (of_workspace(row), of_tenant(row)):
+    for counter in _counters(tenant_id, workspace_id):
         if size and counter.shortage(size) > 0:
             raise _exceeded(counter, size)
 
 
 def workspace_status(tenant_id: UUID, workspace_id: UUID) -> UsageStatus:
     """How a workspace stands inside its tenant. Raises ``NotFound``."""
-    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": workspace_id}).one_or_none()
-    if row is None or row.workspace_used is None:
-        raise NotFound("There is no such workspace.")
-    return status_from(row)
-
-
-def status_from(row: Any) -> UsageStatus:
-    """How a workspace stands, from a row of ``STATUS``."""
-    own, tenants = of_workspace(row), of_tenant(row)
-    return own.status(max(own, tenants, key=tightness))
+    own, whole = _counters(tenant_id, workspace_id)
+    return own.status(max(own, whole, key=tightness))
 
 
 def tenant_status(tenant_id: UUID) -> UsageStatus:
     """How a tenant stands in all its workspaces together. Raises ``NotFound``."""
-    row = db.session.execute(STATUS, {"tenant": tenant_id, "workspace": None}).one_or_none()
+    query = select(TENANT_LIMIT, TenantQuota.used_bytes, TenantQuota.reserved_bytes)
+    row = db.session.execute(query.where(TenantQuota.tenant_id == tenant_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such tenant.")
-    return of_tenant(row).status()
+    return Counter("tenant", *row).status()
 
 
 def workspace_statuses(tenant_id: UUID) -> dict[UUID, UsageStatus]:
@@ -147,6 +118,26 @@ def workspace_statuses(tenant_id: UUID) -> dict[UUID, UsageStatus]:
     query = select(*columns, WorkspaceQuota.reserved_bytes).where(WorkspaceQuota.tenant_id == tenant_id)
     counters = {row[0]: Counter("workspace", *row[1:]) for row in db.session.execute(query)}
     return {workspace_id: counter.status() for workspace_id, counter in counters.items()}
+
+
+def _counters(tenant_id: UUID, workspace_id: UUID) -> tuple[Counter, Counter]:
+    """The workspace's and the tenant's; one statement. Raises ``NotFound``."""
+    query = (
+        select(
+            WorkspaceQuota.limit_bytes,
+            WorkspaceQuota.used_bytes,
+            WorkspaceQuota.reserved_bytes,
+            TENANT_LIMIT,
+            TenantQuota.used_bytes,
+            TenantQuota.reserved_bytes,
+        )
+        .join(TenantQuota, TenantQuota.tenant_id == WorkspaceQuota.tenant_id)
+        .where(WorkspaceQuota.tenant_id == tenant_id, WorkspaceQuota.workspace_id == workspace_id)
+    )
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("There is no such workspace.")
+    return Counter("workspace", *row[:3]), Counter("tenant", *row[3:])
 
 
 def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, size: int) -> None:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from portal.admin import service as admin
 from portal.web.paging import encode_cursor
-from tests.library.test_gallery import counted_statements
 from tests.support.factories import make_asset
 from tests.support.people import Cast
+from tests.support.statement_counter import counted
 
 
 def overview(cast: Cast) -> str:
@@ -35,12 +35,12 @@ def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
 
 def test_it_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
     cast.tina.browser.get(overview(cast))  # the first request of a browser writes its session down
-    with counted_statements(cast) as few:
+    with counted() as few:
         cast.tina.browser.get(overview(cast))
     with cast.app.app_context():
         for number in range(5):
             admin.open_workspace(cast.acme.slug, f"w{number}", f"W{number}", cast.bob.email)
-    with counted_statements(cast) as many:
+    with counted() as many:
         cast.tina.browser.get(overview(cast))
     assert len(many) == len(few)
 

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
-import psycopg
 from flask import Flask
+from sqlalchemy import Engine, event
 
 from portal.web.access import mark_of
+
+CACHED = "FROM switches"  # read by whichever request comes first within three seconds: says nothing about a page
 
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """The statements as they are sent, whoever sends them in this process; BEGIN and COMMIT are not among them."""
+    """The statements as they are sent by this process; BEGIN and COMMIT are not among them, nor what is ``CACHED``."""
     statements: list[str] = []
-    execute = psycopg.Cursor.execute
 
-    def noted(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        statements.append(" ".join(str(query).split()))
-        return execute(self, query, *arguments, **options)
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if CACHED not in statement:
+            statements.append(" ".join(statement.split()))
 
-    psycopg.Cursor.execute = noted  # type: ignore[method-assign]
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def admin_pages_of(

@@ -20,9 +20,9 @@ from portal.storage.models import ProfileMode, StorageProfile
 from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.usage import measurement, snapshots
 from portal.usage.models import UsagePart, UsageSnapshot
-from tests.library.test_gallery import counted_statements
 from tests.support.factories import make_asset
 from tests.support.people import Cast
+from tests.support.statement_counter import counted
 
 HTMX = {"HX-Request": "true", "HX-Target": "place"}
 GB = 1 << 30
@@ -106,10 +106,10 @@ def test_the_list_is_sorted_filtered_searched_and_paged(cast: Cast) -> None:
 
 def test_the_page_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
     cast.tina.browser.get(desk(cast))
-    with counted_statements(cast) as few:
+    with counted() as few:
         cast.tina.browser.get(desk(cast))
     open_places(cast, **{f"w{number}": None for number in range(8)})
-    with counted_statements(cast) as many:
+    with counted() as many:
         cast.tina.browser.get(desk(cast))
     assert len(many) == len(few)
 
