@@ -130,6 +130,8 @@ class Clamd(Service):
             # The same: where MaxScanSize is the larger one, members of a zip above MaxFileSize are skipped in silence.
             f"MaxFileSize {LARGEST}",
             f"MaxScanSize {LARGEST}",
+            # Of 10,000, the default, photo libraries and source trees have more. 100,000 take about a minute.
+            "MaxFiles 100000",
             # Milliseconds. What takes longer counts as not scanned, like everything that exceeds a limit.
             "MaxScanTime 900000",
             # Without this a file above a limit is answered "OK" although nobody looked into it.

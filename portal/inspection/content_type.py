@@ -1,29 +1,38 @@
 """What the bytes are: libmagic's opinion of a file's beginning, corrected where a container has to be opened.
 
-Answers one canonical media type. Containers are listed, never extracted, and no more than ``MOST_OF_A_LIST`` is read of
+Answers one canonical media type, for any bytes. Containers are listed, and no more than ``MAX_LIST_BYTES`` is read of
 them: memory does not depend on the file. The file's name plays no part here.
 """
 
 from __future__ import annotations
 
 import codecs
+import errno
 import functools
+import logging
 import re
 import struct
+import zipfile
+import zlib
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
-from portal.inspection import ole
+from portal.inspection import ole, zip_directory
 
 if TYPE_CHECKING:
     import magic
 
+log = logging.getLogger(__name__)
+
 HEAD = 256 * 1024
 """Bytes of the beginning that are looked at; libmagic needs at least 64 KiB to see through office files."""
-MOST_OF_A_LIST = 2 * 1024 * 1024
+MAX_LIST_BYTES = 2 * 1024 * 1024
 """Bytes of a container's list of contents; a longer one is not an office document's."""
+_MAX_PROLOGUE_BYTES = 10 * 1024 * 1024  # before the root of an XML document: licences, an editor's data in comments
+_MAX_CONTENT_TYPES_BYTES = 1024 * 1024
+_XML_CHUNK = 1024 * 1024
 
 ZIP, UNKNOWN, SVG, TEXT, PDF = (
     "application/zip",
@@ -38,6 +47,12 @@ _OFFICE_FOLDERS = {
     b"word/": _OOXML + "wordprocessingml.document",
     b"xl/": _OOXML + "spreadsheetml.sheet",
     b"ppt/": _OOXML + "presentationml.presentation",
+}
+# The main part of a document may lie in any folder: then its content type says which kind it is (ECMA-376-2, 10.1.2).
+_MAIN_PARTS = {
+    b"wordprocessingml.document.main+xml": _OOXML + "wordprocessingml.document",
+    b"spreadsheetml.sheet.main+xml": _OOXML + "spreadsheetml.sheet",
+    b"presentationml.presentation.main+xml": _OOXML + "presentationml.presentation",
 }
 # What libmagic's versions call the same thing.
 _ALIASES = {
@@ -76,10 +91,19 @@ _BRANDS = {
     b"jpx ": "image/jpx",
     b"qt  ": "video/quicktime",
 }
-_QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"pnot", b"skip", b"free")
+# Boxes that a file without ftyp may begin with: old QuickTime's, and segments of a stream (ISO 14496-12 8.16).
+_FIRST_BOXES = {
+    **dict.fromkeys((b"moov", b"mdat", b"wide", b"pnot", b"skip", b"free", b"udta"), "video/quicktime"),
+    **dict.fromkeys((b"moof", b"sidx", b"emsg", b"prft"), "video/mp4"),
+}
+_BRAND_BOXES = (b"ftyp", b"styp")
 PDF_MARK = b"%PDF-"  # readers accept it anywhere in the first kilobyte
 _BINARY_BYTES = bytes([*range(7), *range(14, 26), *range(28, 32), 127])
 _BINARY_CHARACTERS = re.compile(f"[{re.escape(_BINARY_BYTES.decode('ascii'))}]")
+_SHIFTS = b"\x0e\x0f"  # between alphabets in ISO 2022, which announces them by an escape sequence
+_ISO_2022 = re.compile(rb"\x1b[$()*+,\-./][ -~]")
+# Of so many characters one may be a control: separators of records, the odd byte of an old program.
+_CONTROL_SHARE, _NUL_SHARE = 20, 1024
 _MARKS = {  # of byte order; the longer ones first
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",
@@ -91,32 +115,50 @@ _PERHAPS_WORDS = ("text/", "image/", "video/", "audio/", UNKNOWN, PDF)
 
 
 def detect(head: bytes, file: BinaryIO) -> str:
-    """The media type of a whole file whose first ``HEAD`` bytes are given; moves the file's position."""
-    if head[4:8] == b"ftyp" and head[:1] == b"\0":  # a length below 16 MB
+    """The media type of a whole file whose first ``HEAD`` bytes are given; moves the file's position.
+
+    Never raises for what the bytes are: where a part of this does not know what to make of them, they are of an
+    unknown type. Raises OSError where the local disk fails.
+    """
+    try:
+        return _detect(head, file)
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise
+        log.warning("no type could be detected", exc_info=True)
+    except Exception:
+        log.warning("no type could be detected", exc_info=True)
+    return UNKNOWN
+
+
+def _detect(head: bytes, file: BinaryIO) -> str:
+    if head[4:8] in _BRAND_BOXES and head[:1] == b"\0":  # a length below 16 MB
         return _by_brand(head)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _inside_zip(file)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return ole.detect(file)
     guess = next((name for beginning, name in _BEGINNINGS.items() if head.startswith(beginning)), None) or _guess(head)
-    if guess == UNKNOWN and head[4:8] in _QUICKTIME_ATOMS:
-        return "video/quicktime"
+    if head[4:8] in _FIRST_BOXES and (guess == UNKNOWN or head[:1] == b"\0"):
+        return _FIRST_BOXES[head[4:8]]
     if guess.startswith(_PERHAPS_WORDS):
-        guess = _by_words(head, guess)
+        guess = _by_words(head, guess, file)
     # What stands before an archive matters to nobody, unless it is a program.
-    return ZIP if guess == UNKNOWN and _names_in_zip(file) else guess
+    return ZIP if guess == UNKNOWN and _zip_entries(file) else guess
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Whether people could read it: nothing that no text encoding uses. UTF-32 needs its mark."""
+    """Whether people could read it: hardly anything that no text encoding uses. UTF-32 needs its mark."""
     encoding = _wide_encoding(head)
     if encoding is None:
-        return bool(head) and len(head.translate(None, _BINARY_BYTES)) == len(head)
+        text = head.translate(None, _SHIFTS) if _ISO_2022.search(head) else head
+        controls, nuls = len(text) - len(text.translate(None, _BINARY_BYTES)), text.count(0)
+        return bool(head) and controls * _CONTROL_SHARE <= len(text) and nuls * _NUL_SHARE <= len(text)
     try:
         words = codecs.getincrementaldecoder(encoding)().decode(head)  # the head may end within a character
     except UnicodeDecodeError:
         return False
-    return _BINARY_CHARACTERS.search(words) is None
+    return len(_BINARY_CHARACTERS.findall(words)) * _CONTROL_SHARE <= len(words)
 
 
 def _wide_encoding(head: bytes) -> str | None:
@@ -150,6 +192,10 @@ def _by_brand(head: bytes) -> str:
     """ISO media files name their family: HEIC, AVIF, Canon's RAW, QuickTime; whatever else is MP4."""
     length = min(struct.unpack(">I", head[:4])[0], 1024)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
+    if (
+        brands[0] == b"mif3"
+    ):  # of one picture, with a short header: the codec stands where a version would (ISO 23008-12)
+        brands.append(head[12:16])
     first = _BRANDS.get(brands[0])
     if first in (None, "image/heif"):  # unknown, or the general brand; a compatible one says what is inside
         inside = (_BRANDS[brand] for brand in brands if _BRANDS.get(brand) in ("image/avif", "image/heic"))
@@ -157,14 +203,14 @@ def _by_brand(head: bytes) -> str:
     return first
 
 
-def _by_words(head: bytes, guess: str) -> str:
+def _by_words(head: bytes, guess: str, file: BinaryIO) -> str:
     if not looks_like_text(head):
         if guess == UNKNOWN and PDF_MARK in head[:1024]:
             return PDF
         return UNKNOWN if guess.startswith(("text/", SVG)) else guess
     if guess == PDF and head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PDF_MARK) and b" obj" in head:
         return PDF
-    if _root_is_svg(head):
+    if _root_is_svg(head, file):
         return SVG
     if guess == SVG:
         return "text/xml"
@@ -175,56 +221,64 @@ class _EnoughError(Exception):
     """The root element's name is known: nothing more of the document is parsed."""
 
 
-def _root_is_svg(head: bytes) -> bool:
-    """Whether it is XML whose root is ``svg``. Expat itself refuses entities that grow beyond reason.
+def _root_is_svg(head: bytes, file: BinaryIO) -> bool:
+    """Whether it is XML whose root is ``svg``, however far behind. Expat itself refuses entities that grow beyond
+    reason.
 
     Without namespaces: drawings that were copied out of a page use prefixes that nobody declared.
     """
+    if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and _wide_encoding(head) is None:
+        return False
+    try:
+        root = _root(head, file, None)
+    except (ValueError, LookupError):
+        # Expat knows no encoding of several bytes (GBK, Shift JIS). Names of elements that matter here are ASCII, and
+        # in all of those encodings "<" and ">" are only that.
+        root = _root(head, file, "iso-8859-1")
+    return root.rpartition(":")[2] == "svg"
+
+
+def _root(head: bytes, file: BinaryIO, encoding: str | None) -> str:
+    """The name of the root element; "" where there is none. Raises ValueError, LookupError for an unknown encoding."""
     names: list[str] = []
 
     def start(name: str, _attributes: dict[str, str]) -> None:
         names.append(name)
         raise _EnoughError
 
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(encoding)
     parser.StartElementHandler = start
     with suppress(_EnoughError, expat.ExpatError):
         parser.Parse(head.lstrip(), False)
-    return bool(names) and names[0].rpartition(":")[2] == "svg"
+        file.seek(len(head))
+        left = _MAX_PROLOGUE_BYTES
+        while left > 0 and (chunk := file.read(_XML_CHUNK)):
+            parser.Parse(chunk, False)
+            left -= len(chunk)
+    return names[0] if names else ""
 
 
 def _inside_zip(file: BinaryIO) -> str:
-    names = [name.replace(b"\\", b"/").lstrip(b"/").lower() for name in _names_in_zip(file)]
-    if b"[content_types].xml" in names:
-        for folder, name in _OFFICE_FOLDERS.items():
-            if any(entry.startswith(folder) for entry in names):
-                return name
+    entries = _zip_entries(file)
+    names = [entry.name.replace(b"\\", b"/").lstrip(b"/").lower() for entry in entries]
+    if b"[content_types].xml" not in names:
+        return ZIP
+    for folder, media_type in _OFFICE_FOLDERS.items():
+        if any(name.startswith(folder) for name in names):
+            return media_type
+    with suppress(zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError):
+        listed = zip_directory.opened(file, entries[names.index(b"[content_types].xml")])
+        types = listed.read(_MAX_CONTENT_TYPES_BYTES)
+        return next((media_type for part, media_type in _MAIN_PARTS.items() if part in types), ZIP)
     return ZIP
 
 
-def _names_in_zip(file: BinaryIO) -> list[bytes]:
-    """Names of the central directory; none where it is damaged, or longer than we read.
-
-    Read by hand: ``zipfile`` makes an object of every entry, however many there are.
-    """
-    size = file.seek(0, 2)
-    start = max(0, size - 22 - 0xFFFF)
-    file.seek(start)
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < 22:
+def _zip_entries(file: BinaryIO) -> list[zip_directory.Entry]:
+    """What the central directory lists; nothing where it is damaged, or longer than we read."""
+    directory = zip_directory.find(file)
+    if directory is None or directory.length > MAX_LIST_BYTES:
         return []
-    length: int = struct.unpack_from("<I", tail, at + 12)[0]
-    if at >= 76 and tail[at - 76 : at - 72] == b"PK\x06\x06" and tail[at - 20 : at - 16] == b"PK\x06\x07":
-        at -= 76  # its 64-bit form stands before it; some office programs write it for the smallest file
-        length = struct.unpack_from("<Q", tail, at + 40)[0]
-    if length > MOST_OF_A_LIST or length > start + at:
+    try:
+        return list(zip_directory.entries(file, directory))
+    except zipfile.BadZipFile:
         return []
-    file.seek(start + at - length)
-    directory = file.read(length)
-    names, position = [], 0
-    while directory[position : position + 4] == b"PK\x01\x02" and position + 46 <= length:
-        name, extra, comment = struct.unpack_from("<HHH", directory, position + 28)
-        names.append(directory[position + 46 : position + 46 + name])
-        position += 46 + name + extra + comment
-    return names

@@ -40,7 +40,8 @@ _READ_AS: dict[str, tuple[str, ...]] = {
 # Detected types that fit an extension besides its own, and are what the file is served as.
 _KEPT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("heic", "heif"), ("image/heic", "image/heif")),
-    **dict.fromkeys(("mp4", "mov"), ("video/mp4", "video/quicktime")),
+    "mp4": ("video/mp4", "video/quicktime", "audio/mp4"),  # many programs name sound alone so, too
+    "mov": ("video/mp4", "video/quicktime"),
     **dict.fromkeys(("mkv", "webm"), ("video/x-matroska", "video/webm")),
 }
 _TEXTS = ("txt", "csv", "md")
@@ -151,11 +152,13 @@ def _broken_promise(facts: FileFacts, declared: DeclaredFile) -> tuple[str, str]
 def _contradiction(file_name: str, found_type: str) -> str:
     """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
     extension = file_kinds.extension_of(file_name)
-    wanted = media_type_names.named(file_kinds.content_type_for(file_name) or "")
-    words = f"Not {wanted}. The content is {media_type_names.named(found_type)}."
+    expected = media_type_names.named(file_kinds.content_type_for(file_name) or "")
+    words = f"Not {expected}. The content is {media_type_names.named(found_type)}."
     own = next(
         (e for kind in file_kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None
     )
+    if found_type.startswith("audio/"):
+        return f"{words} Sound can't be uploaded here."
     if own is not None and own != extension:
         return f"{words} If that is what you want to keep, let its name end in .{own} and upload it again."
     return f"{words} Check the file and upload it again."

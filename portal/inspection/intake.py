@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self, cast
 
-from portal.inspection import content_type, ole
+from portal.inspection import containers, content_type, ole
 from portal.inspection.decision import FileFacts
 from portal.inspection.scan_result import ScanVerdict
 from portal.inspection.scanner import Scanner
@@ -64,13 +64,16 @@ def inspect(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -
                 spool.flush()
         verdict = scan.verdict()
         beginning = bytes(head)
-        media_type = content_type.detect(beginning, spool)
+        with spool_errors():
+            media_type = content_type.detect(beginning, spool)
+            if verdict.result == "clean":
+                verdict = _if_readable(verdict, media_type, spool, scan.report.readable)
         yield SpooledFile(
             size=os.fstat(spool.fileno()).st_size,
             sha256=digest.hexdigest(),
             mime_type=media_type,
             head=beginning,
-            verdict=_unless_encrypted(verdict, media_type, spool),
+            verdict=verdict,
             spool=Path(spool.name),
         )
 
@@ -100,12 +103,13 @@ class _Digest:
         return self._sha256.hexdigest()
 
 
-def _unless_encrypted(verdict: ScanVerdict, media_type: str, file: BinaryIO) -> ScanVerdict:
-    """clamd answers OK for an office document with a password, although it could not look inside."""
+def _if_readable(verdict: ScanVerdict, media_type: str, file: BinaryIO, readable: frozenset[str]) -> ScanVerdict:
+    """A clean verdict, if clamd could look inside: it answers OK for what it can't unpack, or needs a password for."""
     old = media_type in (ole.WORD, ole.EXCEL, ole.POWERPOINT)
-    if verdict.result == "clean" and (media_type == ole.ENCRYPTED_OFFICE or (old and ole.is_encrypted(file))):
+    if media_type == ole.ENCRYPTED_OFFICE or (old and ole.is_encrypted(file)):
         return replace(verdict, result="not_scanned", reason="encrypted")
-    return verdict
+    obstacle = containers.obstacle_in(file, readable)
+    return verdict if obstacle is None else replace(verdict, result="not_scanned", reason=obstacle)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from portal.inspection import probe_archives
+
 ScanStatus = Literal["clean", "infected", "not_scanned"]
 ScanReason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
 ScannerState = Literal["off", "ready", "no_signatures", "down"]
@@ -63,6 +65,7 @@ class ScannerReport:
 
     reports_limits: it says so when a file exceeds one of its limits, instead of "OK".
     has_daemon: there is a daemon to ask about files. timed_out: it accepted a connection and stayed silent.
+    readable: the forms of archives that it unpacks, by the names of `probe_archives`.
     """
 
     state: ScannerState
@@ -72,6 +75,7 @@ class ScannerReport:
     reports_limits: bool = False
     has_daemon: bool = True
     timed_out: bool = False
+    readable: frozenset[str] = frozenset()
 
 
 def engine_and_database(answer: str) -> tuple[str, str | None]:
@@ -90,8 +94,12 @@ def signatures_of(database: str | None) -> tuple[int | None, datetime | None]:
     return int(number) if number.isdecimal() else None, made_at
 
 
-def report_on(engine: str, database: str | None, *, eicar: str | None, nested: str | None) -> ScannerReport:
+def report_on(
+    engine: str, database: str | None, *, eicar: str | None, nested: str | None, readable: frozenset[str]
+) -> ScannerReport:
     """What a daemon shows by what it finds in EICAR and in an archive that is nested too deep (None: "OK").
+
+    readable: the forms of archives in which it found EICAR.
 
     One without a dated database scans nothing; one that has it and still misses EICAR is broken.
     """
@@ -105,14 +113,17 @@ def report_on(engine: str, database: str | None, *, eicar: str | None, nested: s
     detail = f"{engine} with signatures {database}."
     if not limits:
         detail += ' It does not report files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
-    return ScannerReport("ready", detail, engine, database, limits)
+    missing = probe_archives.unreadable_in_words(readable)
+    if missing:
+        detail += f" It can't unpack {missing}: such files count as not scanned."
+    return ScannerReport("ready", detail, engine, database, limits, readable=readable)
 
 
 def report_failure(engine: str, database: str | None, error: str) -> ScannerReport:
     """A daemon that answers its check with an error: with its disk full clamd still finds EICAR, which it reads where
     it lies, and can't unpack the archive."""
     if database is None:
-        return report_on(engine, database, eicar=None, nested=None)
+        return report_on(engine, database, eicar=None, nested=None, readable=frozenset())
     detail = f"{engine} can't work: {error}. Look at the disk and the temporary folder of its machine."
     return ScannerReport("down", detail, engine, database)
 

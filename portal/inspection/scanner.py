@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 import tempfile
 import time
@@ -19,11 +20,13 @@ from typing import BinaryIO, Literal
 import clamd
 
 from portal.errors import Unavailable
-from portal.inspection import scan_result
+from portal.inspection import probe_archives, scan_result
 from portal.inspection.clamd import ANSWER_SECONDS, SCAN_SECONDS, ClamdClient, nested_archive
 from portal.inspection.scan_result import ScannerReport, ScanVerdict
 from portal.inspection.spool import spool_errors
 from portal.settings import Settings
+
+log = logging.getLogger(__name__)
 
 During = Literal["connect", "machine", "scan"]
 """When the scanner failed: before the file; with it, but not because of it; or while it was scanning the file."""
@@ -62,13 +65,16 @@ class Scanner:
         """The last check, at most a minute old. One that is down is checked each time, unless that takes long."""
         report = self._report
         if report is None or time.monotonic() >= self._report_until:
-            report = self.check()
+            report = self._check(self._report)
             seconds = TIMED_OUT_SECONDS if report.timed_out else 0.0 if report.state == "down" else REPORT_SECONDS
             self._report, self._report_until = report, time.monotonic() + seconds
         return report
 
     def check(self) -> ScannerReport:
-        """Ask it now: its version and database, whether it finds EICAR, whether it reports its limits."""
+        """Ask it now: its version and database, whether it finds EICAR, what it unpacks, whether it reports limits."""
+        return self._check(None)
+
+    def _check(self, last: ScannerReport | None) -> ScannerReport:
         if self.url == "off":
             words = "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned."
             return ScannerReport("off", words, has_daemon=False)
@@ -76,12 +82,12 @@ class Scanner:
             words = "ClamAV has no signatures yet. Files are not scanned until freshclam has fetched some."
             return ScannerReport("no_signatures", words, has_daemon=False)
         try:
-            return self._ask()
+            return self._ask(last)
         except (clamd.ClamdError, OSError) as error:
             words = f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
             return ScannerReport("down", words, timed_out=isinstance(error.__cause__, TimeoutError))
 
-    def _ask(self) -> ScannerReport:
+    def _ask(self, last: ScannerReport | None) -> ScannerReport:
         version = ClamdClient(self.url, self._answer_seconds).version()
         engine, database = scan_result.engine_and_database(version)
         if database is None and self._test_database:
@@ -89,9 +95,22 @@ class Scanner:
         try:
             eicar = self._scan_bytes(clamd.EICAR, self._answer_seconds)
             nested = self._scan_bytes(nested_archive(), self._answer_seconds)
+            # What a daemon unpacks does not change while it runs: one that went away is asked again.
+            known = last is not None and last.state == "ready" and last.engine == engine
+            readable = last.readable if last is not None and known else self._readable()
         except clamd.ResponseError as error:
             return scan_result.report_failure(engine, database, str(error).strip())
-        return scan_result.report_on(engine, database, eicar=eicar, nested=nested)
+        return scan_result.report_on(engine, database, eicar=eicar, nested=nested, readable=readable)
+
+    def _readable(self) -> frozenset[str]:
+        readable = frozenset(
+            form
+            for form, archive in probe_archives.archives().items()
+            if scan_result.is_detection(self._scan_bytes(archive, self._answer_seconds))
+        )
+        if missing := probe_archives.unreadable_in_words(readable):
+            log.warning("scanner: it can't unpack %s: such files count as not scanned", missing)
+        return readable
 
     def reload(self) -> ScannerReport:
         """Let the daemon read its signatures again, and check it. Raises Unavailable when it can't be reached."""

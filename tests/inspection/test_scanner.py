@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from portal.inspection.scan_result import DEFAULT_MAX_FILE_SIZE
 from portal.inspection.scanner import Scanner
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
 from tests.support.engines import EICAR
+from tests.support.specimens import encrypted_zip
 
 BOTH_WAYS = pytest.mark.parametrize("way", ["unix", "tcp"])
 
@@ -44,14 +44,6 @@ def zip_of(name: str, content: bytes) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, content)
     return buffer.getvalue()
-
-
-def encrypted_zip() -> bytes:
-    """The zip of one stored file with its encryption bit set, as any zip with a password has."""
-    content = bytearray(zip_of("secret.txt", os.urandom(64)))
-    content[6] |= 1
-    content[content.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(content)
 
 
 @BOTH_WAYS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
 import tarfile
 import zipfile
@@ -11,6 +12,7 @@ import zlib
 
 from PIL import Image
 
+OOXML = "application/vnd.openxmlformats-officedocument."
 _NOISE = Image.effect_noise((96, 64), 60).convert("RGB")
 
 
@@ -37,6 +39,16 @@ def office(folder: str, *, types_first: bool = True) -> bytes:
     """A docx (``word``), xlsx (``xl``) or pptx (``ppt``), its parts in the usual or in another order."""
     parts = ["[Content_Types].xml", "_rels/.rels", "docProps/app.xml", f"{folder}/main.xml"]
     return zipped(*(parts if types_first else reversed(parts)))
+
+
+def office_elsewhere(kind: str) -> bytes:
+    """An office document whose main part lies at the archive's root, as some libraries write it."""
+    types = f'<Types><Override PartName="/document.xml" ContentType="{OOXML}{kind}.main+xml"/></Types>'
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("[Content_Types].xml", types), ("_rels/.rels", "<x/>"), ("document.xml", "<x/>")):
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def with_64_bit_end(archive: bytes) -> bytes:
@@ -105,18 +117,61 @@ def old_presentation(*, encrypted: bool) -> bytes:
 
 
 def tarred(form: int = tarfile.PAX_FORMAT) -> bytes:
+    return tar_of([("a.txt", b"hello")], form)
+
+
+def tar_of(members: list[tuple[str, bytes]], form: int = tarfile.PAX_FORMAT) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        entry = tarfile.TarInfo("a.txt")
-        entry.size = 5
-        archive.addfile(entry, io.BytesIO(b"hello"))
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def gzipped(content: bytes) -> bytes:
+    return gzip.compress(content)
+
+
+def encrypted_zip() -> bytes:
+    """The zip of one stored file with its encryption bit set, as any zip with a password has."""
+    content = bytearray(zipped("secret.txt", content=os.urandom(64)))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def disagreeing_zip() -> bytes:
+    """Its directory says "deflated", the header before the content "LZMA": programs differ in which one they follow."""
+    content = bytearray(zipped("a.txt"))
+    struct.pack_into("<H", content, 8, zipfile.ZIP_LZMA)
+    return bytes(content)
+
+
+def zip_bomb_of_archives() -> bytes:
+    """A zip in a zip, small as a file, of 8 MB."""
+    return zipped("inner.zip", content=zipped("zeros", content=os.urandom(1 << 20)) * 8)
 
 
 def iso_media(brand: bytes, *compatible: bytes) -> bytes:
     """The beginning of an MP4, QuickTime, HEIF or AVIF file."""
     boxes = brand + b"\0\0\2\0" + b"".join(compatible)
     return struct.pack(">I", 8 + len(boxes)) + b"ftyp" + boxes + struct.pack(">I", 16) + b"mdat" + bytes(8)
+
+
+def boxes(*kinds: bytes) -> bytes:
+    """A file of such boxes; ``styp`` has the brand of a segment."""
+    content = {b"styp": b"msdh\0\0\0\0msdhmsix"}
+    return b"".join(
+        struct.pack(">I", 8 + len(body)) + kind + body for kind in kinds for body in [content.get(kind, bytes(24))]
+    )
+
+
+def svg_in(encoding: str, words: str) -> bytes:
+    return f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- {words} --><svg><title>{words}</title></svg>'.encode(
+        encoding
+    )
 
 
 def quicktime_without_brand() -> bytes:
