@@ -1,56 +1,88 @@
-"""The doorbell: the catalogue of every job, and ``ring``. The database's rows are the ledger, RQ only wakes a worker.
+"""The queue: every kind of job, and RQ, which carries it to a worker. The rows of ``portal.tasks`` are the truth.
 
-A job takes only (tenant, workspace, id), as JSON. A bell that can't be rung (Valkey away, wiped, full) loses nothing:
-the sweep rings again for whatever stands in a state that is not final.
+A job takes only (tenant, workspace, target), as JSON. A job that can't be enqueued, or is lost (Valkey unavailable,
+flushed, full), loses nothing: its row is still due, and the scheduler enqueues it again.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import redis
 from flask import current_app
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
 from rq.worker import BaseWorker
 
 log = logging.getLogger(__name__)
 
+NORMAL_SECONDS = 30  # no job outside of the slow lane takes longer: so long another tenant may have to wait for it
+SLOW_SECONDS = 3600
+SLOW = "slow"
+# A worker takes from each of them in turn, so that no kind of work waits until another one is done.
+LANES = ("messages", "intake", "previews", "upkeep", SLOW)
+
+JobTimeout = JobTimeoutException  # RQ raises it inside a job that has had its time
+
 
 @dataclass(frozen=True)
 class Job:
-    """One kind of work: ``path`` is the dotted function, ``timeout`` in seconds."""
+    """One kind of work: ``path`` is the dotted function, ``timeout`` in seconds, outside of the slow lane."""
 
     path: str
-    queue: str
-    timeout: int
+    lane: str
+    timeout: int = NORMAL_SECONDS
 
 
-QUEUES = ("intake", "previews", "upkeep", "idle")  # workers empty an earlier one first
-CATALOGUE: dict[str, Job] = {
-    "take_in": Job("portal.uploads.jobs.take_in", "intake", 3600),
-    "render_previews": Job("portal.assets.jobs.render_previews", "previews", 900),
-    "rescan": Job("portal.assets.jobs.rescan", "upkeep", 3600),
-    "rescan_held": Job("portal.quarantine.jobs.rescan_held", "upkeep", 3600),
-    "release_held": Job("portal.quarantine.jobs.release_held", "upkeep", 3600),
-    "scan_again": Job("portal.assets.jobs.scan_again", "idle", 3600),
-    "purge": Job("portal.assets.jobs.purge", "upkeep", 900),
-    "probe": Job("portal.storage.jobs.probe", "upkeep", 900),
-    "move": Job("portal.migration.jobs.move", "upkeep", 1800),
-    "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep", 300),
-    "send_letter": Job("portal.mail.jobs.send_letter", "upkeep", 600),
-    "tell": Job("portal.webhooks.jobs.tell", "upkeep", 120),
-    "deliver": Job("portal.webhooks.jobs.deliver", "upkeep", 120),
+JOBS: dict[str, Job] = {
+    "take_in": Job("portal.uploads.jobs.take_in", "intake"),
+    "clear_staging": Job("portal.uploads.jobs.clear_staging", "upkeep"),
+    "render_previews": Job("portal.assets.jobs.render_previews", "previews"),
+    "rescan": Job("portal.assets.jobs.rescan", "upkeep"),
+    "scan_again": Job("portal.assets.jobs.scan_again", SLOW),
+    "purge": Job("portal.assets.jobs.purge", "upkeep"),
+    "rescan_quarantined": Job("portal.quarantine.jobs.rescan", "upkeep"),
+    "release_quarantined": Job("portal.quarantine.jobs.release", "upkeep"),
+    "probe": Job("portal.storage.jobs.probe", "upkeep"),
+    "move": Job("portal.migration.jobs.move", SLOW),
+    # A mail server may hold a dialogue for minutes (RFC 5321, 4.5.3.2): cut off, nobody knew whether it took the mail.
+    "send_letter": Job("portal.mail.jobs.send_letter", "messages", 600),
+    "tell": Job("portal.webhooks.jobs.tell", "messages", 120),
+    "deliver": Job("portal.webhooks.jobs.deliver", "messages", 120),
 }
-PATHS = frozenset(job.path for job in CATALOGUE.values())
+PATHS = frozenset(job.path for job in JOBS.values())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job to be enqueued. ``id`` names task and attempt: the same attempt is never enqueued beside itself."""
+
+    id: str
+    kind: str
+    lane: str
+    tenant_id: UUID
+    workspace_id: UUID
+    target_id: UUID
+    at_front: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in Valkey: ids of jobs by lane, and when each tenant had its last turn in a lane."""
+
+    jobs: dict[str, list[str]]
+    turns: dict[str, dict[str, float]]
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that gives up soon: a person who commits an upload must not wait for a doorbell."""
+    """A client that gives up soon: a person who commits an upload must not wait for the queue."""
     return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=5, health_check_interval=30)
 
 
@@ -59,34 +91,92 @@ def connect_waiting(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
 
 
-def ring(job: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
-    """Ask for ``job`` on one row. False when the bell could not be rung; the sweep will ring later."""
-    entry = CATALOGUE[job]
-    connection: redis.Redis = current_app.extensions["portal.redis"]
-    try:
-        # One round trip: by itself, RQ needs two. Half of a bell is no harm, so that it is no transaction.
-        with connection.pipeline(transaction=False) as pipeline:
-            _queue(entry.queue, connection).enqueue(
-                entry.path,
-                str(tenant_id),
-                str(workspace_id),
-                str(target_id),
-                description=job,
-                job_timeout=entry.timeout,
+def waiting(connection: redis.Redis) -> Waiting:
+    """Which jobs wait, asked in one round trip. Raises ``redis.RedisError``.
+
+    The lists themselves, not the jobs' own records: a worker that was killed between taking a job and starting it
+    leaves a record that says "queued" for ever.
+    """
+    with connection.pipeline(transaction=False) as pipeline:
+        for lane in LANES:
+            pipeline.lrange(_queue(lane, connection).key, 0, -1)
+        for lane in LANES:
+            pipeline.zrange(_turns(lane), 0, -1, withscores=True)
+        found = pipeline.execute()
+    lists, turns = found[: len(LANES)], found[len(LANES) :]
+    return Waiting(
+        {lane: [each.decode(errors="replace") for each in ids] for lane, ids in zip(LANES, lists, strict=True)},
+        {
+            lane: {tenant.decode(errors="replace"): score for tenant, score in scores}
+            for lane, scores in zip(LANES, turns, strict=True)
+        },
+    )
+
+
+def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> None:
+    """Enqueue these in one round trip. Raises ``redis.RedisError``."""
+    at = time.time()
+    # Half of this is no harm (a row without a job is enqueued again), so that it is no transaction.
+    with connection.pipeline(transaction=False) as pipeline:
+        for entry in entries:
+            job = JOBS[entry.kind]
+            _queue(entry.lane, connection).enqueue(
+                job.path,
+                str(entry.tenant_id),
+                str(entry.workspace_id),
+                str(entry.target_id),
+                job_id=entry.id,
+                description=entry.kind,
+                job_timeout=SLOW_SECONDS if entry.lane == SLOW else job.timeout,
                 result_ttl=0,
                 failure_ttl=3600,
+                at_front=entry.at_front,
                 pipeline=pipeline,
             )
-            pipeline.execute()
+            pipeline.zadd(_turns(entry.lane), {entry.tenant_id.hex: at})
+            pipeline.expire(_turns(entry.lane), 86_400)
+        pipeline.execute()
+
+
+def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int:
+    """Enqueue what was made due just now in lanes where nothing waits; how many.
+
+    Where something waits the scheduler decides whose turn it is: a tenant that commits a thousand uploads would
+    otherwise stand a thousand times before the next one. What is slow always waits for the scheduler, which counts.
+    """
+    try:
+        most = 2 * max(1, Worker.count(connection=connection))
+        with connection.pipeline(transaction=False) as pipeline:
+            lanes = sorted({entry.lane for entry in entries if entry.lane != SLOW})
+            for lane in lanes:
+                pipeline.llen(_queue(lane, connection).key)
+            idle = {lane for lane, length in zip(lanes, pipeline.execute(), strict=True) if not length}
+        chosen = [each for lane in idle for each in [entry for entry in entries if entry.lane == lane][:most]]
+        enqueue(connection, chosen)
     except redis.RedisError as error:
-        log.warning("could not ring %s for %s: %s", job, target_id, type(error).__name__)
+        log.warning("could not enqueue %s: %s", entries[0].kind, type(error).__name__)
+        return 0
+    return len(chosen)
+
+
+def ring(kind: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
+    """Enqueue what has no task row yet. False when it could not be; the sweep does it later."""
+    connection: redis.Redis = current_app.extensions["portal.redis"]
+    try:
+        enqueue(connection, [Entry(uuid4().hex, kind, JOBS[kind].lane, tenant_id, workspace_id, target_id)])
+    except redis.RedisError as error:
+        log.warning("could not enqueue %s of %s: %s", kind, target_id, type(error).__name__)
         return False
     return True
 
 
-@lru_cache(maxsize=len(QUEUES))
+@lru_cache(maxsize=len(LANES))
 def _queue(name: str, connection: redis.Redis) -> Queue:
     return Queue(name, connection=connection, serializer=JSONSerializer)
+
+
+def _turns(lane: str) -> str:
+    return f"stowage:turns:{lane}"
 
 
 @dataclass(frozen=True)
@@ -98,19 +188,43 @@ class WorkerSeen:
     job: str | None
     since: datetime | None
     heard_at: datetime | None
+    lanes: tuple[str, ...]
 
 
 def workers(connection: redis.Redis) -> list[WorkerSeen]:
-    """Every worker that was heard of lately, by name. Raises ``redis.RedisError`` when Valkey is away."""
+    """Every worker that was heard of lately, by name. Raises ``redis.RedisError``."""
     found = [_seen(worker) for worker in Worker.all(connection=connection, serializer=JSONSerializer)]
     return sorted(found, key=lambda worker: worker.name)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many workers there are, and how many long jobs may be in work at a time."""
+
+    workers: int
+    slow: int
+
+
+def capacity(connection: redis.Redis) -> Capacity:
+    """Counted from the workers that were heard of lately. Raises ``redis.RedisError``.
+
+    Long jobs are given to all workers but one of those that take short jobs, too: that one is there for the short
+    ones. Where there is a single worker, it does both.
+    """
+    lanes = [set(worker.queue_names()) for worker in Worker.all(connection=connection, serializer=JSONSerializer)]
+    slow_only = sum(names == {SLOW} for names in lanes)
+    both = sum(SLOW in names for names in lanes) - slow_only
+    short_only = sum(SLOW not in names for names in lanes)
+    shared = both if short_only else both - 1
+    return Capacity(max(1, len(lanes)), max(1, slow_only + shared))
 
 
 def _seen(worker: BaseWorker) -> WorkerSeen:
     job = worker.get_current_job()
     name = str(job.func_name).rpartition(".")[2] if job else None
     since = job.started_at if job else worker.birth_date
-    return WorkerSeen(worker.name, str(worker.get_state()), name, _utc(since), _utc(worker.last_heartbeat))
+    heard_at, lanes = _utc(worker.last_heartbeat), tuple(worker.queue_names())
+    return WorkerSeen(worker.name, str(worker.get_state()), name, _utc(since), heard_at, lanes)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -118,5 +232,13 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def depths(connection: redis.Redis) -> dict[str, int]:
-    """How many bells wait in each queue. Raises ``redis.RedisError`` when Valkey is away."""
-    return {name: _queue(name, connection).count for name in QUEUES}
+    """How many jobs wait in each lane. Raises ``redis.RedisError``."""
+    return {name: _queue(name, connection).count for name in LANES}
+
+
+def known_lanes(names: Iterable[str]) -> tuple[str, ...]:
+    """The lanes of these names, in our order; all of them for none. Raises ``ValueError``."""
+    wanted = set(names)
+    if unknown := sorted(wanted - set(LANES)):
+        raise ValueError(f"There is no queue {unknown[0]!r}. These are: {', '.join(LANES)}.")
+    return tuple(lane for lane in LANES if lane in wanted) or LANES

@@ -1,6 +1,8 @@
-"""The clock: a plain loop under a Postgres advisory lock that sweeps in its own process. It needs no Valkey.
+"""The scheduler: one process of its own that looks every second at what is due. It needs no Valkey.
 
-A second thread does the chores, which may take their time, under locks of their own.
+What only needs the database it does by itself; the rest it enqueues. A second thread runs the periodic tasks, which
+may take their time. Of several schedulers one works, the others wait for its lease, which is a row: a lock of the
+session would be lost, or kept, by a pooler that hands connections around (PgBouncer).
 """
 
 from __future__ import annotations
@@ -8,28 +10,29 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 
 from flask import Flask
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal import tasks
 from portal.app import create_app
-from portal.database import db, leave, now
+from portal.database import leave, now
 from portal.lifecycle import periodic_tasks, sweep
 from portal.settings import Settings, ending_in_words
 from portal.web import logs
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 10
-CLOCK_LOCK = 7_303_014_202  # pg_try_advisory_lock takes a bigint of our choice; one clock a database
+DUE_SECONDS = 1.0  # between two looks at what is due
+SWEEP_SECONDS = 10.0  # between two passes over everything
+LEASE = timedelta(seconds=15)  # so long nothing is done when the scheduler was killed
 
 
 def main() -> None:
-    """Tick until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -40,60 +43,55 @@ def main() -> None:
     with app.app_context():
         while not stop.is_set():
             try:
-                with _only_clock() as alone:
-                    if alone:
-                        _tick(app, stop)
+                with tasks.exclusive("scheduler", tasks.NOWHERE, lasts=LEASE) as lease:
+                    if lease is not None:
+                        run(app, stop, lease.lost)
             except SQLAlchemyError as error:
-                log.warning("the clock lost the database: %s", type(error).__name__)
+                log.warning("the scheduler lost the database: %s", type(error).__name__)
                 leave()
             except Exception:  # one pass that went wrong must not end all that come after it
-                log.exception("the clock stumbled")
+                log.exception("the scheduler failed")
                 leave()
-            stop.wait(TICK_SECONDS)
+            stop.wait(DUE_SECONDS)
 
 
-def _tick(app: Flask, stop: threading.Event) -> None:
-    """Sweep and do chores until told to stop; the chores end with the clock, done or not: they are safe to repeat."""
+def run(app: Flask, stop: threading.Event, lost: threading.Event) -> None:
+    """Sweep, and run periodic tasks, until told to stop, or another scheduler has the lease.
+
+    Periodic tasks end with the process, done or not: they are safe to repeat.
+    """
     over = threading.Event()
-    threading.Thread(target=_do_chores, args=(app, over), name="chores", daemon=True).start()
+    threading.Thread(target=_run_periodic_tasks, args=(app, over), name="periodic-tasks", daemon=True).start()
+    swept_at = float("-inf")
     try:
-        while not stop.is_set():
-            began = now()
-            done = sweep.run()
-            periodic_tasks.ticked(began, _in_words(done))
+        while not stop.is_set() and not lost.is_set():
+            if time.monotonic() - swept_at >= SWEEP_SECONDS:
+                swept_at, began = time.monotonic(), now()
+                done = sweep.run()
+                periodic_tasks.note_sweep(began, _in_words(done))
+            else:
+                sweep.run_due()
             leave()
-            stop.wait(TICK_SECONDS)
+            stop.wait(DUE_SECONDS)
     finally:
         over.set()
 
 
-def _do_chores(app: Flask, over: threading.Event) -> None:
+def _run_periodic_tasks(app: Flask, over: threading.Event) -> None:
     with app.app_context():
         while not over.is_set():
             try:
                 periodic_tasks.run_due(over.is_set)
             except SQLAlchemyError as error:
-                log.warning("the chores lost the database: %s", type(error).__name__)
+                log.warning("the periodic tasks lost the database: %s", type(error).__name__)
             except Exception:
-                log.exception("the chores stumbled")
+                log.exception("the periodic tasks failed")
             leave()
-            over.wait(TICK_SECONDS)
+            over.wait(SWEEP_SECONDS)
 
 
 def _in_words(done: Counter[str]) -> str:
     return ", ".join(f"{job} {count}" for job, count in sorted(done.items())) or "Nothing was due."
-
-
-@contextmanager
-def _only_clock() -> Iterator[bool]:
-    """Hold the lock on a connection of its own for as long as the clock runs."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        alone = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": CLOCK_LOCK}))
-        try:
-            yield alone
-        finally:
-            if alone:
-                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": CLOCK_LOCK})
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ class Settings:
     store_folder: Path | None = None
     signatures_ask: Path | None = None
     pgbouncer: bool = False
+    worker_queues: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
@@ -102,6 +103,7 @@ class Settings:
             store_folder=Path(store_folder) if store_folder else None,
             signatures_ask=Path(ask) if ask else None,
             pgbouncer=reader.one_of("PORTAL_PGBOUNCER", ("0", "1")) == "1",
+            worker_queues=reader.parts(reader.optional("PORTAL_WORKER_QUEUES")),
         )
         if reader.problems:
             raise SettingsError(reader.problems)

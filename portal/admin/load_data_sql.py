@@ -106,7 +106,7 @@ ASSETS = """
         file_name, kind, mime_type, size_bytes, sha256, staged_etag, object_key, charged_bytes, state, state_before,
         reason_code, reason_detail, scan_result, scan_signature, scan_engine, scan_database, scan_reason, found_type,
         previews, placeholder, width, height, facts, last_opened_at, quarantined_at, deleted_at, deleted_by,
-        purge_after, attempts)
+        purge_after)
     SELECT b.id, made_at, tenant_id, workspace_id, library_id, profile_id, upload_id, person, name, kind, mime, bytes,
         encode(sha256(convert_to(place || CASE WHEN again THEN ':' || n % 50 ELSE '-' || n END, 'UTF8')), 'hex'),
         'etag',
@@ -131,7 +131,7 @@ ASSETS = """
         CASE b.state WHEN 'quarantined' THEN now() - ago * 0.0575 END,
         CASE b.state WHEN 'deleted' THEN now() - ago * 0.24 END, CASE b.state WHEN 'deleted' THEN person END,
         CASE b.state WHEN 'deleted' THEN now() - ago * 0.24 + interval '30 days'
-            WHEN 'quarantined' THEN now() - ago * 0.0575 + interval '7 days' END, 1
+            WHEN 'quarantined' THEN now() - ago * 0.0575 + interval '7 days' END
     FROM crowd_batch b
 """
 
@@ -181,6 +181,11 @@ _DAILY = """
 
 # A workspace in five has no limit of its own, the others are 35 to 104 % full; all together have a limit for a while.
 COUNTERS = (
+    """
+    INSERT INTO tasks (id, created_at, kind, lane, target_id, tenant_id, workspace_id, due_at, attempts)
+    SELECT gen_random_uuid(), now(), 'purge', 'upkeep', id, tenant_id, workspace_id, purge_after, 0 FROM assets
+    WHERE tenant_id = :tenant AND purge_after IS NOT NULL ON CONFLICT DO NOTHING
+    """,
     """
     UPDATE workspace_quotas q SET used_bytes = a.bytes, used_files = a.files,
         limit_bytes = CASE p.n % 5 WHEN 0 THEN NULL ELSE (a.bytes / (0.35 + 0.03 * (p.n % 24)))::bigint END

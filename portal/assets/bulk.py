@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, null, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
-from portal import audit
+from portal import audit, tasks
+from portal.assets import rescans
 from portal.assets.models import Asset, AssetState, PreviewState
 from portal.assets.service import TRASH_DAYS
 from portal.database import db, now, states_before, transaction
@@ -20,8 +21,6 @@ from portal.events import service as events
 from portal.events.models import EventType
 from portal.folders.models import Folder
 from portal.tenancy.service import Member
-
-_UNSEEN = {"synchronize_session": False}
 
 
 class Taken(NamedTuple):
@@ -42,7 +41,7 @@ def discard_chosen(member: Member, asset_ids: Sequence[UUID]) -> list[Taken]:
 def restore_chosen(member: Member, asset_ids: Sequence[UUID]) -> list[Taken]:
     """Take these out of the trash, each to where it was; those that are back."""
     with transaction(member.tenant_id):
-        back = restore(member, now(), Asset.id.in_(asset_ids))
+        back = restore(member, Asset.id.in_(asset_ids))
         _record_each(member, "asset.restored", back)
     return back
 
@@ -60,19 +59,20 @@ def discard(member: Member, at: datetime, keep: timedelta, *which: ColumnElement
         "deleted_at": at,
         "deleted_by": member.user_id,
         "purge_after": at + keep,
-        "due_at": None,
     }
     may = Asset.state.in_(states_before(Asset, AssetState.DELETED))
-    return _change(member, EventType.ASSET_DELETED, values, may, *which)
+    gone = _change(member, EventType.ASSET_DELETED, values, may, *which)
+    ids = [row.id for row in gone]
+    tasks.schedule_all("purge", ids, tenant_id=member.tenant_id, workspace_id=member.workspace, due_at=at + keep)
+    return [Taken(row.id, row.size_bytes) for row in gone]
 
 
-def restore(member: Member, at: datetime, *which: ColumnElement[bool]) -> list[Taken]:
+def restore(member: Member, *which: ColumnElement[bool]) -> list[Taken]:
     """Out of the trash, each into the state it was in, unless it is on its way out for good; as ``discard``.
 
     What has lost its folder lies at the top of its library.
     """
     home = select(Folder.id).where(Folder.id == Asset.folder_id, Folder.deleted_at.is_(None)).scalar_subquery()
-    waits = (Asset.state_before == AssetState.AVAILABLE) & (Asset.previews == PreviewState.PENDING)
     values = {
         "state": func.coalesce(Asset.state_before, AssetState.FAILED.value),
         "state_before": None,
@@ -80,19 +80,26 @@ def restore(member: Member, at: datetime, *which: ColumnElement[bool]) -> list[T
         "deleted_by": None,
         "purge_after": None,
         "folder_id": home,
-        "due_at": case((waits, at), else_=null()),  # the sweep rings for previews that are missing
     }
     # The clock at this very statement: a purge that has claimed a row since this transaction began must win.
     staying = Asset.purge_after > func.clock_timestamp()
-    return _change(member, EventType.ASSET_RESTORED, values, Asset.state == AssetState.DELETED, staying, *which)
+    back = _change(member, EventType.ASSET_RESTORED, values, Asset.state == AssetState.DELETED, staying, *which)
+    tasks.cancel([row.id for row in back], "purge")
+    available = [row for row in back if row.state is AssetState.AVAILABLE]
+    unfinished = [row.id for row in available if row.previews is PreviewState.PENDING]
+    tasks.schedule_all("render_previews", unfinished, tenant_id=member.tenant_id, workspace_id=member.workspace)
+    for row in available:
+        if row.scan_reason in rescans.UNSCANNED:
+            rescans.schedule(row)
+    return [Taken(row.id, row.size_bytes) for row in back]
 
 
-def _change(member: Member, what: EventType, values: dict[str, Any], *which: ColumnElement[bool]) -> list[Taken]:
+def _change(member: Member, what: EventType, values: dict[str, Any], *which: ColumnElement[bool]) -> Sequence[Any]:
     statement = update(Asset).where(Asset.workspace_id == member.workspace, *which).values(values)
-    rows: Sequence[Any] = db.session.execute(
-        statement.returning(Asset.id, Asset.size_bytes).execution_options(**_UNSEEN)
-    ).all()
+    columns = Asset.id, Asset.tenant_id, Asset.workspace_id, Asset.size_bytes, Asset.state, Asset.previews
+    changed = statement.returning(*columns, Asset.scan_reason).execution_options(synchronize_session=False)
+    rows = db.session.execute(changed).all()
     for row in rows:
         actor = str(member.user_id)
         events.record(what, member.tenant_id, member.workspace, asset_id=str(row.id), actor_id=actor)
-    return [Taken(*row) for row in rows]
+    return rows

@@ -1,45 +1,38 @@
 """Scanning everything again: after a big step of the signatures, or because an operator asks for it.
 
-One runs at a time, through all tenants in the order of ids, a batch after another on the last of the queues, so that
-nothing else waits for it. A batch is done when every file of it was looked at since the scan began, or after an hour.
-What a lost bell left out is rung again: a stop at any point, of workers, Valkey or the clock, costs nothing but time.
+One runs at a time, tenant after tenant, a batch after another in the slow lane, so that nothing else waits for it. A
+batch is done when none of its tasks is left, or after an hour. A stop at any point, of workers, Valkey or the
+scheduler, costs nothing but time.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-import redis
-from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import audit, queue
-from portal.assets.models import Rescan
-from portal.database import db, new_id, now, transaction
+from portal import audit, tasks
+from portal.assets.models import Asset, AssetState, Rescan, ScanResult
+from portal.database import db, enter, new_id, now, transaction
 from portal.errors import Conflict
 from portal.inspection import scanner_status
 from portal.inspection.models import ScannerProof
+from portal.storage.models import Health, StorageProfile
+from portal.tasks import Task
+from portal.tenancy.models import Tenant
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 MOST_SHOWN = 5
-RING_AGAIN = timedelta(seconds=60)
-PATIENCE = timedelta(hours=1)  # for a batch: a store that is away must not keep the others' files from being scanned
+LONGEST_BATCH = timedelta(hours=1)  # a store that is unavailable must not keep the others' files from being scanned
 BIG_STEP = 30  # ClamAV numbers its databases by the day: so many of them are a month's
 FIRST = UUID(int=0)
-
-
-class Handed(NamedTuple):
-    """A file that is to be looked at."""
-
-    tenant_id: UUID
-    workspace_id: UUID
-    id: UUID
 
 
 def start(why: str, actor_id: UUID | None) -> Rescan:
@@ -48,19 +41,28 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
     if proof is None or proof.state != "ready":
         raise Conflict("There is no scanner that could look at anything now.")
     began = now()
+    total, rescan_id = _count(began), new_id()
     with transaction(None):
-        total = int(db.session.scalar(select(func.count_for_rescan(began))) or 0)
-        values = {"id": new_id(), "created_at": began, "started_by": actor_id, "why": why, "total": total}
-        place = {"database": proof.database or "", "until": new_id(), "cursor": FIRST, "handed": 0}
-        blank = {"done": 0, "infected": 0, "stopped": False}
-        made = db.session.execute(
-            insert(Rescan).values(**values, **place, **blank).on_conflict_do_nothing().returning(Rescan.id)
-        ).one_or_none()
+        new = insert(Rescan).values(
+            id=rescan_id,
+            created_at=began,
+            started_by=actor_id,
+            why=why,
+            database=proof.database or "",
+            total=total,
+            done=0,
+            infected=0,
+            cursor_tenant=FIRST,
+            cursor=FIRST,
+            batch=0,
+            stopped=False,
+        )
+        made = db.session.execute(new.on_conflict_do_nothing().returning(Rescan.id)).one_or_none()
         if made is None:
             raise Conflict("Everything is being scanned already.")
         db.session.execute(update(ScannerProof).values(rescanned_version=ScannerProof.version))
         audit.record_act(actor_id, "rescan.started", None, rows=total)
-    return db.session.get_one(Rescan, values["id"])
+    return db.session.get_one(Rescan, rescan_id)
 
 
 def stop(actor_id: UUID) -> None:
@@ -71,6 +73,7 @@ def stop(actor_id: UUID) -> None:
         row = db.session.execute(running).one_or_none()
         if row is None:
             raise Conflict("Nothing is being scanned again.")
+        db.session.execute(delete(Task).where(Task.kind == "scan_again"))
         audit.record_act(actor_id, "rescan.stopped", None, rows=row.done)
 
 
@@ -86,26 +89,26 @@ def history() -> list[Rescan]:
 
 
 def note_find() -> None:
-    """One infected file more, when everything is being scanned; inside the transaction that holds it."""
+    """One infected file more, when everything is being scanned; inside the transaction that quarantines it."""
     found = update(Rescan).where(Rescan.finished_at.is_(None)).values(infected=Rescan.infected + 1)
     db.session.execute(found.execution_options(synchronize_session=False))
 
 
 def go_on() -> int:
-    """Hand the next batch to workers once the last one is done; how many bells were rung. Needs a scanner."""
-    if not _workers_are_free():
-        return 0
-    with transaction(None):
+    """Schedule the next batch once the last one is done; how many files. Needs a scanner."""
+    with transaction():
         free = select(Rescan).where(Rescan.finished_at.is_(None)).with_for_update(skip_locked=True)
         rescan = db.session.scalar(free.execution_options(populate_existing=True))
-        batch = _next_batch(rescan) if rescan is not None else []
-    for each in batch:
-        queue.ring("scan_again", *each)
-    return len(batch)
+        if rescan is None or not _is_done(rescan):
+            return 0
+        place = rescan.created_at, rescan.cursor_tenant, rescan.cursor
+    batch = _next_batch(*place)
+    with transaction():
+        return _schedule(rescan.id, batch)
 
 
 def start_after_updates() -> str:
-    """The chore: begin when the signatures have made a big step since everything was scanned last."""
+    """The periodic task: begin when the signatures have made a big step since everything was scanned last."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready" or proof.version is None:
         return "There is no scanner with dated signatures."
@@ -121,36 +124,74 @@ def start_after_updates() -> str:
     return f"The signatures are {step} databases ahead: {start('signatures', None).total} files are scanned again."
 
 
-def _workers_are_free() -> bool:
-    try:
-        return not queue.depths(current_app.extensions["portal.redis"])["idle"]
-    except redis.RedisError:
+def _is_done(rescan: Rescan) -> bool:
+    """Was every file of the batch at hand looked at? After an hour it is given up: the others must not wait for it."""
+    mine = Task.kind == "scan_again"
+    left = int(db.session.scalar(select(func.count()).select_from(Task).where(mine)) or 0)
+    if left and rescan.batch_at is not None and rescan.batch_at > now() - LONGEST_BATCH:
         return False
+    if left:
+        log.warning("%d files could not be scanned again, because their storage is unavailable", left)
+        db.session.execute(delete(Task).where(mine))
+    rescan.done, rescan.batch = rescan.done + rescan.batch - left, 0
+    return True
 
 
-def _next_batch(rescan: Rescan) -> list[Handed]:
-    """What to ring for now: the rest of the batch at hand after a while, or the next one."""
-    if rescan.handed_to is not None:
-        left = _due(rescan, rescan.handed_to)
-        if left and (rescan.handed_at is None or rescan.handed_at > now() - PATIENCE):
-            if rescan.rung_at is not None and rescan.rung_at > now() - RING_AGAIN:
-                return []
-            rescan.rung_at = now()
-            return left
-        if left:
-            log.warning("%d files could not be scanned again, because their storage is away", len(left))
-        rescan.cursor, rescan.done = rescan.handed_to, rescan.done + rescan.handed - len(left)
-        rescan.handed_to, rescan.handed = None, 0
-    batch = _due(rescan, rescan.until)
-    if not batch:
+class File(NamedTuple):
+    """A file that is to be looked at."""
+
+    tenant_id: UUID
+    workspace_id: UUID
+    id: UUID
+
+
+def _next_batch(started: datetime, tenant_id: UUID, after: UUID) -> list[File]:
+    """Tenant after tenant, each with its own rights alone, in each of them in the order of ids."""
+    with transaction():
+        ids = db.session.scalars(select(Tenant.id).where(Tenant.id >= tenant_id).order_by(Tenant.id)).all()
+    files: list[File] = []
+    for each in ids:
+        enter(each)
+        begin = after if each == tenant_id else FIRST
+        rows = select(Asset.tenant_id, Asset.workspace_id, Asset.id).where(*_old(started), Asset.id > begin)
+        here = rows.where(Asset.tenant_id == each).order_by(Asset.id).limit(BATCH - len(files))
+        files += [File(*row) for row in db.session.execute(here)]
+        if len(files) == BATCH:
+            break
+    enter(None)
+    return files
+
+
+def _schedule(rescan_id: UUID, files: list[File]) -> int:
+    rescan = db.session.get(Rescan, rescan_id, with_for_update=True, populate_existing=True)
+    if rescan is None or rescan.finished_at is not None:
+        return 0
+    if not files:
         rescan.finished_at = now()
-        return []
-    rescan.handed_to, rescan.handed = batch[-1].id, len(batch)
-    rescan.handed_at = rescan.rung_at = now()
-    return batch
+        return 0
+    rescan.cursor_tenant, rescan.cursor = files[-1].tenant_id, files[-1].id
+    rescan.batch, rescan.batch_at = len(files), now()
+    for (tenant_id, workspace_id), there in groupby(sorted(files), key=lambda each: each[:2]):
+        ids = [each.id for each in there]
+        tasks.schedule_all("scan_again", ids, tenant_id=tenant_id, workspace_id=workspace_id)
+    return len(files)
 
 
-def _due(rescan: Rescan, until: UUID) -> list[Handed]:
-    source = func.due_for_rescan(rescan.cursor, until, rescan.created_at, BATCH)
-    rows = db.session.execute(select(source.table_valued(*Handed._fields)))
-    return [Handed(*row) for row in rows]
+def _old(started: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Clean files that nobody has looked at since. Where only a person can repair the store they are passed over."""
+    lost = select(StorageProfile.id).where(StorageProfile.health == Health.UNHEALTHY)
+    unseen = or_(Asset.scanned_at.is_(None), Asset.scanned_at < started)
+    clean = Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.CLEAN
+    return *clean, unseen, Asset.profile_id.not_in(lost)
+
+
+def _count(started: datetime) -> int:
+    with transaction():
+        ids = db.session.scalars(select(Tenant.id)).all()
+    total = 0
+    for tenant_id in ids:
+        enter(tenant_id)
+        rows = select(func.count()).select_from(Asset).where(Asset.tenant_id == tenant_id, *_old(started))
+        total += int(db.session.scalar(rows) or 0)
+    enter(None)
+    return total

@@ -1,11 +1,11 @@
-"""Jobs of assets: each is the verb it rings."""
+"""Jobs of assets."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from portal.assets import preview_jobs, rescans
-from portal.assets import purge as purging
+from portal.assets import purge as purge_jobs
 
 
 def render_previews(tenant_id: str, workspace_id: str, asset_id: str) -> None:
@@ -24,5 +24,5 @@ def scan_again(tenant_id: str, workspace_id: str, asset_id: str) -> None:
 
 
 def purge(tenant_id: str, workspace_id: str, asset_id: str) -> None:
-    """Remove a deleted or held asset for good."""
-    purging.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+    """Remove a deleted or quarantined asset for good."""
+    purge_jobs.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

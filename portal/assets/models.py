@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,12 +16,16 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    case,
+    null,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from portal.database import Base, Identified, choice
+from portal.tasks import Task
 from portal.tenancy.models import in_workspace
 
 
@@ -57,14 +61,14 @@ class Asset(Identified, Base):
     """A fact: bytes that arrived, and what is known of them.
 
     ``object_key`` is where the verified bytes lie (null until the verdict, and after they were removed).
-    ``charged_bytes`` is what the quota counts for it. ``claim_token`` and ``claim_until`` are the lease of the worker
-    that holds the row; ``attempts`` counts tries that were not a mere absence of some part; ``due_at`` is when the
-    sweep rings for it again.
-    ``desk_job`` is what an admin (``desk_by``) has ordered for a held file, ``proposed_by`` who wants it released;
-    ``released_by`` stays as the mark of a file that was held and let go.
+    ``charged_bytes`` is what the quota counts for it; what is to be done with it stands in ``portal.tasks``.
+    ``quarantine_order`` is what an admin (``ordered_by``) has ordered for a quarantined file, ``proposed_by`` who wants
+    it released; ``released_by`` stays as the mark of a file that was quarantined and released.
     """
 
     __tablename__ = "assets"
+    if TYPE_CHECKING:  # mapped below, where the columns can be named
+        waiting_for: Mapped[str | None]
     TRANSITIONS: ClassVar[dict[AssetState, set[AssetState]]] = {
         AssetState.PROCESSING: {AssetState.AVAILABLE, AssetState.QUARANTINED, AssetState.FAILED},
         AssetState.AVAILABLE: {AssetState.DELETED, AssetState.QUARANTINED},
@@ -102,25 +106,13 @@ class Asset(Identified, Base):
         ),
         Index("ix_assets_held", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
         Index(
-            "ix_assets_due",
-            "due_at",
-            postgresql_where=text("state = 'processing' OR (state = 'available' AND previews = 'pending')"),
-        ),
-        Index(
             "ix_assets_unscanned",
-            "due_at",
+            "scan_reason",
             postgresql_where=text("state = 'available' AND scan_result = 'not_scanned'"),
         ),
-        Index(
-            "ix_assets_half_moved",
-            "due_at",
-            postgresql_where=text("state = 'quarantined' AND due_at IS NOT NULL"),
-        ),
-        Index("ix_assets_desk", "due_at", postgresql_where=text("desk_job IS NOT NULL")),
         Index("ix_assets_same_hash", "tenant_id", "sha256"),
         Index("ix_assets_of_person", "tenant_id", "created_by", "id"),
         Index("ix_assets_previews_failed", "id", postgresql_where=text("state = 'available' AND previews = 'failed'")),
-        Index("ix_assets_purge", "purge_after", postgresql_where=text("purge_after IS NOT NULL")),
     )
 
     tenant_id: Mapped[UUID]
@@ -144,7 +136,6 @@ class Asset(Identified, Base):
     state_before: Mapped[AssetState | None] = mapped_column(choice(AssetState, "state_before"))
     reason_code: Mapped[str | None] = mapped_column(String(60))
     reason_detail: Mapped[str | None] = mapped_column(Text)
-    waiting_for: Mapped[str | None] = mapped_column(String(60))
 
     scan_result: Mapped[ScanResult] = mapped_column(choice(ScanResult, "scan_result"), default=ScanResult.PENDING)
     scan_signature: Mapped[str | None] = mapped_column(String(300))
@@ -162,8 +153,8 @@ class Asset(Identified, Base):
     height: Mapped[int | None]
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
-    desk_job: Mapped[str | None] = mapped_column(String(20))
-    desk_by: Mapped[UUID | None]
+    quarantine_order: Mapped[str | None] = mapped_column(String(20))
+    ordered_by: Mapped[UUID | None]
     proposed_by: Mapped[UUID | None]
     proposed_at: Mapped[datetime | None]
     released_by: Mapped[UUID | None]
@@ -175,10 +166,12 @@ class Asset(Identified, Base):
     deleted_by: Mapped[UUID | None]
     purge_after: Mapped[datetime | None]
 
-    claim_token: Mapped[str | None] = mapped_column(String(32))
-    claim_until: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[datetime | None]
+
+_CHECK = select(Task.waiting_for).where(Task.target_id == Asset.id, Task.kind == "take_in").scalar_subquery()
+# What the check of the file waits for, read from its task; of other files nothing is asked.
+Asset.waiting_for = column_property(
+    case((Asset.state == AssetState.PROCESSING, _CHECK), else_=null()), expire_on_flush=False
+)
 
 
 class Variant(Identified, Base):
@@ -203,11 +196,10 @@ class Variant(Identified, Base):
 
 
 class Rescan(Identified, Base):
-    """One scan of everything again, in the order of ids: at most one runs. It is of the installation, no tenant's.
+    """One scan of everything again, tenant after tenant, in the order of ids: at most one runs.
 
-    What lies up to ``cursor`` is done; up to ``handed_to`` it was handed to workers, ``handed`` files at
-    ``handed_at``. ``until`` is the
-    newest id that belongs to it.
+    What lies up to ``cursor`` of ``cursor_tenant``, and in the tenants before, was scheduled; ``batch`` files of it at
+    ``batch_at`` may not be done.
     """
 
     __tablename__ = "rescans"
@@ -218,15 +210,13 @@ class Rescan(Identified, Base):
     started_by: Mapped[UUID | None]
     why: Mapped[str] = mapped_column(String(20))
     database: Mapped[str] = mapped_column(String(100))
-    until: Mapped[UUID]
     total: Mapped[int] = mapped_column(BigInteger)
     done: Mapped[int] = mapped_column(BigInteger, default=0)
     infected: Mapped[int] = mapped_column(BigInteger, default=0)
+    cursor_tenant: Mapped[UUID]
     cursor: Mapped[UUID]
-    handed_to: Mapped[UUID | None]
-    handed: Mapped[int] = mapped_column(default=0)
-    handed_at: Mapped[datetime | None]
-    rung_at: Mapped[datetime | None]
+    batch: Mapped[int] = mapped_column(default=0)
+    batch_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stopped: Mapped[bool] = mapped_column(default=False)
 

@@ -11,9 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from portal import database, queue
+from portal import database, tasks
 from portal.assets import leases
-from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
 from portal.database import db, new_id, transaction
 from portal.inspection.spool import closing_spool, spool_errors
@@ -22,21 +21,26 @@ from portal.objectstore.bucket import Bucket
 from portal.previews.renderer import render
 from portal.previews.types import PreviewFailed, Rendered, RenderedVariant
 from portal.storage import service as storage
+from portal.tasks import Lease, LeaseLost
 
 CHUNK = 1024 * 1024
 # The key carries the content's hash, so what lies there never changes (RFC 8246).
 FOREVER = "private, max-age=31536000, immutable"
 
 
+def schedule(asset: Asset) -> None:
+    """Have its derived files made; in the transaction that makes them pending."""
+    tasks.schedule("render_previews", asset.id, tenant_id=asset.tenant_id, workspace_id=asset.workspace_id)
+
+
 def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Make the derived files of one asset. A failed preview leaves an available asset with the reason."""
-    wanted = (Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.PENDING)
-    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, *wanted) as lease:
-        if lease is None:
+    with leases.acquire("render_previews", tenant_id, workspace_id, asset_id) as leased:
+        if leased is None or not _is_pending(leased.asset):
             return
-        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        lease, asset = leased.lease, leased.asset
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
-        if leases.exhausted(asset):
+        if lease.exhausted:
             _fail(lease, "processing_failed", "The preview could not be made after several attempts.")
             return
         with _own_folder() as folder:
@@ -46,29 +50,38 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
                 _fail(lease, failure.code, failure.detail)
                 return
             rows = [_store(bucket, asset, variant) for variant in rendered.variants]
-        if not _finish(lease, rendered, rows):
+        try:
+            written = _finish(lease, rendered, rows)
+        except LeaseLost:
+            written = False
+        if not written:
             _remove_unwanted(lease, asset, bucket)
 
 
 def render_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """Try failed previews once more; were they failed?"""
-    again = leases.settle(previews=PreviewState.PENDING, previews_code=None, previews_detail=None)
-    return _leave_failed(tenant_id, workspace_id, asset_id, again | {"due_at": database.now()}, ring=True)
+    again = {"previews": PreviewState.PENDING, "previews_code": None, "previews_detail": None}
+    with transaction(tenant_id):
+        asset = _leave_failed(workspace_id, asset_id, again)
+        if asset is not None:
+            schedule(asset)
+    return asset is not None
 
 
 def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """Leave a file whose previews failed without any, for good; were they failed?"""
-    return _leave_failed(tenant_id, workspace_id, asset_id, {"previews": PreviewState.NONE}, ring=False)
-
-
-def _leave_failed(tenant_id: UUID, workspace_id: UUID, asset_id: UUID, values: dict[str, Any], *, ring: bool) -> bool:
-    failed = Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.FAILED
     with transaction(tenant_id):
-        statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, *failed)
-        moved = db.session.execute(statement.values(values).returning(Asset.id)).one_or_none() is not None
-    if moved and ring:
-        queue.ring("render_previews", tenant_id, workspace_id, asset_id)
-    return moved
+        return _leave_failed(workspace_id, asset_id, {"previews": PreviewState.NONE}) is not None
+
+
+def _leave_failed(workspace_id: UUID, asset_id: UUID, values: dict[str, Any]) -> Asset | None:
+    failed = Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.FAILED
+    statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, *failed)
+    return db.session.scalar(statement.values(values).returning(Asset))
+
+
+def _is_pending(asset: Asset) -> bool:
+    return asset.state is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING
 
 
 @contextmanager
@@ -119,21 +132,21 @@ def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, 
 
 
 def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> bool:
-    """Write what was made; was the row still ours?"""
+    """Write what was made; False when nobody waits for it any more. Raises ``LeaseLost``, and writes nothing."""
     facts = rendered.metadata
-    values = leases.settle(
-        previews=PreviewState.READY,
-        placeholder=rendered.placeholder,
-        width=facts.get("width"),
-        height=facts.get("height"),
-        facts=facts,
-    )
     with transaction(lease.tenant_id):
-        if not _write(lease, values):
-            return False
-        db.session.execute(delete(Variant).where(Variant.asset_id == lease.asset_id))
-        db.session.execute(insert(Variant), rows)
-    return True
+        made = _write(
+            lease,
+            previews=PreviewState.READY,
+            placeholder=rendered.placeholder,
+            width=facts.get("width"),
+            height=facts.get("height"),
+            facts=facts,
+        )
+        if made:
+            db.session.execute(delete(Variant).where(Variant.asset_id == lease.target_id))
+            db.session.execute(insert(Variant), rows)
+    return made
 
 
 def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
@@ -142,16 +155,21 @@ def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
     Otherwise another one was faster, and has stored the same under the same keys.
     """
     database.enter(lease.tenant_id)
-    state = db.session.scalar(select(Asset.state).where(Asset.id == lease.asset_id))
+    state = db.session.scalar(select(Asset.state).where(Asset.id == lease.target_id))
     if state not in (AssetState.AVAILABLE, AssetState.DELETED):
         bucket.delete_prefix(keys.derived_prefix(asset.workspace_id, asset.id))
 
 
 def _fail(lease: Lease, code: str, detail: str) -> None:
     with transaction(lease.tenant_id):
-        _write(lease, leases.settle(previews=PreviewState.FAILED, previews_code=code, previews_detail=detail))
+        _write(lease, previews=PreviewState.FAILED, previews_code=code, previews_detail=detail)
 
 
-def _write(lease: Lease, values: dict[str, Any]) -> bool:
-    statement = update(Asset).where(*lease.mine, Asset.previews == PreviewState.PENDING).returning(Asset.id)
-    return db.session.execute(statement.values(values)).one_or_none() is not None
+def _write(lease: Lease, **values: Any) -> bool:
+    """Also of a file that went to the trash meanwhile: what is stored for it is there when it is restored."""
+    pending = Asset.id == lease.target_id, Asset.previews == PreviewState.PENDING
+    here = Asset.state.in_((AssetState.AVAILABLE, AssetState.DELETED))
+    statement = update(Asset).where(*pending, here).values(values).returning(Asset.id)
+    written = db.session.execute(statement.execution_options(synchronize_session=False)).one_or_none() is not None
+    tasks.complete(lease)
+    return written

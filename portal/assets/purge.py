@@ -5,41 +5,48 @@ What is deleted leaves when its time in the trash is over, what is held when nob
 
 from __future__ import annotations
 
-import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func
 
-from portal import audit
+from portal import audit, tasks
 from portal.assets import leases
-from portal.assets.leases import Lease
 from portal.assets.models import Asset, AssetState
-from portal.database import db, transaction
+from portal.database import now, transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.objectstore import keys
 from portal.quotas import service as quotas
 from portal.storage import health
 from portal.storage import service as storage
+from portal.tasks import Lease
 
-log = logging.getLogger(__name__)
-
-HELD_FOR = timedelta(days=7)  # in quarantine
+QUARANTINED_FOR = timedelta(days=7)  # in quarantine
 LEAVING = Asset.state.in_((AssetState.DELETED, AssetState.QUARANTINED))
+
+
+def schedule(asset: Asset, due_at: datetime) -> None:
+    """Have it removed for good then; in the transaction that puts ``purge_after`` on its row."""
+    tasks.schedule("purge", asset.id, tenant_id=asset.tenant_id, workspace_id=asset.workspace_id, due_at=due_at)
 
 
 def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Remove what is due to be removed; anything else, and a second call, changes nothing.
 
-    A crash in between leaves a row that still knows its keys, and the sweep rings again; so it does while the store is
-    away.
+    A crash in between leaves a row that still knows its keys, and a task that is due; so does a store that is
+    unavailable.
     """
-    due = (Asset.workspace_id == workspace_id, LEAVING, Asset.purge_after <= func.now())
-    with leases.hold(tenant_id, asset_id, *due) as lease:
-        if lease is None:
+    with leases.acquire("purge", tenant_id, workspace_id, asset_id) as leased:
+        if leased is None:
             return
-        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        lease, asset = leased.lease, leased.asset
+        if asset.state not in (AssetState.DELETED, AssetState.QUARANTINED) or asset.purge_after is None:
+            return
+        if asset.purge_after > now():
+            with transaction(tenant_id):
+                tasks.hand_back(lease, asset.purge_after)
+            return
         _remove_objects(asset)
         _remove_row(lease, asset)
 
@@ -60,11 +67,13 @@ def _remove_objects(asset: Asset) -> None:
 def _remove_row(lease: Lease, asset: Asset) -> None:
     """The counters come last, as everywhere: the workspace's row is locked by everybody who uploads to it."""
     with transaction(lease.tenant_id) as session:
-        gone = delete(Asset).where(*lease.mine, LEAVING, Asset.purge_after <= func.now()).returning(Asset.charged_bytes)
-        charged = session.execute(gone.execution_options(synchronize_session=False)).scalar_one_or_none()
+        gone = delete(Asset).where(Asset.id == asset.id, LEAVING, Asset.purge_after <= func.now())
+        unseen = gone.returning(Asset.charged_bytes).execution_options(synchronize_session=False)
+        charged = session.execute(unseen).scalar_one_or_none()
+        tasks.complete(lease)
         if charged is None:
-            log.warning("asset %s was claimed by somebody else while it was purged", asset.id)
             return
+        tasks.cancel(asset.id)
         facts = {"file_name": asset.file_name, "size_bytes": asset.size_bytes, "sha256": asset.sha256}
         audit.record(
             asset.tenant_id,

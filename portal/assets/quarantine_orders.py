@@ -1,7 +1,7 @@
-"""Held files as rows: what the desk orders stands on the row until a worker has done it, and is done once.
+"""Quarantined files as rows: what an admin orders stands on the row until a worker has done it, and is done once.
 
-``desk_job`` is the order: ``rescan``, ``rescan_later`` (after the next change of signatures), ``release``,
-``release_infected`` (also when the scanner finds something again), and ``tidy`` while a released file's copy in the
+``quarantine_order`` is the order: ``rescan``, ``rescan_later`` (after the next change of signatures), ``release``,
+``release_infected`` (also when the scanner finds something again), and ``clean_up`` while a released file's copy in the
 quarantine may still lie there. Every function belongs inside the caller's transaction and says whether it was first.
 """
 
@@ -11,105 +11,134 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, or_, update
+from sqlalchemy import ColumnElement, func, or_, update
 
-from portal import database
-from portal.assets import leases
-from portal.assets.leases import Lease
+from portal import database, tasks
+from portal.assets import preview_jobs, purge, rescans
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult
 from portal.database import compare_and_set, db
+from portal.inspection import scanner_status
 from portal.inspection.scan_result import ScanVerdict
 from portal.previews.types import PREVIEWABLE
+from portal.tasks import Lease, LeaseLost, Target
 
 RESCANS = ("rescan", "rescan_later")
 RELEASES = ("release", "release_infected")
-TIDY = "tidy"
-LONGEST_WAIT = timedelta(days=1)  # for a store or a scanner that is away when a file is to be released
+CLEAN_UP = "clean_up"
+LONGEST_WAIT = timedelta(days=1)  # for a store or a scanner that is unavailable when a file is to be released
 # An ordered release stands: nobody can order anything else in its place.
-_OPEN = or_(Asset.desk_job.is_(None), Asset.desk_job.not_in(RELEASES))
+_OPEN = or_(Asset.quarantine_order.is_(None), Asset.quarantine_order.not_in(RELEASES))
 
 
 def staying() -> list[ColumnElement[bool]]:
-    """Held, and not on its way out: a purge that has begun since this transaction did must win."""
+    """Quarantined, and not on its way out: a purge that has begun since this transaction did must win."""
     return [
         Asset.state == AssetState.QUARANTINED,
         or_(Asset.purge_after.is_(None), Asset.purge_after > func.clock_timestamp()),
     ]
 
 
-def order(tenant_id: UUID, asset_id: UUID, job: str, by: UUID, *more: ColumnElement[bool]) -> bool:
-    """Put an order on a held file. A new order takes the place of one for a scan."""
-    values: dict[str, Any] = {"desk_job": job, "desk_by": by, "due_at": None, "attempts": 0}
+def order(asset: Asset, job: str, by: UUID, *more: ColumnElement[bool]) -> bool:
+    """Put an order on a quarantined file. A new order takes the place of one for a scan."""
+    values: dict[str, Any] = {"quarantine_order": job, "ordered_by": by}
     if job in RELEASES:
-        # It must not be purged while it waits for a store or a scanner that is away.
+        # It must not be purged while it waits for a store or a scanner that is unavailable.
         values["purge_after"] = func.greatest(Asset.purge_after, func.now() + LONGEST_WAIT)
-    return _change(tenant_id, asset_id, values, _OPEN, *more)
+    changed = _change(asset.tenant_id, asset.id, values, _OPEN, *more)
+    if changed is None:
+        return False
+    tasks.cancel(asset.id, "rescan_quarantined")
+    if job in RELEASES:
+        purge.schedule(asset, changed.purge_after)
+    kind = "release_quarantined" if job in RELEASES else "rescan_quarantined"
+    if job == "rescan_later" and _is_scanned_by_the_present_database(asset):
+        tasks.schedule_waiting(kind, Target(asset.id, asset.tenant_id, asset.workspace_id), scanner_status.SIGNATURES)
+    else:
+        tasks.schedule(kind, asset.id, tenant_id=asset.tenant_id, workspace_id=asset.workspace_id)
+    return True
+
+
+def _is_scanned_by_the_present_database(asset: Asset) -> bool:
+    last = scanner_status.last()
+    return last is None or last.database is None or last.database == asset.scan_database
 
 
 def propose(tenant_id: UUID, asset_id: UUID, by: UUID) -> bool:
     """Note who wants it released, for a second person to confirm."""
     values = {"proposed_by": by, "proposed_at": database.now()}
-    return _change(tenant_id, asset_id, values, _OPEN, Asset.proposed_by.is_(None))
+    return _change(tenant_id, asset_id, values, _OPEN, Asset.proposed_by.is_(None)) is not None
 
 
-def leave(tenant_id: UUID, asset_id: UUID) -> bool:
+def purge_now(asset: Asset) -> bool:
     """Let it be purged now."""
-    return _change(tenant_id, asset_id, {"purge_after": func.now(), "due_at": None, "desk_job": None}, _OPEN)
+    values = {"purge_after": func.now(), "quarantine_order": None}
+    changed = _change(asset.tenant_id, asset.id, values, _OPEN)
+    if changed is None:
+        return False
+    tasks.cancel(asset.id, "rescan_quarantined")
+    purge.schedule(asset, changed.purge_after)
+    return True
 
 
-def noted(lease: Lease, asset: Asset, verdict: ScanVerdict | None, code: str | None, detail: str | None) -> bool:
-    """Write what a worker found in a file that stays held; the order is done, unless another took its place.
+def note(lease: Lease, asset: Asset, verdict: ScanVerdict | None, code: str | None, detail: str | None) -> bool:
+    """Write what a worker found in a file that stays quarantined; the order is done.
 
-    ``verdict`` None: what was known of it stays.
+    ``verdict`` None: what was known of it stays. Raises ``LeaseLost`` when another order took its place.
     """
-    done = case((Asset.desk_job == asset.desk_job, None), else_=Asset.desk_job)
-    values = leases.settle(desk_job=done)
-    if asset.desk_job in RELEASES:
+    values: dict[str, Any] = {"quarantine_order": None}
+    if asset.quarantine_order in RELEASES:
         values |= {"proposed_by": None, "proposed_at": None}
     if verdict is not None:
-        values |= scan_values(verdict) | {"reason_code": code, "reason_detail": detail}
-    return _written(update(Asset).where(*lease.mine, Asset.state == AssetState.QUARANTINED).values(values))
+        values |= rescans.scan_values(verdict) | {"reason_code": code, "reason_detail": detail}
+    here = Asset.id == asset.id, Asset.state == AssetState.QUARANTINED
+    written = _written(update(Asset).where(*here).values(values))
+    tasks.complete(lease)
+    return written
 
 
-def let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
-    """From held to available, at ``key``, with the mark of who released it; the claim stays until it is ``tidied``."""
+def release(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
+    """From quarantined to available, at ``key``, with the mark of who released it.
+
+    The task stays until its copy in the quarantine is gone (``cleaned_up``). Raises ``LeaseLost``.
+    """
     values = {
-        **scan_values(verdict),
+        **rescans.scan_values(verdict),
         "object_key": key,
         "mime_type": mime_type,
         "reason_code": None,
         "reason_detail": None,
         "purge_after": None,
-        "released_by": asset.desk_by,
+        "released_by": asset.ordered_by,
         "released_at": database.now(),
-        "desk_job": TIDY,
+        "quarantine_order": CLEAN_UP,
         "previews": PreviewState.PENDING if mime_type in PREVIEWABLE else PreviewState.NONE,
     }
-    held = [*lease.mine, Asset.state == AssetState.QUARANTINED, Asset.desk_job == asset.desk_job]
-    return compare_and_set(Asset, held, AssetState.AVAILABLE, **values)
+    here = [Asset.id == asset.id, Asset.quarantine_order == asset.quarantine_order]
+    released = compare_and_set(Asset, [*here, Asset.state == AssetState.QUARANTINED], AssetState.AVAILABLE, **values)
+    if not tasks.still_mine(lease):
+        raise LeaseLost
+    if released:
+        tasks.cancel(asset.id, "purge")
+    return released
 
 
-def tidied(lease: Lease) -> bool:
-    """Its copy in the quarantine is gone: previews are due now, where it gets some."""
-    due = case((Asset.previews == PreviewState.PENDING, func.now()), else_=None)
-    return _written(update(Asset).where(*lease.mine).values(leases.settle(desk_job=None, due_at=due)))
+def cleaned_up(lease: Lease, asset: Asset) -> None:
+    """Its copy in the quarantine is gone: previews are due now, where it gets some. Raises ``LeaseLost``."""
+    done = update(Asset).where(Asset.id == asset.id, Asset.quarantine_order == CLEAN_UP)
+    pending = done.values(quarantine_order=None).returning(Asset.previews, Asset.scan_reason, Asset.scan_result)
+    row = db.session.execute(pending.execution_options(synchronize_session=False)).one_or_none()
+    tasks.complete(lease)
+    if row is not None and row.previews is PreviewState.PENDING:
+        preview_jobs.schedule(asset)
+    if row is not None and row.scan_result is ScanResult.NOT_SCANNED and row.scan_reason in rescans.UNSCANNED:
+        rescans.schedule(asset)
 
 
-def scan_values(verdict: ScanVerdict) -> dict[str, Any]:
-    """A verdict as columns."""
-    return {
-        "scan_result": ScanResult(verdict.result),
-        "scanned_at": database.now(),
-        "scan_signature": verdict.signature,
-        "scan_engine": verdict.engine,
-        "scan_database": verdict.database,
-        "scan_reason": verdict.reason,
-    }
-
-
-def _change(tenant_id: UUID, asset_id: UUID, values: dict[str, Any], *more: ColumnElement[bool]) -> bool:
+def _change(tenant_id: UUID, asset_id: UUID, values: dict[str, Any], *more: ColumnElement[bool]) -> Any:
+    """Its ``purge_after`` as a row; None when it could not be changed."""
     here = Asset.tenant_id == tenant_id, Asset.id == asset_id
-    return _written(update(Asset).where(*here, *staying(), *more).values(values))
+    statement = update(Asset).where(*here, *staying(), *more).values(values).returning(Asset.purge_after)
+    return db.session.execute(statement.execution_options(synchronize_session=False)).one_or_none()
 
 
 def _written(statement: Any) -> bool:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,21 +21,20 @@ from sqlalchemy import (
     update,
 )
 
-from portal import audit
+from portal import audit, tasks
+from portal.assets import preview_jobs, rescans
 from portal.assets.models import Asset, AssetState, PreviewState, Variant
-from portal.database import after_commit, compare_and_set, db, now, transaction
+from portal.database import compare_and_set, db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.folders.models import Folder
 from portal.identity.models import User
 from portal.inspection import file_kinds
-from portal.queue import ring
 from portal.tenancy.service import Member
 
 TRASH_DAYS = 30
 COUNTED = 10_000  # files that a summary counts at most: what it costs does not grow with the trash
-RUNG_AT_ONCE = 100  # purges asked for directly when the trash is emptied; the sweep rings for the rest
 OPENED_AGAIN = timedelta(minutes=1)  # a page that is reloaded within this was opened once
 
 
@@ -130,13 +129,15 @@ def restore(member: Member, asset_id: UUID) -> bool:
         before = asset.state_before or AssetState.FAILED
         pending = before is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING
         back = {"state_before": None, "deleted_at": None, "deleted_by": None, "purge_after": None, "folder_id": home}
-        due_at = now() if pending else None
-        if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back, due_at=due_at):
+        if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back):
             raise Conflict("This file is being deleted for good and can't be restored any more.")
         _record(member, "asset.restored", asset_id)
         _tell(EventType.ASSET_RESTORED, member, asset_id)
+        tasks.cancel(asset_id, "purge")
         if pending:
-            _ring_later("render_previews", member, asset_id)
+            preview_jobs.schedule(asset)
+        if before is AssetState.AVAILABLE and asset.scan_reason in rescans.UNSCANNED:
+            rescans.schedule(asset)
         return home != asset.folder_id
 
 
@@ -145,24 +146,23 @@ def delete_for_good(member: Member, asset_id: UUID) -> None:
     with transaction(member.tenant_id) as session:
         _discard(member, asset_id, keep=timedelta(0))
         soon = update(Asset).where(*_this(member, asset_id), _IN_TRASH, Asset.purge_after > func.now())
-        session.execute(soon.values(purge_after=func.now(), due_at=None).execution_options(synchronize_session=False))
+        session.execute(soon.values(purge_after=func.now()).execution_options(synchronize_session=False))
+        tasks.schedule("purge", asset_id, tenant_id=member.tenant_id, workspace_id=member.workspace)
         _record(member, "asset.purge_requested", asset_id)
-        _ring_later("purge", member, asset_id)
 
 
 def empty_trash(member: Member) -> TrashSummary:
     """Ask for the purge of everything in the trash; what was in it."""
     with transaction(member.tenant_id) as session:
         leaving = update(Asset).where(Asset.workspace_id == member.workspace, _IN_TRASH, Asset.purge_after > func.now())
-        gone = leaving.values(purge_after=func.now(), due_at=None).returning(Asset.id, Asset.size_bytes).cte("gone")
-        newest = select(gone.c.id).order_by(gone.c.id.desc()).limit(RUNG_AT_ONCE).scalar_subquery()
-        totals = select(func.count(), func.coalesce(func.sum(gone.c.size_bytes), 0), func.array(newest))
-        count, size, ids = session.execute(totals.select_from(gone)).one()
+        gone = leaving.values(purge_after=func.now()).returning(Asset.id, Asset.size_bytes)
+        rows = session.execute(gone.execution_options(synchronize_session=False)).all()
+        count, size = len(rows), sum(row.size_bytes for row in rows)
         if count:
-            _record(member, "trash.emptied", None, count=count, bytes=int(size))
-        for asset_id in ids:
-            _ring_later("purge", member, asset_id)
-    return TrashSummary(count, int(size), more=False, leaving=bool(count))
+            _record(member, "trash.emptied", None, count=count, bytes=size)
+        ids = [row.id for row in rows]
+        tasks.schedule_all("purge", ids, tenant_id=member.tenant_id, workspace_id=member.workspace)
+    return TrashSummary(count, size, more=False, leaving=bool(count))
 
 
 def trash_summary(workspace_id: UUID) -> TrashSummary:
@@ -180,8 +180,9 @@ _IN_TRASH: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.DE
 def _discard(member: Member, asset_id: UUID, keep: timedelta) -> None:
     """Into the trash, unless it is there already."""
     at = now()
-    values = {"deleted_at": at, "deleted_by": member.user_id, "purge_after": at + keep, "due_at": None}
+    values = {"deleted_at": at, "deleted_by": member.user_id, "purge_after": at + keep}
     if compare_and_set(Asset, _this(member, asset_id), AssetState.DELETED, state_before=Asset.state, **values):
+        tasks.schedule("purge", asset_id, tenant_id=member.tenant_id, workspace_id=member.workspace, due_at=at + keep)
         _record(member, "asset.deleted", asset_id)
         _tell(EventType.ASSET_DELETED, member, asset_id)
         return
@@ -222,10 +223,3 @@ def _record(member: Member, action: str, asset_id: UUID | None, **facts: Any) ->
 
 def _tell(what: EventType, member: Member, asset_id: UUID) -> None:
     events.record(what, member.tenant_id, member.workspace, asset_id=str(asset_id), actor_id=str(member.user_id))
-
-
-def _ring_later(job: Literal["purge", "render_previews"], member: Member, asset_id: UUID) -> None:
-    def rings() -> None:
-        ring(job, member.tenant_id, member.workspace, asset_id)
-
-    after_commit(rings)

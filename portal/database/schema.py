@@ -33,6 +33,7 @@ PACKAGES_WITH_TABLES = (
 def import_models() -> None:
     """Load every table into the one metadata."""
     import_module("portal.audit")
+    import_module("portal.tasks.models")
     import_module("portal.inspection.scan_policy")
     import_module("portal.assets.daily_counts")
     for package in PACKAGES_WITH_TABLES:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import current_app
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from portal import tasks
 from portal.database import db, now, transaction
 from portal.inspection.models import ScannerProof
 from portal.inspection.scan_result import ScannerReport, signatures_of
 
 STALE = timedelta(days=2)  # ClamAV publishes every day
+SIGNATURES = "signatures"  # what tasks wait for that wait for other ones
+WOKEN_AT_ONCE = 10_000
 _ROW = "scanner"
 
 
@@ -57,7 +61,10 @@ def save(report: ScannerReport) -> ScannerStatus:
     }
     statement = insert(ScannerProof).values(name=_ROW, **values)
     with transaction():
+        before = db.session.scalar(select(ScannerProof.database))
         db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+        if report.database is not None and report.database != before:
+            tasks.wake(SIGNATURES, most=WOKEN_AT_ONCE)
     return ScannerStatus(**values)  # type: ignore[arg-type]
 
 

@@ -119,7 +119,7 @@ def restore(member: Member, folder_id: UUID) -> Restored:
         db.session.flush()
         back = update(Folder).where(among(Folder.id, tree)).values(deleted_at=None)
         db.session.execute(back.execution_options(**_UNSEEN))
-        files = bulk.restore(member, now(), among(Asset.folder_id, tree), Asset.deleted_at == at)
+        files = bulk.restore(member, among(Asset.folder_id, tree), Asset.deleted_at == at)
         record(member, "folder.restored", folder_id, name=name, folders=len(tree) - 1, count=len(files))
         db.session.refresh(folder)
     return Restored(folder, len(files), elsewhere, renamed)

@@ -6,16 +6,17 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import redis
 from alembic.script import ScriptDirectory
 from flask import current_app
-from sqlalchemy import case, select, text
+from sqlalchemy import case, exists, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import database, queue
-from portal.assets.models import Asset, AssetState
+from portal import database, queue, tasks
+from portal.assets.models import Asset, AssetState, PreviewState
 from portal.database import db, schema
 from portal.errors import Unavailable
 from portal.inspection import file_kinds, scanner_status
@@ -28,12 +29,23 @@ from portal.sizes import in_words
 from portal.storage import disk
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
+from portal.tasks import Task
 from portal.tenancy.models import Tenant, Workspace
 from portal.uploads.models import OPEN, Upload, UploadState
 
 # A promise of product.md: after any crash a reservation is back within an hour of its expiry.
 RESERVATION_GRACE = timedelta(hours=1)
 LONGEST_PROCESSING = timedelta(days=1)
+
+
+# Kinds of tasks, and the rows that must have one.
+UNFINISHED: tuple[tuple[Any, ...], ...] = (
+    ("take_in", Asset, Asset.state == AssetState.PROCESSING),
+    ("render_previews", Asset, Asset.state == AssetState.AVAILABLE, Asset.previews == PreviewState.PENDING),
+    ("purge", Asset, Asset.state.in_((AssetState.DELETED, AssetState.QUARANTINED)), Asset.purge_after.is_not(None)),
+    ("expire", Upload, Upload.state.in_(OPEN)),
+    ("clear_staging", Upload, Upload.cleared_at.is_(None), Upload.state.not_in((*OPEN, UploadState.VERIFYING))),
+)
 
 
 @dataclass(frozen=True)
@@ -175,7 +187,7 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
         Upload.tenant_id == tenant_id, Upload.state.in_(OPEN), Upload.expires_at < now - RESERVATION_GRACE
     )
     for upload_id in db.session.scalars(late):
-        yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the clock running?"
+        yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the scheduler running?"
     promised = Upload.state.in_((*OPEN, UploadState.VERIFYING))
     counted = case((StorageProfile.mode == ProfileMode.MANAGED, Upload.size_bytes), else_=0)
     differs = (promised & (Upload.reserved_bytes != counted)) | (~promised & (Upload.reserved_bytes != 0))
@@ -196,8 +208,20 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
     standing = select(Asset.id).where(
         Asset.tenant_id == tenant_id,
         Asset.state == AssetState.PROCESSING,
-        Asset.waiting_for.is_(None),
         Asset.created_at < now - LONGEST_PROCESSING,
+        ~exists().where(Task.target_id == Asset.id, Task.waiting_for.is_not(None)),
     )
     for asset_id in db.session.scalars(standing):
         yield f"Asset {asset_id} has been processing for more than a day without a reason. Are workers running?"
+    yield from _without_task(tenant_id)
+    failing = Task.tenant_id == tenant_id, Task.attempts > tasks.MOST_ATTEMPTS
+    for task in db.session.scalars(select(Task).where(*failing)):
+        yield f"{task.kind} of {task.target_id} has failed {task.attempts} times. The workers' logs have the reason."
+
+
+def _without_task(tenant_id: UUID) -> Iterator[str]:
+    """Rows that somebody has to do something about, and that no task names: nobody would ever look at them."""
+    for kind, model, *unfinished in UNFINISHED:
+        unknown = ~exists().where(Task.target_id == model.id, Task.kind == kind)
+        for row_id in db.session.scalars(select(model.id).where(model.tenant_id == tenant_id, *unfinished, unknown)):
+            yield f"Nothing is going to do {kind} of {row_id}: it has no task."

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, exists, or_, select
 
 from portal import database
 from portal.assets.models import Asset, AssetState, Variant
@@ -27,6 +27,7 @@ from portal.objectstore.bucket import Bucket
 from portal.objectstore.listing import ListedObject
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
+from portal.tasks import Task
 from portal.uploads.models import Upload
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,9 @@ def _rows(profile: StorageProfile) -> Iterator[Expected]:
 
 def _expectations(profile: StorageProfile, asset_ids: list[UUID], area: Area = keys.asset_prefix) -> Iterator[Expected]:
     """For each of these assets what must lie below its prefix: nothing while it is moving, leaving or elsewhere."""
-    settled = (Upload.cleared_at.is_not(None) & Asset.due_at.is_(None) & Asset.claim_token.is_(None)).label("settled")
+    at_work = exists().where(Task.target_id == Asset.id, Task.kind != "purge", Task.due_at.is_not(None))
+    leased = exists().where(Task.target_id == Asset.id, Task.lease_token.is_not(None))
+    settled = (Upload.cleared_at.is_not(None) & ~at_work & ~leased).label("settled")
     statement = (
         select(Asset.id, Asset.purge_after, Asset.object_key, Asset.size_bytes, settled)
         .outerjoin(Upload, Upload.id == Asset.upload_id)

@@ -8,15 +8,15 @@ and runs again from its beginning. So every chore must be safe to run twice. One
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID, uuid5
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import database
+from portal import database, tasks
 from portal.assets import full_scans
 from portal.database import db, leave, transaction
 from portal.errors import Conflict, NotFound, Problem
@@ -33,8 +33,7 @@ log = logging.getLogger(__name__)
 
 RETRY = timedelta(hours=1)
 LONGEST_WORDS = 2000
-# pg_try_advisory_lock takes two integers of our choice, too: this one for all chores, the second from the name.
-CHORE_LOCKS = 730_301_421
+NAMES = UUID("0c1f0f4a-6f0e-4e0d-9a53-7d6f0f9b6f01")  # of ours: a task's target is a UUID, made from a name here
 SWEEP = "sweep"  # the clock's own pass, kept beside the chores
 
 
@@ -114,8 +113,8 @@ def run(name: str) -> Outcome:
     chore = CHORES.get(name)
     if chore is None:
         raise NotFound(f"There is no chore {name!r}. These are: {', '.join(sorted(CHORES))}.")
-    with _alone(name) as alone:
-        if not alone:
+    with tasks.exclusive("periodic", uuid5(NAMES, name)) as lease:
+        if lease is None:
             raise Conflict(f"The chore {name} runs already.")
         started = database.now()
         _begin(name, started)
@@ -132,7 +131,7 @@ def ask_for(name: str) -> None:
         db.session.execute(update(ChoreRun).where(ChoreRun.name == name).values(next_due_at=database.now()))
 
 
-def ticked(started: datetime, said: str) -> None:
+def note_sweep(started: datetime, said: str) -> None:
     """Keep that the clock has made its pass."""
     _finish(Outcome(SWEEP, ok=True, said=said), started, timedelta())
 
@@ -206,16 +205,3 @@ def _finish(outcome: Outcome, started: datetime, until_next: timedelta) -> None:
     statement = insert(ChoreRun).values(name=outcome.name, **values)
     with transaction():
         db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[bool]:
-    """Hold the chore's lock on a connection of its own, outside any transaction; it ends with the process."""
-    key = CHORE_LOCKS, func.hashtext(name)
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        alone = bool(connection.scalar(select(func.pg_try_advisory_lock(*key))))
-        try:
-            yield alone
-        finally:
-            if alone:
-                connection.execute(select(func.pg_advisory_unlock(*key)))

@@ -1,4 +1,4 @@
-"""One pass over everything that is due. The clock runs it every few seconds, ``portal sweep`` by hand."""
+"""One pass over everything that is due. The scheduler makes it every few seconds, ``portal sweep`` by hand."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
+import redis
 from flask import current_app
 from sqlalchemy import ColumnClause, column, func, select
 
-from portal import database, queue
-from portal.assets import full_scans, leases
+from portal import database, queue, tasks
+from portal.assets import full_scans, rescans
 from portal.database import db, transaction
 from portal.errors import Unavailable
 from portal.inspection import scanner_status
@@ -23,22 +24,21 @@ from portal.migration import service as moves
 from portal.quotas import warnings
 from portal.storage import probe_runs
 from portal.storage import service as storage
+from portal.tasks import SCHEDULER
 from portal.uploads import session as uploads
-from portal.uploads import staging
 from portal.webhooks import delivery, dispatch
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
-RING_AGAIN = timedelta(seconds=30)
+BATCH = 200  # tasks that one pass does in the scheduler's own process
 KEEP_LINKS = timedelta(days=90)
 
+# What only needs the database is done here: it needs no worker, and no Valkey.
+IN_PROCESS: dict[str, Callable[[UUID, UUID, UUID], None]] = {"expire": uploads.expire_due}
 
-# Functions of the database, each of which names rows that are due; and what keeps a row that is no asset's from being
-# rung for twice.
-SOURCES = ("due_work", "due_letters", "due_probes", "due_quota_warnings", "due_moves", "due_webhooks")
+# Functions of the database, each of which names rows that are due; and what keeps such a row from being enqueued twice.
+SOURCES = ("due_letters", "due_probes", "due_quota_warnings", "due_moves", "due_webhooks")
 POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
-    "clear_staging": staging.postpone,
     "send_letter": lambda _, letter_id: mail.postpone(letter_id),
     "probe": probe_runs.postpone,
     "move": moves.postpone,
@@ -56,67 +56,84 @@ class Due(NamedTuple):
 
 
 def run() -> Counter[str]:
-    """One pass; how many of each job were done or rung. A part that is away ends its kind of work for this pass.
-
-    A row that can't be done for a reason of its own is logged and keeps nobody else waiting.
-    """
+    """One pass over everything; how many of each kind were done or enqueued."""
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
+    done = Counter({"forget_links": _forget_links()})
+    _ask_scanner()
+    done += _run_sources()
+    done += run_due()
+    return Counter({kind: count for kind, count in done.items() if count})
+
+
+def run_due() -> Counter[str]:
+    """Do what is due and only needs the database, and enqueue the rest; how many of each kind."""
+    done = _run_in_process()
+    try:
+        done.update(entry.kind for entry in tasks.enqueue_due())
+    except redis.RedisError as error:
+        log.warning("nothing can be enqueued: %s", type(error).__name__)
+    return done
+
+
+def _run_in_process() -> Counter[str]:
+    """A task that can't be done for a reason of its own is logged, and keeps no other one waiting."""
     done: Counter[str] = Counter()
-    away: set[str] = set()
-    for due in (*_due_rescans(), *(row for source in SOURCES for row in _due(source))):
-        if due.job in away:
+    with transaction():
+        due = tasks.due([SCHEDULER], BATCH)[:BATCH]
+    for task in due:
+        try:
+            IN_PROCESS[task.kind](task.tenant_id, task.workspace_id, task.target_id)
+            done[task.kind] += 1
+        except Exception as error:
+            if database.is_unavailable(error):
+                raise  # nothing else can be done, either
+            log.exception("%s of %s failed", task.kind, task.target_id)
+    return done
+
+
+def _ask_scanner() -> None:
+    """What waits for a scanner is due once there is one; a scan of everything goes on."""
+    report = Scanner.at(current_app.extensions["portal.settings"]).report()
+    scanner_status.save_new(report)
+    if report.state == "ready":
+        rescans.wake()
+        full_scans.go_on()
+
+
+def _run_sources() -> Counter[str]:
+    done: Counter[str] = Counter()
+    unavailable: set[str] = set()
+    for due in [row for source in SOURCES for row in _due(source)]:
+        if due.job in unavailable:
             continue
         try:
             _do(due)
             done[due.job] += 1
         except Unavailable as problem:
             log.warning("%s has to wait: %s", due.job, problem.detail)
-            away.add(due.job)
+            unavailable.add(due.job)
         except Exception as error:
             if database.is_unavailable(error):
-                raise  # nothing else can be done, either
+                raise
             log.exception("%s of %s failed", due.job, due.id)
-    done["forget_links"] = _forget_links()
-    return Counter({job: count for job, count in done.items() if count})
+    return done
 
 
 def _do(due: Due) -> None:
-    """At once what only needs the database; for the rest a worker is rung, and not again for a while.
-
-    No store is asked here: one that takes its time would stop the clock for everybody.
-    """
-    if due.job == "expire":
-        uploads.expire(due.tenant_id, due.workspace_id, due.id)
-    elif due.job == "tell":
+    if due.job == "tell":
         dispatch.tell()
     elif due.job == "warn":
         warnings.warn(due.tenant_id, None if due.id == due.tenant_id else due.id)
     else:
-        POSTPONE.get(due.job, _postpone_asset)(due.tenant_id, due.id)
+        POSTPONE[due.job](due.tenant_id, due.id)
         if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
-            raise Unavailable("The queue is away.")
+            raise Unavailable("The queue is unavailable.")
 
 
-def _postpone_asset(tenant_id: UUID, asset_id: UUID) -> None:
-    leases.postpone(tenant_id, asset_id, RING_AGAIN)
-
-
-def _due_rescans() -> list[Due]:
-    """What was taken in unscanned is due as soon as a scanner is there."""
-    report = Scanner.at(current_app.extensions["portal.settings"]).report()
-    scanner_status.save_new(report)
-    ready = report.state == "ready"
-    # What the quarantine desk has ordered; a scan that waits for other signatures is due once there are some.
-    desk = _due("due_desk_work", report.database if ready else None)
-    if ready:
-        full_scans.go_on()
-    return desk + (_due("due_rescans") if ready else [])
-
-
-def _due(function: str, *more: Any) -> list[Due]:
+def _due(function: str) -> list[Due]:
     with transaction():
-        columns: list[ColumnClause[Any]] = [column(name) for name in Due._fields]
-        source = getattr(func, function)(BATCH, *more).table_valued(*columns)
+        columns: list[ColumnClause[UUID]] = [column(name) for name in Due._fields]
+        source = getattr(func, function)(BATCH).table_valued(*columns)
         return [Due(*row) for row in db.session.execute(select(source))]
 
 

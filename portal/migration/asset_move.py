@@ -11,9 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import database
-from portal.assets import leases
-from portal.assets.leases import Lease
+from portal import database, tasks
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.preview_jobs import FOREVER
 from portal.database import db, transaction
@@ -25,6 +23,7 @@ from portal.objectstore import keys
 from portal.quotas import service as quotas
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
+from portal.tasks import Lease
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +47,11 @@ def bring(work: Work, asset_id: UUID) -> None:
     Raises ``Stopped``, ``Unavailable``, and ``Invalid`` with ``quota_exceeded``; then the asset is as it was.
     """
     move = work.move
-    settled = Asset.profile_id == move.source_id, Asset.state != AssetState.PROCESSING
-    with leases.borrow(move.tenant_id, asset_id, Asset.workspace_id == move.workspace_id, *settled) as lease:
-        if lease is None:
+    # Nobody else copies or removes its objects meanwhile, whatever is due for it.
+    with tasks.exclusive("move_asset", asset_id, tenant_id=move.tenant_id, workspace_id=move.workspace_id) as lease:
+        asset = _settled(move, asset_id)
+        if lease is None or asset is None:
             return
-        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         derived = db.session.scalars(select(Variant.object_key).where(Variant.asset_id == asset_id)).all()
         _begin(move, asset)
         route = Route(storage.bucket_for(work.source), storage.bucket_for(work.target), work.pace, _Kept(move, asset))
@@ -74,6 +73,14 @@ def bring(work: Work, asset_id: UUID) -> None:
         _switch(work, lease, asset)
 
 
+def _settled(move: Move, asset_id: UUID) -> Asset | None:
+    """The asset, unless it has moved, is gone, or is being checked."""
+    database.enter(move.tenant_id)
+    here = Asset.workspace_id == move.workspace_id, Asset.id == asset_id, Asset.profile_id == move.source_id
+    found = select(Asset).where(*here, Asset.state != AssetState.PROCESSING)
+    return db.session.scalar(found.execution_options(populate_existing=True))
+
+
 def _switch(work: Work, lease: Lease, asset: Asset) -> None:
     """From now on the asset is read at the target. The counters come last, as everywhere."""
     move = work.move
@@ -84,9 +91,10 @@ def _switch(work: Work, lease: Lease, asset: Asset) -> None:
         counted_up = update(Move).where(*mine).values({**done, "waiting_for": None}).returning(Move.id)
         if session.execute(counted_up.execution_options(synchronize_session=False)).one_or_none() is None:
             raise Stopped
-        here, before = (*lease.mine, Asset.profile_id == move.source_id), asset.charged_bytes
+        here, before = (Asset.id == asset.id, Asset.profile_id == move.source_id), asset.charged_bytes
         switched = update(Asset).where(*here).values(profile_id=move.target_id, charged_bytes=charged)
-        if session.execute(switched.returning(Asset.id)).one_or_none() is None:
+        gone = session.execute(switched.returning(Asset.id)).one_or_none() is None
+        if gone or not tasks.still_mine(lease):
             raise Stopped  # the lease went to somebody else: what was copied is looked at again
         _note(move, asset, ItemState.MOVED, None)
         session.flush()

@@ -6,7 +6,7 @@ or use has written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,18 +15,18 @@ import redis
 from flask import current_app
 from sqlalchemy import text
 
-from portal import database, queue
+from portal import database, queue, tasks
 from portal.database import db
 from portal.lifecycle import periodic_tasks
 from portal.queue import WorkerSeen
 from portal.settings import Settings
 from portal.storage import disk
 from portal.storage.disk import Disk
+from portal.tasks import Backlog
 
 LATE = timedelta(seconds=60)  # a clock that has not swept for so long stands still
 LONGEST_LIST = 50
 
-_WORK = text("SELECT * FROM standing_work() ORDER BY job, waiting_for")
 _COUNTS = text("SELECT what, label, number FROM installation_counts()")
 _FAILURES = text("SELECT * FROM failures() ORDER BY kind, number DESC")
 _DATABASE = text("""
@@ -45,17 +45,6 @@ _ACTS = text("""
     LEFT JOIN tenants t ON t.id = a.target_id LEFT JOIN users p ON p.id = a.target_id
     ORDER BY a.id DESC LIMIT :most
 """)
-
-
-@dataclass(frozen=True)
-class Work:
-    """Rows of one job that are not done: ``due`` now and ``later``; the oldest stands since ``oldest_seconds``."""
-
-    job: str
-    waiting_for: str
-    due: int
-    later: int
-    oldest_seconds: float
 
 
 @dataclass(frozen=True)
@@ -101,9 +90,9 @@ class Clock:
     late: bool
 
 
-def work() -> list[Work]:
-    """What is not done, by job and by what it waits for."""
-    return [Work(*row) for row in db.session.execute(_WORK)]
+def backlog() -> list[Backlog]:
+    """What is not done, by kind of task and by what it waits for."""
+    return tasks.backlog()
 
 
 def counts() -> dict[tuple[str, str], int]:
@@ -113,7 +102,9 @@ def counts() -> dict[tuple[str, str], int]:
 
 def failures() -> list[Failure]:
     """By kind and reason, the most frequent first."""
-    return [Failure(*row) for row in db.session.execute(_FAILURES)]
+    ended = [Failure(*row) for row in db.session.execute(_FAILURES)]
+    checks = [Failure("check", *astuple(each)) for each in tasks.failing("take_in")]
+    return sorted([*checks, *ended], key=lambda each: (each.kind, -each.number))
 
 
 def database_facts() -> DatabaseFacts:

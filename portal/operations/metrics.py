@@ -78,9 +78,9 @@ def _work() -> Iterator[Metric]:
     due = gauge("portal_work_due", "Rows that are due, by job and what they wait for.", "job", "waiting_for")
     later = gauge("portal_work_later", "Rows whose time comes later.", "job", "waiting_for")
     oldest = gauge("portal_work_oldest_seconds", "Since when the oldest of them stands.", "job", "waiting_for")
-    for line in dashboard.work():
-        for metric, value in ((due, line.due), (later, line.later), (oldest, line.oldest_seconds)):
-            metric.add_metric([line.job, line.waiting_for], float(value))
+    for part in dashboard.backlog():
+        for metric, value in ((due, part.due), (later, part.later), (oldest, part.oldest_seconds)):
+            metric.add_metric([part.kind, part.waiting_for], float(value))
     yield from (due, later, oldest)
 
 

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from portal import audit
+from portal import audit, tasks
 from portal.assets import preview_jobs
 from portal.database import db, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
 from portal.lifecycle import periodic_tasks, sweep
-from portal.lifecycle.sweep import Due
 from portal.operations.forms import Raise
 from portal.quotas import limits
+from portal.tasks import Target
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
@@ -36,7 +36,7 @@ ACTS: dict[tuple[str, str], Act] = {
 
 @dataclass(frozen=True)
 class Restarted:
-    """How many rows were made due, and how many bells were rung for them by now."""
+    """How many tasks were made due, and how many were done or enqueued by now."""
 
     hastened: int
     rung: int
@@ -108,9 +108,9 @@ def unblock_person(email: str, actor_id: UUID) -> User:
 
 
 def restart_stuck(actor_id: UUID) -> Restarted:
-    """Let everything that waits for its turn be due now, and ring for it. Nobody's work at hand is disturbed."""
+    """Let everything that waits for its next attempt be due now, and enqueue it. Nobody's work is disturbed."""
     with transaction(None):
-        hastened = int(db.session.scalar(select(func.hasten())) or 0)
+        hastened = tasks.hurry()
         audit.record_act(actor_id, "work.restarted", None, rows=hastened)
     return Restarted(hastened, sum(sweep.run().values()))
 
@@ -120,13 +120,18 @@ def act_on_failures(kind: str, code: str, act: str, actor_id: UUID) -> int:
     do = ACTS.get((kind, act))
     if do is None:
         raise NotFound("There is no such thing to do.")
-    source = func.failed_work(kind, code, BATCH).table_valued("tenant_id", "workspace_id", "id")
     with transaction(None):
-        rows = [Due(act, *row) for row in db.session.execute(select(source))]
-    done = sum(do(row.tenant_id, row.workspace_id, row.id) for row in rows)
+        targets = tasks.failing_targets("take_in", code, BATCH) if kind == "check" else _failed_previews(code)
+    done = sum(do(each.tenant_id, each.workspace_id, each.id) for each in targets)
     with transaction(None):
         audit.record_act(actor_id, f"failures.{act}", None, kind=kind, code=code, rows=done)
     return done
+
+
+def _failed_previews(code: str) -> list[Target]:
+    source = func.failed_previews(code, BATCH).table_valued("tenant_id", "workspace_id", "id")
+    columns = source.c.id, source.c.tenant_id, source.c.workspace_id
+    return [Target(*row) for row in db.session.execute(select(*columns))]
 
 
 def _tell_tenants(user_id: UUID, actor_id: UUID, action: str, reason: str | None = None) -> None:

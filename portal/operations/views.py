@@ -57,7 +57,7 @@ def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 
 def _live() -> dict[str, Any]:
     return {
-        "work": dashboard.work(),
+        "work": dashboard.backlog(),
         "counts": dashboard.counts(),
         "failures": dashboard.failures(),
         "database": dashboard.database_facts(),

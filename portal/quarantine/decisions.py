@@ -14,10 +14,10 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from portal import audit, queue
+from portal import audit
 from portal.assets import quarantine_orders
 from portal.assets.models import Asset, AssetState, ScanResult
-from portal.database import after_commit, db, transaction
+from portal.database import db, transaction
 from portal.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from portal.identity.models import User
 from portal.inspection import scan_policy
@@ -158,19 +158,16 @@ def _rescan_later(member: Member, asset: Asset, reason: str) -> str:
 
 
 def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str) -> str:
-    if not quarantine_orders.order(member.tenant_id, asset.id, job, member.user_id):
+    if not quarantine_orders.order(asset, job, member.user_id):
         raise _faster(asset)
     records.note(asset, Verb.RESCAN, member.user_id, reason, **({"when": "later"} if job == "rescan_later" else {}))
-    if job == "rescan":
-        _ring_later("rescan_held", asset)
     return words
 
 
 def _delete(member: Member, asset: Asset, reason: str) -> str:
-    if not quarantine_orders.leave(member.tenant_id, asset.id):
+    if not quarantine_orders.purge_now(asset):
         raise _faster(asset)
     records.note(asset, Verb.DELETE, member.user_id, reason, size_bytes=asset.size_bytes)
-    _ring_later("purge", asset)
     return "Being removed; the space is free in a moment."
 
 
@@ -188,10 +185,9 @@ def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> s
         raise Conflict("You proposed this release: another administrator has to confirm it.")
     job = "release_infected" if infected_too else "release"
     seen = Asset.proposed_by.is_not_distinct_from(asset.proposed_by)
-    if not quarantine_orders.order(member.tenant_id, asset.id, job, member.user_id, seen):
+    if not quarantine_orders.order(asset, job, member.user_id, seen):
         raise _faster(asset)
     records.note(asset, Verb.RELEASE, member.user_id, reason, **({"infected_too": True} if infected_too else {}))
-    _ring_later("release_held", asset)
     return "Scanned once more in a moment, then available again."
 
 
@@ -233,10 +229,3 @@ _DEEDS: dict[Deed, Callable[[Member, Asset, str], str]] = {
 
 def _uploader(member: Member, asset_id: UUID) -> UUID | None:
     return db.session.scalar(select(Asset.created_by).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id))
-
-
-def _ring_later(job: Literal["rescan_held", "release_held", "purge"], asset: Asset) -> None:
-    def rings() -> None:
-        queue.ring(job, asset.tenant_id, asset.workspace_id, asset.id)
-
-    after_commit(rings)

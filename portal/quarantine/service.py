@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from portal.assets.models import Asset, AssetState
-from portal.assets.purge import HELD_FOR
+from portal.assets.purge import QUARANTINED_FOR
 from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
@@ -126,7 +126,7 @@ class Summary:
 _COLUMNS = (
     *("id", "workspace_id", "created_by", "created_at", "file_name", "mime_type", "size_bytes", "sha256", "found_type"),
     *("reason_code", "reason_detail", "scan_signature", "scan_engine", "scan_database", "scanned_at"),
-    *("quarantined_at", "purge_after", "desk_job", "proposed_by"),
+    *("quarantined_at", "purge_after", "quarantine_order", "proposed_by"),
 )
 
 
@@ -270,10 +270,10 @@ def _held_file(row: Any) -> HeldFile:
         database=row.scan_database,
         uploaded_by=Uploader(row.created_by, row.uploader_name or "", row.uploader_email or "", row.blocked),
         quarantined_at=since,
-        deadline=row.purge_after or since + HELD_FOR,
+        deadline=row.purge_after or since + QUARANTINED_FOR,
         scanned_at=row.scanned_at,
         elsewhere=row.elsewhere,
-        order=row.desk_job,
+        order=row.quarantine_order,
         proposed_by=row.proposed_by,
         proposer=row.proposer,
     )

@@ -1,7 +1,7 @@
-"""What workers do for the desk: scan a held file again, and let one go. Safe to run twice, and after any crash.
+"""What admins order: scan a quarantined file again, and release one. Safe to run twice, and after any crash.
 
-A file that is let go is copied to a key that nobody can write, and that copy is scanned once more: what people download
-is what was scanned. Only then does the row switch; the copy in the quarantine goes last.
+A file that is released is copied to a key that nobody can write, and that copy is scanned once more: what people
+download is what was scanned. Only then does the row switch; the copy in the quarantine goes last.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import select
 
-from portal import queue
 from portal.assets import alerts, daily_counts, leases, quarantine_orders
-from portal.assets.leases import Lease
-from portal.assets.models import Asset
-from portal.assets.purge import HELD_FOR
-from portal.database import after_commit, db, transaction
+from portal.assets.models import Asset, AssetState
+from portal.assets.purge import QUARANTINED_FOR
+from portal.database import now, transaction
 from portal.errors import Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
@@ -30,6 +27,7 @@ from portal.objectstore.bucket import Bucket
 from portal.quarantine import audit
 from portal.quarantine.models import Verb
 from portal.storage import service as storage
+from portal.tasks import Lease
 
 CLEAN_NOW = "clean_now"
 CLEAN_WORDS = "Scanned again: nothing was found. It stays held until an administrator releases it."
@@ -38,16 +36,14 @@ WORN_OUT = "It could not be done after several attempts: the file ends every sca
 
 
 def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Give a held file a new verdict; whatever it is, the file stays held: an admin decides."""
-    ordered = Asset.desk_job.in_(quarantine_orders.RESCANS)
-    with leases.hold(
-        tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered, *quarantine_orders.staying()
-    ) as lease:
-        if lease is None:
+    """Give a quarantined file a new verdict; whatever it is, the file stays there: an admin decides."""
+    with leases.acquire("rescan_quarantined", tenant_id, workspace_id, asset_id) as leased:
+        if leased is None or not _is_ordered(leased.asset, quarantine_orders.RESCANS):
             return
-        asset, bucket = _opened(lease)
+        lease, asset = leased.lease, leased.asset
+        bucket = _bucket_of(asset)
         facts = bucket.head(asset.object_key or "")
-        if facts is None or leases.exhausted(asset):
+        if facts is None or lease.exhausted:
             _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
             return
         with bucket.get(asset.object_key or "") as stream, intake.inspect(stream, _scanner()) as found:
@@ -56,24 +52,32 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
 
 def release(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Let a held file go, or say why it stays. A release that was cut short after the switch is tidied up."""
-    ordered = Asset.desk_job.in_((*quarantine_orders.RELEASES, quarantine_orders.TIDY))
-    with leases.hold(tenant_id, asset_id, Asset.workspace_id == workspace_id, ordered) as lease:
-        if lease is None:
+    """Release a quarantined file, or say why it stays. A release that was cut short after the switch is cleaned up."""
+    with leases.acquire("release_quarantined", tenant_id, workspace_id, asset_id) as leased:
+        if leased is None:
             return
-        asset, bucket = _opened(lease)
-        if asset.desk_job != quarantine_orders.TIDY and not _released(lease, asset, bucket):
+        lease, asset = leased.lease, leased.asset
+        bucket = _bucket_of(asset)
+        is_released = asset.quarantine_order == quarantine_orders.CLEAN_UP
+        if not is_released and not _released(lease, asset, bucket):
             return
         bucket.delete_prefix(keys.quarantine_prefix(workspace_id, asset_id))
         with transaction(tenant_id):
-            if quarantine_orders.tidied(lease):
-                after_commit(lambda: _ring_previews(asset))
+            quarantine_orders.cleaned_up(lease, asset)
+
+
+def _is_ordered(asset: Asset, orders: tuple[str, ...]) -> bool:
+    """Whether it waits for one of these, and its purge has not begun."""
+    stays = asset.purge_after is None or asset.purge_after > now()
+    return asset.state is AssetState.QUARANTINED and stays and asset.quarantine_order in orders
 
 
 def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
+    if not _is_ordered(asset, quarantine_orders.RELEASES):
+        return False
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))  # what an attempt before may have left
     facts = bucket.head(asset.object_key or "")
-    if facts is None or leases.exhausted(asset):
+    if facts is None or lease.exhausted:
         _stays(lease, asset, None, LOST if facts is None else WORN_OUT)
         return False
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
@@ -88,7 +92,7 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
         return False
     if mime_type != asset.mime_type:
         bucket.set_content_type(copy, mime_type)
-    return _let_go(lease, asset, copy, mime_type, found.verdict)
+    return _write_release(lease, asset, copy, mime_type, found.verdict)
 
 
 def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> str | None:
@@ -98,17 +102,19 @@ def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> str | Non
         raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
     if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
         return "Not released: what lies in the quarantine is not what was held."
-    if found.verdict.result == "infected" and not (asset.desk_job == "release_infected" and rules.release_infected):
+    if found.verdict.result == "infected" and not (
+        asset.quarantine_order == "release_infected" and rules.release_infected
+    ):
         return f"Not released: the scanner finds a virus in it, {found.verdict.signature}."
     if mime_type is None:
         return "Not released: its content contradicts its name, and such a file is never taken."
     return None
 
 
-def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
+def _write_release(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanVerdict) -> bool:
     place = asset.tenant_id, asset.workspace_id
     with transaction(lease.tenant_id):
-        if not quarantine_orders.let_go(lease, asset, key, mime_type, verdict):
+        if not quarantine_orders.release(lease, asset, key, mime_type, verdict):
             return False
         daily_counts.count(lease.tenant_id, "scan", verdict.result)
         infected = {"scanner_found": verdict.signature} if verdict.signature else {}
@@ -116,7 +122,7 @@ def _let_go(lease: Lease, asset: Asset, key: str, mime_type: str, verdict: ScanV
         names: dict[str, Any] = {
             "asset_id": str(asset.id),
             "file_name": asset.file_name,
-            "released_by": str(asset.desk_by),
+            "released_by": str(asset.ordered_by),
         }
         events.record(EventType.ASSET_AVAILABLE, *place, **names)
     return True
@@ -127,14 +133,14 @@ def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) 
     looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
     code, detail = _reason(looked) if looked else (None, None)
     with transaction(lease.tenant_id):
-        if not quarantine_orders.noted(lease, asset, looked, code, detail):
+        if not quarantine_orders.note(lease, asset, looked, code, detail):
             return
         if looked is not None:
             daily_counts.count(lease.tenant_id, "scan", looked.result)
         audit.note(asset, Verb.OUTCOME, None, words)
         if code == "infected" and asset.reason_code != "infected" and looked is not None:
             since = asset.quarantined_at or asset.created_at
-            alerts.infected(asset, looked.signature, since, asset.purge_after or since + HELD_FOR)
+            alerts.infected(asset, looked.signature, since, asset.purge_after or since + QUARANTINED_FOR)
 
 
 def _reason(verdict: ScanVerdict) -> tuple[str, str]:
@@ -146,14 +152,9 @@ def _reason(verdict: ScanVerdict) -> tuple[str, str]:
     return CLEAN_NOW, CLEAN_WORDS
 
 
-def _opened(lease: Lease) -> tuple[Asset, Bucket]:
-    asset = db.session.scalars(select(Asset).where(*lease.mine).execution_options(populate_existing=True)).one()
-    return asset, storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
+def _bucket_of(asset: Asset) -> Bucket:
+    return storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
 
 
 def _scanner() -> Scanner:
     return Scanner.at(current_app.extensions["portal.settings"])
-
-
-def _ring_previews(asset: Asset) -> None:
-    queue.ring("render_previews", asset.tenant_id, asset.workspace_id, asset.id)

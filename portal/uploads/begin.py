@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import audit, database
+from portal import audit, database, tasks
 from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.folders import libraries
@@ -132,6 +132,9 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
             workspace_id=member.workspace,
             file_name=spec.file_name,
             size_bytes=spec.size_bytes,
+        )
+        tasks.schedule(
+            "expire", upload.id, tenant_id=upload.tenant_id, workspace_id=upload.workspace_id, due_at=expires_at
         )
         # Last: from here to the commit every other upload of the tenant waits for its counters.
         quotas.reserve(member.tenant_id, member.workspace, upload.id, upload.reserved_bytes)

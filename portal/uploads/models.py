@@ -32,8 +32,7 @@ MULTIPART = "s3_multipart"  # the method of an upload that is sent in parts; the
 
 class Upload(Identified, Base):
     """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
-    request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that,
-    ``clear_due_at`` is when a worker is asked for that again.
+    request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
     ``multipart_id`` is the store's name for the parts of one that is sent in parts, null until the first is signed.
     """
 
@@ -65,7 +64,6 @@ class Upload(Identified, Base):
         CheckConstraint("reserved_bytes >= 0", name="reserved"),
         Index("ix_uploads_expiry", "expires_at", postgresql_where=text("state IN ('created', 'uploading')")),
         Index("ix_uploads_failed", "created_at", postgresql_where=text("state = 'failed'")),
-        Index("ix_uploads_uncleared", "form_expires_at", postgresql_where=text("cleared_at IS NULL")),
     )
 
     tenant_id: Mapped[UUID]
@@ -94,4 +92,3 @@ class Upload(Identified, Base):
     expires_at: Mapped[datetime]
     form_expires_at: Mapped[datetime]
     cleared_at: Mapped[datetime | None]
-    clear_due_at: Mapped[datetime | None]

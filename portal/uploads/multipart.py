@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from portal import database
+from portal import database, tasks
 from portal.database import db, transaction
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.objectstore.bucket import Bucket
@@ -107,6 +107,7 @@ def _known(upload: Upload, bucket: Bucket) -> str | None:
 
 def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
     """Write down what is being signed, before it is; False when the row has changed meanwhile."""
+    ends_at = database.now() + LIFE
     statement = (
         update(Upload)
         .where(
@@ -119,14 +120,19 @@ def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
         .values(
             state=UploadState.UPLOADING,
             multipart_id=multipart_id,
-            expires_at=database.now() + LIFE,
+            expires_at=ends_at,
             form_expires_at=func.greatest(Upload.form_expires_at, signed_until),
         )
         .returning(Upload.id)
         .execution_options(synchronize_session=False)
     )
     with transaction(upload.tenant_id):
-        return db.session.scalar(statement) is not None
+        if db.session.scalar(statement) is None:
+            return False
+        tasks.schedule(
+            "expire", upload.id, tenant_id=upload.tenant_id, workspace_id=upload.workspace_id, due_at=ends_at
+        )
+    return True
 
 
 def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[int]) -> dict[int, SignedRequest]:

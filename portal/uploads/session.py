@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 
-from portal import audit, database, queue
+from portal import audit, database, tasks
 from portal.assets import daily_counts
 from portal.assets.models import Asset, AssetState
-from portal.database import after_commit, compare_and_set, db, transaction
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from portal.folders.models import Folder
 from portal.objectstore.location import ObjectFacts
@@ -20,9 +19,9 @@ from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.uploads import part_plan
+from portal.uploads import part_plan, verify
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
-from portal.uploads.staging import staging_key
+from portal.uploads.staging import schedule_clear, staging_key
 
 
 def find(member: Member, upload_id: UUID) -> Upload:
@@ -133,6 +132,19 @@ def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
         _end(upload, UploadState.EXPIRED, "upload_expired", "The upload was not finished in time.", None)
 
 
+def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
+    """The same for the scheduler. A session that was prolonged meanwhile is looked at again when its time is over."""
+    with tasks.acquire("expire", tenant_id, workspace_id, upload_id) as lease:
+        if lease is None:
+            return
+        expire(tenant_id, workspace_id, upload_id)
+        here = Upload.workspace_id == workspace_id, Upload.id == upload_id, Upload.state.in_(OPEN)
+        with transaction(tenant_id):
+            ends_at = db.session.scalar(select(Upload.expires_at).where(*here))
+            if ends_at is not None:
+                tasks.hand_back(lease, ends_at)
+
+
 def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> bool:
     """End a session for good: its bytes are removed, its reservation is released, the reason stays.
 
@@ -163,8 +175,9 @@ def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID
         daily_counts.count(upload.tenant_id, "upload", to.value, upload.size_bytes)
         if to is UploadState.FAILED:
             daily_counts.count(upload.tenant_id, "upload", f"failed:{code}")
+        tasks.cancel(upload.id, "expire")
+        schedule_clear(upload, at_once=True)
         quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.reserved_bytes)
-        after_commit(lambda: _ring("clear_staging", upload, upload.id))
     return True
 
 
@@ -196,11 +209,11 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
                 size_bytes=upload.size_bytes,
                 staged_etag=facts.etag,
                 state=AssetState.PROCESSING,
-                due_at=database.now() + timedelta(seconds=30),
             )
             db.session.add(asset)
             audit.record(upload.tenant_id, upload.user_id, "upload.commit", upload.id, workspace_id=upload.workspace_id)
-            after_commit(lambda: _ring("take_in", upload, asset_id))
+            tasks.cancel(upload.id, "expire")
+            verify.schedule(asset)
             return asset
     latest, _ = _find(upload.tenant_id, upload.workspace_id, upload.id, upload.user_id)
     if latest.state in OPEN:
@@ -255,7 +268,3 @@ def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag:
 
 def _expired() -> Conflict:
     return Conflict("This upload was not finished in time. Begin a new one.", code="upload_expired")
-
-
-def _ring(job: str, upload: Upload, target_id: UUID) -> None:
-    queue.ring(job, upload.tenant_id, upload.workspace_id, target_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from portal import database
+from portal import database, tasks
 from portal.assets.models import Asset, AssetState
 from portal.database import db, transaction
 from portal.errors import Unavailable
@@ -17,18 +17,30 @@ from portal.objectstore import errors, keys
 from portal.objectstore.bucket import Bucket
 from portal.storage import health
 from portal.storage import service as storage
+from portal.storage.models import Health
 from portal.uploads.models import MULTIPART, OPEN, Upload
 
 log = logging.getLogger(__name__)
 
 # A signed request that was sent just before it expired may still be writing: S3 checks the expiry at its beginning.
 GRACE = timedelta(minutes=5)
-ASK_AGAIN = timedelta(minutes=15)
+CLEAR_AGAIN = timedelta(minutes=15)
 
 
 def staging_key(upload: Upload) -> str:
     """The only key that is signed for writing."""
     return keys.staging(upload.workspace_id, upload.id, upload.file_name)
+
+
+def schedule_clear(upload: Upload, *, at_once: bool) -> None:
+    """Have what the upload leaves behind removed; in the transaction that ends it.
+
+    Always once more after its form has expired: it can be replayed until then.
+    """
+    due_at = None if at_once else upload.form_expires_at + GRACE
+    tasks.schedule(
+        "clear_staging", upload.id, tenant_id=upload.tenant_id, workspace_id=upload.workspace_id, due_at=due_at
+    )
 
 
 def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
@@ -38,18 +50,54 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     until then; every now and then in between where no file is charged for that. Only after the form is it done. An
     upload that is not over yet is left alone.
     """
+    with tasks.acquire("clear_staging", tenant_id, workspace_id, upload_id, wait=CLEAR_AGAIN) as lease:
+        if lease is None:
+            return
+        upload, asset = _find(tenant_id, workspace_id, upload_id)
+        if upload is None or upload.state in OPEN:
+            return
+        started_at = database.now()
+        nothing_left = _clear(upload, asset)
+        with transaction(tenant_id):
+            if nothing_left and started_at > upload.form_expires_at + GRACE:
+                db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
+                tasks.complete(lease)
+            else:
+                tasks.hand_back(lease, _next_time(upload, asset, started_at))
+
+
+def clear_now(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
+    """The same at the end of a verification, by the worker that has the file at hand; what fails is done later."""
     upload, asset = _find(tenant_id, workspace_id, upload_id)
     if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
         return
-    profile, started_at = storage.find_profile(workspace_id, upload.profile_id), database.now()
     try:
-        nothing_left = _empty(storage.bucket_for(profile), upload, asset)
+        _clear(upload, asset)
     except Unavailable as problem:
-        health.suspect(tenant_id, profile.id, problem)
+        log.info("upload %s is cleared later: %s", upload_id, problem.code)
+
+
+def _clear(upload: Upload, asset: Asset | None) -> bool:
+    """False when something may be left. Raises ``Unavailable``."""
+    if asset is not None and asset.state is AssetState.PROCESSING:
+        return False
+    profile = storage.find_profile(upload.workspace_id, upload.profile_id)
+    # A store that only a person can repair: each look at it would keep a worker for as long as the network waits.
+    if profile.health is Health.UNHEALTHY:
+        raise Unavailable(profile.reason or "The storage does not work right now.", code="storage_unavailable")
+    try:
+        return _empty(storage.bucket_for(profile), upload, asset)
+    except Unavailable as problem:
+        health.suspect(upload.tenant_id, profile.id, problem)
         raise
-    if nothing_left and started_at > upload.form_expires_at + GRACE:
-        with transaction(tenant_id):
-            db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
+
+
+def _next_time(upload: Upload, asset: Asset | None, at: datetime) -> datetime:
+    """After the form; before that, too, where nothing is charged for what a replayed form writes."""
+    over = upload.form_expires_at + GRACE
+    if at >= over:
+        return at + CLEAR_AGAIN
+    return over if asset is not None and asset.charged_bytes else min(over, at + CLEAR_AGAIN)
 
 
 def _empty(bucket: Bucket, upload: Upload, asset: Asset | None) -> bool:
@@ -63,13 +111,6 @@ def _empty(bucket: Bucket, upload: Upload, asset: Asset | None) -> bool:
         bucket.delete_prefix(keys.asset_prefix(upload.workspace_id, upload.asset_id))
         bucket.delete_prefix(keys.quarantine_prefix(upload.workspace_id, upload.asset_id))
     return True
-
-
-def postpone(tenant_id: UUID, upload_id: UUID) -> None:
-    """A worker is asked to clear it now, and again after ``ASK_AGAIN`` if something may be left, or come."""
-    with transaction(tenant_id):
-        later = update(Upload).where(Upload.id == upload_id).values(clear_due_at=func.now() + ASK_AGAIN)
-        db.session.execute(later.execution_options(synchronize_session=False))
 
 
 def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
@@ -107,10 +148,9 @@ def _clear_copies(bucket: Bucket, asset: Asset) -> bool:
     originals = keys.original_prefix(asset.workspace_id, asset.id)
     held = keys.quarantine_prefix(asset.workspace_id, asset.id)
     for key in [entry[0] for prefix in (originals, held) for entry in bucket.list(prefix)]:
-        claimed = func.coalesce(Asset.claim_until > func.now(), False).label("claimed")
-        current = db.session.execute(select(Asset.object_key, claimed).where(Asset.id == asset.id)).one_or_none()
-        if current is not None and current.claimed:
+        if tasks.is_leased(asset.id):
             return False
+        current = db.session.execute(select(Asset.object_key).where(Asset.id == asset.id)).one_or_none()
         if current is None or current.object_key != key:
             bucket.delete(key)
     return True

@@ -10,14 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 
-from portal import audit, database, queue
-from portal.assets import alerts, daily_counts, leases, quarantine_orders
-from portal.assets.leases import Lease
+from portal import audit, database, tasks
+from portal.assets import alerts, daily_counts, leases, preview_jobs, purge, rescans
 from portal.assets.models import Asset, AssetState, PreviewState
-from portal.assets.purge import HELD_FOR
-from portal.database import after_commit, compare_and_set, db, transaction
+from portal.assets.purge import QUARANTINED_FOR
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.events import service as events
 from portal.events.models import EventType
@@ -27,58 +26,65 @@ from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
 from portal.previews.types import PREVIEWABLE
+from portal.queue import SLOW
 from portal.quotas import service as quotas
 from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
+from portal.tasks import Lease, LeaseLost
 from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
 from portal.uploads.staging import staging_key
 
+LARGE_BYTES = 256 * 1024**2  # a file of this size is copied and scanned in some ten seconds
+
+
+def schedule(asset: Asset) -> None:
+    """Have a committed upload verified; in the transaction that commits it. Large files have workers of their own."""
+    lane = SLOW if asset.size_bytes > LARGE_BYTES else None
+    tasks.schedule("take_in", asset.id, tenant_id=asset.tenant_id, workspace_id=asset.workspace_id, lane=lane)
+
 
 def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
     """Give one processing asset its verdict. Safe to run twice, at once, and after a crash at any point."""
-    unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
-    with leases.hold(tenant_id, asset_id, *unchecked) as lease:
-        if lease is None:
+    with leases.acquire("take_in", tenant_id, workspace_id, asset_id) as leased:
+        if leased is None or leased.asset.state is not AssetState.PROCESSING:
             return
-        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
+        lease, asset = leased.lease, leased.asset
         upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
         profile = storage.find_profile(workspace_id, asset.profile_id)
-        if leases.exhausted(asset):
+        if lease.exhausted:
             decision = _failed(
                 asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
             )
             _finish(lease, asset, upload, decision)
         else:
             _verify(lease, asset, upload, profile)
-    staging.clear(tenant_id, workspace_id, upload.id)
+        staging.clear_now(tenant_id, workspace_id, upload.id)
 
 
 def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """Look again now at a file that waits or has failed before, with all its attempts; did it still stand there?"""
-    free = or_(Asset.claim_until.is_(None), Asset.claim_until < database.now())
     here = Asset.workspace_id == workspace_id, Asset.id == asset_id, Asset.state == AssetState.PROCESSING
     with transaction(tenant_id):
-        statement = update(Asset).where(*here, free).values(attempts=0, waiting_for=None, due_at=database.now())
-        moved = db.session.execute(statement.returning(Asset.id)).one_or_none() is not None
-    if moved:
-        queue.ring("take_in", tenant_id, workspace_id, asset_id)
-    return moved
+        asset = db.session.scalar(select(Asset).where(*here).execution_options(populate_existing=True))
+        if asset is None or tasks.is_leased(asset_id):
+            return False
+        schedule(asset)
+    return True
 
 
 def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """End the check of a file that goes on waiting or failing: its space is free, its owner is told why."""
-    unchecked = Asset.workspace_id == workspace_id, Asset.state == AssetState.PROCESSING
-    with leases.hold(tenant_id, asset_id, *unchecked) as lease:
-        if lease is None:
+    words = "The file could not be checked, and an operator ended the attempt. Upload it again."
+    with tasks.exclusive("end_check", asset_id, tenant_id=tenant_id, workspace_id=workspace_id) as lease:
+        database.enter(tenant_id)
+        here = Asset.workspace_id == workspace_id, Asset.id == asset_id, Asset.state == AssetState.PROCESSING
+        asset = db.session.scalar(select(Asset).where(*here).execution_options(populate_existing=True))
+        if lease is None or asset is None:
             return False
-        asset = db.session.scalars(select(Asset).where(*lease.mine)).one()
         upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
-        words = "The file could not be checked, and an operator ended the attempt. Upload it again."
-        ended = _finish(lease, asset, upload, _failed(asset, "given_up", words))
-    queue.ring("clear_staging", tenant_id, workspace_id, upload.id)
-    return ended
+        return _finish(lease, asset, upload, _failed(asset, "given_up", words), clear_at_once=True)
 
 
 def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile) -> None:
@@ -108,8 +114,11 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
         bucket.delete(copy)
         raise _no_scanner()
     key = _place(bucket, asset, copy, decision)
-    if not _finish(lease, asset, upload, decision, facts=facts, key=key):
+    try:
+        _finish(lease, asset, upload, decision, facts=facts, key=key)
+    except LeaseLost:
         bucket.delete(copy)  # another attempt won, and its copy is another one
+        raise
 
 
 def _no_scanner() -> Unavailable:
@@ -146,40 +155,58 @@ def _finish(
     *,
     facts: FileFacts | None = None,
     key: str | None = None,
+    clear_at_once: bool = False,
 ) -> bool:
-    """Write the verdict of asset and upload, and settle or release the quota, in one transaction; was it ours?"""
+    """Write the verdict of asset and upload, settle or release the quota, and schedule what comes next.
+
+    One transaction. False when the asset is not being checked any more. Raises ``LeaseLost``, and writes nothing.
+    """
     outcome = AssetState(decision.outcome)
     failed = outcome is AssetState.FAILED
-    values = leases.settle(
-        reason_code=decision.code,
-        reason_detail=decision.detail,
-        object_key=None if failed else key,
-        charged_bytes=0 if failed else upload.reserved_bytes,
+    at = database.now()
+    values: dict[str, Any] = {
+        "reason_code": decision.code,
+        "reason_detail": decision.detail,
+        "object_key": None if failed else key,
+        "charged_bytes": 0 if failed else upload.reserved_bytes,
         **(_facts_values(facts) if facts else {}),
-    )
+    }
     if not failed:
         values["mime_type"] = decision.mime_type
     if outcome is AssetState.QUARANTINED:
-        values |= {"quarantined_at": database.now(), "purge_after": database.now() + HELD_FOR}
+        values |= {"quarantined_at": at, "purge_after": at + QUARANTINED_FOR}
     if outcome is AssetState.AVAILABLE and decision.mime_type in PREVIEWABLE:
-        values |= {"previews": PreviewState.PENDING, "due_at": database.now() + leases.LEASE}
+        values["previews"] = PreviewState.PENDING
     with transaction(lease.tenant_id):
-        if not compare_and_set(Asset, lease.mine, outcome, **values):
+        if not compare_and_set(Asset, [Asset.id == asset.id], outcome, **values):
             return False
         _close_upload(upload, decision, failed)
+        tasks.complete(lease)
+        tasks.cancel(asset.id, "take_in")  # where an operator ended it
+        _schedule_next(asset, upload, outcome, values, clear_at_once)
         action = f"asset.{outcome.value}"
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
-        _tell(asset, upload, outcome, values)
+        _record_events(asset, upload, outcome, values)
         db.session.flush()
         _count(lease.tenant_id, decision, facts, upload.size_bytes)
         account = quotas.release if failed else quotas.settle
         account(lease.tenant_id, asset.workspace_id, upload.id, upload.reserved_bytes)
-        if values.get("previews") is PreviewState.PENDING:
-            after_commit(lambda: _ring_previews(asset))
     return True
 
 
-def _tell(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any]) -> None:
+def _schedule_next(
+    asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any], clear_at_once: bool
+) -> None:
+    if values.get("previews") is PreviewState.PENDING:
+        preview_jobs.schedule(asset)
+    if outcome is AssetState.QUARANTINED:
+        purge.schedule(asset, values["purge_after"])
+    if outcome is AssetState.AVAILABLE and values.get("scan_reason") in rescans.UNSCANNED:
+        rescans.schedule(asset)
+    staging.schedule_clear(upload, at_once=clear_at_once)
+
+
+def _record_events(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any]) -> None:
     """The events of a verdict, and of an upload that has become a file with it; a virus is told by mail, too."""
     tenant_id, workspace_id = asset.tenant_id, asset.workspace_id
     data: dict[str, Any] = {"asset_id": str(asset.id), "upload_id": str(upload.id), "file_name": asset.file_name}
@@ -210,8 +237,4 @@ def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
 
 
 def _facts_values(facts: FileFacts) -> dict[str, Any]:
-    return {"sha256": facts.sha256, "found_type": facts.mime_type, **quarantine_orders.scan_values(facts.verdict)}
-
-
-def _ring_previews(asset: Asset) -> None:
-    queue.ring("render_previews", asset.tenant_id, asset.workspace_id, asset.id)
+    return {"sha256": facts.sha256, "found_type": facts.mime_type, **rescans.scan_values(facts.verdict)}

@@ -75,12 +75,12 @@ def test_packages_import_downwards_only() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", queue.CATALOGUE)
+@pytest.mark.parametrize("name", queue.JOBS)
 def test_a_job_of_the_catalogue_resolves_and_has_a_worker(name: str) -> None:
-    job = queue.CATALOGUE[name]
+    job = queue.JOBS[name]
     module, _, function = job.path.rpartition(".")
     assert callable(getattr(import_module(module), function))
-    assert job.queue in queue.QUEUES
+    assert job.lane in queue.LANES
 
 
 def test_migrations_match_the_models(engines: TestEngines) -> None:

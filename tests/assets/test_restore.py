@@ -7,7 +7,7 @@ import pytest
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.database import now
 from tests.library.test_trash import actions
-from tests.support.factories import change_asset, make_asset, read_asset
+from tests.support.factories import change_asset, find_task, make_asset, read_asset
 from tests.support.people import Cast
 
 
@@ -38,10 +38,11 @@ def test_restoring_skips_no_verdict(cast: Cast) -> None:
 def test_previews_that_were_due_are_due_again(cast: Cast) -> None:
     asset_id = make_asset(cast, previews=PreviewState.PENDING)
     discard(cast, asset_id)
-    assert read_asset(cast, asset_id).due_at is None
+    assert find_task(cast, "purge", asset_id) is not None
     cast.bob.api.post(cast.url(f"assets/{asset_id}/restore"))
-    due_at = read_asset(cast, asset_id).due_at
-    assert due_at is not None and due_at <= now()
+    task = find_task(cast, "render_previews", asset_id)
+    assert task is not None and task.due_at is not None and task.due_at <= now()
+    assert find_task(cast, "purge", asset_id) is None
 
 
 def test_restoring_twice_changes_nothing_more(cast: Cast) -> None:

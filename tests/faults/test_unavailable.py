@@ -59,7 +59,6 @@ def test_a_store_that_breaks_under_the_worker_is_waited_for(live: Live, how: Bre
     cast = live.cast()
     alice = live.client(cast, cast.alice)
     begun = alice.sent("sea.jpg", pictures.exif_orientation(5))
-    looked = "SELECT count(*) FROM assets WHERE waiting_for = 'storage_unavailable' AND upload_id = %s"
 
     def but_looks(method: str, path: str, headers: object) -> bool:
         return where(method, path, headers) and not looks(method, path, headers)  # type: ignore[arg-type]
@@ -68,8 +67,7 @@ def test_a_store_that_breaks_under_the_worker_is_waited_for(live: Live, how: Bre
         asset_id = done(alice.commit(begun["upload_id"]))["asset_id"]
         asset = eventually(lambda: (found := alice.asset(asset_id))["waiting_for"] and found)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "storage")
-        assert live.row(asset_id, "attempts, claim_token") == (0, None)
-        assert live.stack.sql(looked, begun["upload_id"])[0][0] == 1
+        assert live.task(asset_id, "attempts, lease_token, waiting_for") == [(0, None, "storage_unavailable")]
     live.lapse()
     live.sweep()
     asset = alice.wait(asset_id)
@@ -84,7 +82,9 @@ def test_a_store_that_breaks_while_previews_are_stored_delays_them(live: Live) -
     alice = live.client(cast, cast.alice)
     with live.store.failing(503, derived):
         sent = alice.upload("sea.jpg", pictures.exif_orientation(5))
-        eventually(lambda: live.row(sent.asset_id, "state, waiting_for") == ("available", "storage_unavailable"))
+        eventually(
+            lambda: live.task(sent.asset_id, "kind, waiting_for") == [("render_previews", "storage_unavailable")]
+        )
         assert alice.asset(sent.asset_id)["previews"] == "pending"
         assert alice.download(sent.asset_id).content == sent.content
     live.lapse()
@@ -93,12 +93,13 @@ def test_a_store_that_breaks_while_previews_are_stored_delays_them(live: Live) -
     live.sound(cast, alice, sent)
 
 
-def test_the_clock_survives_a_store_that_is_away(live: Live) -> None:
+def test_the_scheduler_survives_a_store_that_is_away(live: Live) -> None:
     cast = live.cast()
     alice = live.client(cast, cast.alice)
     begun = alice.sent("a.txt", b"some words")
     with live.store.failing("reset"):
         live.stack.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(begun["upload_id"]))
+        live.stack.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(begun["upload_id"]))
         live.sweep()
         state = alice.upload_state(begun["upload_id"])
         assert state["state"] == "expired"
@@ -107,7 +108,7 @@ def test_the_clock_survives_a_store_that_is_away(live: Live) -> None:
     assert live.objects(cast) == set()
 
 
-def test_without_a_doorbell_every_upload_still_finishes(live: Live, engines: TestEngines) -> None:
+def test_without_a_queue_every_upload_still_finishes(live: Live, engines: TestEngines) -> None:
     cast = live.cast()
     alice = live.client(cast, cast.alice)
     begun = alice.sent("a.txt", b"some words")

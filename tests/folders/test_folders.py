@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from portal.assets.models import AssetState, PreviewState
 from tests.support.api_client import done, refused
 from tests.support.client import Scene
-from tests.support.factories import make_asset, make_assets, read_asset
+from tests.support.factories import find_task, make_asset, make_assets, read_asset
 from tests.support.people import Actor, Cast
 
 RTL = "\u202egpj.exe"
@@ -201,7 +201,7 @@ def test_a_deleted_folder_takes_its_files_to_the_trash_and_brings_them_back(cast
     assert (back["name"], back["files"]) == ("2026", 3)
     states = [read_asset(cast, each).state.value for each in (ready, failed, pending, before)]
     assert states == ["available", "failed", "available", "deleted"]
-    assert read_asset(cast, pending).due_at is not None
+    assert find_task(cast, "render_previews", pending) is not None
     assert in_folder(cast, may) == {str(ready)}
     assert post(cast.bob, cast, f"folders/{year}/restore").get_json()["files"] == 0  # again
 

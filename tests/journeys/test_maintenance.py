@@ -47,6 +47,7 @@ def test_a_sweep_by_hand_does_what_is_due(live: Live) -> None:
     alice = live.client(cast, cast.alice)
     begun = done(alice.begin("a.txt", 10), 201)
     live.stack.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(begun["upload_id"]))
+    live.stack.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(begun["upload_id"]))
     code, swept = portal(live, "sweep")
     assert (code, swept["expire"]) == (0, 1)
     assert alice.upload_state(begun["upload_id"])["state"] == "expired"

@@ -1,9 +1,10 @@
-"""One pass of the clock: it rings for what is due, waits between two rings, and no row keeps another one waiting."""
+"""One pass over what is due: nothing is enqueued twice, nothing is forgotten, and no row keeps another one waiting."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy import text as text_of
 from sqlalchemy.exc import OperationalError
 
-from portal import database, scheduler
+from portal import database, scheduler, tasks
 from portal.lifecycle import sweep
 from portal.uploads import session as service
 from tests.support.api_client import done
@@ -22,30 +23,21 @@ from tests.support.processes import own_settings
 
 @pytest.fixture(scope="module")
 def door(engines: TestEngines) -> Iterator[Door]:
-    """A portal of its own: the clock sees every tenant, and here only those of these tests."""
+    """A portal of its own: the scheduler sees every tenant, and here only those of these tests."""
     yield from served(own_settings(engines, "swept", queue=6))
 
 
-def everything_is_due(scene: Scene) -> None:
-    scene.door.sql("UPDATE assets SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL")
-
-
-def forget_the_bells(scene: Scene) -> None:
-    scene.door.app.extensions["portal.redis"].flushall()
-
-
-def test_nothing_is_due_in_a_quiet_house(scene: Scene, text: bytes) -> None:
+def test_nothing_is_due_when_all_is_done(scene: Scene, text: bytes) -> None:
     scene.alice.upload("a.txt", text)
     scene.door.work()
-    everything_is_due(scene)
+    scene.door.hurry()
     assert scene.door.sweep() == {}
 
 
-def test_it_rings_again_for_what_stands_still_but_not_at_once(scene: Scene, text: bytes) -> None:
+def test_what_waits_is_not_enqueued_again_and_what_was_lost_is(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    forget_the_bells(scene)
-    assert scene.door.sweep() == {}  # rung just now, by the commit
-    everything_is_due(scene)
+    assert scene.door.sweep() == {}  # its job waits
+    scene.door.app.extensions["portal.redis"].flushall()
     assert scene.door.sweep() == {"take_in": 1}
     assert scene.door.sweep() == {}
     assert scene.door.work() == ["take_in"]
@@ -56,7 +48,6 @@ def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest
     sent = scene.alice.upload("a.txt", text)
     begun = scene.alice.sent("b.txt", text)
     scene.door.over(begun["upload_id"])
-    everything_is_due(scene)
     with monkeypatch.context() as patch:
         nowhere = scene.door.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
         patch.setitem(scene.door.app.extensions, "portal.redis", nowhere)
@@ -64,7 +55,6 @@ def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest
         nowhere.close()
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "expired"
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-    everything_is_due(scene)
     scene.door.sweep()
     scene.door.work()
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
@@ -78,34 +68,35 @@ def test_one_bad_row_keeps_nobody_waiting(
         scene.door.over(upload_id)
     expire = service.expire
 
-    def stumbles(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
+    def fails(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
         if str(upload_id) == begun[0]:
             raise RuntimeError("a bad row")
         expire(tenant_id, workspace_id, upload_id)
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(service, "expire", stumbles)
+        patch.setattr(service, "expire", fails)
         assert scene.door.sweep()["expire"] == 2
     assert begun[0] in caplog.text
+    scene.door.over(begun[0])  # it had to wait for a minute
     scene.door.sweep()
     assert {scene.alice.upload_state(each)["state"] for each in begun} == {"expired"}
     scene.door.work()
 
 
-def test_what_a_store_should_give_up_is_asked_of_a_worker_and_not_again_for_a_while(scene: Scene, text: bytes) -> None:
+def test_nothing_is_asked_of_a_store_that_only_a_person_can_repair(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.door.work()
     scene.door.over(sent.upload_id)
     profiles = "UPDATE storage_profiles SET health = %s WHERE workspace_id = %s"
     scene.door.sql(profiles, "unhealthy", scene.cast.press.id)
-    assert scene.door.sweep() == {}  # only a person can mend that store
+    assert scene.door.work() == ["clear_staging"]
+    assert scene.door.task(sent.upload_id, "clear_staging") == (0, "storage_unavailable")
+    assert scene.door.sweep() == {}  # not again for a while
     scene.door.sql(profiles, "healthy", scene.cast.press.id)
-    assert scene.door.sweep() == {"clear_staging": 1}
-    forget_the_bells(scene)
-    assert scene.door.sweep() == {}
-    scene.door.sql("UPDATE uploads SET clear_due_at = now() WHERE id = %s", UUID(sent.upload_id))
+    scene.door.over(sent.upload_id)
     assert scene.door.sweep() == {"clear_staging": 1}
     assert scene.door.work() == ["clear_staging"]
+    assert scene.door.task(sent.upload_id, "clear_staging") is None
     assert scene.door.sweep() == {}
 
 
@@ -136,6 +127,7 @@ def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) ->
     days = "SELECT purge_after::date - now()::date FROM assets WHERE id = %s"
     assert scene.door.sql(days, UUID(sent.asset_id)) == [(30,)]
     scene.door.sql("UPDATE assets SET purge_after = now() - interval '1 s' WHERE id = %s", UUID(sent.asset_id))
+    scene.door.sql("UPDATE tasks SET due_at = now() - interval '1 s' WHERE target_id = %s", UUID(sent.asset_id))
     assert scene.door.sweep() == {"purge": 1}
     scene.door.work()
     assert scene.alice.call("GET", f"assets/{sent.asset_id}").status_code == 404
@@ -157,13 +149,20 @@ def test_links_that_were_issued_long_ago_are_forgotten(scene: Scene, text: bytes
     assert scene.door.sql(links, UUID(sent.asset_id)) == [(1,)]
 
 
-def test_only_one_clock_ticks(scene: Scene) -> None:
-    with scene.door.app.app_context(), scheduler._only_clock() as first:
-        assert first
-        with scheduler._only_clock() as second:
-            assert not second
-    with scene.door.app.app_context(), scheduler._only_clock() as later:
-        assert later
+def test_only_one_scheduler_works(scene: Scene) -> None:
+    def lease() -> AbstractContextManager[tasks.Lease | None]:
+        return tasks.exclusive("scheduler", tasks.NOWHERE, lasts=scheduler.LEASE)
+
+    with scene.door.app.app_context():
+        with lease() as first:
+            assert first is not None
+            with lease() as second:
+                assert second is None
+        with lease() as later:
+            assert later is not None
+            scene.door.sql("UPDATE tasks SET lease_until = now() - interval '1 second'")  # it was killed
+            with lease() as successor:
+                assert successor is not None
 
 
 def test_a_pass_takes_a_small_batch(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

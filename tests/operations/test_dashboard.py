@@ -14,13 +14,13 @@ from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.lifecycle import periodic_tasks
 from portal.lifecycle.models import ChoreRun
 from tests.support.client import Scene
-from tests.support.factories import change_asset, make_asset, read_asset
+from tests.support.factories import change_asset, change_task, find_task, make_asset, read_asset, schedule
 from tests.support.people import Actor, Cast
 
 
 def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        periodic_tasks.ticked(database.now(), "take_in 3")
+        periodic_tasks.note_sweep(database.now(), "take_in 3")
         periodic_tasks.run("doctor")
     page = olga.browser.get("/operator")
     assert page.status_code == 200
@@ -39,7 +39,7 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
 
 def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        periodic_tasks.ticked(database.now(), "")
+        periodic_tasks.note_sweep(database.now(), "")
     assert "It stands still" not in olga.browser.get("/operator/board").text
     with cast.app.app_context(), database.transaction() as session:
         session.execute(update(ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
@@ -54,9 +54,9 @@ def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: 
     send(olga, kind="previews", code=code, act="retry")
     for asset_id in (first, second):
         asset = read_asset(cast, asset_id)
-        assert (asset.previews, asset.previews_code, asset.attempts) == (PreviewState.PENDING, None, 0)
-        assert asset.due_at is not None
-        change_asset(cast, asset_id, due_at=None, **failed)
+        assert (asset.previews, asset.previews_code) == (PreviewState.PENDING, None)
+        assert find_task(cast, "render_previews", asset_id) is not None
+        change_asset(cast, asset_id, **failed)
     send(olga, kind="previews", code=code, act="give_up")
     assert read_asset(cast, first).previews is PreviewState.NONE
     assert "were worked on" in send(olga, kind="previews", code=code, act="give_up"), "twice is harmless"
@@ -74,15 +74,15 @@ def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, tex
     sent = scene.alice.upload("a.txt", text)
     other = scene.alice.upload("b.txt", text)
     for upload in (sent, other):
-        change_asset(scene.cast, UUID(upload.asset_id), waiting_for="scanner_unavailable", attempts=2)
+        change_task(scene.cast, "take_in", UUID(upload.asset_id), waiting_for="scanner_unavailable", attempts=2)
     olga = scene.cast.vera
     answer = olga.browser.post(
         "/operator/failures", data={"kind": "check", "code": "scanner_unavailable", "act": "retry"}
     )
     assert answer.status_code == 303
-    asset = read_asset(scene.cast, UUID(sent.asset_id))
-    assert (asset.attempts, asset.waiting_for) == (0, None)
-    change_asset(scene.cast, UUID(sent.asset_id), waiting_for="scanner_unavailable", attempts=2)
+    task = find_task(scene.cast, "take_in", UUID(sent.asset_id))
+    assert task is not None and (task.attempts, task.waiting_for) == (0, None)
+    change_task(scene.cast, "take_in", UUID(sent.asset_id), waiting_for="scanner_unavailable", attempts=2)
     olga.browser.post("/operator/failures", data={"kind": "check", "code": "scanner_unavailable", "act": "give_up"})
     ended = scene.alice.asset(sent.asset_id)
     assert ended["status"] == "failed" and ended["reason"]["code"] == "given_up"
@@ -100,14 +100,15 @@ def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
         state=AssetState.PROCESSING,
         scan_result=ScanResult.PENDING,
         previews=PreviewState.NONE,
-        due_at=later,
         charged_bytes=0,
     )
+    schedule(cast, "take_in", asset_id)
+    change_task(cast, "take_in", asset_id, due_at=later, attempts=1)
     answer = olga.browser.post("/operator/restart", follow_redirects=True)
     assert "due now" in answer.text
-    due = read_asset(cast, asset_id).due_at
-    assert due is not None and due < later
-    change_asset(cast, asset_id, state=AssetState.FAILED, due_at=None)
+    task = find_task(cast, "take_in", asset_id)
+    assert task is not None and task.due_at is not None and task.due_at < later
+    change_asset(cast, asset_id, state=AssetState.FAILED)
 
 
 def test_a_chore_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:

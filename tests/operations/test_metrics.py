@@ -80,7 +80,7 @@ def test_what_happens_is_counted_once(scene: Scene, text: bytes) -> None:
 def test_the_parts_are_told(scene: Scene) -> None:
     scene.door.sweep()
     with scene.door.app.app_context():
-        periodic_tasks.ticked(database.now(), "")
+        periodic_tasks.note_sweep(database.now(), "")
         periodic_tasks.run("doctor")
     now = told(scene)
     assert now["portal_queue_up"] == now["portal_store_up"] == now["portal_scanner_up"] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
@@ -11,12 +11,14 @@ from sqlalchemy import select
 from portal.assets import jobs as asset_jobs
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.audit import AuditEvent
-from portal.database import db, enter, leave, now
+from portal.database import db, enter, now
 from portal.events.models import Event
+from portal.inspection import scanner_status
+from portal.inspection.scan_result import ScannerReport
 from portal.objectstore import keys
 from tests.support import pictures
 from tests.support.engines import EICAR, SIGNATURE
-from tests.support.factories import change_asset, find_asset, read_asset
+from tests.support.factories import change_asset, find_asset, find_task, read_asset
 from tests.support.people import Cast
 from tests.support.quarantine import CLEAN, WHY, decide, decided, hold, infected, make_admin, set_rules, stored, work
 
@@ -42,14 +44,14 @@ def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) ->
     asset_id = hold(cast, picture, "sea.jpg", mime_type="image/jpeg", kind="photo")
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.previews, asset.released_by) == (
         AssetState.AVAILABLE,
         PreviewState.PENDING,
         cast.tina.id,
     )
-    assert (asset.purge_after, asset.desk_job, asset.claim_token, asset.reason_code) == (None, None, None, None)
+    assert (asset.purge_after, asset.quarantine_order, asset.reason_code) == (None, None, None)
     assert asset.scan_result is ScanResult.CLEAN
     assert stored(cast) == [asset.object_key]
     assert (asset.object_key or "").startswith(keys.original_prefix(cast.press.id, asset_id))
@@ -68,7 +70,7 @@ def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) ->
 def test_a_release_whose_scan_finds_a_virus_stays_held_and_says_so(cast: Cast) -> None:
     asset_id = hold(cast, EICAR)
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.scan_result, asset.reason_code) == (
         AssetState.QUARANTINED,
@@ -90,7 +92,7 @@ def test_what_the_scanner_calls_infected_is_refused_by_the_rules_or_needs_an_exp
     assert unconfirmed.status_code == 409
     assert unconfirmed.get_json()["confirm"] == "infected_too"
     assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.scan_result) == (AssetState.AVAILABLE, ScanResult.INFECTED)
     assert decided(cast, asset_id) == ["release", "outcome"]
@@ -101,14 +103,14 @@ def test_rules_that_were_tightened_meanwhile_hold_for_a_release_that_waited(cast
     set_rules(cast, release_infected=True)
     assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
     set_rules(cast, release_infected=False)
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
 
 
 def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
     asset_id = hold(cast, b"no picture at all", "sea.jpg", mime_type="text/plain")
     decide(cast, cast.tina.api, asset_id, "release")
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
     assert [key for key in stored(cast) if "/assets/" in key] == []
 
@@ -118,13 +120,13 @@ def test_where_two_persons_are_demanded_one_proposes_and_another_confirms(cast: 
     second = make_admin(cast, cast.bob)
     asset_id = hold(cast)
     assert "Another administrator" in decide(cast, cast.tina.api, asset_id, "release").get_json()["detail"]
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
     again = decide(cast, cast.tina.api, asset_id, "release")
     assert again.status_code == 409
     assert "You proposed" in again.get_json()["detail"]
     assert decide(cast, second.api, asset_id, "release").status_code == 200
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     assert read_asset(cast, asset_id).released_by == second.id
     assert decided(cast, asset_id) == ["propose", "release", "outcome"]
 
@@ -149,31 +151,39 @@ def test_a_second_scan_records_its_verdict_and_leaves_the_decision_to_the_admin(
 ) -> None:
     asset_id = hold(cast, content)
     assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200
-    work(cast, "rescan_held", asset_id)
+    work(cast, "rescan", asset_id)
     asset = read_asset(cast, asset_id)
-    assert (asset.state, asset.reason_code, asset.desk_job) == (AssetState.QUARANTINED, code, None)
+    assert (asset.state, asset.reason_code, asset.quarantine_order) == (AssetState.QUARANTINED, code, None)
     assert asset.scanned_at is not None and asset.scan_engine is not None
     (item,) = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine?reason={code}").get_json()["items"]
     assert words in item["reason"]
     assert stored(cast) == [asset.object_key]
-    work(cast, "rescan_held", asset_id)
+    work(cast, "rescan", asset_id)
     assert decided(cast, asset_id) == ["rescan", "outcome"]
 
 
 def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> None:
-    asset_id = hold(cast, scan_database="27817")
-    assert decide(cast, cast.tina.api, asset_id, "rescan", after_update=True).status_code == 200
-    from sqlalchemy import func
-
-    def due(database: str | None) -> bool:
+    def updated(database: str) -> None:
         with cast.app.app_context():
-            rows = db.session.execute(select(func.due_desk_work(200, database).table_valued("id"))).all()
-            leave()
-            return any(str(asset_id) in str(row) for row in rows)
+            enter(None)
+            scanner_status.save(ScannerReport("ready", "fine", "ClamAV", database, reports_limits=True))
 
-    assert not due("27817")
-    assert not due(None)
-    assert due("27818")
+    def waits(asset_id: UUID) -> bool:
+        task = find_task(cast, "rescan_quarantined", asset_id)
+        assert task is not None
+        return (task.due_at, task.waiting_for) == (None, "signatures")
+
+    updated("27817/Mon Nov 23 10:24:00 2026")
+    asset_id = hold(cast, scan_database="27817/Mon Nov 23 10:24:00 2026")
+    older = hold(cast, scan_database="27800/Fri Nov 6 10:24:00 2026")
+    for each in (asset_id, older):
+        assert decide(cast, cast.tina.api, each, "rescan", after_update=True).status_code == 200
+    assert waits(asset_id)
+    assert not waits(older), "the signatures have changed since it was scanned"
+    updated("27817/Mon Nov 23 10:24:00 2026")
+    assert waits(asset_id)
+    updated("27818/Tue Nov 24 10:24:00 2026")
+    assert not waits(asset_id)
 
 
 @pytest.mark.parametrize(("first", "second"), [("delete", "release"), ("release", "delete"), ("release", "rescan")])
@@ -207,7 +217,7 @@ def test_only_admins_of_this_tenant_decide(cast: Cast, deed: str) -> None:
     missing = cast.mallory.api.post(theirs.replace(str(asset_id), str(uuid4())), json={"reason": WHY})
     assert foreign.status_code == missing.status_code == 404
     assert foreign.data == missing.data
-    assert read_asset(cast, asset_id).desk_job is None
+    assert read_asset(cast, asset_id).quarantine_order is None
     assert decided(cast, asset_id) == []
 
 

@@ -12,7 +12,7 @@ from portal.mail.models import Letter
 from portal.quarantine import daily_summary
 from tests.support.client import Scene
 from tests.support.engines import EICAR, SIGNATURE
-from tests.support.factories import change_asset
+from tests.support.factories import change_asset, schedule
 from tests.support.people import Cast
 from tests.support.quarantine import hold, infected, work
 
@@ -46,11 +46,12 @@ def test_a_virus_is_told_to_the_admins_with_the_verdict_and_to_nobody_else(scene
 
 
 def test_a_second_scan_that_finds_a_virus_tells_once(cast: Cast) -> None:
-    asset_id: UUID = hold(cast, EICAR, desk_job="rescan", desk_by=cast.tina.id)
-    work(cast, "rescan_held", asset_id)
+    asset_id: UUID = hold(cast, EICAR, quarantine_order="rescan", ordered_by=cast.tina.id)
+    work(cast, "rescan", asset_id)
     assert len(letters(cast, "infected")) == 1
-    change_asset(cast, asset_id, desk_job="rescan")
-    work(cast, "rescan_held", asset_id)
+    change_asset(cast, asset_id, quarantine_order="rescan")
+    schedule(cast, "rescan_quarantined", asset_id)
+    work(cast, "rescan", asset_id)
     assert len(letters(cast, "infected")) == 1
 
 

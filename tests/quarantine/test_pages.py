@@ -80,7 +80,7 @@ def test_without_a_good_reason_the_question_is_asked_again_with_what_was_typed(c
     assert answer.status_code == 422
     assert "Give a reason of 3 to 1,000 characters" in answer.text
     assert reason in answer.text
-    assert read_asset(cast, asset_id).desk_job is None
+    assert read_asset(cast, asset_id).quarantine_order is None
 
 
 def test_an_item_that_left_while_its_page_was_open_is_told_and_the_list_is_fresh(cast: Cast) -> None:
@@ -102,7 +102,7 @@ def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: C
     asset_id = hold(cast, EICAR)
     assert "Scanned once more" in post(cast, "/decide", "release", asset_id, reason=WHY)
     assert "Being released" in cast.tina.browser.get(page(cast, f"/{asset_id}")).text
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     assert "Not released: the scanner finds a virus in it" in shown and SIGNATURE in shown
 
@@ -135,4 +135,4 @@ def test_only_admins_of_the_tenant_come_here(cast: Cast) -> None:
         assert actor.browser.post(f"/t/{cast.acme.slug}/scan-policy").status_code == status
     theirs = f"/t/{cast.evil.slug}/quarantine/{asset_id}"
     assert cast.mallory.browser.get(theirs).status_code == 404
-    assert read_asset(cast, asset_id).desk_job is None
+    assert read_asset(cast, asset_id).quarantine_order is None

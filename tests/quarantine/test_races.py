@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from portal.assets.models import AssetState, PreviewState
-from portal.assets.quarantine_orders import TIDY
+from portal.assets.quarantine_orders import CLEAN_UP
 from portal.objectstore import keys
 from tests.support.client import Scene
-from tests.support.factories import change_asset, read_asset
+from tests.support.factories import change_asset, read_asset, schedule
 from tests.support.people import Cast
 from tests.support.quarantine import CLEAN, decide, decided, hold, make_admin, stored, work
 
@@ -31,10 +31,10 @@ def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, d
     assert answers == [200] + [409] * 7
     (what,) = decided(cast, asset_id)
     asset = read_asset(cast, asset_id)
-    assert asset.desk_job == ("release" if what == "release" else None)
+    assert asset.quarantine_order == ("release" if what == "release" else None)
 
 
-def test_a_release_that_was_cut_short_after_the_switch_is_tidied_up_by_the_sweep(scene: Scene) -> None:
+def test_a_release_that_was_cut_short_after_the_switch_is_cleaned_up(scene: Scene) -> None:
     cast = scene.cast
     asset_id = hold(cast)
     asset_key = keys.original(cast.press.id, asset_id, "5eed", "invoice.txt")
@@ -44,19 +44,20 @@ def test_a_release_that_was_cut_short_after_the_switch_is_tidied_up_by_the_sweep
         asset_id,
         state=AssetState.AVAILABLE,
         object_key=asset_key,
-        desk_job=TIDY,
-        desk_by=cast.tina.id,
+        quarantine_order=CLEAN_UP,
+        ordered_by=cast.tina.id,
         purge_after=None,
         previews=PreviewState.PENDING,
-        claim_token="dead",
     )
+    schedule(cast, "release_quarantined", asset_id)
     assert len(stored(cast)) == 2
-    assert scene.door.sweep()["release_held"] == 1
+    scene.door.app.extensions["portal.redis"].flushdb()
+    assert scene.door.sweep()["release_quarantined"] == 1
     scene.door.work()
     assert stored(cast) == [asset_key]
     asset = read_asset(cast, asset_id)
-    assert (asset.state, asset.desk_job, asset.claim_token) == (AssetState.AVAILABLE, None, None)
-    assert "release_held" not in scene.door.sweep()
+    assert (asset.state, asset.quarantine_order) == (AssetState.AVAILABLE, None)
+    assert "release_quarantined" not in scene.door.sweep()
 
 
 def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_ends_it(cast: Cast) -> None:
@@ -67,14 +68,14 @@ def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_en
 
         left = keys.original(cast.press.id, asset_id, "dead", "invoice.txt")
         storage.managed_bucket().put(left, CLEAN, content_type="text/plain")
-    work(cast, "release_held", asset_id)
-    work(cast, "release_held", asset_id)
+    work(cast, "release", asset_id)
+    work(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert stored(cast) == [asset.object_key]
     assert decided(cast, asset_id) == ["release", "outcome"]
 
 
-def test_what_the_desk_ordered_is_rung_again_by_the_sweep_when_the_queue_was_wiped(scene: Scene) -> None:
+def test_what_was_ordered_is_enqueued_again_when_the_queue_was_flushed(scene: Scene) -> None:
     cast = scene.cast
     rescanned, released = hold(cast), hold(cast)
     decide(cast, cast.tina.api, rescanned, "rescan")
@@ -97,7 +98,7 @@ def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
     from tests.support.factories import find_asset
 
     change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
-    work(cast, "rescan_held", asset_id)
+    work(cast, "rescan", asset_id)
     with cast.app.app_context():
         jobs.purge(str(cast.acme.id), str(cast.press.id), str(asset_id))
     assert find_asset(cast, asset_id) is None

@@ -15,10 +15,11 @@ import pytest
 from botocore.config import Config
 from flask import Flask
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from werkzeug.serving import make_server
 
-from portal import queue
+from portal import queue, tasks
 from portal.lifecycle import doctor, sweep
 from portal.objectstore import keys
 from portal.settings import Settings
@@ -27,6 +28,8 @@ from tests.support.engines import TestEngines
 from tests.support.people import Cast, make_cast
 from tests.support.processes import application, close, own_settings, owner_sql
 from tests.support.stores.no_post_proxy import Proxy
+
+LATER = "('expire', 'clear_staging', 'purge')"  # kinds whose time is a promise, not a pause
 
 
 @dataclass
@@ -62,21 +65,54 @@ class Door:
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
     def work(self) -> list[str]:
-        """Do what was rung, in this process, until every queue is empty; the jobs that were done."""
-        done = []
-        connection = self.app.extensions["portal.redis"]
-        for name in queue.QUEUES:
-            bells = Queue(name, connection=connection, serializer=JSONSerializer)
-            while bells.count:
-                job_id = bells.pop_job_id()
-                job = bells.fetch_job(job_id) if job_id else None
-                assert job is not None and job.func_name in queue.PATHS
-                module, _, function = job.func_name.rpartition(".")
+        """Do what is due, in this process, until nothing is; the kinds of the jobs that were done."""
+        done: list[str] = []
+        while jobs := self._waiting() or self._due():
+            for job in jobs:
+                module, _, function = str(job.func_name).rpartition(".")
                 with self.app.app_context():
                     getattr(import_module(module), function)(*job.args)
                 job.delete()
-                done.append(function)
-        return done + self.work() if done else done
+                done.append(str(job.description))
+        return done
+
+    def _waiting(self) -> list[Job]:
+        """Take what waits in the queue."""
+        connection, found = self.app.extensions["portal.redis"], []
+        for lane in queue.LANES:
+            waiting = Queue(lane, connection=connection, serializer=JSONSerializer)
+            while waiting.count:
+                job = waiting.fetch_job(waiting.pop_job_id() or "")
+                assert job is not None and job.func_name in queue.PATHS
+                found.append(job)
+        return found
+
+    def _due(self) -> list[Job]:
+        with self.app.app_context():
+            tasks.enqueue_due()
+        return self._waiting()
+
+    def hurry(self) -> None:
+        """Let what waits for its next attempt, or was leased by somebody who died, be due now."""
+        past = "now() - interval '1 second'"
+        ended = "lease_until = CASE WHEN lease_until IS NOT NULL THEN now() - interval '1 second' END"
+        self.sql(f"UPDATE tasks SET due_at = {past}, {ended} WHERE due_at IS NOT NULL AND kind NOT IN {LATER}")
+
+    def kill_holder(self, target_id: str | UUID, kind: str) -> None:
+        """What a worker leaves that was killed in the middle of this task, a minute later."""
+        dead = "attempts = attempts + 1, lease_token = 'dead', lease_until = now() - interval '1 second'"
+        self.sql(f"UPDATE tasks SET {dead} WHERE target_id = %s AND kind = %s", UUID(str(target_id)), kind)
+
+    def end_leases(self, target_id: str | UUID) -> None:
+        """Let whoever is at work there have stalled for longer than the lease lasts."""
+        past = "now() - interval '1 second'"
+        ended = f"UPDATE tasks SET lease_until = {past} WHERE target_id = %s AND lease_token IS NOT NULL"
+        self.sql(ended, UUID(str(target_id)))
+
+    def task(self, target_id: str | UUID, kind: str, columns: str = "attempts, waiting_for") -> tuple[Any, ...] | None:
+        """Columns of one task, None when there is none."""
+        rows = self.sql(f"SELECT {columns} FROM tasks WHERE target_id = %s AND kind = %s", UUID(str(target_id)), kind)
+        return rows[0] if rows else None
 
     def sweep(self) -> dict[str, int]:
         """One pass of the clock."""
@@ -96,7 +132,8 @@ class Door:
     def over(self, upload_id: str) -> None:
         """Let the life of a session, and of its form, be over since ten minutes."""
         past = "expires_at = now() - interval '10 minutes', form_expires_at = now() - interval '10 minutes'"
-        self.sql(f"UPDATE uploads SET {past}, clear_due_at = NULL WHERE id = %s", UUID(upload_id))
+        self.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload_id))
+        self.sql("UPDATE tasks SET due_at = now() - interval '1 second' WHERE target_id = %s", UUID(upload_id))
 
 
 @dataclass
@@ -150,6 +187,7 @@ def put_door(engines: TestEngines) -> Iterator[Door]:
 def scene_at(door: Door, **options: Any) -> Iterator[Scene]:
     """New people at a door, its queues empty."""
     door.app.extensions["portal.redis"].flushdb()
+    door.sql("DELETE FROM tasks")
     cast = make_cast(door.app, **options)
     clients = {
         name: Foreign(door.settings.base_url, getattr(cast, name).token, cast.press.id)

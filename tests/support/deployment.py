@@ -22,6 +22,7 @@ from portal.storage.service import managed_bucket
 from portal.tenancy.models import Tenant
 from tests.support.api_client import Foreign, Sent
 from tests.support.clamd_daemons import Daemon
+from tests.support.client import LATER
 from tests.support.engines import TestEngines
 from tests.support.people import Actor, Cast, make_cast
 from tests.support.processes import Stack, own_settings
@@ -55,13 +56,14 @@ class Live:
     def lapse(self) -> None:
         """Let a minute pass: the leases of dead workers end, and what waits is due."""
         past = "now() - interval '1 second'"
-        self.stack.sql(f"UPDATE assets SET claim_until = {past} WHERE claim_until IS NOT NULL")
-        self.stack.sql(f"UPDATE assets SET due_at = {past} WHERE due_at IS NOT NULL")
+        self.stack.sql(f"UPDATE tasks SET lease_until = {past} WHERE lease_until IS NOT NULL AND lane <> 'lock'")
+        self.stack.sql(f"UPDATE tasks SET due_at = {past} WHERE due_at IS NOT NULL AND kind NOT IN {LATER}")
 
     def forms_run_out(self) -> None:
         """Let every form expire, the clock come by, and the workers clear what it rings for."""
         past = "now() - interval '10 minutes'"
         self.stack.sql(f"UPDATE uploads SET expires_at = {past}, form_expires_at = {past} WHERE cleared_at IS NULL")
+        self.stack.sql("UPDATE tasks SET due_at = now() WHERE kind IN ('expire', 'clear_staging')")
         eventually(self._cleared)
 
     def _cleared(self) -> bool:
@@ -69,7 +71,7 @@ class Live:
         left = self.stack.sql("SELECT count(*) FROM uploads WHERE cleared_at IS NULL AND state <> 'verifying'")[0][0]
         if left:  # a worker may hold the asset: it is asked for again, here without the usual pause
             time.sleep(0.5)
-            self.stack.sql("UPDATE uploads SET clear_due_at = NULL WHERE cleared_at IS NULL")
+            self.stack.sql("UPDATE tasks SET due_at = now() WHERE kind = 'clear_staging' AND due_at > now()")
         return not left
 
     def objects(self, cast: Cast) -> set[str]:
@@ -86,6 +88,10 @@ class Live:
     def row(self, asset_id: str, columns: str) -> tuple[Any, ...]:
         """Columns of one asset's row."""
         return self.stack.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
+
+    def task(self, target_id: str, columns: str) -> list[tuple[Any, ...]]:
+        """Columns of the tasks about one thing."""
+        return self.stack.sql(f"SELECT {columns} FROM tasks WHERE target_id = %s", UUID(target_id))
 
     def broken(self, *tenants: UUID) -> list[str]:
         """What the doctor finds broken, in all tenants when none is named."""

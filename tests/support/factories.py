@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
 
+from portal import tasks
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
 from portal.database import db, enter, new_id, now, transaction
 from portal.folders import libraries
@@ -14,6 +16,7 @@ from portal.objectstore import keys
 from portal.quotas import service as quotas
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
+from portal.tasks import Target, Task
 from portal.tenancy.models import Workspace
 from tests.support.people import Cast
 
@@ -25,11 +28,16 @@ def make_asset(cast: Cast, file_name: str = "sea.jpg", *, workspace: Workspace |
     """An asset of alice's in ``press``: available, scanned, with previews, unless ``values`` differ."""
     place = workspace or cast.press
     asset_id = values.pop("id", None) or new_id()
+    waiting_for = values.pop("waiting_for", None)
     with cast.app.app_context(), transaction(place.tenant_id) as session:
         session.add(Asset(**_values(cast, place, asset_id, file_name) | values))
         session.flush()
         if values.get("previews", PreviewState.READY) is PreviewState.READY:
             session.add_all(_variants(place, asset_id))
+        if values.get("purge_after"):
+            _schedule("purge", place, asset_id, values["purge_after"])
+        if waiting_for:
+            tasks.schedule_waiting("take_in", Target(asset_id, place.tenant_id, place.id), waiting_for)
         size = values.get("size_bytes", len(PIXEL))
         if values.get("charged_bytes", size):
             session.flush()
@@ -83,9 +91,39 @@ def read_variants(cast: Cast, asset_id: UUID) -> list[Variant]:
 
 
 def change_asset(cast: Cast, asset_id: UUID, **values: Any) -> None:
-    """Write columns of a row behind the services' back."""
+    """Write columns of a row behind the services' back; what its check waits for is its task's."""
+    waiting_for = values.pop("waiting_for", None)
     with cast.app.app_context(), transaction(cast.press.tenant_id) as session:
-        session.execute(update(Asset).where(Asset.id == asset_id).values(values))
+        if values:
+            session.execute(update(Asset).where(Asset.id == asset_id).values(values))
+        if waiting_for:
+            tasks.schedule_waiting("take_in", Target(asset_id, cast.acme.id, cast.press.id), waiting_for)
+        if values.get("purge_after"):
+            _schedule("purge", cast.press, asset_id, values["purge_after"])
+
+
+def schedule(cast: Cast, kind: str, asset_id: UUID) -> None:
+    """Make some work on an asset due now."""
+    with cast.app.app_context(), transaction(cast.press.tenant_id):
+        _schedule(kind, cast.press, asset_id, None)
+
+
+def find_task(cast: Cast, kind: str, target_id: UUID) -> Task | None:
+    """The task as it is now, or None."""
+    with cast.app.app_context():
+        task = db.session.scalar(select(Task).where(Task.kind == kind, Task.target_id == target_id))
+        db.session.expunge_all()
+        return task
+
+
+def change_task(cast: Cast, kind: str, target_id: UUID, **values: Any) -> None:
+    """Write columns of a task."""
+    with cast.app.app_context(), transaction() as session:
+        session.execute(update(Task).where(Task.kind == kind, Task.target_id == target_id).values(values))
+
+
+def _schedule(kind: str, place: Workspace, asset_id: UUID, due_at: datetime | None) -> None:
+    tasks.schedule(kind, asset_id, tenant_id=place.tenant_id, workspace_id=place.id, due_at=due_at)
 
 
 def _values(cast: Cast, place: Workspace, asset_id: UUID, file_name: str) -> dict[str, Any]:

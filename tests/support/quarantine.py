@@ -17,7 +17,7 @@ from portal.objectstore import keys
 from portal.quarantine.models import Decision
 from portal.storage import service as storage
 from portal.tenancy.models import TenantMembership, TenantRole
-from tests.support.factories import make_asset
+from tests.support.factories import make_asset, schedule
 from tests.support.people import Actor, Cast, Client
 
 CLEAN = b"Nothing but words, and a few more of them.\n"
@@ -48,6 +48,8 @@ def hold(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **v
         "purge_after": now() + timedelta(days=7),
     }
     make_asset(cast, file_name, **(held | values))
+    if values.get("quarantine_order") == "rescan":
+        schedule(cast, "rescan_quarantined", asset_id)
     with cast.app.app_context():
         storage.managed_bucket().put(key, content, content_type="application/octet-stream")
     return asset_id
@@ -81,7 +83,7 @@ def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = 
 
 
 def work(cast: Cast, job: str, asset_id: UUID) -> None:
-    """What a worker does when the bell rings."""
+    """What a worker does with its job."""
     from portal.quarantine import jobs
 
     with cast.app.app_context():

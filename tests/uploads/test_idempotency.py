@@ -68,7 +68,7 @@ def test_what_came_to_nothing_is_begun_anew_with_the_same_key(scene: Scene, end:
         scene.alice.send(first, b"ten bytes.")
         refused(scene.alice.commit(first["upload_id"], sha256="0" * 64, etag="0"), 422, "checksum_mismatch")
     else:
-        scene.door.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(first["upload_id"]))
+        scene.door.over(first["upload_id"])
         scene.door.sweep()
     assert scene.alice.upload_state(first["upload_id"])["state"] == end
     again = done(scene.alice.begin("a.txt", 10, key="one"), 201)

@@ -363,6 +363,7 @@ def cancelled(scene: Scene, upload: dict[str, Any]) -> None:
 def expired(scene: Scene, upload: dict[str, Any]) -> None:
     past = "UPDATE uploads SET expires_at = now() - interval '1 minute' WHERE id = %s"
     scene.door.sql(past, UUID(upload["upload_id"]))
+    scene.door.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
     assert scene.door.sweep()["expire"] == 1
 
 

@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from portal import database
-from portal.assets.leases import MOST_ATTEMPTS
+from portal import database, tasks
 from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
+from portal.tasks import MOST_ATTEMPTS
 from tests.support import pictures
 from tests.support.api_client import refused
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
@@ -73,8 +73,8 @@ def use(door: Door, url: str) -> None:
 
 
 def soon(door: Door) -> None:
-    """Let everything that waits be due, and the clock and the workers come by."""
-    door.sql("UPDATE assets SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL")
+    """Let everything that waits be due, and the scheduler and the workers come by."""
+    door.hurry()
     door.sweep()
     door.work()
 
@@ -92,7 +92,7 @@ def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene,
         soon(scene.door)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["waiting_for"], asset["scan"]["verdict"]) == ("processing", "scanner", "pending")
-    assert row(scene.door, sent.asset_id, "attempts, claim_token") == (0, None)
+    assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
     assert scene.objects() == [scene.staging_key(sent.begun, "a.txt")]
     refused(scene.alice.download(sent.asset_id), 409, "conflict")
     assert scene.alice.quota() == (0, len(LONG))
@@ -110,7 +110,7 @@ def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene
     scene.door.work()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
-    assert row(scene.door, sent.asset_id, "attempts, claim_token") == (1, None)
+    assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (1, None)
     soon(scene.door)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
     assert scene.alice.download(sent.asset_id).content == LONG
@@ -144,7 +144,7 @@ def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, gate: Gate)
             soon(scene.door)
         asset = scene.alice.asset(sent.asset_id)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
-        assert row(scene.door, sent.asset_id, "attempts, claim_token") == (0, None)
+        assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
         assert fake.commands.count("INSTREAM") > MOST_ATTEMPTS
     use(scene.door, gate.url)
     soon(scene.door)
@@ -170,7 +170,7 @@ def test_what_nobody_scanned_is_marked_and_scanned_when_a_scanner_appears(
     assert (scan["verdict"], scan["reason"]) == ("clean", None)
     assert scan["database"]
     soon(scene.door)
-    assert row(scene.door, sent.asset_id, "claim_token, attempts") == (None, 0)
+    assert scene.door.task(sent.asset_id, "rescan") is None
 
 
 @pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
@@ -189,7 +189,7 @@ def test_an_infection_that_is_found_later_is_held_then(scene: Scene, gate: Gate,
     assert [key.startswith(held) for key in scene.objects()] == [True]
     refused(scene.alice.download(sent.asset_id), 409, "held")
     assert scene.alice.quota() == (len(content), 0)
-    assert row(scene.door, sent.asset_id, "claim_token, due_at") == (None, None)
+    assert scene.door.task(sent.asset_id, "rescan") is None
     actions = scene.door.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
     assert ("asset.quarantined",) in actions
     assert scene.door.broken(scene.cast) == []
@@ -202,12 +202,15 @@ def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(scene:
     place, asset_id = scene.cast.press.id, UUID(sent.asset_id)
     held = keys.quarantine(place, asset_id, "sea.jpg")
     scene.door.put(held, sent.content)
-    moved = "state = 'quarantined', object_key = %s, claim_token = 'dead', claim_until = now() - interval '1 s'"
-    scene.door.sql(f"UPDATE assets SET {moved}, due_at = now() WHERE id = %s", held, asset_id)
+    scene.door.sql("UPDATE assets SET state = 'quarantined', object_key = %s WHERE id = %s", held, asset_id)
+    with scene.door.app.app_context(), database.transaction():
+        tasks.schedule("rescan", asset_id, tenant_id=scene.cast.acme.id, workspace_id=place)
+    scene.door.kill_holder(asset_id, "rescan")
     assert len(scene.objects()) > 3
     soon(scene.door)
     assert scene.objects() == [held]
-    assert row(scene.door, sent.asset_id, "state, claim_token, due_at") == ("quarantined", None, None)
+    assert row(scene.door, sent.asset_id, "state") == ("quarantined",)
+    assert scene.door.task(asset_id, "rescan") is None
     assert "rescan" not in scene.door.sweep()
 
 
@@ -216,7 +219,7 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate
     sent = scene.alice.upload("a.txt", LONG)
     scene.door.work()
     use(scene.door, gate.url)
-    scene.door.sql("UPDATE assets SET attempts = 5 WHERE id = %s", UUID(sent.asset_id))
+    scene.door.sql("UPDATE tasks SET attempts = 5 WHERE target_id = %s", UUID(sent.asset_id))
     soon(scene.door)
     scan = scene.alice.asset(sent.asset_id)["scan"]
     assert scan["verdict"] == "not_scanned"
@@ -249,7 +252,7 @@ def test_a_server_without_room_for_temporary_files_burns_no_attempt(
             scene.door.work()
             soon(scene.door)
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-        assert row(scene.door, sent.asset_id, "attempts, waiting_for") == (0, "spool_unavailable")
+        assert scene.door.task(sent.asset_id, "take_in") == (0, "spool_unavailable")
         (state,) = scene.door.sql("SELECT state FROM scanner_proofs")[0]
         assert state == "ready"
     soon(scene.door)

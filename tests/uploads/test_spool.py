@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from portal.assets import preview_jobs
-from portal.assets.leases import MOST_ATTEMPTS
+from portal.tasks import MOST_ATTEMPTS
 from portal.uploads import verify
 from tests.support import pictures
 from tests.support.client import Scene
@@ -49,10 +49,12 @@ def test_previews_wait_for_room(scene: Scene, tmp_path: Path, trouble: Trouble) 
     with scene.door.app.app_context():
         verify.take_in(*place)
         for _ in range(MOST_ATTEMPTS + 2):
+            scene.door.hurry()
             with trouble(tmp_path):
                 preview_jobs.render_previews(*place)
-    found = scene.door.sql("SELECT previews, attempts, waiting_for FROM assets WHERE id = %s", place[-1])
-    assert found == [("pending", 0, "spool_unavailable")]
+    assert scene.alice.asset(sent.asset_id)["previews"] == "pending"
+    assert scene.door.task(sent.asset_id, "render_previews") == (0, "spool_unavailable")
+    scene.door.hurry()
     assert list(tmp_path.glob("stowage-preview-*")) == []
     with scene.door.app.app_context():
         preview_jobs.render_previews(*place)

@@ -91,6 +91,7 @@ def test_bytes_sent_again_after_the_session_ended_otherwise_go_too(scene: Scene,
         scene.alice.call("DELETE", f"uploads/{begun['upload_id']}")
     elif end == "expired":
         scene.door.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", UUID(begun["upload_id"]))
+        scene.door.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(begun["upload_id"]))
         scene.door.sweep()
     else:
         scene.alice.commit(begun["upload_id"], sha256="0" * 64, etag="0")
@@ -108,7 +109,7 @@ def test_bytes_sent_again_after_the_session_ended_otherwise_go_too(scene: Scene,
 
 
 def quarter_of_an_hour_later(scene: Scene, upload_id: str) -> None:
-    scene.door.sql("UPDATE uploads SET clear_due_at = clear_due_at - interval '15 minutes'")
+    scene.door.sql("UPDATE tasks SET due_at = due_at - interval '15 minutes' WHERE kind = 'clear_staging'")
     assert scene.door.sweep()["clear_staging"]
     scene.door.work()
     assert not is_cleared(scene, upload_id)

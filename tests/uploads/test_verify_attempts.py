@@ -10,11 +10,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from portal import tasks
 from portal.assets import leases
 from portal.assets.models import Asset, AssetState
 from portal.database import compare_and_set, db, transaction
 from portal.errors import Unavailable
 from portal.inspection.decision import Decision
+from portal.tasks import lease
 from portal.uploads import verify
 from portal.uploads.models import Upload
 from tests.support import pictures
@@ -25,17 +27,14 @@ def row(scene: Scene, asset_id: str, columns: str) -> tuple[Any, ...]:
     return scene.door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
 
 
-def die_holding(scene: Scene, asset_id: str) -> None:
-    """What a worker leaves that was killed with this file in its hands, a minute later."""
-    with scene.door.app.app_context():
-        lease = leases.Lease(scene.cast.acme.id, UUID(asset_id))
-        assert leases._claim(lease, (), attempts=1)
-    scene.door.sql("UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s", UUID(asset_id))
+def take_in(scene: Scene, asset_id: str) -> Any:
+    """A worker's lease of the file's check."""
+    return leases.acquire("take_in", scene.cast.acme.id, scene.cast.press.id, UUID(asset_id))
 
 
 def come_by(scene: Scene) -> None:
-    """The clock, when everything is due, and the workers."""
-    scene.door.sql("UPDATE assets SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL")
+    """The scheduler, when everything is due, and the workers."""
+    scene.door.hurry()
     scene.door.sweep()
     scene.door.work()
 
@@ -43,17 +42,17 @@ def come_by(scene: Scene) -> None:
 def test_a_file_that_a_dead_worker_held_is_taken_in_by_another(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.door.app.extensions["portal.redis"].flushall()
-    die_holding(scene, sent.asset_id)
+    scene.door.kill_holder(sent.asset_id, "take_in")
     come_by(scene)
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
-    assert row(scene, sent.asset_id, "attempts, claim_token, claim_until, due_at") == (0, None, None, None)
+    assert scene.door.task(sent.asset_id, "take_in") is None
 
 
 def test_a_file_that_kills_every_worker_fails_visibly(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    for _ in range(leases.MOST_ATTEMPTS):
+    for _ in range(tasks.MOST_ATTEMPTS):
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-        die_holding(scene, sent.asset_id)
+        scene.door.kill_holder(sent.asset_id, "take_in")
     come_by(scene)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("failed", "processing_failed")
@@ -68,8 +67,8 @@ def test_a_picture_that_kills_every_renderer_stays_available(scene: Scene) -> No
     with scene.door.app.app_context():
         verify.take_in(scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id))
     scene.door.app.extensions["portal.redis"].flushall()
-    for _ in range(leases.MOST_ATTEMPTS):
-        die_holding(scene, sent.asset_id)
+    for _ in range(tasks.MOST_ATTEMPTS):
+        scene.door.kill_holder(sent.asset_id, "render_previews")
     come_by(scene)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["previews"]) == ("available", "failed")
@@ -77,29 +76,29 @@ def test_a_picture_that_kills_every_renderer_stays_available(scene: Scene) -> No
     assert scene.alice.download(sent.asset_id).content == sent.content
 
 
-def test_what_is_merely_away_burns_no_attempt_and_an_error_burns_one(scene: Scene, text: bytes) -> None:
+def test_what_is_merely_unavailable_burns_no_attempt_and_an_error_burns_one(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
 
-    def find_the_store_away() -> None:
-        with leases.hold(tenant, asset_id) as lease:
-            assert lease is not None
+    def find_the_store_unavailable() -> None:
+        with take_in(scene, sent.asset_id) as leased:
+            assert leased is not None
             raise Unavailable("Away.", code="storage_unavailable")
 
     with scene.door.app.app_context():
-        find_the_store_away()
-        assert row(scene, sent.asset_id, "attempts, waiting_for, claim_token") == (0, "storage_unavailable", None)
-        with pytest.raises(ZeroDivisionError), leases.hold(tenant, asset_id):
+        find_the_store_unavailable()
+        state = "attempts, waiting_for, lease_token, due_at > now() + interval '10 seconds'"
+        assert scene.door.task(sent.asset_id, "take_in", state) == (0, "storage_unavailable", None, True)
+        scene.door.hurry()
+        with pytest.raises(ZeroDivisionError), take_in(scene, sent.asset_id):
             raise ZeroDivisionError
-    assert row(scene, sent.asset_id, "attempts, waiting_for, claim_token") == (1, None, None)
+    assert scene.door.task(sent.asset_id, "take_in", state) == (1, None, None, True)
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
 
 
-def test_a_held_file_is_nobody_elses(scene: Scene, text: bytes) -> None:
+def test_a_file_that_is_leased_is_nobody_elses(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
-    with scene.door.app.app_context(), leases.hold(tenant, asset_id) as lease:
-        assert lease is not None
+    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        assert leased is not None
         assert "take_in" not in scene.door.sweep()
         scene.door.work()
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
@@ -108,26 +107,34 @@ def test_a_held_file_is_nobody_elses(scene: Scene, text: bytes) -> None:
 def test_a_lease_is_renewed_as_long_as_the_work_goes_on(
     scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), leases.hold(scene.cast.acme.id, UUID(sent.asset_id)) as lease:
-        assert lease is not None
-        first = row(scene, sent.asset_id, "claim_until")
+    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        assert leased is not None
+        first = scene.door.task(sent.asset_id, "take_in", "lease_until")
         deadline = time.monotonic() + 10
-        while row(scene, sent.asset_id, "claim_until") == first:
+        while scene.door.task(sent.asset_id, "take_in", "lease_until") == first:
             assert time.monotonic() < deadline, "the lease was not renewed"
             time.sleep(0.02)
+
+
+def test_who_stalled_hears_that_the_lease_is_lost(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    sent = scene.alice.upload("a.txt", text)
+    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        scene.door.sql("UPDATE tasks SET lease_token = 'another' WHERE target_id = %s", UUID(sent.asset_id))
+        assert leased.lease.lost.wait(10)
 
 
 def test_many_workers_at_one_file_give_one_verdict(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
 
-    def take_in(_: int) -> None:
+    def check(_: int) -> None:
         with scene.door.app.app_context():
             verify.take_in(scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id))
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(take_in, range(8)))
+        list(pool.map(check, range(8)))
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
     assert scene.door.ledger(sent.upload_id) == ["reserve", "settle"]
     assert len(scene.objects()) == 1
@@ -137,31 +144,28 @@ def test_many_workers_at_one_file_give_one_verdict(scene: Scene, text: bytes) ->
 def test_a_worker_that_lost_its_lease_writes_nothing(scene: Scene, text: bytes) -> None:
     """It stalled for longer than its lease; meanwhile another one has finished."""
     sent = scene.alice.upload("a.txt", text)
-    tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
-    with scene.door.app.app_context(), leases.hold(tenant, asset_id) as lease:
-        assert lease is not None
-        scene.door.sql("UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s", asset_id)
+    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        scene.door.end_leases(sent.asset_id)
         scene.door.work()
-        won = row(scene, sent.asset_id, "state, object_key, attempts")
+        won = row(scene, sent.asset_id, "state, object_key")
         assert won[0] == "available"
-        with transaction(tenant):
-            assert not compare_and_set(Asset, lease.mine, AssetState.FAILED)
-        assert not lease.renew()
-    assert row(scene, sent.asset_id, "state, object_key, attempts") == won
+        with pytest.raises(tasks.LeaseLost), transaction(scene.cast.acme.id):
+            compare_and_set(Asset, [Asset.id == leased.asset.id], AssetState.DELETED)
+            tasks.complete(leased.lease)
+    assert row(scene, sent.asset_id, "state, object_key") == won
 
 
 def test_a_verdict_of_who_lost_the_lease_does_not_count(scene: Scene, text: bytes) -> None:
     """It wakes while another one is still at work: the verdict is the other one's to give."""
     sent = scene.alice.upload("a.txt", text)
-    tenant, asset_id = scene.cast.acme.id, UUID(sent.asset_id)
-    with scene.door.app.app_context(), leases.hold(tenant, asset_id) as first:
-        assert first is not None
-        scene.door.sql("UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s", asset_id)
-        with leases.hold(tenant, asset_id) as second:
+    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as first:
+        scene.door.end_leases(sent.asset_id)
+        with take_in(scene, sent.asset_id) as second:
             assert second is not None
-            asset = db.session.scalars(select(Asset).where(*second.mine)).one()
+            asset = second.asset
             upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
             late = Decision("failed", "text/plain", "text/plain", "content_mismatch", "A late verdict.")
-            assert not verify._finish(first, asset, upload, late)
-    assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-    assert scene.alice.quota() == (0, len(text))
+            with pytest.raises(tasks.LeaseLost):
+                verify._finish(first.lease, asset, upload, late)
+            assert scene.alice.asset(sent.asset_id)["status"] == "processing"
+            assert scene.alice.quota() == (0, len(text))

@@ -17,9 +17,10 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer, PickleSerializer
 from rq.webhook import Webhook
 
-from portal.worker import CatalogueJob, is_ours
+from portal.uploads import jobs
+from portal.worker import RegisteredJob, is_registered
+from tests.support.client import Scene
 from tests.support.deployment import Live, eventually
-from tests.support.stores.unruly import copies
 
 OURS = "portal.uploads.jobs.take_in"
 INTRUDE = "tests.worker.test_forged_jobs.intrude"
@@ -92,19 +93,19 @@ NAMES = list(forged(redis.Redis(), Path("x")))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_gate_refuses(valkey: redis.Redis, name: str, marker: Path) -> None:
+def test_a_forged_job_is_refused(valkey: redis.Redis, name: str, marker: Path) -> None:
     job = forged(valkey, marker)[name]
     job.save()
-    read = CatalogueJob.fetch(job.id, connection=valkey, serializer=JSONSerializer)
-    assert not is_ours(read)
+    read = RegisteredJob.fetch(job.id, connection=valkey, serializer=JSONSerializer)
+    assert not is_registered(read)
     assert (read.success_callback, read.failure_callback, read.stopped_callback) == (None, None, None)
     with pytest.raises(LookupError):
         _ = read.func
 
 
-def test_the_gate_lets_the_catalogue_through() -> None:
-    job = CatalogueJob.create(OURS, IDS, connection=redis.Redis(), serializer=JSONSerializer)
-    assert is_ours(job)
+def test_a_registered_job_is_let_through() -> None:
+    job = RegisteredJob.create(OURS, IDS, connection=redis.Redis(), serializer=JSONSerializer)
+    assert is_registered(job)
     assert job.func.__name__ == "take_in"
 
 
@@ -126,7 +127,7 @@ def test_a_worker_refuses_them_all_and_goes_on(live: Live, valkey: redis.Redis, 
     assert not marker.exists()
     words = live.stack.workers[0].words()
     for name, job in jobs.items():
-        assert f"not in the catalogue: {job.id}" in words, name
+        assert f"not registered: {job.id}" in words, name
 
 
 def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -> None:
@@ -134,7 +135,7 @@ def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -
     alice = live.client(cast, cast.alice)
     sent = alice.upload("a.txt", b"somebody's file")
     alice.wait(sent.asset_id)
-    before = live.row(sent.asset_id, "state, object_key, due_at, attempts")
+    before = live.row(sent.asset_id, "state, object_key")
     queues = {"intake": OURS, "upkeep": "portal.assets.jobs.purge", "previews": "portal.assets.jobs.render_previews"}
     strangers = [IDS, ["a", "b", "c"], [str(cast.evil.id), str(cast.lair.id), sent.asset_id]]
     strangers.append([str(cast.acme.id), str(cast.lair.id), sent.asset_id])
@@ -143,24 +144,23 @@ def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -
             Queue(name, connection=valkey, serializer=JSONSerializer).enqueue(path, *ids)
     eventually(lambda: not any(Queue(name, connection=valkey, serializer=JSONSerializer).count for name in queues))
     alice.wait(alice.upload("b.txt", b"the next one").asset_id)
-    assert live.row(sent.asset_id, "state, object_key, due_at, attempts") == before
+    assert live.row(sent.asset_id, "state, object_key") == before
     assert alice.download(sent.asset_id).content == sent.content
 
 
-def test_a_right_id_in_a_wrong_place_costs_no_attempt(live: Live, valkey: redis.Redis) -> None:
-    cast = live.cast()
-    alice = live.client(cast, cast.alice)
-    with live.store.hold(copies) as held:
-        sent = alice.upload("a.txt", b"somebody's file")
-        held.wait()
-        past = "UPDATE assets SET claim_until = now() - interval '1 second' WHERE id = %s"
-        live.stack.sql(past, sent.asset_id)
-        intake = Queue("intake", connection=valkey, serializer=JSONSerializer)
-        for place in (cast.lair.id, uuid4()):
-            intake.enqueue(OURS, str(cast.acme.id), str(place), sent.asset_id)
-        eventually(lambda: intake.count == 0)
-        assert live.row(sent.asset_id, "attempts, state") == (1, "processing")
-    assert alice.wait(sent.asset_id)["status"] == "available"
+def test_a_right_id_in_a_wrong_place_costs_no_attempt(scene: Scene, text: bytes) -> None:
+    sent = scene.alice.upload("a.txt", text)
+    cast = scene.cast
+    with scene.door.app.app_context():
+        for tenant_id, workspace_id in [
+            (cast.acme.id, cast.lair.id),
+            (cast.evil.id, cast.press.id),
+            (uuid4(), uuid4()),
+        ]:
+            jobs.take_in(str(tenant_id), str(workspace_id), sent.asset_id)
+    assert scene.door.task(sent.asset_id, "take_in") == (0, None)
+    scene.door.work()
+    assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
 def test_clearing_up_after_a_dead_worker_calls_nobody(valkey: redis.Redis) -> None:
@@ -168,7 +168,7 @@ def test_clearing_up_after_a_dead_worker_calls_nobody(valkey: redis.Redis) -> No
     job = Job.create(OURS, IDS, connection=valkey, serializer=JSONSerializer, on_failure=Callback(INTRUDE))
     job.set_status(JobStatus.STARTED)
     job.save()
-    registry = StartedJobRegistry("elsewhere", connection=valkey, job_class=CatalogueJob, serializer=JSONSerializer)
+    registry = StartedJobRegistry("elsewhere", connection=valkey, job_class=RegisteredJob, serializer=JSONSerializer)
     valkey.zadd(registry.key, {f"{job.id}:1": time.time() - 60})
     registry.cleanup()
     assert called == []
