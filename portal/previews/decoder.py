@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portal.previews.types import Limits, PreviewFailed
+from portal.previews.types import BEYOND_LIMITS, Limits, PreviewFailed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,7 +42,7 @@ def render(argument: dict[str, Any]) -> dict[str, Any]:
         traceback.print_exc()
         if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
             return {"unavailable": os.strerror(error.errno)}
-        return _refusal(PreviewFailed("out_of_memory" if _is_memory(error) else "broken"))
+        return _refusal(_failure(error))
 
 
 def _reader(mime_type: str, limits: Limits) -> Callable[[Path], Picture]:
@@ -59,6 +59,13 @@ def _refusal(failure: PreviewFailed) -> dict[str, Any]:
     return {"code": failure.code, "detail": failure.detail}
 
 
+def _failure(error: Exception) -> PreviewFailed:
+    """What a decoder's own error means; libraries in C say it in their own words."""
+    words = str(error).lower()
+    if "DecompressionBomb" in type(error).__name__ or ("limit" in words and "exceed" in words):
+        return PreviewFailed("unsupported", BEYOND_LIMITS)
+    return PreviewFailed("out_of_memory" if _is_memory(error) else "broken")
+
+
 def _is_memory(error: Exception) -> bool:
-    """Libraries in C say it in their own words when an allocation fails."""
     return isinstance(error, MemoryError) or any(word in str(error).lower() for word in ("memory", "alloc"))

@@ -1,10 +1,12 @@
 """Counting pixels and frames before anything is decoded, and no further than the cap."""
 
+import struct
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
+from portal.previews import iso_boxes
 from portal.previews.types import PreviewFailed
 
 _HEAD_BYTES = 30
@@ -37,6 +39,20 @@ def webp_size(source: Path) -> tuple[int, int]:
     if kind == b"VP8 ":
         return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
     return 0, 0
+
+
+def heif_size(source: Path) -> tuple[int, int]:
+    """Width and height of the largest picture that a HEIC or AVIF describes; (0, 0) when it describes none.
+
+    Its decoders have limits of their own and call a file above them damaged, or short of memory.
+    """
+    with source.open("rb") as file:
+        head = file.read(iso_boxes.MAX_META_BYTES)
+    sizes = [(0, 0)]
+    for at, length in iso_boxes.find(head, (b"meta", b"iprp", b"ipco", b"ispe")):
+        if length >= 20:
+            sizes.append(struct.unpack_from(">II", head, at + 12))
+    return max(sizes, key=lambda size: size[0] * size[1])
 
 
 def count_frames(image: Image.Image, source: Path, most: int) -> int:

@@ -14,6 +14,9 @@ from PIL import Image
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _TEXT_LENGTH = 120
+_DATE = re.compile(
+    r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T]\s*(\d\d):(\d\d):(\d\d)(?:[.,:]\d+)?\s*(?P<zone>Z|[+-]\d\d:\d\d)?"
+)
 _FORMAT_NAMES = {"MPO": "JPEG", "HEIF": "HEIC"}
 
 
@@ -47,7 +50,11 @@ def exif_of(image: Image.Image) -> dict[str, Any]:
         "f_number": _rounded(_number(camera.get(0x829D), 0.1, 1000), 1),
         "iso": _whole(camera.get(0x8827), 1, 10_000_000),
         "focal_length_mm": _rounded(_number(camera.get(0x920A), 0.1, 100_000), 1),
-        "taken_at": _taken_at(camera.get(0x9003) or main.get(0x0132), camera.get(0x9011)),
+        "taken_at": _taken_at(
+            (camera.get(0x9003), camera.get(0x9011)),  # DateTimeOriginal and its offset from UTC
+            (camera.get(0x9004), camera.get(0x9012)),  # DateTimeDigitized
+            (main.get(0x0132), camera.get(0x9010)),  # DateTime, which programs change
+        ),
         "orientation": _whole(orientation, 1, 8),
         "software": _text(main.get(0x0131)),
         "gps": _place(place),
@@ -90,14 +97,22 @@ def _exposure(seconds: float | None) -> str | None:
     return f"1/{round(1 / seconds)}" if seconds < 0.3 else f"{seconds:.3g}"
 
 
-def _taken_at(value: object, offset: object) -> str | None:
-    text = _text(value)
-    try:
-        moment = datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  cameras know no zone
-    except ValueError:
-        return None
-    zone = _text(offset)
-    return moment.isoformat() + (zone if zone and re.fullmatch(r"[+-]\d\d:\d\d", zone) else "")
+def _taken_at(*dates: tuple[object, object]) -> str | None:
+    """The first of these dates that is one: cameras leave blanks or zeros where they do not know it.
+
+    Besides EXIF's own form, ``2021:06:01 10:00:00``, programs write that of ISO 8601, and fractions of a second.
+    """
+    for value, offset in dates:
+        found = _DATE.fullmatch(_text(value) or "")
+        if found is None:
+            continue
+        try:
+            moment = datetime(*(int(part) for part in found.groups()[:6]))  # type: ignore[arg-type]  # noqa: DTZ001
+        except ValueError:
+            continue
+        zone = (found["zone"] or _text(offset) or "").replace("Z", "+00:00")
+        return moment.isoformat() + (zone if re.fullmatch(r"[+-]\d\d:\d\d", zone) else "")
+    return None
 
 
 def _place(gps: Mapping[int, Any]) -> dict[str, float] | None:

@@ -28,13 +28,14 @@ def read(source: Path) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
     if not len(document):
         raise PreviewFailed("broken", "The PDF has no pages.")
     try:
+        document.init_forms()  # before the page: fields are drawn by what fills forms in, values without a look too
         page = document[0]
         width, height = page.get_size()
         longest = max(width, height)
         if not 0 < min(width, height) <= longest < float("inf"):
             raise PreviewFailed("broken", "The PDF's first page has no size.")
         scale = VARIANTS[0].longest / longest
-        picture = page.render(scale=scale, may_draw_forms=False, rev_byteorder=True).to_pil().convert("RGB")
+        picture = page.render(scale=scale, rev_byteorder=True).to_pil().convert("RGB")
     except pypdfium2.PdfiumError as error:
         raise PreviewFailed("broken") from error
     facts = {

@@ -4,9 +4,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
 
-from portal.previews import colour, metadata
+from portal.previews import colour, metadata, repair
 from portal.previews import limits as counting
 from portal.previews.types import VARIANTS, Limits, PreviewFailed, fit
 
@@ -48,18 +48,17 @@ def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tup
         stored, mode = image.size, image.mode
         facts = metadata.facts(image, counting.count_frames(image, source, limits.frames))
         target = fit(stored, VARIANTS[0].longest)
-        image.draft(None, target)  # a JPEG decodes straight to 1/2, 1/4 or 1/8, never below the target
-        image.load()
+        loaded = _loaded(image, source, target)
         # Asked after load: TIFF turns itself while loading and then no longer says so.
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        profile = image.info.get("icc_profile")
-        small = _shrunk(image, target)
+        orientation = loaded.getexif().get(_ORIENTATION, 1)
+        profile, gamma = image.info.get("icc_profile"), colour.gamma_of(image)
+        small = _shrunk(loaded, target)
     if orientation in _TURNS:
         small = small.transpose(_TURNS[orientation])
         if orientation >= 5:
             stored = stored[::-1]
     facts |= {"mode": mode} | metadata.dimensions(stored)
-    return colour.to_srgb(small, profile), stored, facts
+    return colour.to_srgb(small, profile, gamma), stored, facts
 
 
 def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
@@ -70,12 +69,52 @@ def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
     most = limits.jpeg_pixels if name == "JPEG" else limits.pixels
     if name == "WEBP":
         counting.check_pixels(counting.webp_size(source), most)
+    elif name in ("HEIF", "AVIF"):
+        counting.check_pixels(counting.heif_size(source), most)
     _load_decoder(name)
     Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
-    image = Image.open(source, formats=[name])
+    repaired = {"PNG": repair.png, "AVIF": repair.avif}.get(name)
+    image = Image.open(repaired(source) if repaired else source, formats=[name])
     Image.MAX_IMAGE_PIXELS = most  # for what shows later, a frame larger than its file's header
     counting.check_pixels(image.size, most)
+    # Browsers and programs for pictures follow the orientation of EXIF alone; Pillow falls back to the one in XMP.
+    image.info.pop("xmp", None)
+    if name == "PNG":
+        colour.scale_transparency(image, _png_depth(source))
     return image
+
+
+def _loaded(image: Image.Image, source: Path, target: tuple[int, int]) -> Image.Image:
+    """The decoded picture. Raises OSError where a part of it is missing.
+
+    A JPEG may lack its end marker: some cameras and programs for the web leave it out. It is complete when more data of
+    the scan before the marker changes nothing: where something is missing, the decoder fills it from that data.
+    """
+    image.draft(None, target)  # a JPEG decodes straight to 1/2, 1/4 or 1/8, never below the target
+    try:
+        image.load()
+    except OSError:
+        if image.format not in ("JPEG", "MPO"):
+            raise
+        ended, continued = (_continued(source, tail, target) for tail in (repair.JPEG_END, repair.JPEG_MORE_DATA))
+        if ImageChops.difference(ended, continued).getbbox() is not None:
+            raise
+        return ended
+    return image
+
+
+def _continued(source: Path, tail: bytes, target: tuple[int, int]) -> Image.Image:
+    image = Image.open(repair.jpeg_with(source, tail), formats=["JPEG"])
+    image.info.pop("xmp", None)
+    image.draft(None, target)
+    image.load()
+    return image
+
+
+def _png_depth(source: Path) -> int:
+    """Bits of a sample, from the header."""
+    with source.open("rb") as file:
+        return file.read(25)[-1]
 
 
 def _load_decoder(name: str) -> None:

@@ -98,6 +98,7 @@ class PreviewFailed(Exception):
         super().__init__(f"{code}: {self.detail}")
 
 
+BEYOND_LIMITS = "The picture exceeds a limit of the program that decodes it. The file itself is untouched."
 WORDS = {
     "too_many_pixels": "The picture is too large for previews.",
     "too_many_frames": "The file has too many frames for previews.",

@@ -129,35 +129,40 @@ def test_unusual_tiff_modes_come_out_as_they_look(render: Render, mode: str, val
     assert near(found, (255, 255, 255) if mode == "1" else (128, 128, 128), 4)
 
 
-def test_twelve_bits_in_sixteen_are_not_all_black(render: Render) -> None:
-    columns = 64
-    row = b"\x00" + struct.pack(f">{columns}H", *(column * 4095 // (columns - 1) for column in range(columns)))
-    content = pictures._png(columns, 32, 16, 0, zlib.compress(row * 32))
-    image = render(content, "image/png").image("web").convert("L")
-    assert near((image.getpixel((2, 16)), image.getpixel((32, 16)), image.getpixel((62, 16))), (8, 129, 251), 8)
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_sixteen_bits_of_a_tiff_are_read_in_either_order(render: Render, order: str) -> None:
-    """A TIFF by hand: one strip of 16 bits a sample, as scanners and microscopes write it."""
+def grey_tiff(order: str, *more: tuple[int, int, int], step: int) -> bytes:
+    """A TIFF by hand: one strip of 16 bits a sample, as scanners and microscopes write it; 64 columns of a ramp."""
     tags = (
         (256, 3, 64),
         (257, 3, 8),
         (258, 3, 16),
         (259, 3, 1),
         (262, 3, 1),
-        (273, 4, 200),
+        (273, 4, 220),
         (278, 3, 8),
         (279, 4, 1024),
+        *more,
     )
     entries = (
         struct.pack(f"{order}HHI", tag, kind, 1) + struct.pack(f"{order}I" if kind == 4 else f"{order}Hxx", value)
         for tag, kind, value in tags
     )
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags)) + b"".join(entries)
-    samples = struct.pack(f"{order}64H", *(column * 1040 for column in range(64))) * 8
-    image = render(head.ljust(200, b"\0") + samples, "image/tiff").image("web").convert("L")
+    samples = struct.pack(f"{order}64H", *(column * step for column in range(64))) * 8
+    return head.ljust(220, b"\0") + samples
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_a_tiff_are_read_in_either_order(render: Render, order: str) -> None:
+    image = render(grey_tiff(order, step=1040), "image/tiff").image("web").convert("L")
     assert near((image.getpixel((2, 4)), image.getpixel((32, 4)), image.getpixel((62, 4))), (8, 129, 251), 8)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_twelve_bits_in_sixteen_are_as_bright_as_the_file_says(render: Render, order: str) -> None:
+    image = render(grey_tiff(order, (281, 3, 4095), step=65), "image/tiff").image("web").convert("L")
+    assert near((image.getpixel((2, 4)), image.getpixel((32, 4)), image.getpixel((62, 4))), (8, 129, 251), 8)
+    dark = render(grey_tiff(order, step=65), "image/tiff").image("web").convert("L")
+    assert near((dark.getpixel((2, 4)), dark.getpixel((62, 4))), (1, 16), 3)
 
 
 def test_a_large_picture_of_fractions_has_the_same_white_all_over(render: Render) -> None:
