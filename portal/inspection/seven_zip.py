@@ -68,6 +68,8 @@ def _folders(file: BinaryIO) -> list[Folder]:
         return []
     if not start.startswith(MAGIC) or size > _MAX_HEADER_BYTES:
         raise ValueError("no header, or one that is too long")
+    if offset > file.seek(0, 2):
+        raise ValueError("the header lies behind the end")
     file.seek(32 + offset)
     header = file.read(size)
     if len(header) < size:

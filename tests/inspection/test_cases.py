@@ -190,6 +190,20 @@ def test_what_nobody_can_look_into_is_not_clean(content: bytes, reason: str, mon
     assert containers.obstacle_in(io.BytesIO(content), frozenset(probe_archives.archives())) == reason
 
 
+def test_no_archive_raises_whatever_is_damaged_in_it() -> None:
+    chance = random.Random(3)
+    contents = [*probe_archives.archives().values(), specimens.tarred(), specimens.office("word"), specimens.GZIP]
+    everything = frozenset(probe_archives.archives())
+    for content in contents:
+        for _ in range(200):
+            damaged = bytearray(content[: chance.randrange(len(content) + 1)] if chance.random() < 0.3 else content)
+            for _ in range(chance.randrange(1, 8)):
+                if damaged:
+                    damaged[chance.randrange(len(damaged))] = chance.choice((0, 255, chance.randrange(256)))
+            found = containers.obstacle_in(io.BytesIO(bytes(damaged)), everything - {chance.choice([*everything])})
+            assert found in (None, "unscannable", "encrypted", "too_large")
+
+
 def test_more_files_than_clamds_default_are_scanned_by_the_daemon_that_we_start() -> None:
     content = zipped(*((f"{number}.txt", b"") for number in range(10_100)), ("eicar.com", EICAR))
     with Daemon(dated=True) as usual, Daemon(dated=True, options={"MaxFiles": "100000"}) as ours:
