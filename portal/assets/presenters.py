@@ -242,7 +242,7 @@ def waiting_for(code: str | None) -> str | None:
 
 def scan_reason(code: str | None) -> str | None:
     """Why a file was not scanned, in words."""
-    return next((words for known, words in EXPLANATIONS.items() if known == code), code)
+    return next((str(words) for known, words in EXPLANATIONS.items() if known == code), code)
 
 
 def released_view(asset: Asset) -> ReleasedView | None:

@@ -72,8 +72,8 @@ def obstacle_in(file: BinaryIO, readable: frozenset[str]) -> Obstacle | None:
     except _FoundError as found:
         return found.obstacle
     except (
-        struct.error, ValueError, OverflowError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
-        NotImplementedError, seven_zip.DamagedError, gzip.BadGzipFile, MemoryError,
+        struct.error, ValueError, OverflowError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError,
+        zipfile.BadZipFile, NotImplementedError, seven_zip.DamagedError, gzip.BadGzipFile, MemoryError,
     ):  # fmt: skip
         return "unscannable"
     except OSError as error:

@@ -11,7 +11,8 @@ from typing import Literal
 
 from portal.inspection import content_type, file_kinds, media_type_names, ole
 from portal.inspection.scan_policy import DEFAULT_RULES, ScanRules
-from portal.inspection.scan_result import ScanVerdict
+from portal.inspection.scan_result import EXPLANATIONS, ScanVerdict
+from portal.texts import Text
 
 DecisionOutcome = Literal["available", "quarantined", "failed", "waits"]
 
@@ -77,7 +78,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the asset. ``code`` and ``detail`` are None exactly when it is available.
+    """What becomes of the asset. ``code`` and ``text`` are None exactly when it is available.
 
     ``mime_type`` is what the object is served as, ``found_type`` what its bytes are.
     """
@@ -86,7 +87,12 @@ class Decision:
     mime_type: str
     found_type: str
     code: str | None = None
-    detail: str | None = None
+    text: Text | None = None
+
+    @property
+    def detail(self) -> str | None:
+        """The reason in English, as it is written into the row."""
+        return self.text.english if self.text else None
 
 
 def decide(facts: FileFacts, declared: DeclaredFile, rules: ScanRules = DEFAULT_RULES) -> Decision:
@@ -98,19 +104,24 @@ def decide(facts: FileFacts, declared: DeclaredFile, rules: ScanRules = DEFAULT_
     mime_type = served_as(declared.file_name, facts)
     serving = mime_type or facts.mime_type
     if facts.verdict.result == "infected":
-        words = f"A virus was found: {facts.verdict.signature}. The file is held and can't be downloaded."
-        return Decision("quarantined", serving, facts.mime_type, "infected", words)
-    code, words = _broken_promise(facts, declared) or (None, "")
-    if code is None and mime_type is None:
-        code, words = "content_mismatch", _contradiction(declared.file_name, facts.mime_type)
-    if code is not None:
-        return Decision("failed", serving, facts.mime_type, code, words)
+        text = Text(
+            "A virus was found: %(signature)s. The file is in quarantine and can't be downloaded.",
+            signature=facts.verdict.signature,
+        )
+        return Decision("quarantined", serving, facts.mime_type, "infected", text)
+    refusal = _difference(facts, declared)
+    if refusal is None and mime_type is None:
+        refusal = "content_mismatch", _contradiction(declared.file_name, facts.mime_type)
+    if refusal is not None:
+        code, text = refusal
+        return Decision("failed", serving, facts.mime_type, code, text)
     reason = facts.verdict.reason
     if rules.waits(reason):
-        return Decision("waits", serving, facts.mime_type, "scanner_unavailable", "The file waits for a virus scanner.")
-    if rules.holds(reason):
-        words = f"{facts.verdict.explanation} It is held until an administrator decides."
-        return Decision("quarantined", serving, facts.mime_type, reason, words)
+        text = Text("The file waits for a virus scanner.")
+        return Decision("waits", serving, facts.mime_type, "scanner_unavailable", text)
+    if reason is not None and rules.holds(reason):
+        text = Text.join(EXPLANATIONS[reason], Text("It stays in quarantine until an administrator decides."))
+        return Decision("quarantined", serving, facts.mime_type, reason, text)
     return Decision("available", serving, facts.mime_type)
 
 
@@ -138,27 +149,38 @@ def _is_empty_tar(facts: FileFacts) -> bool:
     return whole and not facts.head.strip(b"\0")
 
 
-def _broken_promise(facts: FileFacts, declared: DeclaredFile) -> tuple[str, str] | None:
+def _difference(facts: FileFacts, declared: DeclaredFile) -> tuple[str, Text] | None:
+    """Code and text where this is not the file that was declared."""
     if facts.size == 0:
-        return "empty", "The file is empty. Choose a file that has content."
+        return "empty", Text("The file is empty. Choose a file that has content.")
     if facts.size != declared.size_bytes:
-        words = f"{declared.size_bytes:,} bytes were announced, {facts.size:,} arrived. Upload the file again."
-        return "size_mismatch", words
+        return "size_mismatch", Text(
+            "%(announced)s bytes were announced, %(arrived)s arrived. Upload the file again.",
+            announced=f"{declared.size_bytes:,}",
+            arrived=f"{facts.size:,}",
+        )
     if declared.sha256 and declared.sha256.lower() != facts.sha256:
-        return "checksum_mismatch", "The file changed on its way: its checksum differs. Upload it again."
+        return "checksum_mismatch", Text("The file changed on its way: its checksum differs. Upload it again.")
     return None
 
 
-def _contradiction(file_name: str, found_type: str) -> str:
+def _contradiction(file_name: str, found_type: str) -> Text:
     """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
     extension = file_kinds.extension_of(file_name)
-    expected = media_type_names.named(file_kinds.content_type_for(file_name) or "")
-    words = f"Not {expected}. The content is {media_type_names.named(found_type)}."
+    found = Text(
+        "Not %(expected)s. The content is %(found)s.",
+        expected=media_type_names.named(file_kinds.content_type_for(file_name) or ""),
+        found=media_type_names.named(found_type),
+    )
     own = next(
         (e for kind in file_kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None
     )
     if found_type.startswith("audio/"):
-        return f"{words} Sound can't be uploaded here."
-    if own is not None and own != extension:
-        return f"{words} If that is what you want to keep, let its name end in .{own} and upload it again."
-    return f"{words} Check the file and upload it again."
+        advice = Text("Sound can't be uploaded here.")
+    elif own is not None and own != extension:
+        advice = Text(
+            "If that is what you want to keep, let its name end in .%(extension)s and upload it again.", extension=own
+        )
+    else:
+        advice = Text("Check the file and upload it again.")
+    return Text.join(found, advice)

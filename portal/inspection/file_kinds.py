@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
 from portal import names
 from portal.errors import Invalid
 from portal.names import Flaw
@@ -20,7 +23,7 @@ MB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Kind:
-    """One line of the policy: the extensions with the type that is signed for each, and the largest size in bytes."""
+    """One row of the policy: the extensions with the type that is signed for each, and the largest size in bytes."""
 
     name: str
     limit_bytes: int
@@ -106,12 +109,20 @@ POLICY: tuple[Kind, ...] = (
 
 _BY_EXTENSION = {extension: kind for kind in POLICY for extension in kind.extensions}
 
+_KIND_NAMES = {
+    "photo": lazy_gettext("photo"),
+    "vector": lazy_gettext("vector graphic"),
+    "video": lazy_gettext("video"),
+    "document": lazy_gettext("document"),
+    "archive": lazy_gettext("archive"),
+}
 _NAME_FLAWS = {
-    Flaw.EMPTY: "The file has no name. Give it one, with an extension such as .jpg.",
-    Flaw.LONG: "The file name has {length} characters; at most {longest} are possible. Shorten it.",
-    Flaw.SLASHES: "A file name can't contain / or \\. Use another character instead.",
-    Flaw.DECEPTIVE: "The file name contains invisible characters that make it look like another name. Rename the file.",
-    Flaw.CONTROLS: "The file name contains control characters. Rename the file.",
+    Flaw.EMPTY: lazy_gettext("The file has no name. Give it one, with an extension such as .jpg."),
+    Flaw.SLASHES: lazy_gettext("A file name can't contain / or \\. Use another character instead."),
+    Flaw.DECEPTIVE: lazy_gettext(
+        "The file name contains invisible characters that make it look like another name. Rename the file."
+    ),
+    Flaw.CONTROLS: lazy_gettext("The file name contains control characters. Rename the file."),
 }
 
 
@@ -151,8 +162,7 @@ def check_name(file_name: str) -> Kind:
     """
     flaw = names.flaw_in(file_name)
     if flaw:
-        words = _NAME_FLAWS[flaw].format(length=len(file_name), longest=names.LONGEST)
-        raise Invalid(words, field="file_name")
+        raise Invalid(_flaw(flaw, len(file_name)), field="file_name")
     kind = kind_for(file_name)
     if kind is None:
         raise _unsupported(extension_of(file_name))
@@ -162,21 +172,46 @@ def check_name(file_name: str) -> Kind:
 def check_size(kind: Kind, size_bytes: int) -> None:
     """Raises Invalid for an empty file, and ``file_too_large`` with ``limit_bytes`` above the kind's limit."""
     if size_bytes <= 0:
-        raise Invalid("The file is empty. Choose a file that has content.", field="size_bytes")
+        raise Invalid(_("The file is empty. Choose a file that has content."), field="size_bytes")
     if size_bytes > kind.limit_bytes:
         raise Invalid(
-            f"The file is too large: a {kind.name} may have up to {in_words(kind.limit_bytes)}.",
+            _(
+                "The file is too large: a %(kind)s may have up to %(size)s.",
+                kind=_KIND_NAMES[kind.name],
+                size=in_words(kind.limit_bytes),
+            ),
             code="file_too_large",
             field="size_bytes",
             limit_bytes=kind.limit_bytes,
         )
 
 
+def _flaw(flaw: Flaw, length: int) -> str:
+    if flaw is Flaw.LONG:
+        return str(
+            _(
+                "The file name has %(length)s characters; at most %(longest)s are possible. Shorten it.",
+                length=length,
+                longest=names.LONGEST,
+            )
+        )
+    return str(_NAME_FLAWS[flaw])
+
+
 def _unsupported(extension: str) -> Invalid:
-    what = f"Files of type .{extension[:20]}" if extension else "Files without an extension"
     allowed = allowed_extensions()
+    if extension:
+        detail = _(
+            "Files of type .%(extension)s can't be uploaded. Possible are: %(allowed)s.",
+            extension=extension[:20],
+            allowed=", ".join(allowed),
+        )
+    else:
+        detail = _(
+            "Files without an extension can't be uploaded. Possible are: %(allowed)s.", allowed=", ".join(allowed)
+        )
     return Invalid(
-        f"{what} can't be uploaded. Possible are: {', '.join(allowed)}.",
+        detail,
         code="unsupported_type",
         field="file_name",
         allowed=allowed,

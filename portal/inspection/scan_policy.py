@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -122,7 +123,7 @@ def confirm(member: Member, at: datetime) -> None:
     with transaction(member.tenant_id):
         row = _proposal(member, at)
         if row.proposed_by == member.user_id:
-            raise Forbidden("You have proposed this yourself. Another administrator has to confirm it.")
+            raise Forbidden(_("You have proposed this yourself. Another administrator has to confirm it."))
         present = _rules(row)
         _write(member, present, replace(present, **(row.proposed or {})), proposed_by=str(row.proposed_by))
 
@@ -139,11 +140,12 @@ def withdraw(member: Member, at: datetime) -> None:
 def _propose(member: Member, row: ScanPolicy, changes: dict[str, Any]) -> None:
     others = [each for each in people.admins_of(member.tenant_id) if each.email != _email(member.user_id)]
     if not others:
-        words = (
-            "A release needs two persons here, so a looser rule does, too, and you are the only administrator. "
-            "Nothing was changed. Have a second administrator added, who then confirms it."
+        raise Conflict(
+            _(
+                "A release needs two persons here, and so does a looser rule. You are the only administrator, so "
+                "nothing was changed. Have a second administrator added, who can then confirm it."
+            )
         )
-        raise Conflict(words)
     row.proposed, row.proposed_at, row.proposed_by = changes, now(), member.user_id
     audit.record(member.tenant_id, member.user_id, "scan_policy.proposed", member.tenant_id, changes=changes)
     mail.write(
@@ -175,7 +177,7 @@ def _write(member: Member, present: ScanRules, rules: ScanRules, **facts: Any) -
 def _proposal(member: Member, at: datetime) -> ScanPolicy:
     row = _row(member.tenant_id, lock=True)
     if row is None or row.proposed is None or row.proposed_at != at:
-        raise Conflict("This change does not wait any more, or it is another one by now. Nothing was changed.")
+        raise Conflict(_("This change is not waiting any more, or has changed in the meantime. Nothing was changed."))
     return row
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from portal.inspection import probe_archives
+from portal.texts import Text
 
 ScanStatus = Literal["clean", "infected", "not_scanned"]
 ScanReason = Literal["off", "no_signatures", "too_large", "encrypted", "macros", "unscannable"]
@@ -22,13 +23,15 @@ DEFAULT_MAX_FILE_SIZE = 25 * 1024 * 1024
 """Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that does not report what it skipped."""
 
 # What a person reads for each reason, in the product's words.
-EXPLANATIONS: dict[ScanReason, str] = {
-    "off": "Not scanned: the virus scanner is switched off.",
-    "no_signatures": "Not scanned: the virus scanner has no signatures.",
-    "too_large": "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see.",
-    "encrypted": "Not scanned: the file is encrypted, so the virus scanner can't look inside.",
-    "macros": "Nothing was found, but the file contains macros: programs that an office application may run.",
-    "unscannable": "Not scanned: the virus scanner could not read the file.",
+EXPLANATIONS: dict[ScanReason, Text] = {
+    "off": Text("Not scanned: the virus scanner is switched off."),
+    "no_signatures": Text("Not scanned: the virus scanner has no signatures."),
+    "too_large": Text(
+        "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see."
+    ),
+    "encrypted": Text("Not scanned: the file is encrypted, so the virus scanner can't look inside."),
+    "macros": Text("No virus was found, but the file contains macros: programs that an office application may run."),
+    "unscannable": Text("Not scanned: the virus scanner can't open the file, or something in it."),
 }
 # Names that clamd gives to what it noticed without having found a virus. Every other name is a virus.
 HEURISTICS: dict[str, ScanReason] = {
@@ -54,7 +57,7 @@ class ScanVerdict:
     reason: ScanReason | None = None
 
     @property
-    def explanation(self) -> str | None:
+    def explanation(self) -> Text | None:
         """The reason in plain words, or None."""
         return EXPLANATIONS[self.reason] if self.reason else None
 

@@ -25,6 +25,7 @@ from portal.inspection.clamd import ANSWER_SECONDS, SCAN_SECONDS, ClamdClient, n
 from portal.inspection.scan_result import ScannerReport, ScanVerdict
 from portal.inspection.spool import spool_errors
 from portal.settings import Settings
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
@@ -273,9 +274,9 @@ def _scanner_at(url: str, test_database: bool) -> Scanner:
 
 def _unavailable(during: During) -> Unavailable:
     detail = {
-        "connect": "The virus scanner can't be used right now. The file waits and is scanned as soon as it is back.",
-        "machine": "The virus scanner has trouble with its own disk. The file waits and is scanned again.",
-        "scan": "The virus scanner failed in the middle of the file. The file waits and is scanned again.",
+        "connect": Text("The virus scanner does not answer. The file is scanned as soon as it does."),
+        "machine": Text("The virus scanner has trouble with its own disk. The file is scanned again later."),
+        "scan": Text("The virus scanner failed in the middle of the file. The file is scanned again later."),
     }[during]
     return Unavailable(detail, code="scanner_unavailable", during=during)
 

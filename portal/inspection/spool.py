@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from portal.errors import Unavailable
+from portal.texts import Text
 
 
 @contextmanager
@@ -16,12 +17,15 @@ def spool_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "has no room left" if full else f"can't be written ({error.strerror})"
-        raise Unavailable(
-            f"The server's folder for temporary files {what}. The file waits until that is fixed.",
-            code="spool_unavailable",
-        ) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            detail = Text("The server's folder for temporary files is full. The file waits until that is fixed.")
+        else:
+            detail = Text(
+                "The server's folder for temporary files can't be written to (%(error)s). The file waits until that "
+                "is fixed.",
+                error=error.strerror,
+            )
+        raise Unavailable(detail, code="spool_unavailable") from error
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from portal.storage import health
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tasks import Lease, LeaseLost
+from portal.texts import Text
 from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
 from portal.uploads.staging import staging_key
@@ -126,7 +127,7 @@ def _no_scanner() -> Unavailable:
 
 
 def _failed(asset: Asset, code: str, detail: str) -> Decision:
-    return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
+    return Decision("failed", asset.mime_type, asset.mime_type, code, Text(detail))
 
 
 def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:

@@ -281,7 +281,7 @@ def test_what_no_scanner_could_look_at_is_available_with_the_mark_of_its_verdict
     verdict = ScanVerdict("not_scanned", reason=reason)
     assert decided("a.txt", b"hello\n", verdict).outcome == "available"
     assert verdict.explanation is not None
-    assert verdict.explanation.startswith("Not scanned")
+    assert str(verdict.explanation).startswith("Not scanned")
 
 
 def test_every_extension_of_the_policy_has_a_file_that_passes() -> None:

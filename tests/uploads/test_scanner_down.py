@@ -223,7 +223,7 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate
     soon(scene.door)
     scan = scene.alice.asset(sent.asset_id)["scan"]
     assert scan["verdict"] == "not_scanned"
-    assert "could not read" in scan["reason"]
+    assert "can't open" in scan["reason"]
     assert "rescan" not in scene.door.sweep()
 
 

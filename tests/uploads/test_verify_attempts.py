@@ -17,6 +17,7 @@ from portal.database import compare_and_set, db, transaction
 from portal.errors import Unavailable
 from portal.inspection.decision import Decision
 from portal.tasks import lease
+from portal.texts import Text
 from portal.uploads import verify
 from portal.uploads.models import Upload
 from tests.support import pictures
@@ -164,7 +165,7 @@ def test_a_verdict_of_who_lost_the_lease_does_not_count(scene: Scene, text: byte
             assert second is not None
             asset = second.asset
             upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
-            late = Decision("failed", "text/plain", "text/plain", "content_mismatch", "A late verdict.")
+            late = Decision("failed", "text/plain", "text/plain", "content_mismatch", Text("A late verdict."))
             with pytest.raises(tasks.LeaseLost):
                 verify._finish(first.lease, asset, upload, late)
             assert scene.alice.asset(sent.asset_id)["status"] == "processing"
