@@ -18,8 +18,9 @@ from portal.database import db, new_id, transaction
 from portal.inspection.spool import closing_spool, spool_errors
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
+from portal.previews.failures import PreviewFailed
 from portal.previews.renderer import render
-from portal.previews.types import PreviewFailed, Rendered, RenderedVariant
+from portal.previews.types import Rendered, RenderedVariant
 from portal.storage import service as storage
 from portal.tasks import Lease, LeaseLost
 

@@ -8,5 +8,5 @@ read (`metadata`), colours are brought to sRGB (`colour`) and every variant is w
 
 Invariants: nothing is decoded before its pixels and frames were counted; a derived file carries no metadata at all;
 no variant is larger than its source; all five variants exist, a small source gives them at its own size.
-A failure is a `PreviewFailed` with a code and plain words; it never touches the asset's own state.
+A failure is a `PreviewFailed` (`failures`) with a code and a text; it never touches the asset's own state.
 """

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portal.previews.types import BEYOND_LIMITS, Limits, PreviewFailed
+from portal.previews.types import DecodingFailed, Limits
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,7 +23,7 @@ _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EAC
 
 
 def render(argument: dict[str, Any]) -> dict[str, Any]:
-    """Answers {metadata, placeholder, variants[{name, width, height}]}, {code, detail}, or {unavailable: words} when
+    """Answers {metadata, placeholder, variants[{name, width, height}]}, {reason, values}, or {unavailable: words} when
     the machine is to blame and not the file.
 
     argument: source and out_dir relative to the current folder, mime_type, limits.
@@ -36,7 +36,7 @@ def render(argument: dict[str, Any]) -> dict[str, Any]:
 
         picture, size, facts = read(source)
         return {"metadata": facts, **encode.write(picture, size, out_dir, limits.web_bytes)}
-    except PreviewFailed as failure:
+    except DecodingFailed as failure:
         return _refusal(failure)
     except Exception as error:  # a decoder may raise anything on a damaged file
         traceback.print_exc()
@@ -55,16 +55,16 @@ def _reader(mime_type: str, limits: Limits) -> Callable[[Path], Picture]:
     return lambda source: raster.read(source, mime_type, limits)
 
 
-def _refusal(failure: PreviewFailed) -> dict[str, Any]:
-    return {"code": failure.code, "detail": failure.detail}
+def _refusal(failure: DecodingFailed) -> dict[str, Any]:
+    return {"reason": failure.reason, "values": failure.values}
 
 
-def _failure(error: Exception) -> PreviewFailed:
+def _failure(error: Exception) -> DecodingFailed:
     """What a decoder's own error means; libraries in C say it in their own words."""
     words = str(error).lower()
     if "DecompressionBomb" in type(error).__name__ or ("limit" in words and "exceed" in words):
-        return PreviewFailed("unsupported", BEYOND_LIMITS)
-    return PreviewFailed("out_of_memory" if _is_memory(error) else "broken")
+        return DecodingFailed("beyond_limits")
+    return DecodingFailed("out_of_memory" if _is_memory(error) else "broken")
 
 
 def _is_memory(error: Exception) -> bool:

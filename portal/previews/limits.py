@@ -7,20 +7,17 @@ from typing import Literal
 from PIL import Image
 
 from portal.previews import iso_boxes
-from portal.previews.types import PreviewFailed
+from portal.previews.types import DecodingFailed
 
 _HEAD_BYTES = 30
 _EXTENSION, _PICTURE, _TRAILER = 0x21, 0x2C, 0x3B
 
 
 def check_pixels(size: tuple[int, int], most: int) -> None:
-    """Raises PreviewFailed(too_many_pixels) above `most`."""
+    """Raises DecodingFailed(too_many_pixels) above `most`."""
     pixels = size[0] * size[1]
     if pixels > most:
-        raise PreviewFailed(
-            "too_many_pixels",
-            f"The picture has {pixels / 1e6:,.0f} megapixels; previews are made up to {most / 1e6:,.0f}.",
-        )
+        raise DecodingFailed("too_many_pixels", pixels=pixels, most=most)
 
 
 def webp_size(source: Path) -> tuple[int, int]:
@@ -58,7 +55,7 @@ def heif_size(source: Path) -> tuple[int, int]:
 def count_frames(image: Image.Image, source: Path, most: int) -> int:
     """Frames of an animation or pages of a TIFF.
 
-    Raises PreviewFailed(too_many_frames) above `most`.
+    Raises DecodingFailed(too_many_frames) above `most`.
     """
     if image.format == "GIF":
         found = gif_frames(source.read_bytes(), most)
@@ -67,7 +64,7 @@ def count_frames(image: Image.Image, source: Path, most: int) -> int:
     else:  # these formats keep the number in a header
         found = int(getattr(image, "n_frames", 1))
     if found > most:
-        raise PreviewFailed("too_many_frames", f"The file has more than {most:,} frames; previews are made up to that.")
+        raise DecodingFailed("too_many_frames", most=most)
     return found
 
 

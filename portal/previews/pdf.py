@@ -7,7 +7,7 @@ import pypdfium2
 from PIL import Image
 from pypdfium2 import raw
 
-from portal.previews.types import VARIANTS, PreviewFailed
+from portal.previews.types import VARIANTS, DecodingFailed
 
 _MM_PER_POINT = 25.4 / 72
 
@@ -15,29 +15,27 @@ _MM_PER_POINT = 25.4 / 72
 def read(source: Path) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
     """The first page on white, its size in pixels, and facts: pages, the first page's size in millimetres.
 
-    Raises PreviewFailed(broken, unsupported).
+    Raises DecodingFailed.
     """
     try:
         document = pypdfium2.PdfDocument(source)
     except pypdfium2.PdfiumError as error:
         if error.err_code == raw.FPDF_ERR_PASSWORD:
-            raise PreviewFailed(
-                "unsupported", "The PDF is locked with a password: its first page can't be drawn."
-            ) from error
-        raise PreviewFailed("broken") from error
+            raise DecodingFailed("password") from error
+        raise DecodingFailed("broken") from error
     if not len(document):
-        raise PreviewFailed("broken", "The PDF has no pages.")
+        raise DecodingFailed("no_pages")
     try:
         document.init_forms()  # before the page: fields are drawn by what fills forms in, values without a look too
         page = document[0]
         width, height = page.get_size()
         longest = max(width, height)
         if not 0 < min(width, height) <= longest < float("inf"):
-            raise PreviewFailed("broken", "The PDF's first page has no size.")
+            raise DecodingFailed("no_size")
         scale = VARIANTS[0].longest / longest
         picture = page.render(scale=scale, rev_byteorder=True).to_pil().convert("RGB")
     except pypdfium2.PdfiumError as error:
-        raise PreviewFailed("broken") from error
+        raise DecodingFailed("broken") from error
     facts = {
         "format": "PDF",
         "pages": len(document),

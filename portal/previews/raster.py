@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 
 from portal.previews import colour, metadata, repair
 from portal.previews import limits as counting
-from portal.previews.types import VARIANTS, Limits, PreviewFailed, fit
+from portal.previews.types import VARIANTS, DecodingFailed, Limits, fit
 
 # What libmagic calls it -> the one decoder that may look at it; no other ever sees a byte.
 FORMATS = {
@@ -42,7 +42,7 @@ _BAND_PIXELS = 2_000_000
 def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
     """The picture upright, in sRGB, at most as large as the largest variant; its own size, upright; its facts.
 
-    Raises PreviewFailed, and whatever a decoder raises on a damaged file.
+    Raises DecodingFailed, and whatever a decoder raises on a damaged file.
     """
     with _opened(source, mime_type, limits) as image:
         stored, mode = image.size, image.mode
@@ -62,10 +62,10 @@ def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tup
 
 
 def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
-    """Headers read, nothing decoded. Raises PreviewFailed(unsupported, too_many_pixels)."""
+    """Headers read, nothing decoded. Raises DecodingFailed(unsupported, too_many_pixels)."""
     name = FORMATS.get(mime_type)
     if name is None:
-        raise PreviewFailed("unsupported")
+        raise DecodingFailed("unsupported")
     most = limits.jpeg_pixels if name == "JPEG" else limits.pixels
     if name == "WEBP":
         counting.check_pixels(counting.webp_size(source), most)

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from portal.errors import Unavailable
-from portal.previews.types import MIME_TYPE, VARIANTS, WORDS, Limits, PreviewFailed, Rendered, RenderedVariant
+from portal.previews.failures import PreviewFailed
+from portal.previews.types import MIME_TYPE, VARIANTS, Limits, Rendered, RenderedVariant
 from portal.sandbox import process
 from portal.sandbox.confinement import SandboxLimits
 from portal.sandbox.process import ChildResult
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
 FUNCTION = "portal.previews.decoder:render"
-_UNAVAILABLE = (
-    "Previews can't be made at the moment: the server is short of disk space or memory. They follow by themselves."
+_UNAVAILABLE = Text(
+    "Previews can't be made at the moment: the server is short of disk space or memory. They are made later."
 )
 _SIGNALS = {
     -signal.SIGALRM: "timeout",
@@ -53,8 +55,8 @@ def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS)
     if "unavailable" in answer:
         log.error("previews: the child could not work: %s", answer["unavailable"])
         raise Unavailable(_UNAVAILABLE)
-    if "code" in answer:
-        raise PreviewFailed(answer["code"] if answer["code"] in WORDS else "broken", str(answer.get("detail", "")))
+    if "reason" in answer:
+        raise _refusal(answer)
     try:
         variants = [_variant(out_dir, sizes) for sizes in answer["variants"]]
         names = [variant.name for variant in variants]
@@ -84,6 +86,13 @@ def _result(child: ChildResult) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise PreviewFailed("broken")
     return result
+
+
+def _refusal(answer: dict[str, Any]) -> PreviewFailed:
+    try:
+        return PreviewFailed(answer["reason"], answer.get("values"))
+    except (KeyError, TypeError, ValueError, AttributeError):  # what a captured child may answer
+        return PreviewFailed("broken")
 
 
 def _variant(out_dir: Path, sizes: dict[str, Any]) -> RenderedVariant:

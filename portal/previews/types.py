@@ -1,4 +1,4 @@
-"""What the two sides of a rendering speak of: limits, variants, the result and the failure."""
+"""What both sides of a rendering share: limits, variants, the result and the failure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,25 +89,28 @@ class Rendered:
     variants: list[RenderedVariant]
 
 
-class PreviewFailed(Exception):
-    """No previews of this file. `code` is one of WORDS, `detail` the reason in plain words, for people."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        self.code = code
-        self.detail = detail or WORDS[code]
-        super().__init__(f"{code}: {self.detail}")
-
-
-BEYOND_LIMITS = "The picture exceeds a limit of the program that decodes it. The file itself is untouched."
-WORDS = {
-    "too_many_pixels": "The picture is too large for previews.",
-    "too_many_frames": "The file has too many frames for previews.",
-    "broken": "The file can't be drawn: it is cut off, damaged, or a variant of its format that is not known here. "
-    "Open it, save it again and upload the new copy.",
-    "timeout": "The preview took too long and was stopped. The file itself is untouched.",
-    "out_of_memory": "The preview needs more memory than one file may take. The file itself is untouched.",
-    "unsupported": "Previews are not made of this type of file.",
+# Why there are no previews → the contract's code. The texts for people stand in `failures`, outside of the sandbox.
+CODES = {
+    "too_many_pixels": "too_many_pixels",
+    "too_many_frames": "too_many_frames",
+    "broken": "broken",
+    "no_pages": "broken",
+    "no_size": "broken",
+    "timeout": "timeout",
+    "out_of_memory": "out_of_memory",
+    "unsupported": "unsupported",
+    "password": "unsupported",
+    "beyond_limits": "unsupported",
 }
+
+
+class DecodingFailed(Exception):
+    """Raised inside the sandbox: `reason` is one of CODES, `values` are the numbers of its text."""
+
+    def __init__(self, reason: str, **values: int) -> None:
+        self.reason = reason
+        self.values = values
+        super().__init__(reason)
 
 
 def fit(size: tuple[int, int], longest: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageStat
 
-from portal.previews.types import PreviewFailed
+from portal.previews.failures import PreviewFailed
 from tests.support import pictures
 from tests.support.shown_previews import Previews, Render, near
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from portal.errors import Unavailable
 from portal.previews import renderer
+from portal.previews.failures import PreviewFailed
 from portal.previews.limits import gif_frames, tiff_pages
 from portal.previews.raster import FORMATS
-from portal.previews.types import MB, PREVIEWABLE, WORDS, Limits, PreviewFailed
+from portal.previews.types import MB, PREVIEWABLE, Limits
 from portal.sandbox import process
 from tests.support import pictures
 from tests.support.shown_previews import Render
@@ -96,7 +97,7 @@ def test_a_chain_of_pages_that_bites_its_tail_has_each_page_once(tmp_path: Path)
 def test_a_damaged_file_is_called_damaged(render: Render, content: bytes, mime_type: str) -> None:
     failure = refusal(render, content, mime_type)
     assert failure.code == "broken"
-    assert failure.detail == WORDS["broken"]
+    assert failure.detail == PreviewFailed("broken").detail
 
 
 def test_only_the_decoder_of_its_type_looks_at_a_file(render: Render) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.previews.types import PreviewFailed
+from portal.previews.failures import PreviewFailed
 from tests.support import pictures
 from tests.support.shown_previews import Render, near
 
