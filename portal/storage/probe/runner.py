@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.storage.probe import bucket_rules, cleanup, connectivity, cors, objects, parts, public_access, uploads
+from portal.storage.probe import bucket_rules, cleanup, connectivity, cors, multipart, objects, public_access, uploads
 from portal.storage.probe.context import Subject, Trial
 from portal.storage.probe.results import Finding, Result, StepResult, failed, skipped, warned
 
@@ -42,7 +42,7 @@ STEPS = (
     Step("post", uploads.post, _STORING),
     Step("put", uploads.put, _STORING),
     Step("sha256", uploads.sha256, _STORING),
-    Step("multipart", parts.multipart, _STORING),
+    Step("multipart", multipart.multipart, _STORING),
     Step("copy", objects.copy, _STORING),
     Step("conditional_copy", objects.conditional_copy, ("copy",)),
     Step("range", objects.ranges, _STORING),
