@@ -36,10 +36,10 @@ class Text:
         return cls._from_json(json.loads(stored))
 
     @classmethod
-    def join(cls, *sentences: Text) -> Text:
-        """Several sentences, one after the other."""
+    def join(cls, *sentences: Text, separator: str = " ") -> Text:
+        """Several sentences, one after the other; with another ``separator`` several words."""
         names = [f"part{number}" for number in range(len(sentences))]
-        return cls(" ".join(f"%({name})s" for name in names), **dict(zip(names, sentences, strict=True)))
+        return cls(separator.join(f"%({name})s" for name in names), **dict(zip(names, sentences, strict=True)))
 
     @property
     def stored(self) -> str:

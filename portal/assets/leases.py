@@ -39,7 +39,7 @@ def acquire(kind: str, tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> I
         try:
             yield Leased(lease, asset)
         except Unavailable as problem:
-            health.suspect(tenant_id, asset.profile_id, problem)
+            health.report_problem(tenant_id, asset.profile_id, problem)
             raise
 
 

@@ -54,7 +54,7 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 def _remove_objects(asset: Asset) -> None:
     """Everything that was ever written for it, other attempts' copies and replayed uploads included."""
     profile = storage.find_profile(asset.workspace_id, asset.profile_id)
-    health.require_ours(profile)
+    health.require_marker(profile)
     bucket = storage.bucket_for(profile)
     for prefix in (
         keys.asset_prefix(asset.workspace_id, asset.id),

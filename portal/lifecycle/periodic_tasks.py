@@ -78,7 +78,7 @@ def probe_stores() -> str:
     """Ask the own buckets again whose last test is a week old."""
     from portal.storage import probe_runs
 
-    return probe_runs.ask_again()
+    return probe_runs.request_old()
 
 
 CHORES: dict[str, Chore] = {

@@ -185,7 +185,7 @@ def _active(member: Member) -> StorageProfile:
 def _refuse_where_useless(source: StorageProfile, target: StorageProfile) -> None:
     if source.id == target.id:
         raise Conflict("The files of this workspace go there already.", code="already_there")
-    profiles.require_seen(target)
+    profiles.require_tested(target)
 
 
 def _require_room(member: Member, source: StorageProfile, target: StorageProfile) -> None:

@@ -143,7 +143,7 @@ def _wait(work: Work, problem: Problem) -> None:
         if errors.needs_person(problem) and work.move.waiting_for != problem.detail:
             for profile in (work.source, work.target):
                 if profile.mode is ProfileMode.BYOS:
-                    probe_runs.ask(work.move.workspace_id, profile.id)
+                    probe_runs.request(work.move.workspace_id, profile.id)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The marker ``.stowage/owner.json`` under a profile's prefix: who keeps files here. Pure; the probe reads and writes.
+"""The marker ``.stowage/owner.json`` under a profile's prefix: who keeps files there. Pure; the probe writes it.
 
-It says whose place this is, so that two workspaces, tenants or installations never share one, and so that a bucket
-that somebody else made again under the same name is noticed.
+With it two workspaces, tenants or installations never share one place, and a bucket that somebody else created again
+under the same name is noticed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from enum import StrEnum
 from uuid import UUID
 
 KEY = ".stowage/owner.json"
-LARGEST = 4096  # bytes
+MAX_SIZE = 4096  # bytes
 
 
-class Claim(StrEnum):
-    """What a marker means to one owner."""
+class MarkedBy(StrEnum):
+    """Whose marker was found, seen from one owner."""
 
-    OURS = "ours"
+    US = "us"
     WORKSPACE = "workspace"  # another workspace of the same tenant
     TENANT = "tenant"
     INSTALLATION = "installation"
@@ -40,15 +40,15 @@ class Owner:
         ids = {name: str(value) for name, value in asdict(self).items()}
         return json.dumps({"about": about, "version": 1, **ids}, indent=1).encode()
 
-    def claim(self, content: bytes) -> Claim:
-        """What a marker that was found says to this owner. Another profile of the same workspace is no stranger."""
+    def compare(self, content: bytes) -> MarkedBy:
+        """Whose marker this is. One of another profile of the same workspace is ours, too."""
         try:
-            found = json.loads(content[:LARGEST])
-            theirs = {name: UUID(found[name]) for name in ("installation", "tenant_id", "workspace_id")}
+            found = json.loads(content[:MAX_SIZE])
+            ids = {name: UUID(found[name]) for name in ("installation", "tenant_id", "workspace_id")}
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Claim.UNREADABLE
-        if theirs["installation"] != self.installation:
-            return Claim.INSTALLATION
-        if theirs["tenant_id"] != self.tenant_id:
-            return Claim.TENANT
-        return Claim.OURS if theirs["workspace_id"] == self.workspace_id else Claim.WORKSPACE
+            return MarkedBy.UNREADABLE
+        if ids["installation"] != self.installation:
+            return MarkedBy.INSTALLATION
+        if ids["tenant_id"] != self.tenant_id:
+            return MarkedBy.TENANT
+        return MarkedBy.US if ids["workspace_id"] == self.workspace_id else MarkedBy.WORKSPACE

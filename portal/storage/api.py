@@ -12,6 +12,7 @@ from portal.settings import Settings
 from portal.storage import profiles
 from portal.storage.connection import Connection
 from portal.storage.models import AddressingStyle, Encryption, Health, ProfileMode, StorageProfile
+from portal.storage.presenters import readable
 from portal.storage.service import find_unretired, health_of
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -67,6 +68,13 @@ class ProbeView(Answer):
     at: str | None
     steps: list[dict[str, Any]]
 
+    @classmethod
+    def of(cls, profile: StorageProfile) -> ProbeView | None:
+        """None before the first test."""
+        if profile.probe is None:
+            return None
+        return cls(at=profile.probe.get("at"), steps=[readable(step) for step in profile.probe.get("steps", [])])
+
 
 class ProfileView(Answer):
     """A storage profile. Of a managed one bucket and region are shown, which every link says, and nothing else."""
@@ -94,13 +102,28 @@ class ProfileView(Answer):
     def of(cls, profile: StorageProfile) -> ProfileView:
         """As the contract shows it."""
         health, reason = health_of(profile)
-        shown = {name: getattr(profile, name) for name in cls.model_fields if hasattr(profile, name)}
-        probe = profile.probe and ProbeView(at=profile.probe.get("at"), steps=profile.probe.get("steps", []))
-        shown |= {"access_key_id": profiles.masked(profile.access_key_id), "probe": probe}
-        if profile.mode is ProfileMode.MANAGED:
-            settings: Settings = current_app.extensions["portal.settings"]
-            shown |= {"bucket": settings.s3_bucket, "region": settings.s3_region}
-        return cls(**shown | {"health": health, "reason": reason})
+        settings: Settings = current_app.extensions["portal.settings"]
+        managed = profile.mode is ProfileMode.MANAGED
+        return cls(
+            id=profile.id,
+            name=profile.name,
+            mode=profile.mode,
+            bucket=settings.s3_bucket if managed else profile.bucket or "",
+            endpoint=profile.endpoint,
+            region=settings.s3_region if managed else profile.region or "",
+            addressing_style=profile.addressing_style,
+            key_prefix=profile.key_prefix,
+            encryption=profile.encryption,
+            kms_key_id=profile.kms_key_id,
+            access_key_id=profiles.masked(profile.access_key_id),
+            active=profile.active,
+            health=health,
+            reason=None if reason is None else str(reason),
+            capabilities=profile.capabilities,
+            probe=ProbeView.of(profile),
+            created_at=profile.created_at,
+            keys_changed_at=profile.keys_changed_at,
+        )
 
 
 @blueprint.get(HERE)

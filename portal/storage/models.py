@@ -1,4 +1,4 @@
-"""Tables of storage: where a workspace's bytes go, and what the deployment's own store was found to do."""
+"""Tables of storage: where a workspace's files lie, and what the deployment's own store was found to do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
+from portal.texts import Text, TextColumn
 
 
 class ProfileMode(StrEnum):
@@ -23,7 +24,7 @@ class ProfileMode(StrEnum):
 
 
 class AddressingStyle(StrEnum):
-    """Where the bucket's name stands: in the path, or in front of the host. ``auto``: virtual on AWS, else path."""
+    """Where the bucket's name is: in the path, or in front of the host. ``auto``: virtual on AWS, else path."""
 
     AUTO = "auto"
     PATH = "path"
@@ -53,14 +54,16 @@ _SEALED = "num_nonnulls(sealed_secret, wrapped_key, vault_key_id)"
 
 
 class StorageProfile(Identified, Base):
-    """One place for bytes; exactly one of a workspace's profiles is active, every object remembers its own.
+    """A bucket that files are kept in. One of a workspace's profiles is active; each object remembers its own.
 
     A managed profile takes bucket and credentials from the deployment's settings; everything from ``store`` to
-    ``keys_changed_at`` belongs to a customer's own bucket. ``store`` names the store in one spelling, ``endpoint`` is
-    null on AWS. The secret access key is sealed (see ``vault``) and forgotten when the profile is retired.
-    ``probe``: {at, steps[{name, result, ms, detail, fix}]}, null before the first; ``reason`` says why it is not
-    healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until ``probe_due_at``; while it is
-    unhealthy, the next test is due then. ``unhealthy_since``: when it fell, as people were told; null once it is well.
+    ``keys_changed_at`` belongs to a customer's own bucket. ``store`` identifies the store in one spelling, ``endpoint``
+    is null on AWS. The secret access key is sealed (see ``vault``) and deleted when the profile is retired.
+
+    ``probe``: {at, steps[{name, result, ms, detail, fix}]}, texts in their stored form, null before the first test;
+    ``reason`` says why it is not healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until
+    ``probe_due_at``; while it is unhealthy, the next test is due then. ``unhealthy_since``: as people were notified;
+    null once it is healthy again.
     """
 
     __tablename__ = "storage_profiles"
@@ -104,7 +107,7 @@ class StorageProfile(Identified, Base):
     keys_changed_at: Mapped[datetime | None]
 
     health: Mapped[Health] = mapped_column(choice(Health, "health"), default=Health.UNKNOWN)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[Text | None] = mapped_column(TextColumn)
     capabilities: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime | None]
@@ -116,7 +119,7 @@ class StorageProfile(Identified, Base):
 
 
 class ManagedStore(Base):
-    """What was seen of the deployment's own store: global, one row a (endpoint, bucket)."""
+    """What the deployment's own store was found to do: one row for each endpoint and bucket, of no tenant."""
 
     __tablename__ = "managed_stores"
 
@@ -124,4 +127,4 @@ class ManagedStore(Base):
     bucket: Mapped[str] = mapped_column(String(63), primary_key=True)
     capabilities: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     probed_at: Mapped[datetime | None]
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[Text | None] = mapped_column(TextColumn)

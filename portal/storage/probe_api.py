@@ -55,9 +55,9 @@ def start(member: Member, p: UUID) -> ProfileView:
 
     The profile is `probing` meanwhile, and `probe.steps` grows; asking again while it runs changes nothing.
     """
-    probe_runs.count_wish(member.workspace)
+    probe_runs.count_request(member.workspace)
     with transaction(member.tenant_id):
-        profile = probe_runs.ask(member.workspace, p, member.user_id)
+        profile = probe_runs.request(member.workspace, p, member.user_id)
     return ProfileView.of(profile)
 
 

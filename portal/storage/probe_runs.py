@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, CursorResult, column, func, or_, select, update
 
 from portal import audit, database, queue
@@ -20,11 +21,12 @@ from portal.database import after_commit, db, transaction
 from portal.errors import Conflict, Problem
 from portal.settings import Settings
 from portal.storage import service as storage
-from portal.storage.health import NEXT_LOOK, tell_lost, tell_recovered
+from portal.storage.health import TEST_INTERVAL, notify_recovered, notify_unhealthy
 from portal.storage.models import Encryption, Health, ProfileMode, StorageProfile
 from portal.storage.policies import Policy, Right, policies_for, provider_of, rights
-from portal.storage.probe.context import Subject
-from portal.storage.probe.runner import STEPS, Probe, Verdict
+from portal.storage.probe.context import ProbeTarget
+from portal.storage.probe.runner import Probe, Verdict
+from portal.texts import Text
 from portal.web.rate_limits import Rate, rates
 
 log = logging.getLogger(__name__)
@@ -33,25 +35,25 @@ LEASE = timedelta(minutes=2)  # more than any step may take
 RING_AGAIN = timedelta(seconds=30)
 MOST_ATTEMPTS = 5
 BATCH = 200
-WISHES = Rate("storage-test", "60 per hour")  # of a workspace: each keeps a worker busy, at an address of its choice
-NOT_FINISHED = "The test of this storage could not be finished. Test it again; the server's log has the reason."
+REQUESTS = Rate("storage-test", "60 per hour")  # of a workspace: each keeps a worker busy, at an address of its choice
+NOT_FINISHED = Text("The test of this storage could not be finished. Test it again; the server's log has the reason.")
 
 
-def count_wish(workspace_id: UUID) -> None:
-    """Before somebody has a profile tested, outside of any transaction. Raises ``Unavailable`` for too many."""
-    rates().count(WISHES, str(workspace_id))
+def count_request(workspace_id: UUID) -> None:
+    """To be called before a person has a profile tested, outside of any transaction. Raises ``Unavailable``."""
+    rates().count(REQUESTS, str(workspace_id))
 
 
-def ask(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> StorageProfile:
-    """Have a profile tested, inside the caller's transaction; one that is being tested already goes on.
+def request(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> StorageProfile:
+    """Have a profile tested, inside the caller's transaction; a test that is under way is not repeated.
 
-    A person who asks (``actor_id``) accepts that the owner's marker was lost: the place is marked anew.
+    A person who asks for it (``actor_id``) accepts that the owner's marker was lost: the place is marked again.
     Raises ``NotFound``, and ``Conflict`` for the managed storage.
     """
     profile = _own(workspace_id, profile_id)
     if profile.health is Health.PROBING:
         return profile
-    before = {"health": profile.health.value, "reason": profile.reason}
+    before = {"health": profile.health.value, "reason": profile.reason and profile.reason.stored}
     if actor_id and profile.capabilities.get("marker_lost"):
         profile.capabilities = {**profile.capabilities, "marker": False, "marker_lost": False}
     profile.health, profile.probe_token, profile.probe_due_at = Health.PROBING, None, database.now() + RING_AGAIN
@@ -70,21 +72,21 @@ def postpone(tenant_id: UUID, profile_id: UUID) -> None:
     with transaction(tenant_id):
         found = db.session.get(StorageProfile, profile_id)
         if found is not None and found.health is Health.UNHEALTHY:
-            ask(found.workspace_id, profile_id)
+            request(found.workspace_id, profile_id)
             return
         standing = StorageProfile.id == profile_id, StorageProfile.probe_due_at < func.now()
         values = {"probe_token": None, "probe_due_at": func.now() + RING_AGAIN}
         db.session.execute(update(StorageProfile).where(*standing).values(values))
 
 
-def ask_again() -> str:
+def request_old() -> str:
     """Have those tested whose last test is a week old; how many, in words."""
     with transaction():
         source = func.old_probes(BATCH).table_valued(*(column(name) for name in ("tenant_id", "workspace_id", "id")))
         old = db.session.execute(select(source)).all()
     for row in old:
         with transaction(row.tenant_id):
-            ask(row.workspace_id, row.id)
+            request(row.workspace_id, row.id)
     return f"{len(old)} own buckets are tested again."
 
 
@@ -96,12 +98,12 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
         return
     earlier = dict(profile.probe or {})
     if earlier["attempts"] > MOST_ATTEMPTS:
-        _conclude(profile, token, earlier, Verdict(False, NOT_FINISHED))
+        _conclude(profile, token, earlier, Verdict(healthy=False, reason=NOT_FINISHED))
         return
     try:
-        probe = Probe(_subject(profile, token))
+        probe = Probe(_target(profile, token))
     except Problem as problem:  # keys that can't be opened, an endpoint that is not allowed any more
-        _conclude(profile, token, earlier, Verdict(False, problem.detail))
+        _conclude(profile, token, earlier, Verdict(healthy=False, reason=problem.text))
         return
     database.end_read()  # from here on the network is used
     told: dict[str, Any] = {**earlier, "at": _moment(), "steps": []}
@@ -111,31 +113,6 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
             log.info("the probe of %s is somebody else's by now", profile_id)
             return
     _conclude(profile, token, told, probe.verdict())
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A test as a page shows it: every step in its order, those not told yet without a result."""
-
-    running: bool
-    at: datetime | None
-    steps: list[dict[str, Any]]
-
-    def count(self, result: str) -> int:
-        """How many steps had this result."""
-        return sum(step["result"] == result for step in self.steps)
-
-
-def shown(profile: StorageProfile) -> Shown:
-    """The last test of a profile, or the one that runs."""
-    told = profile.probe or {}
-    running = profile.health is Health.PROBING
-    steps = list(told.get("steps", []))
-    if running:
-        known = {step["name"] for step in steps}
-        waiting = [step.name for step in STEPS if step.name not in known]
-        steps += [{"name": name, "result": "waiting" if number else "running"} for number, name in enumerate(waiting)]
-    return Shown(running, datetime.fromisoformat(told["at"]) if told.get("at") else None, steps)
 
 
 @dataclass(frozen=True)
@@ -159,7 +136,7 @@ def needed(workspace_id: UUID, profile_id: UUID) -> Needed:
 def _own(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     profile = storage.find_unretired(workspace_id, profile_id)
     if profile.mode is not ProfileMode.BYOS:
-        raise Conflict("The managed storage belongs to the operator, and is looked after by itself.")
+        raise Conflict(_("The managed storage belongs to the operator, and is tested by itself."))
     return profile
 
 
@@ -177,12 +154,12 @@ def _claim(tenant_id: UUID, token: UUID, *which: ColumnElement[bool]) -> Storage
     return profile
 
 
-def _subject(profile: StorageProfile, token: UUID) -> Subject:
+def _target(profile: StorageProfile, token: UUID) -> ProbeTarget:
     settings: Settings = current_app.extensions["portal.settings"]
-    return Subject(
+    return ProbeTarget(
         location=storage.bucket_for(profile).location,
         origin=settings.base_url,
-        owner=storage.mark_of(profile),
+        owner=storage.marker_owner_of(profile),
         probe_id=token,
         marked=bool(profile.capabilities.get("marker") or profile.capabilities.get("marker_lost")),
     )
@@ -198,20 +175,20 @@ def _conclude(profile: StorageProfile, token: UUID, told: dict[str, Any], verdic
     told = {"at": told["at"], "steps": told["steps"]}
     health = Health.HEALTHY if verdict.healthy else Health.UNHEALTHY
     can = {**profile.capabilities, **verdict.capabilities}  # what could not be asked this time stays as it was
-    done = {"health": health, "reason": verdict.reason or None, "capabilities": can}
+    done = {"health": health, "reason": verdict.reason, "capabilities": can}
     with transaction(profile.tenant_id):
-        again = database.now() + NEXT_LOOK if profile.active and health is Health.UNHEALTHY else None
+        again = database.now() + TEST_INTERVAL if profile.active and health is Health.UNHEALTHY else None
         found = {"probe": told, "probed_at": database.now(), "probe_token": None, "probe_due_at": again}
         if not _execute(profile, token, {**done, **found}):
             return
-        facts = {"profile_id": str(profile.id), "reason": verdict.reason}
+        facts = {"profile_id": str(profile.id), "reason": verdict.reason.english if verdict.reason else ""}
         audit.record(
             profile.tenant_id, None, f"storage.{health.value}", profile.id, workspace_id=profile.workspace_id, **facts
         )
-        if health is Health.UNHEALTHY and before.get("health") == Health.HEALTHY:
-            tell_lost(profile, verdict.reason)
+        if verdict.reason and before.get("health") == Health.HEALTHY:
+            notify_unhealthy(profile, verdict.reason)
         if health is Health.HEALTHY and profile.unhealthy_since is not None:
-            tell_recovered(profile)
+            notify_recovered(profile)
 
 
 def _set(profile: StorageProfile, token: UUID, **values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The fragment of a storage profile's page that shows its test, and asks for itself while it runs."""
+"""The fragment of a storage profile's page that shows its test; while the test runs it renews itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from portal.database import transaction
 from portal.storage import probe_runs
 from portal.storage.models import StorageProfile
+from portal.storage.presenters import test_of
 from portal.storage.service import find_unretired
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -24,26 +25,27 @@ blueprint = Blueprint("probe", __name__)
 @blueprint.get(f"{HERE}/test")
 @member(Permission.MANAGE_STORAGE)
 def steps(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """What is known so far."""
+    """The test so far."""
     profile = find_unretired(member.workspace, profile_id)
     if not is_fragment_wanted():
         return _to_page(profile)
-    poll, test = request.args.get("poll", 0, int), probe_runs.shown(profile)
-    answer = make_response(render_template("storage/_probe.html", test=test, profile=profile, poll=poll))
-    if poll and not test.running:
-        answer.headers["HX-Refresh"] = "true"  # what else the page tells of the storage has changed, too
+    polls = request.args.get("poll", 0, int)
+    test = test_of(profile, polls)
+    answer = make_response(render_template("storage/_probe.html", test=test, profile=profile, polls=polls))
+    if polls and not test.running:
+        answer.headers["HX-Refresh"] = "true"  # health, reason and buttons of the whole page have changed, too
     return answer
 
 
 @blueprint.post(f"{HERE}/test")
 @member(Permission.MANAGE_STORAGE)
 def start(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """Test it now; to htmx the fragment, else back to the page."""
-    probe_runs.count_wish(member.workspace)
+    """Test it now; htmx gets the fragment, a browser without it the page."""
+    probe_runs.count_request(member.workspace)
     with transaction(member.tenant_id):
-        profile = probe_runs.ask(member.workspace, profile_id, member.user_id)
+        profile = probe_runs.request(member.workspace, profile_id, member.user_id)
     if is_fragment_wanted():
-        return render_template("storage/_probe.html", test=probe_runs.shown(profile), profile=profile, poll=0)
+        return render_template("storage/_probe.html", test=test_of(profile), profile=profile, polls=0)
     return _to_page(profile)
 
 

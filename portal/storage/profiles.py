@@ -86,7 +86,7 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
 
     Raises ``Invalid``, ``Conflict``, and ``Unavailable`` for too many tests.
     """
-    probe_runs.count_wish(member.workspace)
+    probe_runs.count_request(member.workspace)
     place = checked(wanted, egress_of(_settings()))
     given = checked_keys(place.access_key_id, secret_access_key)
     profile = StorageProfile(
@@ -106,7 +106,7 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
         session.add(profile)
         session.flush()
         _record(member, "storage.add", profile, **_place(profile))
-        probe_runs.ask(member.workspace, profile.id, member.user_id)
+        probe_runs.request(member.workspace, profile.id, member.user_id)
     return profile
 
 
@@ -116,7 +116,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
     Raises ``NotFound``, ``Invalid``, ``Conflict`` for another place while files lie at this one, and ``Unavailable``
     for too many tests.
     """
-    probe_runs.count_wish(member.workspace)
+    probe_runs.count_request(member.workspace)
     with transaction(member.tenant_id) as session:
         profile = _own(member, profile_id)
         before = _connection(profile)
@@ -139,7 +139,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
         _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
         if set(changed) - {"name"}:
             profile.health, profile.reason = Health.UNKNOWN, None  # a test that is under way is of what was before
-            probe_runs.ask(member.workspace, profile.id, member.user_id)
+            probe_runs.request(member.workspace, profile.id, member.user_id)
     return profile
 
 
@@ -160,7 +160,7 @@ def make_active(member: Member, profile_id: UUID) -> StorageProfile:
     profile = _mine(member, profile_id)
     if profile.active:
         return profile
-    require_seen(profile)
+    require_tested(profile)
     here = StorageProfile.workspace_id == member.workspace
     off = {"active": False, "deactivated_at": database.now()}
     db.session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
@@ -170,7 +170,7 @@ def make_active(member: Member, profile_id: UUID) -> StorageProfile:
     return profile
 
 
-def require_seen(profile: StorageProfile) -> None:
+def require_tested(profile: StorageProfile) -> None:
     """Raises ``Conflict`` for a bucket that was not seen to work."""
     if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
         raise Conflict(

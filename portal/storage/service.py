@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,18 +18,18 @@ from portal import database
 from portal.database import db
 from portal.errors import NotFound, Unavailable
 from portal.network.egress import Egress
-from portal.objectstore import capabilities, keys
+from portal.objectstore import capabilities, keys, ownership_marker
 from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
-from portal.objectstore.ownership_marker import Owner as Mark
 from portal.settings import Settings, SettingsError
 from portal.storage.models import Health, ManagedStore, ProfileMode, StorageProfile
+from portal.texts import Text
 from portal.vault import Owner, SealedSecrets, vault_of
 from portal.web.headers import origin_of
 
 log = logging.getLogger(__name__)
 
-REMEMBER_SECONDS = 15  # how long a process believes what it read of the store's capabilities
+CACHE_SECONDS = 15  # how long a process caches the managed store's capabilities
 PROBE_EVERY = timedelta(days=7)
 MANAGED_NAME = "Managed storage"
 SECRETS = SealedSecrets(StorageProfile, lambda profile: Owner(profile.tenant_id, profile.workspace_id, profile.id))
@@ -38,11 +39,11 @@ _FIND = select(StorageProfile).where(
 )
 
 
-class Ways(NamedTuple):
-    """``single`` is ``POST`` or ``PUT``, None where the store holds to neither; ``in_parts``: multipart works there."""
+class UploadMethods(NamedTuple):
+    """How a store takes uploads. ``single``: ``POST`` or ``PUT``, None where it enforces neither's signature."""
 
     single: str | None
-    in_parts: bool
+    multipart: bool
 
 
 def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
@@ -69,8 +70,8 @@ def find_unretired(workspace_id: UUID, profile_id: UUID) -> StorageProfile:
     return profile
 
 
-def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
-    """How a profile is, and why it is not well; a managed one is as the deployment's own store was last seen."""
+def health_of(profile: StorageProfile) -> tuple[Health, Text | None]:
+    """Health and the reason when it is not healthy; of a managed profile those of the deployment's own store."""
     if profile.mode is ProfileMode.BYOS:
         return profile.health, profile.reason
     settings: Settings = current_app.extensions["portal.settings"]
@@ -81,25 +82,25 @@ def health_of(profile: StorageProfile) -> tuple[Health, str | None]:
 
 
 def no_profile() -> NotFound:
-    """The refusal for an id that is none of the workspace's."""
-    return NotFound("There is no such storage profile.")
+    """The error for an id that is none of the workspace's."""
+    return NotFound(_("There is no such storage profile."))
 
 
-def mark_of(profile: StorageProfile) -> Mark:
-    """What the marker in a profile's bucket says: whose it is."""
+def marker_owner_of(profile: StorageProfile) -> ownership_marker.Owner:
+    """Whom the marker in a profile's bucket has to name."""
     installation: UUID = db.session.execute(select(func.installation_id())).scalar_one()
-    return Mark(installation, profile.tenant_id, profile.workspace_id, profile.id)
+    return ownership_marker.Owner(installation, profile.tenant_id, profile.workspace_id, profile.id)
 
 
 def no_storage() -> Unavailable:
-    """The refusal where no profile is active."""
-    return Unavailable("This workspace has no storage that takes new files.", code="storage_unavailable")
+    """The error where no profile is active."""
+    return Unavailable(Text("This workspace has no storage that takes new files."), code="storage_unavailable")
 
 
 def bucket_for(profile: StorageProfile) -> Bucket:
-    """The bucket of a profile; local, no network. Raises ``Unavailable`` when its keys can't be opened.
+    """The bucket of a profile. No network. Raises ``Unavailable`` when its secret can't be decrypted.
 
-    What the profile says now is used: after its keys have changed, this is another ``Bucket`` with other clients.
+    After the profile's keys have changed, this is another ``Bucket`` with other clients.
     """
     if profile.mode is ProfileMode.MANAGED:
         return managed_bucket()
@@ -112,32 +113,32 @@ def managed_bucket() -> Bucket:
 
 
 def check_managed_store() -> None:
-    """Raises ``Unavailable`` when the store does not answer, or refuses our key. No object has to be there."""
+    """Raises ``Unavailable`` when the store does not answer or refuses our key. The object need not exist."""
     managed_bucket().head(keys.probe(UUID(int=0), "ready"))
 
 
 def takes_cors_rules() -> bool:
-    """Did the deployment's own store take our rule? Else only its operator can let browsers in."""
+    """Whether the deployment's own store took our CORS rule. Else its operator has to allow browsers there."""
     with database.transaction():
         return _capabilities().get("cors", True)
 
 
 def counted(profile: StorageProfile, size: int) -> int:
-    """How much of ``size`` bytes counts against limits: nothing of what lies in a customer's own bucket."""
+    """How many of ``size`` bytes count against limits: none of what lies in a customer's own bucket."""
     return size if profile.mode is ProfileMode.MANAGED else 0
 
 
-def ways_of(profile: StorageProfile) -> Ways:
-    """How a store takes uploads: by form where it was seen to, else by ``PUT``; in parts where it was seen to."""
+def upload_methods_of(profile: StorageProfile) -> UploadMethods:
+    """How browsers upload to a store: by form where that was seen to work, else by ``PUT``; in parts where that was."""
     seen = _capabilities() if profile.mode is ProfileMode.MANAGED else profile.capabilities
-    # Every S3-compatible store takes a PUT: only one that was seen not to hold to what is signed gets none.
+    # Every S3-compatible store takes a PUT: only one that was seen not to enforce what is signed gets none.
     single = "POST" if seen.get("post") else "PUT" if seen.get("put", True) else None
-    # A part is a signed PUT: where one writes to another key than it was signed for, a part would, too.
-    return Ways(single, bool(seen.get("multipart") and seen.get("put", True)))
+    # A part is a signed PUT: where a PUT can be sent to another key than it was signed for, a part could, too.
+    return UploadMethods(single=single, multipart=bool(seen.get("multipart") and seen.get("put", True)))
 
 
 @lru_cache(maxsize=4)
-def _rules(allowed: tuple[str, ...]) -> Egress:
+def _parse_egress(allowed: tuple[str, ...]) -> Egress:
     try:
         return Egress.parse(allowed)
     except ValueError as error:
@@ -145,58 +146,58 @@ def _rules(allowed: tuple[str, ...]) -> Egress:
 
 
 def egress_of(settings: Settings) -> Egress:
-    """What the operator lets customers' endpoints lead to. Raises ``SettingsError``."""
-    return _rules(settings.egress_allow)
+    """The egress rules for customers' endpoints, from PORTAL_EGRESS_ALLOW. Raises ``SettingsError``."""
+    return _parse_egress(settings.egress_allow)
 
 
 def prepare_managed_store(settings: Settings) -> None:
-    """Bucket and CORS for the portal's origin, then what the store can do; safe to repeat.
+    """Create the bucket and its CORS rule for the portal's origin, and find out what the store can do. Repeatable.
 
     Raises ``Unavailable`` when the store can't be reached.
     """
     bucket = bucket_at(_location(settings))
-    ruled = bucket.ensure_exists([settings.base_url])
+    cors = bucket.ensure_exists([settings.base_url])
     post = capabilities.supports_post(bucket)
-    found = {"post": post, "multipart": capabilities.supports_multipart(bucket), "cors": ruled}
-    _remember(settings, found, database.now(), None)
+    found = {"post": post, "multipart": capabilities.supports_multipart(bucket), "cors": cors}
+    _save_managed_store(settings, found, database.now(), None)
     log.info("store at %s: %s uploads", settings.s3_endpoint, "POST" if post else "PUT")
 
 
 def refresh_managed_store(settings: Settings) -> None:
-    """Ask the store again when that was never done, failed, or is a week ago; a failure is noted, not raised."""
+    """Prepare the store again when that was never done, failed, or is a week ago. A failure is saved, not raised."""
     with database.transaction():
         store = db.session.get(ManagedStore, (settings.s3_endpoint, settings.s3_bucket))
-    asked = store is not None and "multipart" in store.capabilities  # earlier releases did not
-    if asked and store and not store.reason and store.probed_at and store.probed_at > database.now() - PROBE_EVERY:
+    complete = store is not None and "multipart" in store.capabilities  # earlier releases did not test it
+    if complete and store and not store.reason and store.probed_at and store.probed_at > database.now() - PROBE_EVERY:
         return
     try:
         prepare_managed_store(settings)
     except Unavailable as problem:
-        log.warning("the store can't be prepared: %s", problem.detail)
-        _remember(settings, store.capabilities if store else {}, None, problem.detail)
+        log.warning("the store can't be prepared: %s", problem.text.english)
+        _save_managed_store(settings, store.capabilities if store else {}, None, problem.text)
 
 
-def _remember(settings: Settings, capabilities: dict[str, bool], at: datetime | None, reason: str | None) -> None:
-    values = {"capabilities": capabilities, "probed_at": at, "reason": reason}
+def _save_managed_store(settings: Settings, found: dict[str, bool], at: datetime | None, reason: Text | None) -> None:
+    values = {"capabilities": found, "probed_at": at, "reason": reason}
     key = {"endpoint": settings.s3_endpoint, "bucket": settings.s3_bucket}
     with database.transaction():
         statement = insert(ManagedStore).values(**key, **values)
         db.session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
-    _known.clear()
+    _cached.clear()
 
 
-_known: dict[tuple[str, str], tuple[float, dict[str, bool]]] = {}
+_cached: dict[tuple[str, str], tuple[float, dict[str, bool]]] = {}
 
 
 def _capabilities() -> dict[str, bool]:
     settings: Settings = current_app.extensions["portal.settings"]
     key = (settings.s3_endpoint, settings.s3_bucket)
-    read_at, capabilities = _known.get(key, (0.0, {}))
-    if time.monotonic() - read_at > REMEMBER_SECONDS:
+    read_at, found = _cached.get(key, (0.0, {}))
+    if time.monotonic() - read_at > CACHE_SECONDS:
         store = db.session.get(ManagedStore, key)
-        capabilities = dict(store.capabilities) if store else {}
-        _known[key] = (time.monotonic(), capabilities)
-    return capabilities
+        found = dict(store.capabilities) if store else {}
+        _cached[key] = (time.monotonic(), found)
+    return found
 
 
 @lru_cache(maxsize=512)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -13,9 +12,9 @@ from portal.errors import Conflict, Invalid
 from portal.storage import probe_runs, profiles
 from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
 from portal.storage.models import ProfileMode, StorageProfile
+from portal.storage.presenters import row_of, test_of
 from portal.storage.presets import BY_CODE, PRESETS, Preset
-from portal.storage.profiles import Contents
-from portal.storage.service import find_unretired, health_of
+from portal.storage.service import find_unretired
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -29,9 +28,9 @@ blueprint = Blueprint("storage", __name__)
 @member(Permission.MANAGE_STORAGE)
 def index(member: Member) -> ResponseReturnValue:
     """Where the workspace's files lie, and where new ones go."""
-    held = profiles.contents(member.workspace)
-    shown = [_shown(each, held.get(each.id)) for each in profiles.list_profiles(member.workspace)]
-    return render_template("storage/index.html", profiles=shown, workspace_id=member.workspace)
+    contents = profiles.contents(member.workspace)
+    rows = [row_of(each, contents.get(each.id)) for each in profiles.list_profiles(member.workspace)]
+    return render_template("storage/index.html", rows=rows, workspace_id=member.workspace)
 
 
 @blueprint.get(f"{HERE}/new")
@@ -134,25 +133,23 @@ def retire(member: Member, profile_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("storage.index", workspace_id=member.workspace), 303)
 
 
-def _shown(profile: StorageProfile, held: Contents | None) -> dict[str, Any]:
-    """What pages tell of a profile."""
-    health, reason = health_of(profile)
-    key = profiles.masked(profile.access_key_id)
-    return {"profile": profile, "health": health.value, "reason": reason, "held": held or Contents(), "key": key}
-
-
 def _page(member: Member, profile: StorageProfile, keys_form: KeysForm) -> str:
-    held = profiles.contents(member.workspace)
+    contents = profiles.contents(member.workspace)
     active = next(each for each in profiles.list_profiles(member.workspace) if each.active)
-    context: dict[str, Any] = {"active": active, "active_held": held.get(active.id, Contents()), "keys_form": keys_form}
-    if profile.mode is ProfileMode.BYOS:
-        context |= {"test": probe_runs.shown(profile), "needed": probe_runs.needed(member.workspace, profile.id)}
-    return render_template("storage/show.html", **_shown(profile, held.get(profile.id)), **context)
+    own = profile.mode is ProfileMode.BYOS
+    return render_template(
+        "storage/show.html",
+        row=row_of(profile, contents.get(profile.id)),
+        profile=profile,
+        active=row_of(active, contents.get(active.id)),
+        keys_form=keys_form,
+        test=test_of(profile) if own else None,
+        needed=probe_runs.needed(member.workspace, profile.id) if own else None,
+    )
 
 
 def _connecting(member: Member, form: ConnectForm, preset: Preset | None) -> str:
-    place = {"workspace_id": member.workspace, "presets": PRESETS, "preset": preset}
-    return render_template("storage/new.html", form=form, **place)
+    return render_template("storage/new.html", form=form, workspace_id=member.workspace, presets=PRESETS, preset=preset)
 
 
 def _editing(profile: StorageProfile, form: PlaceForm) -> str:

@@ -98,7 +98,7 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
     with transaction(member.tenant_id):
         profile, library_id = _destination(member, spec)
         health.require_working(profile)
-        method = part_plan.method_for(spec.size_bytes, storage.ways_of(profile), offered=spec.in_parts)
+        method = part_plan.method_for(spec.size_bytes, storage.upload_methods_of(profile), offered=spec.in_parts)
         expires_at = begun_at + (part_plan.LIFE if method == MULTIPART else life_of(spec.size_bytes))
         upload = Upload(
             id=database.new_id(),

@@ -53,7 +53,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
         try:
             multipart_id = _known(upload, bucket) or bucket.multipart(staging_key(upload)).create(upload.signed_type)
         except Unavailable as problem:
-            health.suspect(upload.tenant_id, profile.id, problem)
+            health.report_problem(upload.tenant_id, profile.id, problem)
             raise
         signed_until = database.now() + SIGNED_FOR
         if _go_on(upload, multipart_id, signed_until):
@@ -72,7 +72,7 @@ def look(member: Member, upload_id: UUID) -> Begun:
     try:
         return Begun(upload, None, profile.mode, arrived_of(upload, storage.bucket_for(profile)))
     except Unavailable as problem:
-        health.suspect(upload.tenant_id, profile.id, problem)
+        health.report_problem(upload.tenant_id, profile.id, problem)
         raise
 
 

@@ -14,7 +14,7 @@ from portal import database
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.objectstore.bucket import Bucket
 from portal.objectstore.multipart import Part, newest_parts
-from portal.storage.service import Ways
+from portal.storage.service import UploadMethods
 from portal.uploads.models import MULTIPART, Upload
 from portal.uploads.staging import staging_key
 
@@ -30,16 +30,16 @@ NAMED_AT_MOST = 1000  # numbers of missing parts in one answer
 SIGNED_FOR = timedelta(hours=1)  # a part of 100 MB at 1 Mbit/s takes a quarter of it
 
 
-def method_for(size: int, ways: Ways, *, offered: bool) -> str:
+def method_for(size: int, methods: UploadMethods, *, offered: bool) -> str:
     """``POST``, ``PUT`` or ``s3_multipart``, by the file's size, what the store does and what the client offers.
 
     Raises ``Invalid`` (``file_too_large``) with the reason for what can be sent in none of these ways.
     """
-    if offered and ways.in_parts and size >= FROM:
+    if offered and methods.multipart and size >= FROM:
         return MULTIPART
     if size > SINGLE_REQUEST_LIMIT:
         raise _too_large(offered)
-    return ways.single or "PUT"
+    return methods.single or "PUT"
 
 
 def check_size(size: int, *, offered: bool) -> None:

@@ -82,7 +82,7 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
             return _committed_before(now)  # by another commit, and its bytes have moved on
         raise
     except Unavailable as problem:
-        health.suspect(upload.tenant_id, profile.id, problem)
+        health.report_problem(upload.tenant_id, profile.id, problem)
         raise
     if refusal := _contradiction(upload, facts, sha256, etag):
         if refuse(upload, refusal.code, refusal.detail, member.user_id):
@@ -105,7 +105,7 @@ def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
                 expires_at=database.zulu(upload.expires_at),
             )
     except Conflict:
-        health.require_ours(profile)  # in a bucket that has vanished nothing has arrived either
+        health.require_marker(profile)  # in a bucket that has vanished nothing has arrived either
         raise
     return facts
 

@@ -88,7 +88,7 @@ def _clear(upload: Upload, asset: Asset | None) -> bool:
     try:
         return _empty(storage.bucket_for(profile), upload, asset)
     except Unavailable as problem:
-        health.suspect(upload.tenant_id, profile.id, problem)
+        health.report_problem(upload.tenant_id, profile.id, problem)
         raise
 
 

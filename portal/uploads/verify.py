@@ -98,7 +98,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
     try:
         bucket.copy(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
     except NotFound:
-        health.require_ours(profile)
+        health.require_marker(profile)
         refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
         _finish(lease, asset, upload, refusal)
         return

@@ -25,7 +25,7 @@ from portal.objectstore.location import Location
 from portal.storage.probe import browser as browsing
 from portal.storage.probe import client as probe_client
 from portal.storage.probe.browser import Browser
-from portal.storage.probe.client import Asker
+from portal.storage.probe.client import StoreClient
 from tests.support.engines import LEAST_PLACE, TestEngines
 from tests.support.stores.faulty import Faulty, answers, drips, methods
 
@@ -104,13 +104,13 @@ def test_content_that_keeps_its_pace_is_read_however_long_it_takes(store: Faulty
 
 
 def test_a_question_of_the_probe_in_drops_is_given_up(store: Faulty, at: Location) -> None:
-    asker, browser = Asker(at), Browser(at.egress)
+    client, browser = StoreClient(at), Browser(at.egress)
     with store.playing(drips(DRIP)):
         began = time.monotonic()
-        assert asker.ask("head_object", Key="a").code == "timeout"
-        assert browser.send("GET", f"{store.url}/a").trouble == "timeout"
+        assert client.call("head_object", Key="a").code == "timeout"
+        assert browser.send("GET", f"{store.url}/a").failure == "timeout"
         assert time.monotonic() - began < 2 * LATEST
-    asker.close()
+    client.close()
     browser.close()
 
 

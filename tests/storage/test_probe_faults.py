@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ from portal.objectstore.bucket import Bucket
 from portal.objectstore.capabilities import supports_multipart, supports_post
 from portal.objectstore.location import Location
 from portal.storage.probe import runner
-from portal.storage.probe.cleanup import clear
-from portal.storage.probe.context import Trial
+from portal.storage.probe.cleanup import delete_own
+from portal.storage.probe.context import ProbeContext
 from portal.storage.probe.results import Result
 from portal.storage.probe.runner import Probe
 from tests.support.probe import forget, found, left_behind, probe, subject
@@ -47,6 +48,7 @@ from tests.support.stores.faulty import (
     signed_uploads,
     slow,
     takes_any_form,
+    takes_unsigned_fields,
     truncated,
     with_key,
     without_key,
@@ -85,14 +87,14 @@ def twenty_minutes_late(handler: Any) -> bool:
 
 # What the store does, to which requests, at which step it shows, and the words that tell it.
 BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
-    "no bucket": (answers(404, "NoSuchBucket"), with_key, "credentials", "no bucket of this name", "typing error"),
+    "no bucket": (answers(404, "NoSuchBucket"), with_key, "credentials", "no bucket of this name", "spelling"),
     "unknown key": (answers(403, "InvalidAccessKeyId"), with_key, "credentials", "does not know this access", "again"),
     "wrong secret": (answers(403, "SignatureDoesNotMatch"), with_key, "credentials", "secret does not fit", "spaces"),
     "another region": (
         answers(301, "PermanentRedirect", x_amz_bucket_region="eu-central-1"),
         with_key,
         "credentials",
-        "another region than the one given here: it is eu-central-1",
+        "another region than the one entered here: it is eu-central-1",
         "Set the region to eu-central-1",
     ),
     "another region without its name": (
@@ -104,13 +106,19 @@ BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
     ),
     "a clock that refuses": (answers(403, "RequestTimeTooSkewed"), with_key, "credentials", "clock", "NTP"),
     "a web page": (page, methods("GET", "HEAD", "PUT", "POST"), "reach", "is a web page", "console"),
-    "a redirect": (redirects("http://127.0.0.1:1/"), methods("GET"), "reach", "follows no redirects", "S3 endpoint"),
+    "a redirect": (
+        redirects("http://127.0.0.1:1/"),
+        methods("GET"),
+        "reach",
+        "does not follow redirects",
+        "S3 endpoint",
+    ),
     "a clock 20 minutes off": (twenty_minutes_late, methods("GET"), "reach", "differ by 20 minutes", "NTP"),
     "out of order": (answers(503, "SlowDown"), methods("GET"), "reach", "busy or out of order", "few minutes"),
-    "hangs up": (reset, methods("GET"), "reach", "broke off", "firewall"),
+    "hangs up": (reset, methods("GET"), "reach", "ended before", "firewall"),
     "lists, does not write": (answers(403, "AccessDenied"), writes, "write", "may not store", "s3:PutObject"),
     "writes fail": (answers(500, "InternalError"), writes, "write", "out of order", "provider"),
-    "is full": (answers(507, "XMinioStorageFull"), writes, "write", "is full", "Make room"),
+    "is full": (answers(507, "XMinioStorageFull"), writes, "write", "is full", "Free space"),
     "writes, does not read": (
         answers(403, "AccessDenied"),
         lambda method, path, _headers: method == "GET" and path.endswith("/written.txt"),
@@ -122,7 +130,7 @@ BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
         truncated(10),
         lambda method, path, _headers: method == "GET" and path.endswith("/written.txt"),
         "read",
-        "broke off",
+        "ended before",
         "proxy",
     ),
     "one byte less": (
@@ -132,7 +140,7 @@ BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
         "not what was stored",
         "proxy",
     ),
-    "another ETag at every look": (changes_etags, methods("HEAD"), "read", "no steady ETag", "another store"),
+    "another ETag at every look": (changes_etags, methods("HEAD"), "read", "no stable ETag", "another store"),
 }
 
 
@@ -147,7 +155,7 @@ def test_what_makes_a_store_useless_is_named_at_its_step(faulty: Faulty, place: 
     assert fix in told.fix
     verdict = finished.verdict()
     assert not verdict.healthy
-    assert verdict.reason == told.detail
+    assert str(verdict.reason) == told.detail
     assert list(finished.results)[-1] == "clean"
 
 
@@ -172,8 +180,21 @@ def test_what_can_be_written_and_not_deleted_stays_one_object_and_goes_when_it_m
 
 # What a store does wrong although files are safe in it: it warns, and the capability is not believed.
 LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
-    "takes any form": (takes_any_form, forms, "post", "a larger size, another key, another type", {"post": False}),
-    "refuses forms": (answers(403, "AccessDenied"), forms, "post", "did not take a form", {"post": False}),
+    "takes any form": (
+        takes_any_form,
+        forms,
+        "post",
+        "a larger size, another key, another type, after it has expired, a field that was not signed.",
+        {"post": False},
+    ),
+    "takes fields that were not signed": (
+        takes_unsigned_fields,
+        forms,
+        "post",
+        "break what was signed: a field that was not signed.",
+        {"post": False},
+    ),
+    "refuses forms": (answers(403, "AccessDenied"), forms, "post", "did not accept a form", {"post": False}),
     "knows no forms": (answers(501, "NotImplemented"), forms, "post", "takes no form uploads", {"post": False}),
     "ignores if-match of copies": (
         lax("x-amz-copy-source-if-match"),
@@ -208,7 +229,7 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
         a_part_called_whole,
         lambda method, path, _headers: method == "GET" and "range.txt" in path,
         "range",
-        "calls it the whole",
+        "labels it as the whole",
         {"range": False},
     ),
     "takes a condition and forgets it": (
@@ -222,14 +243,14 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
         answers(501, "NotImplemented"),
         lambda _method, path, _headers: path.endswith("?lifecycle"),
         "lifecycle",
-        "knows no lifecycle rules",
+        "has no lifecycle rules",
         {"abort_rule": False},
     ),
     "answers something else than its rules": (
         listing,
         lambda _method, path, _headers: path.endswith("?lifecycle"),
         "lifecycle",
-        "knows no lifecycle rules",
+        "has no lifecycle rules",
         {"abort_rule": False},
     ),
     "ignores signed lengths and types": (
@@ -239,10 +260,10 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
             and any(name in path.partition("?")[0] for name in ("-larger", "-type", "-late"))
         ),
         "put",
-        "a larger size, another type, after its time",
+        "a larger size, another type, after it has expired",
         {"put": True},
     ),
-    "is public": (open_to_all, without_key, "private", "anybody, without a key, can read", {"private": False}),
+    "is public": (open_to_all, without_key, "private", "Anybody can read every file", {"private": False}),
     "lists nothing": (
         answers(403, "AccessDenied"),
         lambda method, path, _headers: method == "GET" and "list-type=2" in path,
@@ -282,7 +303,7 @@ def test_a_public_bucket_that_anybody_may_write_to_says_all_of_it(faulty: Faulty
         told = found(run(place), "private")
     for what in ("read every file", "list all files", "write and replace"):
         assert what in told.detail
-    assert "Take away public access" in told.fix
+    assert "Block public access" in told.fix
 
 
 def test_where_no_way_of_uploading_is_held_to_what_was_signed_the_store_is_not_healthy(
@@ -293,8 +314,8 @@ def test_where_no_way_of_uploading_is_held_to_what_was_signed_the_store_is_not_h
         finished = run(place)
     told = found(finished, "put")
     assert told.result is Result.WARN
-    assert "a larger size, another key, another type, after its time" in told.detail
-    assert finished.verdict().reason == "Neither form uploads nor signed PUTs can be used with this store."
+    assert "a larger size, another key, another type, after it has expired" in told.detail
+    assert str(finished.verdict().reason) == "Neither form uploads nor signed PUTs can be used with this store."
 
 
 def test_a_store_that_anybody_may_write_to_can_be_used_and_says_so(faulty: Faulty, place: Location) -> None:
@@ -354,7 +375,7 @@ def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty:
     bucket.delete("workspaces/x/a")
 
 
-def test_an_answer_without_what_belongs_in_it_is_a_refusal_in_our_words(faulty: Faulty, place: Location) -> None:
+def test_an_answer_without_what_belongs_in_it_is_unavailable(faulty: Faulty, place: Location) -> None:
     bucket = Bucket(place)
     bucket.put("workspaces/x/a", bytes(6 * 1024**2), content_type="text/plain")
     facts = bucket.head("workspaces/x/a")
@@ -370,7 +391,7 @@ def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Loc
     asked = subject(place, prefix=PREFIX)
     began = time.monotonic()
     with faulty.playing(slow(2), lambda _method, path, _headers: "range.txt" in path):
-        finished = probe(asked, limit=1.5)
+        finished = probe(asked, step_seconds=1.5)
     assert time.monotonic() - began < 20
     assert "took too long" in found(finished, "range").detail
     assert found(finished, "range").result is Result.WARN
@@ -378,30 +399,44 @@ def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Loc
     assert finished.verdict().healthy
     for step in [thread for thread in threading.enumerate() if thread.name == "probe-step"]:
         step.join()  # the one that was given up comes to its own end; what it still stored goes with the next test
-    clear(Trial(replace(asked, location=replace(asked.location, endpoint=seaweedfs.endpoint))))
+    delete_own(ProbeContext(replace(asked, location=replace(asked.location, endpoint=seaweedfs.endpoint))))
 
 
 def test_an_address_that_is_not_allowed_is_told_as_that_and_nothing_is_dialled(faulty: Faulty, place: Location) -> None:
     faulty.requests.clear()
     finished = run(replace(place, egress=Egress()))
-    assert "does not connect to" in found(finished, "reach").detail
+    assert "does not lead to an address that this installation connects to" in found(finished, "reach").detail
     assert "PORTAL_EGRESS_ALLOW" in found(finished, "reach").fix
     assert faulty.requests == []
 
 
-def test_a_name_that_does_not_exist_and_a_port_where_nothing_listens_are_told_apart(place: Location) -> None:
-    nowhere = replace(place, endpoint="http://no-such-host.invalid")
-    assert "can't be resolved" in found(run(nowhere), "reach").detail
+def test_a_closed_port_and_one_without_tls_are_told_apart(place: Location) -> None:
     closed = replace(place, endpoint="http://127.0.0.1:9")
     assert "Nothing listens" in found(run(closed), "reach").detail
     no_tls = replace(place, endpoint=(place.endpoint or "").replace("http://", "https://"))
     assert "does not speak TLS" in found(run(no_tls), "reach").detail
 
 
+def test_a_name_that_does_not_exist_is_reported_like_a_private_address(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, port: int, **_: object) -> list[object]:
+        if host == "internal.example":
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port))]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    inside, nowhere = (
+        found(run(replace(place, endpoint=f"https://{host}", egress=Egress())), "reach")
+        for host in ("internal.example", "no-such-host.example")
+    )
+    assert inside == nowhere and inside.result is Result.FAIL
+
+
 def test_a_step_that_breaks_in_a_way_nobody_expects_is_a_result_like_any_other(
     place: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_trial: object) -> None:
+    def broken(context: object) -> None:
         raise RuntimeError("provider's text")
 
     steps = [replace(step, run=broken) if step.name == "range" else step for step in runner.STEPS]  # type: ignore

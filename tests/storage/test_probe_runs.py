@@ -55,7 +55,7 @@ def change(cast: Cast, profile: StorageProfile, **values: Any) -> None:
 def ask(cast: Cast, profile: StorageProfile) -> None:
     """As the clock does it: nobody asks."""
     with cast.app.app_context(), transaction(profile.tenant_id):
-        probe_runs.ask(profile.workspace_id, profile.id)
+        probe_runs.request(profile.workspace_id, profile.id)
 
 
 def age(cast: Cast, profile: StorageProfile, interval: str) -> None:
@@ -109,7 +109,7 @@ def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -
 def test_nobody_keeps_workers_busy_with_tests(cast: Cast, profile: StorageProfile) -> None:
     with cast.app.app_context(), suppress(Unavailable):
         for _ in range(100):
-            probe_runs.count_wish(cast.press.id)
+            probe_runs.count_request(cast.press.id)
     refused = cast.alice.api.post(url(cast, profile, "/probe"))
     assert (refused.status_code, refused.get_json()["code"]) == (429, "rate_limited")
     assert cast.alice.api.patch(url(cast, profile, ""), json={"name": "Again"}).status_code == 429

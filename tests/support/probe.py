@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from portal.objectstore.bucket import Bucket
 from portal.objectstore.location import Location
 from portal.objectstore.ownership_marker import Owner
-from portal.storage.probe.context import Subject
-from portal.storage.probe.results import StepResult
+from portal.storage.probe.context import ProbeTarget
+from portal.storage.probe.results import Result
 from portal.storage.probe.runner import Probe
 from tests.support.engines import LEAST_PLACE
 
@@ -20,7 +20,7 @@ PREFIX = LEAST_PLACE[1]  # the restricted key's place
 INSTALLATION, TENANT, WORKSPACE = (UUID(int=number) for number in (1, 2, 3))
 
 
-def subject(place: Location, *, prefix: str | None = None, **values: Any) -> Subject:
+def subject(place: Location, *, prefix: str | None = None, **values: Any) -> ProbeTarget:
     """A place of this suite's own workspace."""
     given = {
         "location": replace(place, key_prefix=prefix if prefix is not None else f"{PREFIX}/probed"),
@@ -29,10 +29,10 @@ def subject(place: Location, *, prefix: str | None = None, **values: Any) -> Sub
         "probe_id": uuid4(),
         **values,
     }
-    return Subject(**given)
+    return ProbeTarget(**given)
 
 
-def probe(asked: Subject, **options: Any) -> Probe:
+def probe(asked: ProbeTarget, **options: Any) -> Probe:
     """A finished run."""
     run = Probe(asked, **options)
     for _result in run:
@@ -40,14 +40,24 @@ def probe(asked: Subject, **options: Any) -> Probe:
     return run
 
 
-def found(run: Probe, name: str) -> StepResult:
-    """What a step said; no provider's text is ever in it."""
-    result = run.results[name]
-    assert "Told to fail" not in result.detail + result.fix
-    return result
+class Found(NamedTuple):
+    """What a step reported, in English."""
+
+    result: Result
+    detail: str
+    fix: str
+    paste: str
 
 
-def left_behind(place: Location, asked: Subject) -> list[str]:
+def found(run: Probe, name: str) -> Found:
+    """What a step reported; no provider's text is ever in it."""
+    step = run.results[name]
+    texts = Found(step.result, step.detail.english, step.fix.english, step.paste)
+    assert "Told to fail" not in texts.detail + texts.fix
+    return texts
+
+
+def left_behind(place: Location, asked: ProbeTarget) -> list[str]:
     """Every full key that is there below the subject's prefix, but for the marker; asked with every right."""
     whole = Bucket(replace(place, key_prefix=asked.location.key_prefix))
     client = whole._client
@@ -59,6 +69,6 @@ def left_behind(place: Location, asked: Subject) -> list[str]:
     return objects + [upload["Key"] for upload in uploads]
 
 
-def forget(place: Location, asked: Subject) -> None:
+def forget(place: Location, asked: ProbeTarget) -> None:
     """Remove the marker, so that the next test finds the place free."""
     Bucket(replace(place, key_prefix=asked.location.key_prefix)).delete(".stowage/owner.json")

@@ -15,7 +15,7 @@ import pytest
 from portal.errors import Invalid
 from portal.lifecycle import objects
 from portal.objectstore import keys
-from portal.storage.service import Ways
+from portal.storage.service import UploadMethods
 from portal.uploads import part_plan
 from portal.uploads.part_plan import MB, Plan
 from tests.support import specimens
@@ -82,22 +82,26 @@ def multipart_id(scene: Scene, upload: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("size", "ways", "offered", "method"),
     [
-        (100 * MB - 1, Ways("POST", True), True, "POST"),
-        (100 * MB, Ways("POST", True), True, "s3_multipart"),
-        (100 * MB, Ways("PUT", True), True, "s3_multipart"),
-        (100 * MB, Ways("POST", True), False, "POST"),
-        (5 * 1024 * MB, Ways("PUT", True), False, "PUT"),
-        (300 * MB, Ways("PUT", False), True, "PUT"),
-        (1, Ways(None, False), True, "PUT"),
-        (6 * 1024 * MB, Ways("POST", True), True, "s3_multipart"),
+        (100 * MB - 1, UploadMethods("POST", True), True, "POST"),
+        (100 * MB, UploadMethods("POST", True), True, "s3_multipart"),
+        (100 * MB, UploadMethods("PUT", True), True, "s3_multipart"),
+        (100 * MB, UploadMethods("POST", True), False, "POST"),
+        (5 * 1024 * MB, UploadMethods("PUT", True), False, "PUT"),
+        (300 * MB, UploadMethods("PUT", False), True, "PUT"),
+        (1, UploadMethods(None, False), True, "PUT"),
+        (6 * 1024 * MB, UploadMethods("POST", True), True, "s3_multipart"),
     ],
 )
-def test_size_store_and_client_decide_how_a_file_is_sent(size: int, ways: Ways, offered: bool, method: str) -> None:
+def test_size_store_and_client_decide_how_a_file_is_sent(
+    size: int, ways: UploadMethods, offered: bool, method: str
+) -> None:
     assert part_plan.method_for(size, ways, offered=offered) == method
 
 
-@pytest.mark.parametrize(("ways", "offered"), [(Ways("POST", False), True), (Ways("POST", True), False)])
-def test_what_no_single_request_can_carry_is_refused_with_the_reason(ways: Ways, offered: bool) -> None:
+@pytest.mark.parametrize(
+    ("ways", "offered"), [(UploadMethods("POST", False), True), (UploadMethods("POST", True), False)]
+)
+def test_what_no_single_request_can_carry_is_refused_with_the_reason(ways: UploadMethods, offered: bool) -> None:
     with pytest.raises(Invalid, match="this client" if not offered else "the storage") as refusal:
         part_plan.method_for(5 * 1024 * MB + 1, ways, offered=offered)
     assert (refusal.value.code, refusal.value.facts["limit_bytes"]) == ("file_too_large", 5 * 1024 * MB)

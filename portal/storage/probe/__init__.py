@@ -1,9 +1,11 @@
-"""The probe: a store is asked what it really does, step by step, and believed in nothing that it did not show.
+"""The probe: tests step by step what a store really does, and believes nothing that it did not show.
 
-Owns: the steps and their words. ``engine.run`` goes through them in order, each with a time limit of its own, and
-yields each result as it is known; ``engine.verdict`` turns the results into health, a reason and capabilities.
-Invariants: only keys below ``.stowage/`` under the profile's own prefix are touched; whatever a probe wrote is removed
-at its end, and what a killed one left at the start of the next; other people's rules (CORS, lifecycle, policy) are
-never removed; nothing is written where another owner's marker stands. No provider's text leaves: words are ours, the
-store's code goes to the log.
+Knows only ``objectstore``, ``network`` and itself: no table, no profile. ``runner.Probe`` goes through the steps in
+order, each with a time limit, and yields each result as it is known; its ``verdict`` turns them into health, a reason
+and capabilities. ``storage.probe_runs`` runs it for a profile.
+
+Invariants: only keys below ``.stowage/`` under the profile's own prefix are touched. Whatever a probe wrote is deleted
+at its end, and what a killed one left at the start of the next. Other people's rules (CORS, lifecycle, policy) are
+never removed. Nothing is written where another owner's marker stands. Texts are ours; the store's own code goes to the
+log.
 """

@@ -1,4 +1,4 @@
-"""Requests as a browser sends them: without our client, without our key unless the URL carries a signature."""
+"""Requests as a browser sends them: without our S3 client, and without our key unless the URL carries a signature."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from portal.objectstore.presign import SignedRequest
 log = logging.getLogger(__name__)
 
 TIMEOUT = urllib3.Timeout(connect=5, read=15)  # seconds
-ANSWER_SECONDS = 30  # seconds, all in all
-MOST = 64 * 1024  # bytes of an answer that are read
+ANSWER_SECONDS = 30  # in all
+MAX_BODY = 64 * 1024  # bytes of an answer that are read
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back. ``status`` 0: nothing, and ``trouble`` says at what it failed: name, tls, refused, …"""
+    """What came back. ``status`` 0: nothing, and ``failure`` says why: ``name``, ``tls``, ``refused``, …"""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    trouble: str = ""
+    failure: str = ""
 
     @property
     def ok(self) -> bool:
@@ -47,10 +47,10 @@ class Reply:
 class Browser:
     """Follows no redirect, repeats nothing, keeps no cookie."""
 
-    def __init__(self, rules: Egress | None) -> None:
-        """``rules`` guard what is dialled; None is for the deployment's own store."""
+    def __init__(self, egress: Egress | None) -> None:
+        """``egress`` guards what is dialled; None is for the deployment's own store."""
         self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
-        self._http.pool_classes_by_scheme = guarded_pools(rules) if rules is not None else timed_pools()
+        self._http.pool_classes_by_scheme = guarded_pools(egress) if egress is not None else timed_pools()
 
     def send(self, method: str, url: str, **options: Any) -> Reply:
         """One request. Never raises for what a network does."""
@@ -59,12 +59,12 @@ class Browser:
                 return self._send(method, url, **options)
         except HTTPError as error:
             log.info("probe: %s as a browser: %s", method, type(error).__name__)
-            return Reply(0, trouble=trouble_of(error))
+            return Reply(0, failure=failure_of(error))
 
     def _send(self, method: str, url: str, **options: Any) -> Reply:
         answer = self._http.request(method, url, preload_content=False, decode_content=False, redirect=False, **options)
         try:
-            return Reply(answer.status, answer.headers, answer.read(MOST))
+            return Reply(answer.status, answer.headers, answer.read(MAX_BODY))
         finally:
             answer.close()
 
@@ -75,14 +75,16 @@ class Browser:
         return self.send("POST", request.url, fields={**request.fields, "file": ("probe", content, "text/plain")})
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.clear()
 
 
-def trouble_of(error: BaseException) -> str:
-    """At what a request failed, in one word of ours."""
+def failure_of(error: BaseException) -> str:
+    """Why a request failed, in one word."""
     cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    kinds = (
+    if isinstance(cause, SSLError) and "CERTIFICATE_VERIFY_FAILED" not in str(cause):
+        return "no_tls"
+    words = (
         (EgressRefused, "forbidden"),
         (NameResolutionError, "name"),
         (SSLError, "tls"),
@@ -90,6 +92,4 @@ def trouble_of(error: BaseException) -> str:
         (ConnectTimeoutError, "timeout"),
         (ReadTimeoutError, "timeout"),
     )
-    if isinstance(cause, SSLError) and "CERTIFICATE_VERIFY_FAILED" not in str(cause):
-        return "no_tls"
-    return next((word for kind, word in kinds if isinstance(cause, kind)), "broken")
+    return next((word for kind, word in words if isinstance(cause, kind)), "broken")

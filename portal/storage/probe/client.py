@@ -1,4 +1,4 @@
-"""Questions to a store through the portal's own S3 client, answered with status and code instead of exceptions."""
+"""Calls to a store through the portal's own S3 client, answered with status and code instead of exceptions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from portal.objectstore.location import Location
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 15  # seconds without a byte
-ANSWER_SECONDS = 30  # seconds, all in all
-MOST = 12 * 1024**2  # bytes of an answer that are read: more than any object of the probe
+ANSWER_SECONDS = 30  # for one call, in all
+MAX_BODY = 12 * 1024**2  # bytes of an object that are read: more than any of the probe's own
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``status`` 0: nothing did. ``code``: S3's error code, or ``timeout`` or ``broken`` of ours."""
+    """What came back. ``status`` 0: nothing. ``code``: S3's error code, or ``timeout`` or ``broken`` of ours."""
 
     status: int
     code: str = ""
@@ -32,12 +32,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the store did what was asked."""
+        """Whether the store did it."""
         return 200 <= self.status < 300
 
     @property
     def missing(self) -> bool:
-        """Whether the store says that there is no such thing."""
+        """Whether the store says that there is no such object or rule."""
         return self.status == 404 and self.code != "NoSuchBucket"
 
     @property
@@ -46,18 +46,18 @@ class Answer:
         return str(self.data.get("ETag", "")).strip('"')
 
 
-class Asker:
-    """One bucket's client. ``Bucket`` is added to every question; keys are full keys."""
+class StoreClient:
+    """One bucket's client: ``Bucket`` is added to every call, keys are full keys."""
 
     def __init__(self, location: Location) -> None:
         self._client: Any = connect(location, READ_TIMEOUT)
         self._bucket = location.bucket
 
-    def ask(self, operation: str, **what: Any) -> Answer:
-        """Ask by boto3's name of an operation. Never raises for what a store or a network does."""
+    def call(self, operation: str, **parameters: Any) -> Answer:
+        """Call a boto3 method by its name. Never raises for what a store or a network does."""
         try:
             with time_limit(Deadline(ANSWER_SECONDS)):
-                data = getattr(self._client, operation)(Bucket=self._bucket, **what)
+                data = getattr(self._client, operation)(Bucket=self._bucket, **parameters)
                 if "Body" in data:
                     data["Body"] = _read(data["Body"])
             return _answer(200, "", data)
@@ -67,12 +67,12 @@ class Asker:
             log.info("probe: %s answered %s %s", operation, answer.status, code)
             return answer
         except (ConnectTimeoutError, ReadTimeoutError, TimeoutError) as error:
-            return _nothing(operation, "timeout", error)
+            return _no_answer(operation, "timeout", error)
         except (BotoCoreError, HTTPError, OSError) as error:
-            return _nothing(operation, "broken", error)
+            return _no_answer(operation, "broken", error)
 
-    def names(self) -> list[str] | None:
-        """Every bucket that the key can see; None when it may not ask."""
+    def list_bucket_names(self) -> list[str] | None:
+        """Every bucket that the key can see; None when it may not list them."""
         try:
             with time_limit(Deadline(ANSWER_SECONDS)):
                 return [entry["Name"] for entry in self._client.list_buckets().get("Buckets", [])]
@@ -80,14 +80,15 @@ class Asker:
             return None
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._client.close()
 
 
 def _read(body: Any) -> bytes:
     found = b""
     try:
-        while len(found) < MOST and (piece := body.read(MOST - len(found))):  # only an empty one says that it is whole
+        # Until an empty read: only that one checks that the content was complete.
+        while len(found) < MAX_BODY and (piece := body.read(MAX_BODY - len(found))):
             found += piece
         return found
     finally:
@@ -99,6 +100,6 @@ def _answer(status: int, code: str, data: Mapping[str, Any]) -> Answer:
     return Answer(meta.get("HTTPStatusCode", status), code, data, meta.get("HTTPHeaders", {}))
 
 
-def _nothing(operation: str, code: str, error: Exception) -> Answer:
+def _no_answer(operation: str, code: str, error: Exception) -> Answer:
     log.info("probe: %s: %s", operation, type(error).__name__)
     return Answer(0, code)

@@ -1,4 +1,4 @@
-"""What the steps share: whose place is asked, by which clients, and what was learned so far."""
+"""What the steps share: the place that is tested, clients for it, and what was learned so far."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from portal.objectstore.location import Location
 from portal.objectstore.ownership_marker import Owner
 from portal.objectstore.presign import Presigner
 from portal.storage.probe.browser import Browser
-from portal.storage.probe.client import Answer, Asker
+from portal.storage.probe.client import Answer, StoreClient
 
 TEXT = "text/plain"
-CONTENT = b"Stowage asks what this store does.\n"
+CONTENT = b"Stowage tests what this store does.\n"
 
-# What a profile's capabilities name: False until it was seen. ``encryption`` names what was applied when asked for.
+# What a profile's capabilities name: False until it was shown. ``encryption`` lists what was applied when asked for.
 CAPABILITIES = (
     *("list", "post", "put", "sha256", "multipart", "list_parts", "abort", "copy", "conditional_copy"),
     *("conditional_write", "range", "disposition", "cors", "abort_rule", "versioning", "delete_versions", "private"),
@@ -26,10 +26,11 @@ CAPABILITIES = (
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is probed, for whom. ``origin`` is the portal's own, ``probe_id`` names the place for probe objects.
+class ProbeTarget:
+    """What is tested, and for whom.
 
-    ``marked``: the owner's marker was seen here before, and nobody has said since that its absence is all right.
+    ``origin`` is the portal's own (for CORS), ``probe_id`` names the folder of probe objects. ``marked``: the owner's
+    marker was seen here before, and nobody has said since that it may be missing.
     """
 
     location: Location
@@ -39,22 +40,22 @@ class Subject:
     marked: bool = False
 
 
-class Trial:
-    """One run. ``can`` becomes the profile's capabilities."""
+class ProbeContext:
+    """One run. ``capabilities`` become the profile's."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.location = subject.location
-        self.store = Asker(subject.location)
-        self.browser = Browser(subject.location.egress)
-        self.signer = Presigner(subject.location)
-        self.can: dict[str, Any] = dict.fromkeys(CAPABILITIES, False) | {"encryption": []}
+    def __init__(self, target: ProbeTarget) -> None:
+        self.target = target
+        self.location = target.location
+        self.store = StoreClient(target.location)
+        self.browser = Browser(target.location.egress)
+        self.presigner = Presigner(target.location)
+        self.capabilities: dict[str, Any] = dict.fromkeys(CAPABILITIES, False) | {"encryption": []}
 
     def key(self, name: str) -> str:
-        """A probe object's key, without the profile's prefix, as the signer takes it."""
-        return keys.probe(self.subject.probe_id, name)
+        """A probe object's key without the profile's prefix, as the presigner takes it."""
+        return keys.probe(self.target.probe_id, name)
 
-    def full(self, name: str) -> str:
+    def full_key(self, name: str) -> str:
         """The same as it stands in the bucket."""
         return self.location.full_key(self.key(name))
 
@@ -64,30 +65,30 @@ class Trial:
         return f"{self.location.bucket}/{self.location.full_key('')}"
 
     def put(self, name: str, content: bytes = CONTENT, **options: Any) -> Answer:
-        """Store a probe object as the portal stores its own: encrypted as the profile says, unless told otherwise."""
-        what = {"ContentType": TEXT, **(options or self.location.encryption_parameters)}
-        return self.store.ask("put_object", Key=self.full(name), Body=content, **what)
+        """Store a probe object, encrypted as the profile says unless ``options`` say otherwise."""
+        parameters = {"ContentType": TEXT, **(options or self.location.encryption_parameters)}
+        return self.store.call("put_object", Key=self.full_key(name), Body=content, **parameters)
 
     def head(self, name: str) -> Answer:
-        """Look at a probe object."""
-        return self.store.ask("head_object", Key=self.full(name))
+        """The facts of a probe object."""
+        return self.store.call("head_object", Key=self.full_key(name))
 
     def get(self, name: str) -> Answer:
-        """Read a probe object; the bytes are in ``data["Body"]``."""
-        return self.store.ask("get_object", Key=self.full(name))
+        """Read a probe object; the content is in ``data["Body"]``."""
+        return self.store.call("get_object", Key=self.full_key(name))
 
-    def holds(self, name: str, content: bytes) -> bool:
+    def has(self, name: str, content: bytes) -> bool:
         """Whether exactly this content can be read there."""
         answer = self.get(name)
         return answer.ok and answer.data["Body"] == content
 
     @cached_property
-    def takes_from_anybody(self) -> bool:
-        """Whether something can be stored without any key; asked once."""
-        url = f"{self.location.address(public=True)}/{self.full('anybody.txt')}"
+    def is_public_for_writing(self) -> bool:
+        """Whether something can be stored without any key; tried once."""
+        url = f"{self.location.address(public=True)}/{self.full_key('anybody.txt')}"
         return self.browser.send("PUT", url, body=CONTENT, headers={"Content-Type": TEXT}).ok
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self.store.close()
         self.browser.close()

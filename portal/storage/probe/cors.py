@@ -1,4 +1,4 @@
-"""May this portal's pages talk to the bucket? Asked as a browser asks; the rule is added where that is allowed."""
+"""May this portal's pages upload to the bucket? Tried as a browser does; the rule is added where that is allowed."""
 
 from __future__ import annotations
 
@@ -9,104 +9,112 @@ from typing import Any
 from portal.objectstore import cors
 from portal.storage.probe import messages
 from portal.storage.probe.browser import Browser, Reply
-from portal.storage.probe.context import CONTENT, TEXT, Trial
+from portal.storage.probe.context import CONTENT, TEXT, ProbeContext
 from portal.storage.probe.results import Finding, passed, warned
+from portal.texts import Text
 
-PATIENCE = (0.0, 1.0, 2.0, 4.0)  # seconds before each look: a new rule takes a moment to hold everywhere
-ASKED_HEADERS = "content-type,x-amz-checksum-sha256"
-NEEDED = {"etag", "location"}  # what a page would like to read of an answer
-OBJECT = "crossing.txt"
+DELAYS = (0.0, 1.0, 2.0, 4.0)  # seconds before each try: a new rule takes a moment to apply everywhere
+REQUESTED_HEADERS = "content-type,x-amz-checksum-sha256"
+WANTED_HEADERS = {"etag", "location"}  # what a page would like to read of an answer
+OBJECT = "cors.txt"
 _SIGNED: dict[str, Any] = {"content_type": TEXT, "size": len(CONTENT), "expires_in": 300}
 
 
-def allow_origin(trial: Trial) -> Finding:
-    """A real preflight from this portal's origin; when it fails, our rule beside those that are there, and again."""
-    origin = trial.subject.origin
-    if _allowed(trial) and _exposes(trial):
-        return _told(trial, f"Pages of {origin} may upload to this bucket.")
-    known, mended = _add_rule(trial)
-    for seconds in PATIENCE if mended else ():
+def allow_origin(context: ProbeContext) -> Finding:
+    """A real preflight from this portal's origin; when it fails, our rule is added beside the others, and again."""
+    origin = context.target.origin
+    if _is_allowed(context) and _exposes_headers(context):
+        return _pass(context, Text("Pages of %(origin)s may upload to this bucket.", origin=origin))
+    known, stored = _add_rule(context)
+    for seconds in DELAYS if stored else ():
         time.sleep(seconds)
-        if _allowed(trial) and _exposes(trial):
-            return _told(trial, f"A CORS rule for {origin} was added, beside those that were there.")
-    if _allowed(trial):
-        return _told(trial, f"Pages of {origin} may upload to this bucket. They can't read ETags, and need not.")
-    lost = f"Browsers on pages of {origin} are not let through to this bucket: uploads by browser will fail."
-    rule = json.dumps([_rule(trial)], indent=2)
+        if _is_allowed(context) and _exposes_headers(context):
+            return _pass(context, Text("A CORS rule for %(origin)s was added beside the others.", origin=origin))
+    if _is_allowed(context):
+        detail = Text(
+            "Pages of %(origin)s may upload to this bucket. They can't read ETags, and need not.", origin=origin
+        )
+        return _pass(context, detail)
+    refused = Text(
+        "Browsers on pages of %(origin)s are not allowed to use this bucket: uploads by browser will fail.",
+        origin=origin,
+    )
+    rule = json.dumps([_rule(context)], indent=2)
     if not known:
         return warned(
-            f"{lost} The store takes no CORS rules for a bucket.",
-            "Let the store's operator allow this in its own configuration, and test again.",
+            Text.join(refused, Text("The store takes no CORS rules for a bucket.")),
+            Text("Let the store's operator allow this in the store's own configuration, and test again."),
             rule,
         )
-    return warned(lost, "Paste these CORS rules at the provider, beside those that are there, and test again.", rule)
+    return warned(refused, Text("Paste these CORS rules at the provider, beside the others, and test again."), rule)
 
 
-def _told(trial: Trial, detail: str) -> Finding:
-    trial.can["cors"] = True
-    if trial.can.get("post") and not passes(trial.browser, trial.subject.origin, "POST", _form(trial)):
-        trial.can["post"] = False
-        return passed(f"{detail} Form uploads are not let through, so uploads go by signed PUT.")
-    return passed(detail)
-
-
-def _allowed(trial: Trial) -> bool:
-    """Both a page's questions: may I PUT here, and may I see that it was answered?"""
-    url = trial.signer.presign_put(trial.key(OBJECT), **_SIGNED).url
-    return passes(trial.browser, trial.subject.origin, "PUT", url) and _names_us(trial, _answer(trial))
-
-
-def passes(browser: Browser, origin: str, method: str, url: str) -> bool:
-    """Does a preflight let pages of ``origin`` send this?"""
-    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": ASKED_HEADERS}
-    reply = browser.send("OPTIONS", url, headers={"Origin": origin, **asked})
-    headers = reply.headers
-    methods = _names(headers.get("Access-Control-Allow-Methods", ""))
-    allowed = _names(headers.get("Access-Control-Allow-Headers", ""))
+def allows(browser: Browser, origin: str, method: str, url: str) -> bool:
+    """Whether a preflight lets pages of ``origin`` send this (fetch.spec.whatwg.org, CORS-preflight fetch)."""
+    request = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": REQUESTED_HEADERS,
+    }
+    reply = browser.send("OPTIONS", url, headers=request)
+    methods = _names(reply.headers.get("Access-Control-Allow-Methods", ""))
+    headers = _names(reply.headers.get("Access-Control-Allow-Headers", ""))
     return (
         reply.ok
-        and headers.get("Access-Control-Allow-Origin") in ("*", origin)
+        and reply.headers.get("Access-Control-Allow-Origin") in ("*", origin)
         and bool({"*", method.lower()} & methods)
-        and ("*" in allowed or set(ASKED_HEADERS.split(",")) <= allowed)
+        and ("*" in headers or set(REQUESTED_HEADERS.split(",")) <= headers)
     )
 
 
-def _answer(trial: Trial) -> Reply:
-    trial.put(OBJECT)
-    url = trial.signer.presign_get(trial.key(OBJECT), disposition="inline", expires_in=300)
-    return trial.browser.send("GET", url, headers={"Origin": trial.subject.origin})
+def _pass(context: ProbeContext, detail: Text) -> Finding:
+    context.capabilities["cors"] = True
+    form = context.presigner.presign_post(context.key(OBJECT), **_SIGNED)
+    if context.capabilities.get("post") and not allows(context.browser, context.target.origin, "POST", form.url):
+        context.capabilities["post"] = False
+        return passed(Text.join(detail, Text("Form uploads are not allowed, so uploads go by signed PUT.")))
+    return passed(detail)
 
 
-def _names_us(trial: Trial, reply: Reply) -> bool:
-    return reply.ok and reply.headers.get("Access-Control-Allow-Origin") in ("*", trial.subject.origin)
+def _is_allowed(context: ProbeContext) -> bool:
+    """Both of a page's questions: may it PUT here, and may it read the answer?"""
+    origin = context.target.origin
+    url = context.presigner.presign_put(context.key(OBJECT), **_SIGNED).url
+    if not allows(context.browser, origin, "PUT", url):
+        return False
+    reply = _get(context)
+    return reply.ok and reply.headers.get("Access-Control-Allow-Origin") in ("*", origin)
 
 
-def _exposes(trial: Trial) -> bool:
-    exposed = _names(_answer(trial).headers.get("Access-Control-Expose-Headers", ""))
-    return "*" in exposed or exposed >= NEEDED
+def _exposes_headers(context: ProbeContext) -> bool:
+    exposed = _names(_get(context).headers.get("Access-Control-Expose-Headers", ""))
+    return "*" in exposed or exposed >= WANTED_HEADERS
 
 
-def _add_rule(trial: Trial) -> tuple[bool, bool]:
-    """Our rule in front of the others; whether the store knows rules, and took ours.
+def _get(context: ProbeContext) -> Reply:
+    context.put(OBJECT)
+    url = context.presigner.presign_get(context.key(OBJECT), disposition="inline", expires_in=300)
+    return context.browser.send("GET", url, headers={"Origin": context.target.origin})
 
-    Nobody's rule is replaced but our own of before.
+
+def _add_rule(context: ProbeContext) -> tuple[bool, bool]:
+    """Store our rule in front of the others; returns whether the store knows CORS rules, and whether it took ours.
+
+    S3 replaces all rules at once. So rules that can't be read are not written over, and of those that can only our
+    own earlier one is replaced.
     """
-    present = trial.store.ask("get_bucket_cors")
+    present = context.store.call("get_bucket_cors")
     if not present.ok and not present.missing:
-        return not messages.is_unknown(present), False  # what can't be read must not be written over
-    rule = _rule(trial)
+        return not messages.is_unsupported(present), False
+    rule = _rule(context)
     others = [each for each in present.data.get("CORSRules", []) if each.get("ID") != rule["ID"]]
-    stored = trial.store.ask("put_bucket_cors", CORSConfiguration={"CORSRules": [rule, *others]})
-    known = (present.missing or "CORSRules" in present.data) and not messages.is_unknown(stored)
+    stored = context.store.call("put_bucket_cors", CORSConfiguration={"CORSRules": [rule, *others]})
+    known = (present.missing or "CORSRules" in present.data) and not messages.is_unsupported(stored)
     return known, stored.ok
 
 
-def _rule(trial: Trial) -> dict[str, Any]:
-    return cors.rule_for([trial.subject.origin], rule_id=f"{cors.RULE_ID}-{trial.subject.owner.workspace_id}")
-
-
-def _form(trial: Trial) -> str:
-    return trial.signer.presign_post(trial.key(OBJECT), **_SIGNED).url
+def _rule(context: ProbeContext) -> dict[str, Any]:
+    return cors.rule_for([context.target.origin], rule_id=f"{cors.RULE_ID}-{context.target.owner.workspace_id}")
 
 
 def _names(header: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a step says: a result, what it means in plain words, and what to do about it."""
+"""What a step reports: a result, what it means in plain words, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from portal.texts import Text
+
+NOTHING = Text("")
+
 
 class Result(StrEnum):
-    """``warn``: works, or is not needed, but somebody should know. ``skipped``: was not asked, or there is no such."""
+    """``warn``: works, or is not needed, but somebody should know. ``skipped``: not tested, or there is no such."""
 
     PASS = "pass"  # noqa: S105 - no password
     WARN = "warn"
@@ -21,8 +25,8 @@ class Finding:
     """What one step found. ``fix`` says what to do; ``paste`` is the exact text for it (JSON), ready to copy."""
 
     result: Result
-    detail: str
-    fix: str = ""
+    detail: Text
+    fix: Text = NOTHING
     paste: str = ""
 
 
@@ -33,31 +37,37 @@ class StepResult:
     name: str
     result: Result
     ms: int
-    detail: str
-    fix: str = ""
+    detail: Text
+    fix: Text = NOTHING
     paste: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """As it is stored and published."""
-        told = {"name": self.name, "result": str(self.result), "ms": self.ms, "detail": self.detail, "fix": self.fix}
-        return {**told, "paste": self.paste} if self.paste else told
+        """As a profile keeps it: the texts in their stored form (see ``portal.texts``)."""
+        stored = {
+            "name": self.name,
+            "result": str(self.result),
+            "ms": self.ms,
+            "detail": self.detail.stored,
+            "fix": self.fix.stored,
+        }
+        return {**stored, "paste": self.paste} if self.paste else stored
 
 
-def passed(detail: str) -> Finding:
+def passed(detail: Text) -> Finding:
     """As it should be."""
     return Finding(Result.PASS, detail)
 
 
-def warned(detail: str, fix: str = "", paste: str = "") -> Finding:
+def warned(detail: Text, fix: Text = NOTHING, paste: str = "") -> Finding:
     """Not as it should be, and files are safe nevertheless."""
     return Finding(Result.WARN, detail, fix, paste)
 
 
-def failed(detail: str, fix: str, paste: str = "") -> Finding:
-    """Nothing can be kept here before this is mended."""
+def failed(detail: Text, fix: Text, paste: str = "") -> Finding:
+    """No files can be kept here before this is fixed."""
     return Finding(Result.FAIL, detail, fix, paste)
 
 
-def skipped(detail: str) -> Finding:
-    """Not asked, and why."""
+def skipped(detail: Text) -> Finding:
+    """Not tested, and why."""
     return Finding(Result.SKIPPED, detail)

@@ -1,4 +1,4 @@
-"""How browsers may write: forms and signed PUTs, and whether the store holds them to what was signed."""
+"""How browsers may write: forms and signed PUTs, and whether the store enforces what was signed."""
 
 from __future__ import annotations
 
@@ -10,116 +10,152 @@ from typing import Any
 
 from portal.objectstore.presign import SignedRequest
 from portal.storage.probe.browser import Reply
-from portal.storage.probe.context import CONTENT, TEXT, Trial
+from portal.storage.probe.context import CONTENT, TEXT, ProbeContext
 from portal.storage.probe.results import Finding, passed, skipped, warned
+from portal.texts import Text
 
-LIFE = 300  # seconds a signature lives
-NO_SUCH_THING = (405, 501)
-OTHER_KEY = "another key"
+EXPIRES_IN = 300  # seconds
+UNSUPPORTED = (405, 501)
+FORM_FIELD = "form-field.txt"
+PROVIDER_SHOULD_FIX = Text("The provider should fix this.")
+OTHER_KEY = Text("another key")
 
 
-def post(trial: Trial) -> Finding:
-    """A form is taken, and one that breaks its policy is not."""
-    reply = trial.browser.upload(_form(trial, "form.txt"), CONTENT)
-    if reply.status in NO_SUCH_THING:
-        return skipped(f"This store takes no form uploads (it answers {reply.status}). Uploads go by signed PUT.")
-    if not reply.ok or not trial.holds("form.txt", CONTENT):
-        return warned(
-            f"The store did not take a form upload ({_said(reply)}). Uploads go by signed PUT.",
-            "Nothing to do. Some stores let only keys for the whole bucket use forms.",
+def post(context: ProbeContext) -> Finding:
+    """A form is accepted, and one that breaks its policy is not."""
+    reply = context.browser.upload(_form(context, "form.txt"), CONTENT)
+    if reply.status in UNSUPPORTED:
+        return skipped(
+            Text(
+                "This store takes no form uploads (it answers %(status)s). Uploads go by signed PUT.",
+                status=reply.status,
+            )
         )
-    loose = _what_gets_through(trial, _form, "form")
-    trial.can["post"] = not loose
-    if loose:
+    if not reply.ok or not context.has("form.txt", CONTENT):
         return warned(
-            f"The store takes forms that break what was signed: {', '.join(loose)}. Forms are not used here.",
-            "Nothing to do while signed PUT works. The provider should mend it.",
+            Text.join(Text("The store did not accept a form upload."), _status(reply)),
+            Text("Nothing to do: uploads go by signed PUT. Some stores allow forms only to keys for the whole bucket."),
         )
-    return passed("Form uploads are taken, and those with another size, key or type, or after their time, are refused.")
-
-
-def put(trial: Trial) -> Finding:
-    """A signed PUT is taken, and one with another length, type or key, or too late, is not."""
-    reply = trial.browser.upload(_put(trial, "put.txt"), CONTENT)
-    if not reply.ok or not trial.holds("put.txt", CONTENT):
+    accepted = _accepted_breaches(context, _form, "form")
+    if _accepts_unsigned_field(context):
+        # S3 refuses a form with a field that its policy does not name ("Extra input fields"): else whoever has the
+        # form could add metadata, an ACL or a redirect to what is stored.
+        accepted.append(Text("a field that was not signed"))
+    context.capabilities["post"] = not accepted
+    if accepted:
         return warned(
-            f"The store did not take a signed PUT ({_said(reply)}).",
-            "Look for a proxy between browsers and the store that changes the Host header or drops query parameters.",
+            Text(
+                "The store accepts forms that break what was signed: %(breaches)s.",
+                breaches=Text.join(*accepted, separator=", "),
+            ),
+            Text.join(Text("Nothing to do: uploads go by signed PUT."), PROVIDER_SHOULD_FIX),
         )
-    loose = _what_gets_through(trial, _put, "put")
-    # What else arrives at the signed key is found out before anybody may read it, and removed. Another key is another
-    # matter; unless anybody may write there without any signature, of which people are warned as what it is.
-    trial.can["put"] = OTHER_KEY not in loose or trial.takes_from_anybody
-    if loose:
+    return passed(
+        Text(
+            "Form uploads are accepted, and refused with another size, key, type or field, or after they have expired."
+        )
+    )
+
+
+def put(context: ProbeContext) -> Finding:
+    """A signed PUT is accepted, and one with another length, type or key, or too late, is not."""
+    reply = context.browser.upload(_put(context, "put.txt"), CONTENT)
+    if not reply.ok or not context.has("put.txt", CONTENT):
         return warned(
-            f"The store takes signed PUTs that break what was signed: {', '.join(loose)}.",
-            "Uploads work: Stowage reads every file before anybody else may. The provider should mend it."
-            if trial.can["put"]
-            else "A browser could replace files that it was not given. The provider should mend it.",
+            Text.join(Text("The store did not accept a signed PUT."), _status(reply)),
+            Text("Look for a proxy before the store that changes the Host header or drops query parameters."),
         )
-    return passed("Signed uploads are taken, and those with another length, type or key, or after their time, are not.")
+    accepted = _accepted_breaches(context, _put, "put")
+    # What else arrives at the signed key is found before anybody may read it, and deleted. Another key is another
+    # matter; unless anybody may write there without a signature, of which the step "private" warns.
+    context.capabilities["put"] = OTHER_KEY not in accepted or context.is_public_for_writing
+    if accepted:
+        consequence = Text("A browser could replace files that it was not given.")
+        if context.capabilities["put"]:
+            consequence = Text("Uploads work: Stowage reads every file before anybody else may.")
+        return warned(
+            Text(
+                "The store accepts signed PUTs that break what was signed: %(breaches)s.",
+                breaches=Text.join(*accepted, separator=", "),
+            ),
+            Text.join(consequence, PROVIDER_SHOULD_FIX),
+        )
+    return passed(
+        Text("Signed uploads are accepted, and refused with another length, type or key, or after they have expired.")
+    )
 
 
-def sha256(trial: Trial) -> Finding:
+def sha256(context: ProbeContext) -> Finding:
     """Other content than the checksum promises must be refused by the store itself."""
-    ways = [sign for name, sign in (("post", _form), ("put", _put)) if trial.can.get(name)]
+    ways = [sign for name, sign in (("post", _form), ("put", _put)) if context.capabilities.get(name)]
     if not ways:
-        return skipped("There is no way of uploading that could be asked.")
+        return skipped(Text("There is no way of uploading that could be tested."))
     digest = hashlib.sha256(CONTENT).hexdigest()
     checked = True
     for number, sign in enumerate(ways):
         name = f"checked-{number}.txt"
-        taken = trial.browser.upload(sign(trial, name, sha256=digest), CONTENT)
-        wrong = trial.browser.upload(sign(trial, f"wrong-{name}", sha256=digest), CONTENT.upper())
-        checked = checked and not wrong.ok and not trial.get(f"wrong-{name}").ok
-        if not taken.ok:
+        right = context.browser.upload(sign(context, name, sha256=digest), CONTENT)
+        wrong = context.browser.upload(sign(context, f"wrong-{name}", sha256=digest), CONTENT.upper())
+        checked = checked and not wrong.ok and not context.get(f"wrong-{name}").ok
+        if not right.ok:
             return warned(
-                "The store refuses uploads that carry a SHA-256.",
-                "Nothing to do: uploads go without it, and Stowage reads every file and compares.",
+                Text("The store refuses uploads with a SHA-256."),
+                Text("Nothing to do: uploads go without it, and Stowage reads every file and compares."),
             )
-    trial.can["sha256"] = checked
+    context.capabilities["sha256"] = checked
     if checked:
-        return passed("The store itself refuses content that does not fit its SHA-256.")
+        return passed(Text("The store itself refuses content that does not match its SHA-256."))
     return warned(
-        "The store does not check the SHA-256 of what it is sent.",
-        "Nothing to do: Stowage reads every file and compares, only later.",
+        Text("The store does not check the SHA-256 of what it is sent."),
+        Text("Nothing to do: Stowage reads every file and compares, only later."),
     )
 
 
-def _what_gets_through(trial: Trial, sign: Callable[..., SignedRequest], name: str) -> list[str]:
-    """The breaches that the store did not refuse, in words; each is tried at a key of its own."""
-    past = datetime.now(UTC) - timedelta(seconds=LIFE * 3)
-    tries: dict[str, tuple[SignedRequest, bytes]] = {
-        "a larger size": (sign(trial, f"{name}-larger.txt"), CONTENT + b"more"),
-        OTHER_KEY: (_other_key(sign(trial, f"{name}-signed.txt"), f"{name}-other.txt"), CONTENT),
-        "another type": (_other_type(sign(trial, f"{name}-type.txt")), CONTENT),
-        "after its time": (sign(trial, f"{name}-late.txt", now=past), CONTENT),
-    }
-    keys = {OTHER_KEY: f"{name}-other.txt", "a larger size": f"{name}-larger.txt"}
-    keys |= {"another type": f"{name}-type.txt", "after its time": f"{name}-late.txt"}
+def _accepted_breaches(context: ProbeContext, sign: Callable[..., SignedRequest], name: str) -> list[Text]:
+    """The breaches that the store did not refuse; each is tried at a key of its own."""
+    expired = datetime.now(UTC) - timedelta(seconds=EXPIRES_IN * 3)
+    larger, other, kind, late = (f"{name}-{what}.txt" for what in ("larger", "other", "type", "late"))
+    other_key = _with_other_key(sign(context, f"{name}-signed.txt"), other)
+    tries: tuple[tuple[Text, SignedRequest, bytes, str], ...] = (
+        (Text("a larger size"), sign(context, larger), CONTENT + b"more", larger),
+        (OTHER_KEY, other_key, CONTENT, other),
+        (Text("another type"), _with_other_type(sign(context, kind)), CONTENT, kind),
+        (Text("after it has expired"), sign(context, late, now=expired), CONTENT, late),
+    )
+    # The answer is not believed: some stores refuse, and have stored it.
     return [
-        words
-        for words, (request, content) in tries.items()
-        if trial.browser.upload(request, content).ok or trial.get(keys[words]).ok
+        text
+        for text, request, content, arrives_at in tries
+        if context.browser.upload(request, content).ok or context.get(arrives_at).ok
     ]
 
 
-def _form(trial: Trial, name: str, **options: Any) -> SignedRequest:
-    return trial.signer.presign_post(trial.key(name), content_type=TEXT, size=len(CONTENT), expires_in=LIFE, **options)
+def _accepts_unsigned_field(context: ProbeContext) -> bool:
+    form = _form(context, FORM_FIELD)
+    form = replace(form, fields={**form.fields, "x-amz-meta-unsigned": "1"})
+    return context.browser.upload(form, CONTENT).ok or context.get(FORM_FIELD).ok
 
 
-def _put(trial: Trial, name: str, **options: Any) -> SignedRequest:
-    return trial.signer.presign_put(trial.key(name), content_type=TEXT, size=len(CONTENT), expires_in=LIFE, **options)
+def _form(context: ProbeContext, name: str, **options: Any) -> SignedRequest:
+    return context.presigner.presign_post(
+        context.key(name), content_type=TEXT, size=len(CONTENT), expires_in=EXPIRES_IN, **options
+    )
 
 
-def _other_key(request: SignedRequest, name: str) -> SignedRequest:
+def _put(context: ProbeContext, name: str, **options: Any) -> SignedRequest:
+    return context.presigner.presign_put(
+        context.key(name), content_type=TEXT, size=len(CONTENT), expires_in=EXPIRES_IN, **options
+    )
+
+
+def _with_other_key(request: SignedRequest, name: str) -> SignedRequest:
     if request.method == "PUT":
-        before, _, query = request.url.partition("?")
-        return replace(request, url=f"{before.rpartition('/')[0]}/{name}?{query}")
+        path, _, query = request.url.partition("?")
+        return replace(request, url=f"{path.rpartition('/')[0]}/{name}?{query}")
     return replace(request, fields=request.fields | {"key": f"{request.fields['key'].rpartition('/')[0]}/{name}"})
 
 
-def _other_type(request: SignedRequest) -> SignedRequest:
+def _with_other_type(request: SignedRequest) -> SignedRequest:
     other = {"Content-Type": "text/html"}
     return replace(
         request,
@@ -128,5 +164,5 @@ def _other_type(request: SignedRequest) -> SignedRequest:
     )
 
 
-def _said(reply: Reply) -> str:
-    return f"it answers {reply.status}" if reply.status else "it does not answer"
+def _status(reply: Reply) -> Text:
+    return Text("It answers %(status)s.", status=reply.status) if reply.status else Text("It does not answer.")

@@ -14,14 +14,17 @@ requests pass.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.parser
 import email.policy
 import hashlib
 import http.client
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -255,6 +258,25 @@ def takes_any_form(handler: Any) -> bool:
     path = f"{urlsplit(handler.path).path.rstrip('/')}/{quote(parts['key'].decode())}"
     kind = parts.get("Content-Type", b"text/plain").decode()
     handler.as_owner("PUT", path, {"Content-Type": kind}, parts["file"], status=204)
+    return True
+
+
+def takes_unsigned_fields(handler: Any) -> bool:
+    """A form is held to its policy, but for fields that the policy does not name."""
+    parts = _form(handler.headers["Content-Type"], b"".join(handler._body()))
+    policy = json.loads(base64.b64decode(parts["policy"]))
+    signed = {name: value for each in policy["conditions"] if isinstance(each, dict) for name, value in each.items()}
+    (least, most) = next(each[1:] for each in policy["conditions"] if isinstance(each, list))
+    keeps = all(parts.get(name, b"").decode() == value for name, value in signed.items() if name != "bucket")
+    if (
+        keeps
+        and least <= len(parts["file"]) <= most
+        and datetime.now(UTC) < datetime.fromisoformat(policy["expiration"])
+    ):
+        path = f"{urlsplit(handler.path).path.rstrip('/')}/{quote(parts['key'].decode())}"
+        handler.as_owner("PUT", path, {"Content-Type": parts["Content-Type"].decode()}, parts["file"], status=204)
+    else:
+        handler.reply(403, {"Content-Type": "application/xml"}, ERROR % b"AccessDenied")
     return True
 
 
