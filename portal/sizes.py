@@ -65,8 +65,8 @@ def in_words(size: int) -> str:
         if abs(size) >= unit:
             # Outside of a request there is no locale, and Babel would take the machine's.
             number = format_decimal(round(size / unit, 1), locale=get_locale() or "en")
-            return str(_("%(number)s %(unit)s", number=number, unit=name))
-    return str(ngettext("%(num)s byte", "%(num)s bytes", size))
+            return _("%(number)s %(unit)s", number=number, unit=name)
+    return ngettext("%(num)s byte", "%(num)s bytes", size)
 
 
 def to_edit(size: int | None) -> str:

@@ -54,7 +54,7 @@ class Text:
 
     def __str__(self) -> str:
         # gettext("") is the header of the catalogue.
-        return str(gettext(self._template, **self._values)) if self._template else ""
+        return gettext(self._template, **self._values) if self._template else ""
 
     def __repr__(self) -> str:
         return f"Text({self.english!r})"

@@ -20,6 +20,7 @@ from uuid import UUID
 
 import urllib3
 from flask import current_app
+from flask_babel import gettext as _
 from PIL import Image
 
 from portal.admin import service
@@ -59,7 +60,9 @@ class Client:
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = self.http.request(method, f"{self.base_url}{path}", json=body, headers=headers)
         if answer.status >= 400:
-            raise Unavailable(f"The demo stops, the portal answered: {answer.json().get('detail', answer.status)}")
+            raise Unavailable(
+                _("The demo stops. The portal answered: %(detail)s", detail=answer.json().get("detail", answer.status))
+            )
         found: dict[str, Any] = answer.json() if answer.data else {}
         return found
 
@@ -74,7 +77,9 @@ class Client:
         else:
             answer = self.http.request("PUT", begun["upload_url"], body=content, headers=begun["headers"])
         if answer.status >= 300:
-            raise Unavailable(f"The demo stops, the store answered {answer.status} to {name}.")
+            raise Unavailable(
+                _("The demo stops. The storage answered %(status)s to %(name)s.", status=answer.status, name=name)
+            )
         self.call("POST", f"{workspace}/uploads/{begun['upload_id']}/commit", {})
 
 
@@ -115,7 +120,9 @@ def play() -> Played:
         sent = _fill(client, workspaces[0], _files()) + _fill(client, workspaces[1], _press())
         waiting = _wait(client, workspaces)
     except urllib3.exceptions.HTTPError as error:
-        raise Unavailable(f"The demo can't reach {settings.base_url}: {type(error).__name__}.") from None
+        raise Unavailable(
+            _("The demo can't reach %(address)s: %(error)s.", address=settings.base_url, error=type(error).__name__)
+        ) from None
     finally:
         with transaction():
             identity.revoke_token(user.id, token.id)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from flask_babel import gettext as _
+
 from portal.errors import NotFound
 from portal.quotas import service as quotas
 from portal.quotas.levels import UsageStatus
@@ -43,7 +45,7 @@ def of_tenant(member: Member) -> Overview:
     """The member's tenant."""
     tenant = service.find_tenant(member.tenant_slug)
     if tenant is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(_("There is no such tenant."))
     numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id), webhooks.count_lost(tenant.id)
     return Overview(tenant, quotas.tenant_status(tenant.id), *numbers)
 

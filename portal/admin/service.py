@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from flask_babel import gettext as _
+
 from portal.database import enter, new_id, transaction
 from portal.errors import NotFound
 from portal.folders import libraries
@@ -126,7 +128,12 @@ def require_user(email: str) -> User:
     """Raises ``NotFound``."""
     user = identity.find_user(email)
     if user is None:
-        raise NotFound(f"There is no user {email}. Create one: portal user create EMAIL --tenant SLUG --role member")
+        raise NotFound(
+            _(
+                "There is no user %(email)s. Create one: portal user create EMAIL --tenant SLUG --role member",
+                email=email,
+            )
+        )
     return user
 
 
@@ -134,7 +141,12 @@ def require_tenant(slug: str) -> Tenant:
     """Raises ``NotFound``."""
     tenant = tenancy.find_tenant(slug)
     if tenant is None:
-        raise NotFound(f"There is no tenant {slug}. Create one: portal tenant create {slug} --name NAME --plan free")
+        raise NotFound(
+            _(
+                "There is no tenant %(slug)s. Create one: portal tenant create %(slug)s --name NAME --plan free",
+                slug=slug,
+            )
+        )
     return tenant
 
 
@@ -143,5 +155,11 @@ def require_workspace(tenant: Tenant, slug: str) -> Workspace:
     enter(tenant.id)
     workspace = tenancy.find_workspace(tenant.id, slug)
     if workspace is None:
-        raise NotFound(f"There is no workspace {tenant.slug}/{slug}. Create one: portal workspace create")
+        raise NotFound(
+            _(
+                "There is no workspace %(tenant)s/%(workspace)s. Create one: portal workspace create",
+                tenant=tenant.slug,
+                workspace=slug,
+            )
+        )
     return workspace

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -39,7 +40,7 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
     """Begin; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs, or without a scanner."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready":
-        raise Conflict("There is no scanner that could look at anything now.")
+        raise Conflict(_("There is no virus scanner that works right now."))
     began = now()
     total, rescan_id = _count(began), new_id()
     with transaction(None):
@@ -59,7 +60,7 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
         )
         made = db.session.execute(new.on_conflict_do_nothing().returning(Rescan.id)).one_or_none()
         if made is None:
-            raise Conflict("Everything is being scanned already.")
+            raise Conflict(_("A scan of all files is running already."))
         db.session.execute(update(ScannerProof).values(rescanned_version=ScannerProof.version))
         audit.record_act(actor_id, "rescan.started", None, rows=total)
     return db.session.get_one(Rescan, rescan_id)
@@ -72,7 +73,7 @@ def stop(actor_id: UUID) -> None:
         running = update(Rescan).where(Rescan.finished_at.is_(None)).values(over).returning(Rescan.done)
         row = db.session.execute(running).one_or_none()
         if row is None:
-            raise Conflict("Nothing is being scanned again.")
+            raise Conflict(_("No scan of all files is running."))
         db.session.execute(delete(Task).where(Task.kind == "scan_again"))
         audit.record_act(actor_id, "rescan.stopped", None, rows=row.done)
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import case, delete, func, null, or_, update
 
 from portal import audit, database, tasks
@@ -122,7 +123,7 @@ def _quarantine(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict
     original, quarantined = asset.object_key or "", keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
     facts = bucket.head(original)
     if facts is None:
-        raise NotFound("The file is missing in storage.")
+        raise NotFound(_("The file is missing in the storage."))
     bucket.copy(original, quarantined, if_etag=facts.etag, content_type="application/octet-stream")
     at = database.now()
     staying = or_(Asset.state == AssetState.AVAILABLE, Asset.purge_after > func.clock_timestamp())

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import (
     ColumnElement,
     func,
@@ -96,12 +97,22 @@ def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None
         asset = _locked(member.workspace, asset_id)
         before = asset.file_name
         if file_kinds.extension_of(name) != file_kinds.extension_of(before):
-            raise Invalid(f"The name has to end in .{file_kinds.extension_of(before)} still.", field="file_name")
+            raise Invalid(
+                _("The name must still end in .%(extension)s.", extension=file_kinds.extension_of(before)),
+                field="file_name",
+            )
         file_kinds.check_name(name)
         if seen_name not in (None, before):
-            raise Conflict(f"Somebody else has renamed this file to “{before}” meanwhile.", field="file_name")
+            raise Conflict(
+                _("Somebody else has renamed this file to “%(name)s” in the meantime.", name=before), field="file_name"
+            )
         if asset.state is not AssetState.AVAILABLE:
-            raise Conflict("Only a file that is ready can be renamed: not while it is checked, held or in the trash.")
+            raise Conflict(
+                _(
+                    "Only a file that is ready can be renamed: not while it is being checked, in quarantine or in "
+                    "the trash."
+                )
+            )
         if name != before:
             asset.file_name = name
             _record(member, "asset.renamed", asset_id, name=name, before=before)
@@ -130,7 +141,7 @@ def restore(member: Member, asset_id: UUID) -> bool:
         pending = before is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING
         back = {"state_before": None, "deleted_at": None, "deleted_by": None, "purge_after": None, "folder_id": home}
         if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back):
-            raise Conflict("This file is being deleted for good and can't be restored any more.")
+            raise Conflict(_("This file is being deleted permanently and can't be restored any more."))
         _record(member, "asset.restored", asset_id)
         _tell(EventType.ASSET_RESTORED, member, asset_id)
         tasks.cancel(asset_id, "purge")
@@ -190,9 +201,9 @@ def _discard(member: Member, asset_id: UUID, keep: timedelta) -> None:
     if state is None:
         raise _missing()
     if state is AssetState.QUARANTINED:
-        raise Conflict("This file is held back: an administrator decides what happens to it.", code="held")
+        raise Conflict(_("This file is in quarantine: an administrator decides what happens to it."), code="held")
     if state is AssetState.PROCESSING:
-        raise Conflict("This file is still being checked. Delete it when that is done, in a moment.")
+        raise Conflict(_("This file is still being checked. You can delete it in a moment."))
 
 
 def _locked(workspace_id: UUID, asset_id: UUID) -> Asset:
@@ -214,7 +225,7 @@ def _this(member: Member, asset_id: UUID) -> list[ColumnElement[bool]]:
 
 
 def _missing() -> NotFound:
-    return NotFound("There is no such file in this workspace.")
+    return NotFound(_("There is no such file in this workspace."))
 
 
 def _record(member: Member, action: str, asset_id: UUID | None, **facts: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal.assets import preview_urls
@@ -44,7 +45,7 @@ def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = Fa
             select(Variant).filter_by(workspace_id=member.workspace, asset_id=asset_id, name=name)
         )
         if found is None:
-            raise NotFound("There is no such version of this file.")
+            raise NotFound(_("There is no such version of this file."))
         bucket = _bucket_of(asset)
         if saving:
             _note(member, asset, name, found.size_bytes, now() + ORIGINAL_LIFE)
@@ -57,7 +58,7 @@ def _available(workspace_id: UUID, asset_id: UUID) -> Asset:
     statement = select(Asset).filter_by(workspace_id=workspace_id, id=asset_id)
     asset = db.session.scalar(statement.execution_options(populate_existing=True))
     if asset is None:
-        raise NotFound("There is no such file in this workspace.")
+        raise NotFound(_("There is no such file in this workspace."))
     if asset.state is not AssetState.AVAILABLE:
         raise _refusal(asset)
     return asset
@@ -66,13 +67,13 @@ def _available(workspace_id: UUID, asset_id: UUID) -> Asset:
 def _refusal(asset: Asset) -> Conflict:
     """Why a file in this state can't be downloaded, and what to do."""
     if asset.state is AssetState.QUARANTINED:
-        return Conflict("This file is held back: an administrator decides what happens to it.", code="held")
+        return Conflict(_("This file is in quarantine: an administrator decides what happens to it."), code="held")
     if asset.state is AssetState.PROCESSING:
-        return Conflict("This file is still being checked. It can be downloaded when that is done, in a moment.")
+        return Conflict(_("This file is still being checked. You can download it in a moment."))
     if asset.state is AssetState.DELETED:
-        return Conflict("This file is in the trash. Restore it, then download it.")
-    why = asset.reason_detail or "Upload it again."
-    return Conflict(f"This file was refused, and its content was not kept. {why}")
+        return Conflict(_("This file is in the trash. Restore it, then download it."))
+    why = asset.reason_detail or _("Upload it again.")
+    return Conflict(_("This file was rejected, and its content was not kept. %(reason)s", reason=why))
 
 
 def _bucket_of(asset: Asset) -> Bucket:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import ARRAY, BindParameter, Integer, String, TextClause, Uuid, bindparam, text
 
 from portal.database import db
@@ -118,7 +119,7 @@ def look(
         _LOOK[folder_id is None, after is not None], {**values, **({"after": after} if after else {})}
     ).all()
     if not rows or library_id not in (None, UUID(rows[0].id)):
-        raise NotFound("There is no such folder or library in this workspace.")
+        raise NotFound(_("There is no such folder or library in this workspace."))
     (row,) = rows
     spot = Spot(Named(row.id, row.name), tuple(Named(*each) for each in row.path or ()))
     folders, cursor = cut([Named(*each) for each in row.folders or ()], paging, key=lambda each: each.name)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import unicodedata
 
+from flask_babel import lazy_gettext as _l
+
 from portal import names
 from portal.errors import Invalid
 from portal.names import Flaw
 
 LONGEST_LIBRARY_NAME = 200  # characters: the width of the column
 
-_WORDS = {
-    Flaw.EMPTY: "Give it a name that is more than spaces and dots.",
-    Flaw.LONG: "The name has {length} characters; at most {longest} are possible.",
-    Flaw.SLASHES: "The name can't contain / or \\.",
-    Flaw.DECEPTIVE: "The name contains invisible characters that make it look like another name.",
-    Flaw.CONTROLS: "The name can't contain control characters.",
+_COMPLAINTS = {
+    Flaw.EMPTY: _l("The name must have more than spaces and dots."),
+    Flaw.LONG: _l("The name has %(count)s characters; it can have %(most)s or fewer."),
+    Flaw.SLASHES: _l("The name can't contain / or \\."),
+    Flaw.DECEPTIVE: _l("The name contains invisible characters that make it look like another name."),
+    Flaw.CONTROLS: _l("The name can't contain control characters."),
 }
 
 
@@ -36,4 +38,4 @@ def plain(name: str) -> str:
 def complaint_about(name: str, longest: int = names.LONGEST) -> str | None:
     """Why this can't be a name, in words; None when it can."""
     flaw = names.flaw_in(name, longest)
-    return _WORDS[flaw].format(length=len(name), longest=longest) if flaw else None
+    return str(_COMPLAINTS[flaw]) % {"count": len(name), "most": longest} if flaw else None

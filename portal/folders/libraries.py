@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, ScalarSelect, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -54,9 +55,12 @@ def rename_library(member: Member, library_id: UUID, name: str, seen_name: str |
             select(Library).filter_by(workspace_id=member.workspace, id=library_id).with_for_update(key_share=True)
         )
         if library is None:
-            raise NotFound("There is no such library in this workspace.")
+            raise NotFound(_("There is no such library in this workspace."))
         if seen_name not in (None, library.name):
-            raise Conflict(f"Somebody else has renamed this library to “{library.name}” meanwhile.", field="name")
+            raise Conflict(
+                _("Somebody else has renamed this library to “%(name)s” in the meantime.", name=library.name),
+                field="name",
+            )
         before = library.name
         taken = select(Library.id).filter_by(workspace_id=member.workspace, name=name)
         if db.session.scalar(taken) not in (None, library_id):
@@ -77,7 +81,7 @@ def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
         return default_library(workspace_id)
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id, id=library_id))
     if library is None:
-        raise NotFound("There is no such library in this workspace.")
+        raise NotFound(_("There is no such library in this workspace."))
     return library
 
 
@@ -85,7 +89,7 @@ def default_library(workspace_id: UUID) -> Library:
     """Where a file goes when nobody says: the oldest library, which every workspace has from the start."""
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(1))
     if library is None:
-        raise NotFound("This workspace has no library.")
+        raise NotFound(_("This workspace has no library."))
     return library
 
 
@@ -119,7 +123,7 @@ def find_folder(workspace_id: UUID, folder_id: UUID, *, hold: bool = False, dele
 
 def no_folder() -> NotFound:
     """The refusal for a folder that is not there."""
-    return NotFound("There is no such folder in this workspace.")
+    return NotFound(_("There is no such folder in this workspace."))
 
 
 def list_libraries(workspace_id: UUID, *, after: UUID | None = None, limit: int = 100) -> Sequence[Library]:
@@ -140,7 +144,9 @@ def list_folders(
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"This workspace has a library named {name} already. Choose another name.", field="name")
+    return Conflict(
+        _("This workspace already has a library named “%(name)s”. Choose another name.", name=name), field="name"
+    )
 
 
 def _record(member: Member, action: str, library: Library, **facts: str) -> None:

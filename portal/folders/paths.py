@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import text
 
 from portal.database import db, new_id, now, transaction
@@ -77,6 +78,9 @@ def _lay_level(member: Member, library_id: UUID, level: Sequence[Path], known: d
 def _complaint(parts: Path, room: int) -> str | None:
     """Why this path can't be laid, in words."""
     if len(parts) > room:
-        return f"Folders can lie {DEEPEST} deep at most."
+        return _("Folders can be nested %(most)s levels deep.", most=DEEPEST)
     complaints = ((part, folder_names.complaint_about(part)) for part in parts)
-    return next((f"The folder “{part[:40]}”: {words}" for part, words in complaints if words), None)
+    for part, problem in complaints:
+        if problem:
+            return _("The folder “%(name)s”: %(problem)s", name=part[:40], problem=problem)
+    return None

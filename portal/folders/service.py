@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import ARRAY, ColumnElement, String, Uuid, any_, bindparam, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -123,7 +124,10 @@ def change(
         after = dict(before)
         if wanted is not None:
             if seen_name not in (None, folder.name):
-                raise Conflict(f"Somebody else has renamed this folder to “{folder.name}” meanwhile.", field="name")
+                raise Conflict(
+                    _("Somebody else has renamed this folder to “%(name)s” in the meantime.", name=folder.name),
+                    field="name",
+                )
             after["name"] = wanted
         if target is not None:
             after |= _new_place(folder, target)
@@ -139,7 +143,7 @@ def _new_place(folder: Folder, target: Target) -> dict[str, Any]:
     library_id = resolve(folder.workspace_id, place)
     below = db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id}).all()
     if place.folder_id in {row.id for row in below}:
-        raise Conflict("A folder can't be moved into itself or into a folder that lies in it.")
+        raise Conflict(_("A folder can't be moved into itself or into one of its subfolders."))
     _require_depth(depth_of(folder.workspace_id, place.folder_id) + max(row.step for row in below))
     return {"library_id": library_id, "parent_id": place.folder_id}
 
@@ -160,7 +164,7 @@ def _take_along(folder: Folder, library_id: UUID) -> None:
     ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
     inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
     if len(db.session.scalars(inside.limit(MOST_FILES + 1)).all()) > MOST_FILES:
-        raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Move the folders in it one by one.")
+        raise Conflict(_("This folder has more than %(most)s files. Move its subfolders one by one.", most=MOST_FILES))
     unseen = {"synchronize_session": False}
     db.session.execute(
         update(Folder).where(among(Folder.id, ids)).values(library_id=library_id).execution_options(**unseen)
@@ -180,7 +184,7 @@ def put_files(member: Member, asset_ids: Sequence[UUID], target: Target) -> list
         place = {"library": library_id, "folder": target.folder_id}
         rows = db.session.execute(_PUT, {"workspace": member.workspace, "assets": wanted, **place}).all()
         if len(rows) < len(wanted):
-            raise NotFound("One of these files is not there any more, or is in the trash. Nothing was moved.")
+            raise NotFound(_("One of these files was deleted or is in the trash. Nothing was moved."))
         one = wanted[0] if len(wanted) == 1 else None
         names = [row.file_name for row in rows[:NAMED]]
         record(member, "assets.moved", one, count=len(rows), names=names, into=str(target.folder_id or library_id))
@@ -193,7 +197,7 @@ def resolve(workspace_id: UUID, target: Target, *, hold: bool = False) -> UUID:
         return libraries.find_library(workspace_id, target.library_id).id
     folder = libraries.find_folder(workspace_id, target.folder_id, hold=hold)
     if target.library_id not in (None, folder.library_id):
-        raise NotFound("There is no such folder in this library.")
+        raise NotFound(_("There is no such folder in this library."))
     return folder.library_id
 
 
@@ -205,12 +209,14 @@ def is_free(library_id: UUID, parent_id: UUID | None, name: str, but: UUID | Non
 
 def _require_free(library_id: UUID, parent_id: UUID | None, name: str, but: UUID | None = None) -> None:
     if not is_free(library_id, parent_id, name, but):
-        raise Conflict(f"There is a folder named {name} here already. Choose another name.", field="name")
+        raise Conflict(
+            _("There is already a folder named “%(name)s” here. Choose another name.", name=name), field="name"
+        )
 
 
 def _require_depth(depth: int) -> None:
     if depth > DEEPEST:
-        raise Conflict(f"Folders can lie {DEEPEST} deep at most. Choose a place further up.")
+        raise Conflict(_("Folders can be nested %(most)s levels deep. Choose a place further up.", most=DEEPEST))
 
 
 def depth_of(workspace_id: UUID, folder_id: UUID | None) -> int:

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 from flask import g
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Forbidden
@@ -21,8 +22,8 @@ from portal.web.csrf import bearer_token
 def unauthenticated() -> Forbidden:
     """The refusal for somebody who has not proved who they are: 401, or the login form."""
     if bearer_token() is None:
-        return Forbidden("Sign in, or send a token.", code="unauthenticated")
-    return Forbidden("This token is not valid: unknown, expired or revoked.", code="unauthenticated")
+        return Forbidden(_("Sign in, or send a token."), code="unauthenticated")
+    return Forbidden(_("This token is not valid: unknown, expired or revoked."), code="unauthenticated")
 
 
 def remember_person(person: Person) -> Person:
@@ -63,7 +64,7 @@ def operator(view: View) -> Callable[..., Any]:
     def run(**arguments: Any) -> Any:
         user = person()
         if not user.is_operator:
-            raise Forbidden("Only an operator of this installation may do this.")
+            raise Forbidden(_("Only an operator of this installation may do this."))
         return view(user=user, **arguments)
 
     return put_mark(run, AccessMark("operator"))

@@ -58,7 +58,7 @@ def normal_email(email: str) -> str:
     try:
         checked = validate_email(email.strip(), check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        raise Invalid(f"{email.strip()!r} is not an e-mail address.", field="email") from None
+        raise Invalid(_("“%(email)s” is not an e-mail address.", email=email.strip()), field="email") from None
     return checked.normalized.lower()
 
 
@@ -76,7 +76,7 @@ def create_user(email: str, password: str, *, name: str = "") -> User:
     """
     address = normal_email(email)
     if find_user(address) is not None:
-        raise Conflict(f"There is a user {address} already.")
+        raise Conflict(_("There is already a user %(address)s.", address=address))
     hashed = hash_password(checked_password(password))
     user = User(email=address, name=name.strip(), password=hashed, fs_uniquifier=secrets.token_hex(32))
     db.session.add(user)
@@ -88,7 +88,12 @@ def checked_password(password: str) -> str:
     """The password, when it may be one. Raises ``Invalid``."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or "\0" in password:
         raise Invalid(
-            f"A password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; this one has {len(password)}.",
+            _(
+                "A password must have %(least)s to %(most)s characters; this one has %(count)s.",
+                least=SHORTEST_PASSWORD,
+                most=LONGEST_PASSWORD,
+                count=len(password),
+            ),
             field="password",
         )
     return password
@@ -117,7 +122,7 @@ def change_password(person: Person, current: str, password: str) -> None:
     Raises ``Invalid`` naming the field (``current``, ``password``).
     """
     if not proves(person.id, current):
-        raise Invalid("This is not your password.", field="current")
+        raise Invalid(_("This is not your password."), field="current")
     hashed = hash_password(checked_password(password))
     with transaction():
         db.session.execute(update(User).where(User.id == person.id).values(password=hashed))
@@ -136,7 +141,7 @@ def choose_language(user_id: UUID, language: str | None) -> None:
 def make_operator(user: User) -> None:
     """Let a person run the installation; belongs inside the caller's transaction. Raises ``Conflict``."""
     if user.is_operator:
-        raise Conflict(f"{user.email} is an operator already.")
+        raise Conflict(_("%(email)s is an operator already.", email=user.email))
     user.is_operator = True
     log.info("%s is an operator now", user.id)
 
@@ -154,11 +159,11 @@ def block(user_id: UUID, actor_id: UUID) -> User:
     """
     user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
     if user is None:
-        raise NotFound("There is no such person.")
+        raise NotFound(_("There is no such person."))
     if user.id == actor_id:
-        raise Conflict("You can't block yourself: another operator can.")
+        raise Conflict(_("You can't block yourself: another operator can."))
     if not user.active:
-        raise Conflict(f"{user.email} is blocked already.")
+        raise Conflict(_("%(email)s is blocked already.", email=user.email))
     user.active = False
     sessions.end_all(user.id)
     log.warning("%s was blocked by %s", user.id, actor_id)
@@ -172,9 +177,9 @@ def unblock(user_id: UUID, actor_id: UUID) -> User:
     """
     user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
     if user is None:
-        raise NotFound("There is no such person.")
+        raise NotFound(_("There is no such person."))
     if user.active:
-        raise Conflict(f"{user.email} is not blocked.")
+        raise Conflict(_("%(email)s is not blocked.", email=user.email))
     user.active = True
     sessions.end_all(user.id)  # one that a login began while the block was being written
     log.warning("%s was unblocked by %s", user.id, actor_id)
@@ -198,9 +203,12 @@ def create_token(user_id: UUID, name: str, *, days: int | None = None) -> tuple[
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
-        raise Invalid(f"Give the token a name of 1 to {LONGEST_NAME} characters, to know it again.", field="name")
+        raise Invalid(
+            _("Give the token a name of 1 to %(most)s characters, so that you recognise it.", most=LONGEST_NAME),
+            field="name",
+        )
     if days is not None and not 1 <= days <= LONGEST_TOKEN_DAYS:
-        raise Invalid(f"A token lives 1 to {LONGEST_TOKEN_DAYS} days.", field="days")
+        raise Invalid(_("A token is valid for 1 to %(most)s days.", most=LONGEST_TOKEN_DAYS), field="days")
     plain = TOKEN_PREFIX + secrets.token_urlsafe(32)
     expires_at = now() + timedelta(days=days) if days is not None else None
     row = ApiToken(user_id=user_id, name=name, hint=plain[:8], token_hash=hash_token(plain), expires_at=expires_at)
@@ -219,7 +227,7 @@ def revoke_token(user_id: UUID, token_id: UUID) -> None:
     """End a token of this person; belongs inside the caller's transaction. Raises ``NotFound``."""
     token = db.session.get(ApiToken, token_id, with_for_update=True)
     if token is None or token.user_id != user_id or token.revoked_at is not None:
-        raise NotFound("There is no such token.")
+        raise NotFound(_("There is no such token."))
     token.revoked_at = now()
     log.info("token %s of %s was revoked", token.hint, user_id)
 

@@ -31,7 +31,7 @@ def log_in() -> ResponseReturnValue:
     The token that forms carry changes with it: somebody else may have put the session's cookie into this browser.
     """
     if request.is_json:
-        raise Invalid("Send the form of the login page.", code="unsupported_type")
+        raise Invalid(_("Send the form of the login page."), code="unsupported_type")
     before = current_user.is_authenticated
     answer: ResponseReturnValue = security_views.login()
     if request.method == "POST" and current_user.is_authenticated:

@@ -161,7 +161,12 @@ def _ids(name: str) -> list[UUID]:
     """What was chosen, each once. Raises ``Invalid`` for more than one act takes."""
     given = list(dict.fromkeys(request.values.getlist(name)))
     if len(given) > MOST_ASSETS:
-        raise Invalid(f"{len(given)} files were chosen; {MOST_ASSETS} can be taken at once.", field=name)
+        raise Invalid(
+            gettext(
+                "You chose %(count)s files; %(most)s can be processed at once.", count=len(given), most=MOST_ASSETS
+            ),
+            field=name,
+        )
     return [_id(each) for each in given]
 
 
@@ -173,4 +178,4 @@ def _id(given: str) -> UUID:
 
 
 def _unreadable() -> Invalid:
-    return Invalid("This form can't be read. Load the page again.", field="asset")
+    return Invalid(gettext("The form could not be read. Reload the page."), field="asset")

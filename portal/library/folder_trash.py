@@ -11,6 +11,7 @@ from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import Integer, bindparam, select, text, update
 
 from portal import names
@@ -66,7 +67,7 @@ def weigh(workspace_id: UUID, folder_id: UUID) -> Contents:
         0
     ]
     if found.folders < 0:
-        raise NotFound("There is no such folder in this workspace.")
+        raise NotFound(_("There is no such folder in this workspace."))
     more = found.files + found.staying > MOST_FILES
     return Contents(found.folders, found.files, int(found.bytes), found.staying, more)
 
@@ -83,7 +84,9 @@ def discard(member: Member, folder_id: UUID) -> Contents:
             return Contents(0, 0, 0)
         weight = weigh(member.workspace, folder_id)
         if weight.more:
-            raise Conflict(f"More than {MOST_FILES:,} files lie in this folder. Delete the folders in it one by one.")
+            raise Conflict(
+                _("This folder has more than %(most)s files. Delete its subfolders one by one.", most=MOST_FILES)
+            )
         tree, at = (
             [row.id for row in db.session.execute(BELOW, {"workspace": member.workspace, "folder": folder_id})],
             now(),

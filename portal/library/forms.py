@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from flask_babel import gettext as _
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from portal.assets.models import AssetState
@@ -59,7 +60,7 @@ class ListQuery(AssetQuery):
     @classmethod
     def _alone(cls, ids: tuple[UUID, ...] | None, info: ValidationInfo) -> tuple[UUID, ...] | None:
         if ids and any(info.data.values()):
-            raise ValueError("This goes with no other filter.")
+            raise ValueError(_("This can't be combined with other filters."))
         return ids
 
     def filters(self) -> Filters:

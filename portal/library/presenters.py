@@ -165,7 +165,7 @@ def find_row(workspace_id: UUID, asset_id: UUID) -> AnyRow:
     """What the card of one asset is made from, in whatever state it is. Raises ``NotFound``."""
     row = db.session.execute(_COLUMNS.where(Asset.workspace_id == workspace_id, Asset.id == asset_id)).one_or_none()
     if row is None:
-        raise NotFound("There is no such file in this workspace.")
+        raise NotFound(gettext("There is no such file in this workspace."))
     return row
 
 

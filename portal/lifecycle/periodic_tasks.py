@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -112,10 +113,16 @@ def run(name: str) -> Outcome:
     """Run one now, due or not. Raises ``NotFound`` for a name that is none, ``Conflict`` while it runs elsewhere."""
     chore = CHORES.get(name)
     if chore is None:
-        raise NotFound(f"There is no chore {name!r}. These are: {', '.join(sorted(CHORES))}.")
+        raise NotFound(
+            _(
+                "There is no periodic task “%(name)s”. These exist: %(names)s.",
+                name=name,
+                names=", ".join(sorted(CHORES)),
+            )
+        )
     with tasks.exclusive("periodic", uuid5(NAMES, name)) as lease:
         if lease is None:
-            raise Conflict(f"The chore {name} runs already.")
+            raise Conflict(_("The periodic task %(name)s is running already.", name=name))
         started = database.now()
         _begin(name, started)
         outcome = _attempt(name, chore)
@@ -126,7 +133,7 @@ def run(name: str) -> Outcome:
 def ask_for(name: str) -> None:
     """Make one due now, so that the clock does it at its next pass. Raises ``NotFound``."""
     if name not in CHORES:
-        raise NotFound(f"There is no chore {name!r}.")
+        raise NotFound(_("There is no periodic task “%(name)s”.", name=name))
     with transaction():
         db.session.execute(update(ChoreRun).where(ChoreRun.name == name).values(next_due_at=database.now()))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import Uuid, bindparam, select, text
 
 from portal import audit
@@ -73,7 +74,14 @@ def recount_all() -> str:
             _alarm(tenant_id, slug, found)
             differing.append(f"{slug}: {'; '.join(found[:TOLD])}")
     if differing:
-        raise Problem(f"The books of {len(differing)} of {len(tenants)} tenants differ. {' — '.join(differing)}")
+        raise Problem(
+            _(
+                "The counters of %(count)s of %(total)s tenants differ. %(names)s",
+                count=len(differing),
+                total=len(tenants),
+                names=" — ".join(differing),
+            )
+        )
     return f"The books of {len(tenants)} tenants are right: counters, ledger, files and uploads agree."
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import redis
 from flask import current_app
+from flask_babel import gettext
 from sqlalchemy import ColumnClause, column, func, select
 
 from portal import database, queue, tasks
@@ -127,7 +128,7 @@ def _do(due: Due) -> None:
     else:
         POSTPONE[due.job](due.tenant_id, due.id)
         if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
-            raise Unavailable("The queue is unavailable.")
+            raise Unavailable(gettext("The queue is unavailable."))
 
 
 def _due(function: str) -> list[Due]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import LazyString, force_locale
+from flask_babel import force_locale
+from flask_babel.speaklater import LazyString
 from jinja2 import Environment, StrictUndefined
 
 from portal.settings import Settings

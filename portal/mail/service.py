@@ -19,6 +19,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import defer
@@ -100,7 +101,7 @@ def send_again(letter_id: UUID) -> None:
     fresh = {"due_at": now(), "rung_at": now(), "give_up_at": now() + GIVE_UP_AFTER, "attempts": 0}
     with transaction():
         if not compare_and_set(Letter, [Letter.id == letter_id], LetterState.WAITING, handed_over_at=None, **fresh):
-            raise Conflict("Only a letter that was given up can be sent again.")
+            raise Conflict(_("Only an e-mail that was given up can be sent again."))
         _ring_later(letter_id)
 
 
@@ -120,7 +121,7 @@ def find(letter_id: UUID) -> Letter:
     """One letter. Raises ``NotFound``."""
     letter = db.session.get(Letter, letter_id)
     if letter is None:
-        raise NotFound("There is no such letter.")
+        raise NotFound(_("There is no such e-mail."))
     return letter
 
 

@@ -11,6 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from flask_babel import gettext as _
+
 from portal.errors import Conflict, NotFound
 from portal.migration.rate_limit import Pace
 from portal.objectstore.bucket import Bucket, ObjectFacts, ObjectStream
@@ -49,7 +51,7 @@ def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: st
     """
     facts = route.source.head(key)
     if facts is None:
-        raise NotFound("The file is missing in the storage that it should be moved from.")
+        raise NotFound(_("The file is missing in the storage that it should be moved from."))
     wanted = sha256 or _sha256(route, route.source, key)
     there = route.target.head(key)
     if there is not None and there.size == facts.size and _sha256(route, route.target, key) == wanted:
@@ -64,9 +66,9 @@ def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: st
         route.target.delete(key)
     if _sha256(route, route.source, key) != wanted:
         raise Conflict(
-            "The file was replaced in its storage after it had been checked. It was left there.", code="changed"
+            _("The file was replaced in its storage after it was checked. It was left there."), code="changed"
         )
-    raise Conflict("What arrived is not what was sent. The file was left where it was; try again.", code="changed")
+    raise Conflict(_("The copy differs from the original. The file was left where it was. Try again."), code="changed")
 
 
 def _send(route: Route, key: str, facts: ObjectFacts, cache_control: str | None) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -71,8 +72,10 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
         try:
             session.flush()
         except IntegrityError:
-            words = "A move is under way in this workspace. Finish it, or bring everything back, before the next one."
-            raise Conflict(words, code="move_under_way") from None
+            raise Conflict(
+                _("A migration is running in this workspace. Finish it, or undo it, before you start another."),
+                code="move_under_way",
+            ) from None
         profiles.make_active(member, target.id)
         _tell(move, member, "storage.move_started", files=files, bytes=size)
         _ring(move)
@@ -81,19 +84,19 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
 
 def pause(member: Member, move_id: UUID) -> None:
     """Stop copying; what was moved stays moved. Raises ``NotFound``, ``Conflict``."""
-    _change(member, move_id, MoveState.PAUSED, "storage.move_paused", "It is not copying right now.")
+    _change(member, move_id, MoveState.PAUSED, "storage.move_paused", _("It is not copying right now."))
 
 
 def resume(member: Member, move_id: UUID) -> None:
     """Go on where it was. Raises ``NotFound``, ``Conflict``."""
     _count(member)
-    _change(member, move_id, MoveState.COPYING, "storage.move_resumed", "It is not paused.", only=MoveState.PAUSED)
+    _change(member, move_id, MoveState.COPYING, "storage.move_resumed", _("It is not paused."), only=MoveState.PAUSED)
 
 
 def retry(member: Member, move_id: UUID) -> None:
     """Try again what could not be moved. Raises ``NotFound``, ``Conflict``."""
     _count(member)
-    words = "Files can be tried again once everything else has been copied."
+    words = _("You can retry files when everything else has been copied.")
     _change(member, move_id, MoveState.COPYING, "storage.move_retried", words, only=MoveState.COPIED, forget=True)
 
 
@@ -102,7 +105,7 @@ def confirm(member: Member, move_id: UUID) -> None:
 
     Raises ``NotFound``, ``Conflict``.
     """
-    words = "Only a move that has copied everything can be finished."
+    words = _("Only a migration that has copied everything can be finished.")
     _change(member, move_id, MoveState.CLEARING, "storage.move_confirmed", words)
 
 
@@ -116,7 +119,9 @@ def roll_back(member: Member, move_id: UUID) -> None:
     with transaction(member.tenant_id) as session:
         move = _find(workspace, move_id, lock=True)
         if move.state not in (MoveState.COPYING, MoveState.PAUSED, MoveState.COPIED):
-            raise Conflict("What was left in the old storage is being removed: there is no way back.", code="too_late")
+            raise Conflict(
+                _("The old copies are being removed: this migration can't be undone any more."), code="too_late"
+            )
         back = storage.find_profile(workspace, move.source_id)
         session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED))
         files, size = _size_in(storage.find_profile(workspace, move.target_id))
@@ -150,9 +155,9 @@ def postpone(tenant_id: UUID, move_id: UUID) -> None:
 def checked_speed(bytes_per_second: int | None) -> int | None:
     """A limit as it can be kept. Raises ``Invalid``."""
     if bytes_per_second is not None and bytes_per_second < SLOWEST:
-        raise Invalid("A speed is at least 64 KB a second, or none for as fast as it goes.", field="bytes_per_second")
+        raise Invalid(_("The speed must be 64 KB per second or more, or empty for no limit."), field="bytes_per_second")
     if bytes_per_second is not None and bytes_per_second > FASTEST:
-        raise Invalid("Nothing is that fast. Leave the speed empty for as fast as it goes.", field="bytes_per_second")
+        raise Invalid(_("This speed is too high. Leave it empty for no limit."), field="bytes_per_second")
     return bytes_per_second
 
 
@@ -184,7 +189,7 @@ def _active(member: Member) -> StorageProfile:
 
 def _refuse_where_useless(source: StorageProfile, target: StorageProfile) -> None:
     if source.id == target.id:
-        raise Conflict("The files of this workspace go there already.", code="already_there")
+        raise Conflict(_("The files of this workspace are stored there already."), code="already_there")
     profiles.require_tested(target)
 
 
@@ -242,7 +247,7 @@ def _find(workspace_id: UUID, move_id: UUID, *, lock: bool = False) -> Move:
     query = select(Move).where(Move.workspace_id == workspace_id, Move.id == move_id)
     move = db.session.scalar(query.with_for_update() if lock else query)
     if move is None:
-        raise NotFound("There is no such move.")
+        raise NotFound(_("There is no such migration."))
     return move
 
 

@@ -81,7 +81,7 @@ def show(member: Member, move_id: UUID) -> ResponseReturnValue:
 def set_speed(member: Member, move_id: UUID) -> ResponseReturnValue:
     """Another limit."""
     service.set_speed(member, move_id, _speed())
-    flash(gettext("The new speed holds within a few seconds."), "success")
+    flash(gettext("The new speed applies within a few seconds."), "success")
     return _to(member, move_id)
 
 
@@ -124,5 +124,5 @@ def _speed() -> int | None:
     try:
         return round(float(given) * MB)
     except (ValueError, OverflowError):
-        words = gettext("The speed is a number of MB per second, such as 20, or empty for as fast as it goes.")
+        words = gettext("The speed is a number of MB per second, such as 20, or empty for no limit.")
         raise Invalid(words, field="megabytes_per_second") from None

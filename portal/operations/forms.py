@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from portal import sizes
@@ -27,7 +28,7 @@ def read_raise(form: Form) -> Raise:
     try:
         day = datetime.strptime(form.get("until", ""), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise Invalid("Write the day as 2026-12-31.", field="until") from None
+        raise Invalid(_("Write the day as 2026-12-31."), field="until") from None
     return Raise(form.get("slug", ""), sizes.parse(form.get("limit", "")), _end_of(day))
 
 

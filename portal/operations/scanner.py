@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from portal import audit
@@ -113,12 +114,14 @@ def update(actor_id: UUID) -> None:
     """Ask the freshclam of ``portal up`` to look for new signatures now. Raises ``Conflict`` where none is ours."""
     settings: Settings = current_app.extensions["portal.settings"]
     if settings.signatures_ask is None:
-        raise Conflict("The signatures are not renewed from here: run freshclam where the scanner runs.")
+        raise Conflict(_("Signatures can't be updated from here: run freshclam where the scanner runs."))
     try:
         settings.signatures_ask.touch()
     except OSError as error:
         log.warning("the request for new signatures could not be left: %s", error.strerror)
-        raise Conflict("The request could not be left for `portal up`: its folder can't be written.") from None
+        raise Conflict(
+            _("The request for new signatures could not be written: the folder of `portal up` can't be written to.")
+        ) from None
     with transaction(None):
         audit.record_act(actor_id, "scanner.update_asked", None)
 

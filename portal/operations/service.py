@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from portal import audit, tasks
@@ -88,7 +89,7 @@ def block_person(email: str, reason: str, actor_id: UUID) -> User:
     """Their sessions and tokens stop at once. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= switches.LONGEST_REASON or "\0" in reason:
-        raise Invalid(f"Give a reason of 1 to {switches.LONGEST_REASON} characters.", field="reason")
+        raise Invalid(_("Give a reason of 1 to %(most)s characters.", most=switches.LONGEST_REASON), field="reason")
     user_id = _person(email).id
     with transaction(None):
         user = identity.block(user_id, actor_id)
@@ -119,7 +120,7 @@ def act_on_failures(kind: str, code: str, act: str, actor_id: UUID) -> int:
     """Retry or give up what failed for one reason, at most ``BATCH`` of it; how many. Raises ``NotFound``."""
     do = ACTS.get((kind, act))
     if do is None:
-        raise NotFound("There is no such thing to do.")
+        raise NotFound(_("There is no such action."))
     with transaction(None):
         targets = tasks.failing_targets("take_in", code, BATCH) if kind == "check" else _failed_previews(code)
     done = sum(do(each.tenant_id, each.workspace_id, each.id) for each in targets)
@@ -143,12 +144,12 @@ def _tell_tenants(user_id: UUID, actor_id: UUID, action: str, reason: str | None
 def _tenant(slug: str) -> Tenant:
     tenant = tenancy.find_tenant(slug.strip()) if "\0" not in slug else None
     if tenant is None:
-        raise NotFound(f"There is no tenant {slug.strip()!r}.")
+        raise NotFound(_("There is no tenant “%(slug)s”.", slug=slug.strip()))
     return tenant
 
 
 def _person(email: str) -> User:
     user = identity.find_user(email)
     if user is None:
-        raise NotFound(f"There is nobody with the address {email.strip()!r}.")
+        raise NotFound(_("There is nobody with the address “%(email)s”.", email=email.strip()))
     return user

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from portal import audit
@@ -32,14 +34,14 @@ RESCANS = Rate("quarantine-rescan", "1000 per hour")  # of a tenant: each reads 
 MOST_AT_ONCE = 200
 Deed = Literal["rescan", "rescan_later", "delete", "release", "block", "unblock"]
 _PAST = {
-    Verb.RESCAN: "ordered another scan of it",
-    Verb.DELETE: "deleted it",
-    Verb.PROPOSE: "proposed to release it",
-    Verb.RELEASE: "released it",
-    Verb.BLOCK: "blocked who uploaded it",
-    Verb.UNBLOCK: "unblocked who uploaded it",
-    Verb.DOWNLOAD: "downloaded it",
-    Verb.OUTCOME: "had it looked at",
+    Verb.RESCAN: _l("%(who)s ordered another scan of it: %(reason)s"),
+    Verb.DELETE: _l("%(who)s deleted it: %(reason)s"),
+    Verb.PROPOSE: _l("%(who)s proposed to release it: %(reason)s"),
+    Verb.RELEASE: _l("%(who)s released it: %(reason)s"),
+    Verb.BLOCK: _l("%(who)s blocked the person who uploaded it: %(reason)s"),
+    Verb.UNBLOCK: _l("%(who)s unblocked the person who uploaded it: %(reason)s"),
+    Verb.DOWNLOAD: _l("%(who)s downloaded it: %(reason)s"),
+    Verb.OUTCOME: _l("%(who)s had it scanned: %(reason)s"),
 }
 
 
@@ -57,7 +59,12 @@ def checked_reason(reason: str) -> str:
     reason = reason.strip()
     if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON or "\0" in reason:
         raise Invalid(
-            f"Give a reason of {SHORTEST_REASON} to {LONGEST_REASON:,} characters; this one has {len(reason):,}.",
+            _(
+                "Give a reason of %(least)s to %(most)s characters; this one has %(count)s.",
+                least=SHORTEST_REASON,
+                most=LONGEST_REASON,
+                count=len(reason),
+            ),
             field="reason",
         )
     return reason
@@ -89,7 +96,7 @@ def decide_all(
     for asset_id in dict.fromkeys(asset_ids):
         try:
             if deed in ("block", "unblock") and (person := _uploader(member, asset_id)) in people:
-                done.append(Outcome(asset_id, True, "The same person."))
+                done.append(Outcome(asset_id, True, _("The same person.")))
                 continue
             done.append(decide(member, deed, asset_id, reason, infected_too=infected_too))
             if deed in ("block", "unblock"):
@@ -127,8 +134,8 @@ def _gone(member: Member, asset_id: UUID) -> Problem:
     asset = db.session.scalar(select(Asset).where(Asset.tenant_id == member.tenant_id, Asset.id == asset_id))
     last = _last_words(asset_id)
     if last is None and (asset is None or asset.state is not AssetState.QUARANTINED):
-        return NotFound("There is no such file in quarantine.")
-    return Conflict(f"This file is not in quarantine any more. {last or 'Its time was over.'}")
+        return NotFound(_("There is no such file in quarantine."))
+    return Conflict(_("This file is not in quarantine any more. %(reason)s", reason=last or _("Its time was over.")))
 
 
 def _last_words(asset_id: UUID) -> str | None:
@@ -141,20 +148,20 @@ def _last_words(asset_id: UUID) -> str | None:
         .limit(1)
     )
     row = db.session.execute(statement).one_or_none()
-    return row and f"{row.name or row.email} {_PAST[row.what]}: {row.reason[:200]}"
+    return row and str(_PAST[row.what]) % {"who": row.name or row.email, "reason": row.reason[:200]}
 
 
 def _faster(asset: Asset) -> Conflict:
     last = _last_words(asset.id)
-    return Conflict(f"Somebody else was faster. {last or ''}".strip())
+    return Conflict(" ".join(filter(None, (_("Somebody else has decided about this file already."), last))))
 
 
 def _rescan(member: Member, asset: Asset, reason: str) -> str:
-    return _order_scan(member, asset, reason, "rescan", "Scanned again in a moment.")
+    return _order_scan(member, asset, reason, "rescan", _("It is scanned again in a moment."))
 
 
 def _rescan_later(member: Member, asset: Asset, reason: str) -> str:
-    return _order_scan(member, asset, reason, "rescan_later", "Scanned again as soon as the signatures change.")
+    return _order_scan(member, asset, reason, "rescan_later", _("It is scanned again after the next signature update."))
 
 
 def _order_scan(member: Member, asset: Asset, reason: str, job: str, words: str) -> str:
@@ -168,40 +175,44 @@ def _delete(member: Member, asset: Asset, reason: str) -> str:
     if not quarantine_orders.purge_now(asset):
         raise _faster(asset)
     records.note(asset, Verb.DELETE, member.user_id, reason, size_bytes=asset.size_bytes)
-    return "Being removed; the space is free in a moment."
+    return _("It is being removed. The space is free in a moment.")
 
 
 def _release(member: Member, asset: Asset, reason: str, infected_too: bool) -> str:
     rules = scan_policy.rules_of(member.tenant_id)
     if asset.created_by == member.user_id:
-        raise Forbidden("You uploaded this file yourself: another administrator decides whether it is released.")
+        raise Forbidden(_("You uploaded this file yourself: another administrator decides whether it is released."))
     _check_infection(asset, rules, infected_too)
     if rules.two_persons and asset.proposed_by is None:
         if not quarantine_orders.propose(member.tenant_id, asset.id, member.user_id):
             raise _faster(asset)
         records.note(asset, Verb.PROPOSE, member.user_id, reason)
-        return "Your proposal is noted. Another administrator has to confirm it."
+        return _("Your proposal was saved. Another administrator must confirm it.")
     if rules.two_persons and asset.proposed_by == member.user_id:
-        raise Conflict("You proposed this release: another administrator has to confirm it.")
+        raise Conflict(_("You proposed this release: another administrator must confirm it."))
     job = "release_infected" if infected_too else "release"
     seen = Asset.proposed_by.is_not_distinct_from(asset.proposed_by)
     if not quarantine_orders.order(asset, job, member.user_id, seen):
         raise _faster(asset)
     records.note(asset, Verb.RELEASE, member.user_id, reason, **({"infected_too": True} if infected_too else {}))
-    return "Scanned once more in a moment, then available again."
+    return _("It is scanned once more in a moment, then available again.")
 
 
 def _check_infection(asset: Asset, rules: scan_policy.ScanRules, infected_too: bool) -> None:
     infected = asset.scan_result is ScanResult.INFECTED
     if (infected or infected_too) and not rules.release_infected:
         raise Forbidden(
-            "The scanner calls this file infected, and the rules of this tenant do not allow to release such files. "
-            "Have it scanned again after the next update of the signatures, or delete it."
+            _(
+                "This file is infected, and the rules of this tenant do not allow infected files to be released. "
+                "Scan it again after the next signature update, or delete it."
+            )
         )
     if infected and not infected_too:
         raise Conflict(
-            f"The scanner calls this file infected ({asset.scan_signature}). Confirm expressly that it is released "
-            "all the same.",
+            _(
+                "This file is infected (%(signature)s). Confirm explicitly that you want to release it anyway.",
+                signature=asset.scan_signature,
+            ),
             confirm="infected_too",
         )
 
@@ -209,13 +220,13 @@ def _check_infection(asset: Asset, rules: scan_policy.ScanRules, infected_too: b
 def _block(member: Member, asset: Asset, reason: str) -> str:
     blocks.block(member.tenant_id, asset.created_by, member.user_id, reason)
     records.note(asset, Verb.BLOCK, member.user_id, reason, person_id=str(asset.created_by))
-    return "Uploads of this person are refused from now on."
+    return _("Uploads of this person are refused from now on.")
 
 
 def _unblock(member: Member, asset: Asset, reason: str) -> str:
     blocks.unblock(member.tenant_id, asset.created_by)
     records.note(asset, Verb.UNBLOCK, member.user_id, reason, person_id=str(asset.created_by))
-    return "This person may upload again."
+    return _("This person can upload again.")
 
 
 _DEEDS: dict[Deed, Callable[[Member, Asset, str], str]] = {

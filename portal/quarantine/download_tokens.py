@@ -12,6 +12,7 @@ from uuid import UUID
 
 import redis
 from flask import current_app
+from flask_babel import gettext as _
 
 from portal.errors import Conflict, Unavailable
 from portal.tenancy.service import Member
@@ -39,8 +40,9 @@ def use(ticket: str, member: Member, session_id: UUID | None, asset_id: UUID) ->
     except redis.RedisError:
         raise _away() from None
     if found != _bearer(member, session_id, asset_id).encode():
-        words = "This download was offered once, for ten minutes, to one person. Begin again with your password."
-        raise Conflict(words)
+        raise Conflict(
+            _("This download link works once, for ten minutes and for one person. Enter your password again.")
+        )
 
 
 def _bearer(member: Member, session_id: UUID | None, asset_id: UUID) -> str:
@@ -57,4 +59,4 @@ def _valkey() -> redis.Redis:
 
 
 def _away() -> Unavailable:
-    return Unavailable("Downloads of held files can't be offered right now. Try again in a moment.", retry_after=10)
+    return Unavailable(_("Quarantined files can't be downloaded right now. Try again in a moment."), retry_after=10)

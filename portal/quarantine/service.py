@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -194,7 +195,7 @@ def count_held(tenant_id: UUID) -> int:
 
 
 def _missing() -> NotFound:
-    return NotFound("There is no such file in quarantine: it was released or removed, or never held.")
+    return NotFound(_("There is no such file in quarantine. It may have been released or removed."))
 
 
 def _items(tenant_id: UUID) -> Select[Any]:

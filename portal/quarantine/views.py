@@ -68,7 +68,7 @@ def show(member: Member, asset_id: UUID) -> ResponseReturnValue:
     found = service.find_items(member.tenant_id, [asset_id])
     if not found:
         if not decided:
-            raise NotFound("There is no such file in quarantine.")
+            raise NotFound(_("There is no such file in quarantine."))
         return render_template("quarantine/gone.html", tenant=_place(member), decided=decided)
     (item,) = found
     return render_template(
@@ -163,7 +163,7 @@ def set_rules(member: Member) -> ResponseReturnValue:
     """Change them."""
     sent = request.form
     if any(sent.get(name) not in ("hold", "release") for name in CHOICES):
-        raise Invalid("Choose for each kind of file whether it is held or released.", field="too_large")
+        raise Invalid(_("Choose for each kind of file whether it is quarantined or released."), field="too_large")
     chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
     switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
     if scan_policy.set_rules(member, ScanRules(**chosen, **switched)):
@@ -180,7 +180,7 @@ def answer_rules(member: Member) -> ResponseReturnValue:
     try:
         at = datetime.fromisoformat(request.form.get("at", ""))
     except ValueError:
-        raise Invalid("A proposed change is named by its time.", field="at") from None
+        raise Invalid(_("The time of the proposed change is missing or wrong."), field="at") from None
     if request.form.get("answer") == "confirm":
         scan_policy.confirm(member, at)
         flash(_("Confirmed. The rules hold for files that are checked from now on."), "success")
@@ -194,13 +194,13 @@ def _sent() -> tuple[Deed, list[UUID]]:
     """What is to be done, and with which files. Raises ``Invalid``."""
     deed, ids = request.form.get("deed", ""), request.form.getlist("id")
     if deed not in get_args(Deed):
-        raise Invalid("There is no such decision.", field="deed")
+        raise Invalid(_("There is no such decision."), field="deed")
     if len(ids) > MOST_AT_ONCE:
-        raise Invalid(f"Choose at most {MOST_AT_ONCE} files at once.", field="id")
+        raise Invalid(_("Choose %(most)s files or fewer.", most=MOST_AT_ONCE), field="id")
     try:
         return cast(Deed, deed), [UUID(each) for each in ids]
     except ValueError:
-        raise Invalid("A file is named by its id.", field="id") from None
+        raise Invalid(_("The id of a file is missing or wrong."), field="id") from None
 
 
 def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | None = None) -> str:
@@ -237,7 +237,12 @@ def _tell(outcomes: list[Outcome]) -> None:
     refused = [each.words for each in outcomes if not each.done]
     for words in dict.fromkeys(refused):
         count = refused.count(words)
-        flash(words if len(outcomes) == 1 else _("Not done for %(num)s: %(why)s", num=count, why=words), "warning")
+        flash(
+            words
+            if len(outcomes) == 1
+            else ngettext("%(num)s file: %(reason)s", "%(num)s files: %(reason)s", count, reason=words),
+            "warning",
+        )
 
 
 def _form(

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 
 from portal.assets import alerts, daily_counts, leases, quarantine_orders
 from portal.assets.models import Asset, AssetState
@@ -31,7 +32,7 @@ from portal.tasks import Lease
 
 CLEAN_NOW = "clean_now"
 CLEAN_WORDS = "Scanned again: nothing was found. It stays held until an administrator releases it."
-LOST = "The file is missing in storage."
+LOST = "The file is missing in the storage."
 WORN_OUT = "It could not be done after several attempts: the file ends every scan."
 
 
@@ -99,7 +100,7 @@ def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> str | Non
     """Why this file can't be let go after all, or None."""
     rules = scan_policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
     if rules.waits(found.verdict.reason):
-        raise Unavailable("The virus scanner is away.", code="scanner_unavailable")
+        raise Unavailable(_("The virus scanner does not answer."), code="scanner_unavailable")
     if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
         return "Not released: what lies in the quarantine is not what was held."
     if found.verdict.result == "infected" and not (

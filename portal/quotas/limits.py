@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from portal import audit
@@ -93,9 +94,9 @@ def undo(member: Member, change_id: UUID) -> ChangeResult:
         query = select(LimitChange).where(LimitChange.tenant_id == member.tenant_id, LimitChange.id == change_id)
         change = db.session.scalar(query.with_for_update())
         if change is None:
-            raise NotFound("There is no such change.")
+            raise NotFound(_("There is no such change."))
         if change.undone_at is not None:
-            raise Conflict("This was undone already.")
+            raise Conflict(_("This change was undone already."))
         change.undone_at = now()
         wanted = [
             NewLimit(UUID(line["workspace_id"]), line["after_bytes"], line["before_bytes"]) for line in change.lines
@@ -119,10 +120,12 @@ def override(tenant_id: UUID, limit_bytes: int | None, until: datetime, actor_id
     """
     limit = checked(limit_bytes)
     if until.tzinfo is None:
-        raise Invalid("The end needs a time zone.", field="until")
+        raise Invalid(_("The end of the raised limit needs a time zone."), field="until")
     if until <= now():
-        words = f"An override must end in the future; {until:%d %B %Y, %H:%M} UTC is over."
-        raise Invalid(words, field="until")
+        raise Invalid(
+            _("The raised limit must end in the future; %(moment)s UTC is over.", moment=f"{until:%Y-%m-%d %H:%M}"),
+            field="until",
+        )
     with transaction(tenant_id):
         _set_override(tenant_id, limit, until)
         audit.record(
@@ -147,7 +150,7 @@ def of_tenant(tenant_id: UUID) -> TenantLimit:
     query = select(TenantQuota).where(TenantQuota.tenant_id == tenant_id)
     row = db.session.scalar(query.execution_options(populate_existing=True))
     if row is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(_("There is no such tenant."))
     overridden = row.override_until is not None and row.override_until > now()
     return TenantLimit(
         plan_bytes=row.limit_bytes,
@@ -164,8 +167,10 @@ def checked(limit_bytes: int | None) -> int | None:
     if limit_bytes is None:
         return None
     if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int) or not 0 <= limit_bytes <= LARGEST:
-        words = f"A limit is a whole number of bytes from 0 to {LARGEST}, or null for none."
-        raise Invalid(words, field="limit_bytes")
+        raise Invalid(
+            _("A limit is a whole number of bytes from 0 to %(most)s, or null for no limit.", most=LARGEST),
+            field="limit_bytes",
+        )
     return limit_bytes
 
 
@@ -245,17 +250,19 @@ def _refusal(tenant_id: UUID, workspace_id: UUID) -> NotFound | Conflict:
     )
     row = db.session.execute(query).one_or_none()
     if row is None:
-        return NotFound("There is no such workspace.")
-    done = "lifted the limit" if row.limit_bytes is None else f"set the limit to {in_words(row.limit_bytes)}"
-    return Conflict(
-        f"{row.name or 'Somebody else'} {done} after you had opened this. Yours was not saved: look, and save again if "
-        "you still want to.",
-        limit_bytes=row.limit_bytes,
-    )
+        return NotFound(_("There is no such workspace."))
+    who = row.name or _("Somebody else")
+    if row.limit_bytes is None:
+        changed = _("%(who)s removed the limit after you opened this page.", who=who)
+    else:
+        limit = in_words(row.limit_bytes)
+        changed = _("%(who)s set the limit to %(limit)s after you opened this page.", who=who, limit=limit)
+    not_saved = _("Your limit was not saved. Check it, and save again if you still want to.")
+    return Conflict(f"{changed} {not_saved}", limit_bytes=row.limit_bytes)
 
 
 def _set_override(tenant_id: UUID, limit_bytes: int | None, until: datetime | None) -> None:
     statement = update(TenantQuota).where(TenantQuota.tenant_id == tenant_id)
     statement = statement.values(override_bytes=limit_bytes, override_until=until)
     if db.session.execute(statement.returning(TenantQuota.tenant_id)).one_or_none() is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(_("There is no such tenant."))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -97,9 +98,9 @@ def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestD
     Raises ``Invalid``, and ``Conflict`` while another request of the workspace waits.
     """
     if wanted_bytes is None or not 0 < wanted_bytes <= MOST_WANTED:
-        raise Invalid("Say how much more you need, like 10 GB.", field="wanted")
+        raise Invalid(_("Say how much more you need, like 10 GB."), field="wanted")
     if len(note) > LONGEST_NOTE or "\0" in note:
-        raise Invalid(f"The reason may have up to {LONGEST_NOTE} characters.", field="note")
+        raise Invalid(_("The reason may have up to %(most)s characters.", most=LONGEST_NOTE), field="note")
     statement = insert(SpaceRequest).values(
         id=new_id(),
         created_at=now(),
@@ -114,7 +115,9 @@ def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestD
         # A unique index allows one open request a workspace: of two at once the second inserts nothing.
         request_id = db.session.scalar(statement.on_conflict_do_nothing().returning(SpaceRequest.id))
         if request_id is None:
-            raise Conflict("Somebody has asked for this workspace already. An administrator will answer.")
+            raise Conflict(
+                _("Somebody has already asked for more space for this workspace. An administrator will answer.")
+            )
         request = _find(member.tenant_id, request_id)
         audit.record(
             member.tenant_id,
@@ -138,7 +141,7 @@ def grant(member: Member, request_id: UUID) -> RequestDetails:
         request = _find(member.tenant_id, request_id)
         if request.limit_bytes is None:
             raise Conflict(
-                "This workspace has no limit of its own: the tenant's space is full. Only space can be freed."
+                _("This workspace has no limit of its own: the space of the tenant is full. Somebody must free space.")
             )
         _answer(member, request, RequestState.GRANTED, granted_bytes=request.wanted_bytes)
         given = min(request.limit_bytes + request.wanted_bytes, LARGEST)
@@ -163,12 +166,12 @@ def _find(tenant_id: UUID, request_id: UUID) -> RequestDetails:
         return RequestDetails(*row)
     found = db.session.get(SpaceRequest, request_id)
     if found is None or found.tenant_id != tenant_id:
-        raise NotFound("There is no such request.")
+        raise NotFound(_("There is no such request."))
     raise _answered()
 
 
 def _answered() -> Conflict:
-    return Conflict("Another administrator has answered this request already. Nothing was changed.")
+    return Conflict(_("Another administrator has answered this request already. Nothing was changed."))
 
 
 def _answer(member: Member, request: RequestDetails, state: RequestState, **granted: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, bindparam, or_, select, update
 
 from portal.database import db, now
@@ -108,7 +110,7 @@ def tenant_status(tenant_id: UUID) -> UsageStatus:
     query = select(TENANT_LIMIT, TenantQuota.used_bytes, TenantQuota.reserved_bytes)
     row = db.session.execute(query.where(TenantQuota.tenant_id == tenant_id)).one_or_none()
     if row is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(_("There is no such tenant."))
     return Counter("tenant", *row).status()
 
 
@@ -136,7 +138,7 @@ def _counters(tenant_id: UUID, workspace_id: UUID) -> tuple[Counter, Counter]:
     )
     row = db.session.execute(query).one_or_none()
     if row is None:
-        raise NotFound("There is no such workspace.")
+        raise NotFound(_("There is no such workspace."))
     return Counter("workspace", *row[:3]), Counter("tenant", *row[3:])
 
 
@@ -218,15 +220,33 @@ def _require_room_in_tenant(tenant_id: UUID, growth: int) -> None:
         raise _exceeded(counter, growth)
 
 
+def _shortage(full: Counter, size: int) -> Iterator[str]:
+    """What is missing, and what to do."""
+    values = {
+        "left": in_words(full.remaining_bytes or 0),
+        "size": in_words(size),
+        "short": in_words(full.shortage(size)),
+    }
+    if full.scope == "workspace" and full.remaining_bytes:
+        yield _("This workspace has %(left)s left, and this needs %(size)s: %(short)s too much.", **values)
+    elif full.scope == "workspace":
+        yield _("This workspace has no space left, and this needs %(size)s.", **values)
+    elif full.remaining_bytes:
+        yield _(
+            "The workspaces of this tenant have %(left)s left in all, and this needs %(size)s: %(short)s too much.",
+            **values,
+        )
+    else:
+        yield _("The workspaces of this tenant have no space left, and this needs %(size)s.", **values)
+    if full.reserved_bytes:
+        yield _("Wait for the running uploads, empty the trash, or ask an administrator for more space.")
+    else:
+        yield _("Empty the trash, or ask an administrator for more space.")
+
+
 def _exceeded(full: Counter, size: int) -> Invalid:
-    whose = "This workspace has" if full.scope == "workspace" else "All workspaces of this tenant together have"
-    left = full.remaining_bytes or 0
-    room = f"{whose} {in_words(left)} left" if left else f"{whose} no space left"
-    short = in_words(full.shortage(size))
-    wait = "Wait for the uploads that are under way, empty" if full.reserved_bytes else "Empty"
     return Invalid(
-        f"{room}, and this needs {in_words(size)}: {short} too much. {wait} the trash or ask a tenant admin for more "
-        "space.",
+        " ".join(_shortage(full, size)),
         code="quota_exceeded",
         scope=full.scope,
         used_bytes=full.used_bytes,

@@ -17,7 +17,7 @@ class Preset:
     """One kind of store. ``endpoint`` and ``region`` are examples; ``steps`` lead to a bucket and its key."""
 
     code: str
-    name: str
+    name: Words
     endpoint: str
     region: str
     steps: tuple[Words, ...]

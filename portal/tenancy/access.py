@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask, g, request, session
+from flask_babel import gettext as _
 
 from portal.database import enter
 from portal.errors import NotFound
@@ -172,7 +173,7 @@ def _member(found: TenantPlace, workspace: WorkspacePlace | None, workspace_id: 
 
 
 def _nothing() -> NotFound:
-    return NotFound("There is nothing at this address, or you are no member of this place.")
+    return NotFound(_("There is nothing at this address, or you are not a member of this workspace or tenant."))
 
 
 def install(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, ScalarSelect, exists, select, update
 
 from portal.database import db, now
@@ -18,17 +19,17 @@ def block(tenant_id: UUID, user_id: UUID, actor_id: UUID, reason: str) -> None:
     Raises ``NotFound``, and ``Conflict`` for oneself and for who is blocked already.
     """
     if user_id == actor_id:
-        raise Conflict("You can't block yourself: another administrator can.")
+        raise Conflict(_("You can't block yourself: another administrator can."))
     values = {"uploads_blocked_at": now(), "uploads_blocked_by": actor_id, "uploads_blocked_reason": reason}
     if not _change(tenant_id, user_id, TenantMembership.uploads_blocked_at.is_(None), values):
-        raise Conflict("This person's uploads are blocked already.")
+        raise Conflict(_("This person's uploads are blocked already."))
 
 
 def unblock(tenant_id: UUID, user_id: UUID) -> None:
     """Take this member's uploads again; belongs inside the caller's transaction. Raises ``NotFound``, ``Conflict``."""
     values = dict.fromkeys(("uploads_blocked_at", "uploads_blocked_by", "uploads_blocked_reason"))
     if not _change(tenant_id, user_id, TenantMembership.uploads_blocked_at.is_not(None), values):
-        raise Conflict("This person's uploads are not blocked.")
+        raise Conflict(_("This person's uploads are not blocked."))
 
 
 def is_blocked(tenant_id: UUID, user_id: UUID) -> ColumnElement[bool]:
@@ -49,7 +50,7 @@ def reason_for(tenant_id: Any, user_id: Any) -> ScalarSelect[str | None]:
 def refuse(reason: str | None) -> None:
     """Raises ``Forbidden`` with the reason, when there is one."""
     if reason is not None:
-        raise Forbidden(f"An administrator has blocked your uploads: {reason}")
+        raise Forbidden(_("An administrator has blocked your uploads: %(reason)s", reason=reason))
 
 
 def require_unblocked(tenant_id: UUID, user_id: UUID) -> None:
@@ -64,5 +65,5 @@ def _change(tenant_id: UUID, user_id: UUID, present: ColumnElement[bool], values
     if db.session.scalar(statement.execution_options(synchronize_session=False)) is not None:
         return True
     if db.session.scalar(select(member.id).where(*here)) is None:
-        raise NotFound("There is no such person in this tenant.")
+        raise NotFound(_("There is no such person in this tenant."))
     return False

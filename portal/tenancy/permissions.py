@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from flask_babel import lazy_gettext as _l
+
 from portal.errors import Forbidden
 from portal.tenancy.models import TenantRole, WorkspaceRole
 
@@ -69,20 +71,22 @@ def permissions_of(tenant_role: TenantRole | None, workspace_role: WorkspaceRole
     return in_tenant | OF_WORKSPACE_ROLE[workspace_role] if workspace_role else in_tenant
 
 
-_NOT_ALLOWED = "You are a member here, but your role does not allow this. Ask an owner or an administrator."
-_WORDS = {
-    Permission.UPLOAD: "Viewers may look and download, not upload. Ask an owner to make you an editor.",
-    Permission.EDIT: "Viewers may look and download, not change. Ask an owner to make you an editor.",
-    Permission.PURGE: "Viewers may not delete. Ask an owner to make you an editor.",
-    Permission.MANAGE_STORAGE: "Only an owner of the workspace may see and change where its files lie.",
-    Permission.SET_QUOTA: "Only an administrator of the tenant may set limits.",
-    Permission.REVIEW_QUARANTINE: "Only an administrator of the tenant may see what is held.",
-    Permission.SET_SCAN_POLICY: "Only an administrator of the tenant may change its rules.",
-    Permission.MANAGE_WEBHOOKS: "Only an administrator of the tenant may see and change its webhooks.",
-    Permission.TENANT_OVERVIEW: "Only an administrator of the tenant may see this.",
+_NOT_ALLOWED = _l("You are a member here, but your role does not allow this. Ask an owner or an administrator.")
+_REASONS = {
+    Permission.UPLOAD: _l("Viewers can view and download files, but not upload. Ask an owner to make you an editor."),
+    Permission.EDIT: _l(
+        "Viewers can view and download files, but not change them. Ask an owner to make you an editor."
+    ),
+    Permission.PURGE: _l("Viewers can't delete files. Ask an owner to make you an editor."),
+    Permission.MANAGE_STORAGE: _l("Only an owner of the workspace can see and change where its files are stored."),
+    Permission.SET_QUOTA: _l("Only an administrator of the tenant can set limits."),
+    Permission.REVIEW_QUARANTINE: _l("Only an administrator of the tenant can see the quarantine."),
+    Permission.SET_SCAN_POLICY: _l("Only an administrator of the tenant can change its rules."),
+    Permission.MANAGE_WEBHOOKS: _l("Only an administrator of the tenant can see and change its webhooks."),
+    Permission.TENANT_OVERVIEW: _l("Only an administrator of the tenant can see this."),
 }
 
 
 def forbidden(permission: Permission) -> Forbidden:
     """The refusal for a member without this permission."""
-    return Forbidden(_WORDS.get(permission, _NOT_ALLOWED))
+    return Forbidden(str(_REASONS.get(permission, _NOT_ALLOWED)))

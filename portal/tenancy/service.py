@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
@@ -203,14 +204,14 @@ def plan_of(code: str) -> Plan:
     plan = db.session.get(Plan, code)
     if plan is None:
         known = ", ".join(db.session.scalars(select(Plan.code).order_by(Plan.limit_bytes.asc().nulls_last())))
-        raise Invalid(f"There is no plan {code}. Plans are: {known}.", field="plan")
+        raise Invalid(_("There is no plan %(code)s. Plans are: %(known)s.", code=code, known=known), field="plan")
     return plan
 
 
 def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
     """Add a tenant; the caller's transaction has entered ``tenant_id``. Raises ``Invalid``, ``Conflict``."""
     values = {"id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name), "plan": plan.code}
-    _insert(Tenant, values, f"There is a tenant {slug} already.")
+    _insert(Tenant, values, _("There is already a tenant %(slug)s.", slug=slug))
     audit.record(tenant_id, None, "tenant.created", tenant_id, slug=slug, plan=plan.code)
     return db.session.get_one(Tenant, tenant_id)
 
@@ -218,7 +219,7 @@ def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
 def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole) -> None:
     """Make a person a member of the tenant. Raises ``Conflict`` when they are one."""
     values = {"id": new_id(), "tenant_id": tenant_id, "user_id": user_id, "role": role}
-    _insert(TenantMembership, values, "This person is a member of the tenant already.")
+    _insert(TenantMembership, values, _("This person is already a member of the tenant."))
     audit.record(tenant_id, None, "tenant.member_added", user_id, role=role)
 
 
@@ -229,7 +230,7 @@ def create_workspace(tenant_id: UUID, slug: str, name: str) -> Workspace:
     """
     workspace_id = new_id()
     values = {"id": workspace_id, "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
-    _insert(Workspace, values, f"There is a workspace {slug} in this tenant already.")
+    _insert(Workspace, values, _("There is already a workspace %(slug)s in this tenant.", slug=slug))
     audit.record(tenant_id, None, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
     return db.session.get_one(Workspace, workspace_id)
 
@@ -245,12 +246,12 @@ def set_workspace_role(workspace: Workspace, user_id: UUID, role: WorkspaceRole)
     )
     if db.session.scalar(in_tenant) is None:
         raise Conflict(
-            "This person is no member of the tenant. Add them first: portal user create EMAIL --tenant SLUG."
+            _("This person is not a member of the tenant. Add them first: portal user create EMAIL --tenant SLUG.")
         )
     membership = db.session.scalar(_membership(workspace.id, user_id).with_for_update())
     before = membership.role if membership else None
     if before == role:
-        raise Conflict(f"This person is {role} of the workspace already.")
+        raise Conflict(_("This person is %(role)s of the workspace already.", role=role))
     if membership is None:
         db.session.add(WorkspaceMembership(tenant_id=tenant_id, workspace_id=workspace.id, user_id=user_id, role=role))
     else:
@@ -274,14 +275,18 @@ def _keep_an_owner(workspace_id: UUID, leaving: WorkspaceMembership) -> None:
     )
     owners = list(db.session.scalars(query.order_by(WorkspaceMembership.id).with_for_update()))
     if leaving.role == WorkspaceRole.OWNER and owners == [leaving.id]:
-        raise Conflict("This person is the only owner. Make somebody else an owner first.")
+        raise Conflict(_("This person is the only owner. Make somebody else an owner first."))
 
 
 def checked_slug(slug: str) -> str:
     """Raises ``Invalid``."""
     if not re.fullmatch(SLUG, slug, re.ASCII):
-        words = "small letters a-z, digits and hyphens, at most 63, beginning with a letter or a digit"
-        raise Invalid(f"{slug!r} can't be a slug. A slug is made of {words}.", field="slug")
+        detail = _(
+            "“%(slug)s” can't be a slug. A slug has up to 63 lower-case letters a-z, digits and hyphens, and begins "
+            "with a letter or a digit.",
+            slug=slug,
+        )
+        raise Invalid(detail, field="slug")
     return slug
 
 
@@ -289,7 +294,7 @@ def checked_name(name: str) -> str:
     """Raises ``Invalid``."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
-        raise Invalid(f"A name has 1 to {LONGEST_NAME} characters.", field="name")
+        raise Invalid(_("A name has 1 to %(most)s characters.", most=LONGEST_NAME), field="name")
     return name
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import delete, text
 from sqlalchemy.dialects.postgresql import insert
 
@@ -67,19 +68,21 @@ def read_only(tenant_id: UUID) -> Thrown | None:
 def require_uploads() -> None:
     """Raises ``Unavailable`` with the reason while uploads are paused."""
     if pause := paused():
-        raise Unavailable(f"Uploads are paused: {pause.reason}", retry_after=60)
+        raise Unavailable(_("Uploads are paused: %(reason)s", reason=pause.reason), retry_after=60)
 
 
 def refusal(switch: Thrown) -> Forbidden:
     """The refusal of every change in a tenant that is read-only."""
-    return Forbidden(f"Nothing can be changed here for now: {switch.reason}")
+    return Forbidden(_("This tenant is read-only for now: %(reason)s", reason=switch.reason))
 
 
 def throw(name: str, scope: UUID, reason: str, actor_id: UUID) -> None:
     """Turn one on. Raises ``Invalid`` without a reason, ``Conflict`` when it is on already."""
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= LONGEST_REASON or "\0" in reason:
-        raise Invalid(f"Give a reason of 1 to {LONGEST_REASON} characters: members read it.", field="reason")
+        raise Invalid(
+            _("Give a reason of 1 to %(most)s characters: members read it.", most=LONGEST_REASON), field="reason"
+        )
     values = {"name": name, "scope": scope, "reason": reason, "set_at": now(), "set_by": actor_id}
     with transaction(_tenant_of(scope)):
         made = db.session.execute(insert(Switch).values(values).on_conflict_do_nothing().returning(Switch.name))
@@ -97,7 +100,7 @@ def release(name: str, scope: UUID, actor_id: UUID) -> None:
 
 def _record(result: Any, action: str, scope: UUID, actor_id: UUID, **facts: Any) -> None:
     if result.one_or_none() is None:
-        raise Conflict("Somebody was faster: the switch stands as you wanted it.")
+        raise Conflict(_("Somebody else has done this already."))
     tenant_id = _tenant_of(scope)
     audit.record_act(actor_id, action, tenant_id, **facts)
     if tenant_id is not None:

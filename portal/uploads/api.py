@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from flask import Blueprint, request
+from flask_babel import gettext as _
 from pydantic import JsonValue
 
 from portal.errors import Invalid, Problem, Unavailable
@@ -203,5 +204,7 @@ def _committed(member: Member, upload_id: UUID, body: CommitUpload) -> Committed
 def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > LONGEST_KEY:
-        raise Invalid(f"An Idempotency-Key has at most {LONGEST_KEY} characters.", field="Idempotency-Key")
+        raise Invalid(
+            _("An Idempotency-Key has %(most)s characters or fewer.", most=LONGEST_KEY), field="Idempotency-Key"
+        )
     return key or None

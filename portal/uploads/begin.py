@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -180,7 +181,7 @@ def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
         if found.folder_library is None:
             raise libraries.no_folder()
         if spec.library_id not in (None, found.folder_library):
-            raise Invalid("The folder belongs to another library.", field="folder_id")
+            raise Invalid(_("The folder belongs to another library."), field="folder_id")
         return profile, found.folder_library
     if spec.library_id is not None:
         return profile, libraries.find_library(workspace_id, spec.library_id).id
@@ -202,7 +203,7 @@ def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | N
         _forget_key(upload)
         return None
     if upload.request_hash != _hash_of(spec):
-        raise Conflict("This Idempotency-Key was used for another file. Use a new key for a new upload.")
+        raise Conflict(_("This Idempotency-Key was used for another file. Use a new key for a new upload."))
     return begun(upload)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from flask_babel import gettext
 from sqlalchemy import func, select, update
 
 from portal import database, tasks
@@ -61,7 +62,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
         if multipart_id != upload.multipart_id:
             bucket.multipart(staging_key(upload)).abort(multipart_id)
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
-    raise Conflict("This upload is being begun by several at once. Ask again.")
+    raise Conflict(gettext("This upload is being started several times at once. Try again."))
 
 
 def look(member: Member, upload_id: UUID) -> Begun:
@@ -87,10 +88,13 @@ def list_open(member: Member, *, after: UUID | None, limit: int) -> Sequence[Upl
 
 def _check(upload: Upload, numbers: Sequence[int]) -> None:
     if upload.method != MULTIPART:
-        raise Conflict("This upload is sent in one request, not in parts.")
+        raise Conflict(gettext("This upload is sent in one request, not in parts."))
     count = Plan(upload.size_bytes).count
     if wrong := [number for number in numbers if not 1 <= number <= count]:
-        raise Invalid(f"This file has parts 1 to {count}, and none with number {wrong[0]}.", field="part_numbers")
+        raise Invalid(
+            gettext("This file has parts 1 to %(count)s. There is no part %(wrong)s.", count=count, wrong=wrong[0]),
+            field="part_numbers",
+        )
 
 
 def _known(upload: Upload, bucket: Bucket) -> str | None:
@@ -101,7 +105,7 @@ def _known(upload: Upload, bucket: Bucket) -> str | None:
     if upload.multipart_id is None or bucket.multipart(staging_key(upload)).exists(upload.multipart_id):
         return upload.multipart_id
     if bucket.head(staging_key(upload)) is not None:
-        raise Conflict("All parts have arrived. Commit this upload.")
+        raise Conflict(gettext("All parts have arrived. Commit this upload."))
     return None
 
 

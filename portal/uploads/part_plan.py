@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from flask_babel import gettext as _
+
 from portal import database
 from portal.errors import Conflict, Invalid, Unavailable
 from portal.objectstore.bucket import Bucket
@@ -48,7 +50,11 @@ def check_size(size: int, *, offered: bool) -> None:
         raise _too_large(offered)
     if size > LARGEST_FILE:
         raise Invalid(
-            f"A file can be sent in at most {MOST_PARTS} parts of {LARGEST_PART // MB} MB. This one is larger.",
+            _(
+                "A file can be sent in at most %(count)s parts of %(size)s MB. This one is larger.",
+                count=MOST_PARTS,
+                size=LARGEST_PART // MB,
+            ),
             code="file_too_large",
             field="size_bytes",
             limit_bytes=LARGEST_FILE,
@@ -56,9 +62,12 @@ def check_size(size: int, *, offered: bool) -> None:
 
 
 def _too_large(offered: bool) -> Invalid:
-    why = "the storage of this workspace does not take parts" if offered else "this client did not offer parts"
+    if offered:
+        detail = _("A file of this size must be sent in parts. The storage of this workspace does not support that.")
+    else:
+        detail = _("A file of this size must be sent in parts. This client does not support that.")
     return Invalid(
-        f"A file of this size must be sent in parts, and {why}.",
+        detail,
         code="file_too_large",
         field="size_bytes",
         limit_bytes=SINGLE_REQUEST_LIMIT,
@@ -117,7 +126,11 @@ def assemble(upload: Upload, bucket: Bucket) -> None:
     arrived = plan.arrived(there or [])
     if missing := plan.missing(arrived):
         raise Conflict(
-            f"{len(missing)} of {plan.count} parts have not arrived in storage yet. Send them, then commit again.",
+            _(
+                "%(missing)s of %(count)s parts have not arrived in the storage yet. Send them, then commit again.",
+                missing=len(missing),
+                count=plan.count,
+            ),
             code="upload_missing",
             expires_at=database.zulu(upload.expires_at),
             missing_parts=missing[:NAMED_AT_MOST],

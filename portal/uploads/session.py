@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from flask_babel import gettext
 from sqlalchemy import func, select
 
 from portal import audit, database, tasks
@@ -42,7 +43,7 @@ def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
         upload = find(member, upload_id)
     if upload.state not in OPEN:
         _committed_before(upload)
-        raise Conflict("This upload was committed already.")
+        raise Conflict(gettext("This upload is committed already."))
     return upload, profile
 
 
@@ -57,7 +58,7 @@ def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID, user_id: UUID) -
     )
     row = db.session.execute(statement).one_or_none()
     if row is None:
-        raise NotFound("There is no such upload.")
+        raise NotFound(gettext("There is no such upload."))
     upload, profile = row
     return upload, profile
 
@@ -100,7 +101,7 @@ def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
         facts = bucket.head(staging_key(upload))
         if facts is None:
             raise Conflict(
-                "The file has not arrived in storage yet. Send it, then commit again.",
+                gettext("The file has not arrived in the storage yet. Send it, then commit again."),
                 code="upload_missing",
                 expires_at=database.zulu(upload.expires_at),
             )
@@ -117,11 +118,11 @@ def cancel(member: Member, upload_id: UUID) -> None:
     """
     upload = find(member, upload_id)
     if upload.state in (UploadState.VERIFYING, UploadState.COMMITTED):
-        raise Conflict("This upload was committed already. Delete the file instead.")
+        raise Conflict(gettext("This upload is committed already. Delete the file instead."))
     if _end(upload, UploadState.ABORTED, "aborted", "The upload was cancelled.", member.user_id):
         return
     if find(member, upload_id).state in (UploadState.VERIFYING, UploadState.COMMITTED):
-        raise Conflict("This upload was committed already. Delete the file instead.")
+        raise Conflict(gettext("This upload is committed already. Delete the file instead."))
 
 
 def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
@@ -239,20 +240,24 @@ def _committed_before(upload: Upload) -> Asset:
             select(Asset).where(Asset.workspace_id == upload.workspace_id, Asset.id == upload.asset_id)
         )
         if asset is None:
-            raise NotFound("The file of this upload was deleted for good.")
+            raise NotFound(gettext("The file of this upload was deleted permanently."))
         return asset
     if upload.state is UploadState.EXPIRED:
         raise _expired()
     if upload.state is UploadState.FAILED:
-        raise Invalid(upload.reason_detail or "The upload failed.", code=upload.reason_code)
-    raise Conflict("This upload was cancelled. Begin a new one.")
+        raise Invalid(upload.reason_detail or gettext("The upload failed."), code=upload.reason_code)
+    raise Conflict(gettext("This upload was cancelled. Begin a new one."))
 
 
 def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag: str | None) -> Problem | None:
     """What the store or the client says against the promise, as far as it can be told without reading the bytes."""
     if facts.size != upload.size_bytes:
         return Invalid(
-            f"The file in storage has {facts.size} bytes, {upload.size_bytes} were announced. Upload it again.",
+            gettext(
+                "The file in the storage has %(found)s bytes instead of %(announced)s. Upload it again.",
+                found=facts.size,
+                announced=upload.size_bytes,
+            ),
             code="size_mismatch",
             expected_bytes=upload.size_bytes,
             found_bytes=facts.size,
@@ -260,11 +265,13 @@ def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag:
     digests = {digest.lower() for digest in (upload.sha256, sha256, facts.sha256) if digest}
     if len(digests) > 1 or (etag and etag.strip('"').lower() != facts.etag.lower()):
         return Invalid(
-            "The file in storage is not the one that was announced: its checksum differs. Upload it again.",
+            gettext(
+                "The file in the storage is not the one that was announced: its checksum differs. Upload it again."
+            ),
             code="checksum_mismatch",
         )
     return None
 
 
 def _expired() -> Conflict:
-    return Conflict("This upload was not finished in time. Begin a new one.", code="upload_expired")
+    return Conflict(gettext("This upload was not finished in time. Begin a new one."), code="upload_expired")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
 from portal import database, tasks
@@ -84,7 +85,7 @@ def _clear(upload: Upload, asset: Asset | None) -> bool:
     profile = storage.find_profile(upload.workspace_id, upload.profile_id)
     # A store that only a person can repair: each look at it would keep a worker for as long as the network waits.
     if profile.health is Health.UNHEALTHY:
-        raise Unavailable(profile.reason or "The storage does not work right now.", code="storage_unavailable")
+        raise Unavailable(profile.reason or _("The storage does not work right now."), code="storage_unavailable")
     try:
         return _empty(storage.bucket_for(profile), upload, asset)
     except Unavailable as problem:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal import audit, database, tasks
@@ -123,7 +124,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
 
 
 def _no_scanner() -> Unavailable:
-    return Unavailable("The virus scanner is away.", code="scanner_unavailable")
+    return Unavailable(_("The virus scanner does not answer."), code="scanner_unavailable")
 
 
 def _failed(asset: Asset, code: str, detail: str) -> Decision:
@@ -144,7 +145,7 @@ def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
 def _etag(bucket: Bucket, key: str) -> str:
     facts = bucket.head(key)
     if facts is None:
-        raise NotFound("The verified copy vanished from storage.")
+        raise NotFound(_("The verified copy is missing in the storage."))
     return facts.etag
 
 

@@ -52,7 +52,7 @@ def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
     """Another limit than the plan's, until a day (UTC) is over."""
     tenant = operator_report.find_tenant(tenant_id)
     if tenant is None:
-        raise NotFound("There is no such tenant.")
+        raise NotFound(gettext("There is no such tenant."))
     limit, day = sizes.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
     limits.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
     flash(gettext("%(name)s has its temporary limit until %(day)s is over.", name=tenant.name, day=day), "success")

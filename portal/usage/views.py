@@ -172,7 +172,7 @@ def _line(member: Member, wid: UUID) -> workspaces.Line:
     whole = workspaces.summary(member.tenant_id)
     line = workspaces.find_line(member.tenant_id, wid, whole.quota.used_bytes + whole.quota.reserved_bytes)
     if line is None:
-        raise NotFound("There is no such workspace.")
+        raise NotFound(gettext("There is no such workspace."))
     return line
 
 
@@ -216,4 +216,4 @@ def _uuid(value: str) -> UUID:
     try:
         return UUID(value)
     except ValueError:
-        raise Invalid("This is no workspace.", field="workspace") from None
+        raise Invalid(gettext("This is not a workspace."), field="workspace") from None

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import text
 
 from portal.database import db
@@ -113,7 +114,7 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
     held = whole.quota.used_bytes + whole.quota.reserved_bytes
     line = workspaces.find_line(member.tenant_id, workspace_id, held)
     if line is None:
-        raise NotFound("There is no such workspace.")
+        raise NotFound(_("There is no such workspace."))
     place, today = {"workspace": workspace_id}, snapshots.today()
     usage = db.session.execute(_USAGE, place).first()
     days = snapshots.points_of([workspace_id], today)[workspace_id]

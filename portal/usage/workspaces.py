@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import TextClause, text
 
 from portal.database import db
@@ -159,7 +160,7 @@ def _after(view: View, paging: Paging) -> dict[str, Any]:
         key, row_id = paging.after
         return {"after": key if view.sort == "name" else int(key), "after_id": UUID(row_id)}
     except ValueError:
-        raise Invalid("This cursor belongs to another list. Start again without it.", field="cursor") from None
+        raise Invalid(_("This cursor belongs to another list. Start again without it."), field="cursor") from None
 
 
 def _pattern(q: str) -> str:

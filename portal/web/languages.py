@@ -28,7 +28,7 @@ def install(app: Flask, catalogues: Path) -> None:
     found = [path.parent.parent.name for path in sorted(catalogues.glob("*/LC_MESSAGES/messages.mo"))]
     locales = {"en": ENGLISH} | {name.replace("_", "-"): Locale.parse(name) for name in found}
     app.extensions["portal.languages"] = locales
-    Babel(app, default_translation_directories=str(catalogues), locale_selector=_choose)
+    Babel(app, default_translation_directories=str(catalogues), locale_selector=_choose)  # type: ignore[no-untyped-call]  # it has no annotations
     app.jinja_env.globals["language_tag"] = current_tag
     app.after_request(_vary)
 

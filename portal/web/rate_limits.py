@@ -110,5 +110,5 @@ def network_of(remote: str) -> str:
 
 def _duration(seconds: int) -> str:
     if seconds < 90:
-        return str(ngettext("%(num)s second", "%(num)s seconds", seconds))
-    return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))
+        return ngettext("%(num)s second", "%(num)s seconds", seconds)
+    return ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60))

@@ -74,7 +74,7 @@ def test_an_admin_decides_about_what_is_held(visit: Visits, cast: Cast, client: 
     expect(page.get_by_role("heading", name="Delete 1 file, 68 bytes?")).to_be_visible()
     page.get_by_label("Reason").fill("Nobody needs it.")
     page.get_by_role("button", name="Delete now").click()
-    expect(page.locator("#main")).to_contain_text("Being removed")
+    expect(page.locator("#main")).to_contain_text("being removed")
     expect(page.locator("#main")).to_contain_text("Nothing is held")
 
 

@@ -87,7 +87,7 @@ def test_a_folder_can_not_lie_in_itself_nor_too_deep(cast: Cast) -> None:
     pair = folder(cast, "pair")
     folder(cast, "inner", pair)
     for answer in (deep, change(cast, pair, parent_id=tops[18])):
-        assert answer.status_code == 409 and "20 deep" in answer.get_json()["detail"]
+        assert answer.status_code == 409 and "20 levels deep" in answer.get_json()["detail"]
     assert change(cast, pair, parent_id=tops[17]).status_code == 200
 
 

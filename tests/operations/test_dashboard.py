@@ -117,4 +117,7 @@ def test_a_chore_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
         assert "doctor" not in periodic_tasks._due()
         assert olga.browser.post("/operator/chores", data={"name": "doctor"}).status_code == 303
         assert "doctor" in periodic_tasks._due()
-    assert "There is no chore" in olga.browser.post("/operator/chores", data={"name": "x"}, follow_redirects=True).text
+    assert (
+        "There is no periodic task"
+        in olga.browser.post("/operator/chores", data={"name": "x"}, follow_redirects=True).text
+    )

@@ -98,5 +98,5 @@ def test_a_scan_of_everything_is_begun_shown_and_stopped(cast: Cast, olga: Actor
         session.execute(delete(Rescan))
     answer = olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text
     assert "after all other work" in answer and "<progress" in answer
-    assert "being scanned already" in olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text
+    assert "running already" in olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text
     assert "The scan was stopped" in olga.browser.post("/operator/scanner/rescan/stop", follow_redirects=True).text

@@ -46,7 +46,7 @@ def test_paused_uploads_are_refused_before_a_byte_with_the_reason(cast: Cast, ol
     batch = cast.alice.api.post(cast.url("uploads/batch"), json={"items": [FILE]})
     assert batch.get_json()["items"][0]["status"] == 503
     assert "larger disks until six" in cast.alice.browser.get(cast.page("files")).text
-    assert "Somebody was faster" in throws(olga, "pause", reason="again")
+    assert "Somebody else has done this already" in throws(olga, "pause", reason="again")
     throws(olga, "resume")
     assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201
     assert acts(cast)[-2:] == ["uploads.paused", "uploads.resumed"]

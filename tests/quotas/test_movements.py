@@ -66,7 +66,7 @@ def test_the_last_byte_fits_and_one_more_is_refused_with_exact_figures(
     assert facts["scope"] == scope
     assert "10 bytes left" in refused.value.detail
     assert (
-        "1 byte too much. Wait for the uploads that are under way, empty the trash or ask a tenant admin"
+        "1 byte too much. Wait for the running uploads, empty the trash, or ask an administrator for more space."
         in refused.value.detail
     )
     place.reserve(10)
@@ -84,7 +84,7 @@ def test_a_refusal_by_the_tenant_leaves_the_workspace_untouched_even_when_the_ca
 def test_workspaces_share_the_limit_of_their_tenant() -> None:
     place = open_place(None, 900, tenant_limit=1000)
     place.reserve(700)
-    with pytest.raises(Invalid, match="All workspaces of this tenant together have 300 bytes left"):
+    with pytest.raises(Invalid, match="The workspaces of this tenant have 300 bytes left in all"):
         place.reserve(301, place.workspaces[1])
     place.reserve(300, place.workspaces[1])
     assert place.tenant_counters() == (0, 1000)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import Select, Uuid, bindparam, func, select, text
 
 from portal.assets.models import Asset
@@ -77,7 +78,7 @@ def person_of(tenant_id: UUID, email: str) -> UUID:
     here = select(TenantMembership.user_id).where(TenantMembership.tenant_id == tenant_id)
     found = db.session.scalar(select(User.id).where(User.id.in_(here), User.email == email.strip().lower()))
     if found is None:
-        raise Invalid("Nobody in this tenant has this address.", field="person")
+        raise Invalid(_("Nobody in this tenant has this address."), field="person")
     return found
 
 
@@ -133,6 +134,6 @@ def _named(page: Select[AuditEvent]) -> Select[Any]:
 def _first_id(day: date, field: str, after: timedelta = timedelta()) -> UUID:
     """The smallest UUIDv7 of a day, or ``after``: ids carry their time, so a span of time is a span of the index."""
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise Invalid("This day is not in the calendar of this portal.", field=field)
+        raise Invalid(_("This day is too early or too late."), field=field)
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + after
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76))

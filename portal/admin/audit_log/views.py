@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from pydantic import Field
 
 from portal.admin.audit_log import service
@@ -80,4 +81,4 @@ def _day(words: str, field: str) -> date | None:
     try:
         return date.fromisoformat(words) if words else None
     except ValueError:
-        raise Invalid("A day is written like 2026-11-23.", field=field) from None
+        raise Invalid(_("Write the day as 2026-11-23."), field=field) from None
