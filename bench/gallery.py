@@ -1,7 +1,7 @@
 """The gallery of a workspace with 1,000 and with 1,000,000 files, against a trivial Flask page of 50 rows.
 
-Somebody who is logged in looks at the newest 50, each with its thumbnail: the same page again and again, as the people
-of a workspace do ("grid", "list"), and page after page that nobody has looked at yet ("grid, new to everybody").
+Somebody who is logged in walks through the newest files, 50 with their pictures a page. No page comes twice before all
+were shown, and no rendered part is cached anywhere: every card is new. Ours and the peer's are compressed alike.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from portal.admin import load_data, load_data_sql
 
 ROUNDS, SECONDS = 8, 0.8  # short turns, so that whatever else the machine does is in both
 SIZES = (1_000, 1_000_000)
-BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # what browsers send; the peer packs nothing
-UNSEEN = 1_000  # pages for the walk, so many that no process still holds one when its turn comes again
+BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # what browsers send
+PAGES = 1_000  # of the walk, at most
 WORK = "gallery page of 50 rows, {:,} files"
 
 _PLACE = """
@@ -56,13 +56,11 @@ def _measure(here: Deployment, files: int) -> list[tuple[str, tuple[float, float
     """Requests per second of ours and of the peer, for each kind of page."""
     _fill(here, files)
     path, cookie = here.cast.page("files"), _cookie(here)
+    addresses = [path, *(f"{path}?cursor={cursor}" for cursor in _cursors(here))]
     pages = {
-        "grid": [get(path, here.host, Cookie=f"{cookie}; stowage_view=grid", **BROWSER)],
-        "list": [get(path, here.host, Cookie=f"{cookie}; stowage_view=list", **BROWSER)],
+        view: [get(each, here.host, Cookie=f"{cookie}; stowage_view={view}", **BROWSER) for each in addresses]
+        for view in ("grid", "list")
     }
-    if files == SIZES[-1]:
-        addresses = [f"{path}?cursor={cursor}" for cursor in _cursors(here)]
-        pages["grid, new to everybody"] = [get(address, here.host, Cookie=cookie, **BROWSER) for address in addresses]
     with (
         served(PORTAL, here.environment, here.folder, here.port) as portal,
         served(peer.APPLICATION, here.environment, here.folder) as bare,
@@ -72,13 +70,12 @@ def _measure(here: Deployment, files: int) -> list[tuple[str, tuple[float, float
 
 def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[float, float]:
     rows = [get("/rows", "localhost", **BROWSER)]
-    if len(requests) == 1:
-        fire(portal.port, requests, 3)  # warm
+    fire(portal.port, requests, 3)  # warm
     fire(bare.port, rows, 1)
     ours, theirs = [], []
     for number in range(ROUNDS):
-        part = len(requests) // ROUNDS
-        ours.append(fire(portal.port, requests[number * part : (number + 1) * part] or requests, SECONDS))
+        start = number * len(requests) // ROUNDS
+        ours.append(fire(portal.port, requests[start:] + requests[:start], SECONDS))
         theirs.append(fire(bare.port, rows, SECONDS))
     return statistics.median(ours), statistics.median(theirs)
 
@@ -106,9 +103,10 @@ def _superuser(here: Deployment) -> Engine:
 def _cursors(here: Deployment) -> list[str]:
     """The cursors of pages all over the newest 50,000 files."""
     engine = _superuser(here)
-    statement = "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id DESC) n FROM assets) a WHERE n % 50 = 0"
+    numbered = "SELECT id, row_number() OVER (ORDER BY id DESC) n, count(*) OVER () most FROM assets"
+    statement = f"SELECT id FROM ({numbered}) a WHERE n % 50 = 0 AND n < most ORDER BY n LIMIT {PAGES}"
     with engine.connect() as connection:
-        found: list[UUID] = list(connection.scalars(text(f"{statement} ORDER BY n LIMIT {UNSEEN}")))
+        found: list[UUID] = list(connection.scalars(text(statement)))
     engine.dispose()
     return [base64.urlsafe_b64encode(json.dumps([str(each)]).encode()).rstrip(b"=").decode() for each in found]
 
@@ -124,11 +122,11 @@ def _cookie(here: Deployment) -> str:
 def _row(files: int, name: str, ours: float, theirs: float) -> dict[str, Any]:
     return {
         "work": WORK.format(files),
-        "measure": f"requests per second, {name}; peer: a trivial Flask page of 50 rows",
+        "measure": f"requests per second, {name}, every card new, nothing rendered is cached; peer: a page of 50 rows",
         "ours": round(ours),
         "peer": round(theirs),
         "ratio": round(ours / theirs, 2),
-        "target": None if "new" in name else "≥ 0.6",
+        "target": "≥ 0.2",
     }
 
 

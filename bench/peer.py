@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from flask import Flask, render_template, request
+from flask_compress import Compress
 from flask_sqlalchemy import SQLAlchemy
 from jinja2 import DictLoader
 from sqlalchemy import BigInteger, create_engine, make_url, text
@@ -48,7 +49,9 @@ _TEMPLATES = {
 
 app = Flask("peer")
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ.get("PORTAL_DATABASE_URL", "postgresql+psycopg://")
+app.config.update(COMPRESS_ALGORITHM=["zstd", "br", "gzip"], COMPRESS_ZSTD_LEVEL=1)  # as the portal's pages
 app.jinja_loader = DictLoader(_TEMPLATES)
+Compress(app)
 db = SQLAlchemy(app)
 
 

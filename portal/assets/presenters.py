@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from flask_babel import gettext
 
-from portal.assets import preview_urls
 from portal.assets.models import Asset, AssetState, PreviewState, ScanResult, Variant
+from portal.assets.preview_urls import PreviewUrls
 from portal.database import db
 from portal.identity.models import User
 from portal.inspection.scan_result import EXPLANATIONS
-from portal.objectstore.bucket import Bucket
-from portal.storage import service as storage
 from portal.web.body import Answer, Time
 
 Status = Literal["processing", "available", "quarantined", "failed", "deleted"]
@@ -109,21 +106,7 @@ class StateColumns(Protocol):
     previews: PreviewState
 
 
-@dataclass(frozen=True)
-class Buckets:
-    """The bucket of each asset's storage profile in one workspace; a profile is looked up once."""
-
-    workspace_id: UUID
-    _found: dict[UUID, Bucket] = field(default_factory=dict, compare=False, repr=False)
-
-    def of(self, profile_id: UUID) -> Bucket:
-        """Raises ``NotFound``."""
-        if profile_id not in self._found:
-            self._found[profile_id] = storage.bucket_for(storage.find_profile(self.workspace_id, profile_id))
-        return self._found[profile_id]
-
-
-def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> AssetView:
+def asset_view(asset: Asset, derived: Iterable[Variant], urls: PreviewUrls) -> AssetView:
     """The asset of the contract."""
     return AssetView(
         asset_id=asset.id,
@@ -140,7 +123,7 @@ def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> As
         metadata=asset.facts,
         previews=asset.previews.value,
         preview_reason=reason_view(asset.previews_code, asset.previews_detail),
-        variants=[variant_view(asset, each, buckets) for each in derived],
+        variants=[variant_view(asset, each, urls) for each in derived],
         library_id=asset.library_id,
         folder_id=asset.folder_id,
         created_by=asset.created_by,
@@ -150,9 +133,9 @@ def asset_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets) -> As
     )
 
 
-def page_view(asset: Asset, derived: Iterable[Variant], buckets: Buckets, author: User | None) -> dict[str, Any]:
+def page_view(asset: Asset, derived: Iterable[Variant], urls: PreviewUrls, author: User | None) -> dict[str, Any]:
     """The same for a page, which shows a little more."""
-    view = asset_view(asset, derived, buckets)
+    view = asset_view(asset, derived, urls)
     return {
         **{name: getattr(view, name) for name in AssetView.model_fields},
         "workspace_id": asset.workspace_id,
@@ -263,7 +246,7 @@ def scan_view(asset: Asset) -> ScanView:
     )
 
 
-def variant_view(asset: Asset, variant: Variant, buckets: Buckets) -> VariantView:
+def variant_view(asset: Asset, variant: Variant, urls: PreviewUrls) -> VariantView:
     """A derived file with its address."""
     return VariantView(
         name=variant.name,
@@ -271,5 +254,5 @@ def variant_view(asset: Asset, variant: Variant, buckets: Buckets) -> VariantVie
         height=variant.height,
         size_bytes=variant.size_bytes,
         mime_type=variant.mime_type,
-        url=preview_urls.url(buckets.of(asset.profile_id), variant.object_key, asset.file_name, variant.name),
+        url=urls.file(asset.profile_id, variant.object_key, asset.file_name, variant.name),
     )

@@ -9,7 +9,8 @@ from flask import Blueprint
 
 from portal.assets import service
 from portal.assets.models import Asset
-from portal.assets.presenters import AssetView, Buckets, asset_view
+from portal.assets.presenters import AssetView, asset_view
+from portal.assets.preview_urls import PreviewUrls
 from portal.folders import libraries
 from portal.folders.forms import LibraryChange
 from portal.library import asset_list
@@ -118,5 +119,5 @@ def rename_library(member: Member, body: LibraryChange, l: UUID) -> LibraryView:
 
 
 def _views(member: Member, assets: Sequence[Asset]) -> list[AssetView]:
-    derived, buckets = service.variants_of(assets), Buckets(member.workspace)
-    return [asset_view(asset, derived[asset.id], buckets) for asset in assets]
+    derived, urls = service.variants_of(assets), PreviewUrls(member.workspace)
+    return [asset_view(asset, derived[asset.id], urls) for asset in assets]

@@ -13,7 +13,8 @@ from flask_babel import gettext
 
 from portal.assets import service
 from portal.assets.models import AssetState
-from portal.assets.presenters import Buckets, is_final, page_view, poll_seconds
+from portal.assets.presenters import is_final, page_view, poll_seconds
+from portal.assets.preview_urls import PreviewUrls
 from portal.folders import contents
 from portal.library import presenters
 from portal.library.forms import GalleryQuery
@@ -101,12 +102,12 @@ def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
     Where the address names a place, nothing for what lies elsewhere either.
     """
     query = read_query(GalleryQuery)
-    row = presenters.find_row(member.workspace, asset_id)
+    view = query.view or "grid"
+    row = presenters.find_row(member.workspace, asset_id, view)
     here = query.folder_id or query.library
     lies_in = row.folder_id or row.library_id
     if row.state == AssetState.DELETED or (here is not None and here != lies_in):
         return ""
-    view = query.view or "grid"
     return render_template(ITEMS[view], cards=presenters.cards(member.workspace, [row], view, polls=_polls()))
 
 
@@ -163,7 +164,7 @@ def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str
     """What the templates of one file's page see. ``opening``: note that somebody looked at it."""
     found = service.find_asset(member.workspace, asset_id)
     derived = service.variants_of([found])[found.id]
-    shown = page_view(found, derived, Buckets(member.workspace), service.author_of(found))
+    shown = page_view(found, derived, PreviewUrls(member.workspace), service.author_of(found))
     file = url_for("delivery_api.download", w=member.workspace, a=asset_id)
     polls = _polls()
     again = url_for(".panel", workspace_id=member.workspace, asset_id=asset_id, poll=polls + 1)

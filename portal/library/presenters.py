@@ -15,14 +15,14 @@ from flask import url_for
 from flask_babel import gettext
 from sqlalchemy import func, select
 
-from portal.assets import preview_urls
 from portal.assets.models import Asset, AssetState, Variant
-from portal.assets.presenters import Buckets, StateMark, is_final, poll_seconds, state_mark
+from portal.assets.presenters import StateMark, is_final, poll_seconds, state_mark
+from portal.assets.preview_urls import PreviewUrls
 from portal.database import db
 from portal.errors import NotFound
 from portal.folders import contents
 from portal.identity.models import User
-from portal.library.asset_list import AnyRow, Filters, list_rows
+from portal.library.asset_list import AnyRow, AnySelect, Filters, among, list_rows
 from portal.web import formats
 from portal.web.formats import FileName, Moment
 from portal.web.paging import Paging
@@ -76,7 +76,10 @@ class Poll(NamedTuple):
 
 @dataclass(slots=True)
 class Card:
-    """One file in the gallery, the list or the trash. ``place``: where it lies, in the results of a search."""
+    """One file in the gallery, the list or the trash. ``place``: where it lies, in the results of a search.
+
+    ``author`` and ``added`` are None in the grid, which does not show them.
+    """
 
     id: str
     address: str
@@ -94,8 +97,8 @@ class Card:
     badge: str | None
     large: LargePreview | None
     poll: Poll | None
-    author: str
-    added: Moment
+    author: str | None
+    added: Moment | None
     deleted: Moment | None
     removed: Moment | None
     place: str | None
@@ -142,31 +145,39 @@ _COLUMNS = select(
     Asset.deleted_at,
     Asset.purge_after,
     Asset.released_at,
-    User.name.label("author_name"),
-    User.email.label("author_email"),
-).outerjoin(User, User.id == Asset.created_by)
+)
+_WITH_AUTHOR = _COLUMNS.add_columns(User.name.label("author_name"), User.email.label("author_email")).outerjoin(
+    User, User.id == Asset.created_by
+)
 
 
 def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: View) -> tuple[list[Card], str | None]:
     """The cards of one page, newest first, and the cursor of the next. What was searched for says where it lies."""
-    rows, cursor = list_rows(_COLUMNS, workspace_id, filters, paging)
+    rows, cursor = list_rows(_columns(view), workspace_id, filters, paging)
     places = contents.places_of(workspace_id, [row.id for row in rows]) if filters.q else {}
     return cards(workspace_id, rows, view, places=places), cursor
 
 
 def trash_page(workspace_id: UUID, paging: Paging) -> tuple[list[Card], str | None]:
     """The cards of one page of what can be restored, newest first, and the cursor of the next."""
-    staying = _COLUMNS.where(Asset.purge_after > func.now())
+    staying = _WITH_AUTHOR.where(Asset.purge_after > func.now())
     rows, cursor = list_rows(staying, workspace_id, Filters(status=AssetState.DELETED), paging)
     return cards(workspace_id, rows, "list"), cursor
 
 
-def find_row(workspace_id: UUID, asset_id: UUID) -> AnyRow:
+def find_row(workspace_id: UUID, asset_id: UUID, view: View) -> AnyRow:
     """What the card of one asset is made from, in whatever state it is. Raises ``NotFound``."""
-    row = db.session.execute(_COLUMNS.where(Asset.workspace_id == workspace_id, Asset.id == asset_id)).one_or_none()
+    row = db.session.execute(
+        _columns(view).where(Asset.workspace_id == workspace_id, Asset.id == asset_id)
+    ).one_or_none()
     if row is None:
         raise NotFound(gettext("There is no such file in this workspace."))
     return row
+
+
+def _columns(view: View) -> AnySelect:
+    """What a card needs of an asset; only the list shows who added it."""
+    return _WITH_AUTHOR if view == "list" else _COLUMNS
 
 
 def cards(
@@ -182,19 +193,21 @@ def cards(
     ``places`` has for an asset's id the names of the library and the folders it lies in.
     """
     variants = _variants([row.id for row in rows], (*BOXES[view].names, *LARGE))
-    buckets = Buckets(workspace_id)
+    urls = PreviewUrls(workspace_id)
     # ``url_for`` costs as much as half a card: each address is made once, with a place for the id.
     page = url_for("library.asset", workspace_id=workspace_id, asset_id=NO_ID)
     file = url_for("delivery_api.download", w=workspace_id, a=NO_ID)
     poll = url_for("library.card", workspace_id=workspace_id, asset_id=NO_ID, view=view, poll=polls + 1)
     kind_words = kinds_in_words()
-    actions = gettext("Actions for %(name)s")  # the pattern: a translation costs as much as five other attributes
+    marks: dict[tuple[Any, ...], StateMark] = {}
+    # Patterns are translated once: a translation costs as much as five other fields of a card.
+    actions, units = gettext("Actions for %(name)s"), formats.Units()
     made = []
     for row in rows:
         asset_id = str(row.id)
         derived = variants.get(row.id, [])
         name = formats.file_name(row.file_name)
-        size = formats.size(row.size_bytes)
+        size = units.short(row.size_bytes)
         icon, css = _no_picture(row)
         made.append(
             Card(
@@ -204,18 +217,18 @@ def cards(
                 actions=actions % {"name": name.whole},
                 size_bytes=row.size_bytes,
                 size=size,
-                exact_size=formats.exact_size(row.size_bytes),
+                exact_size=units.exact(row.size_bytes),
                 status=row.state.value,
-                mark=state_mark(row),
+                mark=_mark(row, marks),
                 kind=kind_words.get(row.kind, row.kind),
-                picture=_picture(row, derived, BOXES[view], buckets),
+                picture=_picture(row, derived, BOXES[view], urls),
                 icon=icon,
                 icon_css=css,
                 badge=BADGES.get(row.kind) if derived else None,
                 large=large_preview(row, derived, file.replace(_NO_ID, asset_id), size),
                 poll=None if is_final(row) else Poll(poll.replace(_NO_ID, asset_id), poll_seconds(polls)),
-                author=row.author_name or row.author_email or "",
-                added=formats.moment(row.created_at),
+                author=(row.author_name or row.author_email or "") if view == "list" else None,
+                added=formats.moment(row.created_at) if view == "list" else None,
                 deleted=row.deleted_at and formats.moment(row.deleted_at),
                 removed=row.purge_after and formats.moment(row.purge_after),
                 place=" / ".join(map(formats.visible, places[asset_id])) if places and asset_id in places else None,
@@ -267,13 +280,22 @@ def kinds_in_words() -> dict[str, str]:
     }
 
 
+def _mark(row: AnyRow, known: dict[tuple[Any, ...], StateMark]) -> StateMark:
+    """The state of an asset. On most pages all are alike: what is in ``known`` is not translated again."""
+    reason = (row.reason_code, row.reason_detail, row.waiting_for, row.released_at is None)
+    told_by = (row.state, *reason, row.scan_result, row.scan_signature, row.scan_reason)
+    if told_by not in known:
+        known[told_by] = state_mark(row)
+    return known[told_by]
+
+
 def _variants(asset_ids: Sequence[UUID], names: Sequence[str]) -> dict[UUID, list[AnyRow]]:
     """The derived files of these names, from small to large, of each asset; one statement."""
     if not asset_ids:
         return {}
     statement = (
         select(Variant.asset_id, Variant.name, Variant.width, Variant.height, Variant.object_key)
-        .where(Variant.asset_id.in_(asset_ids), Variant.name.in_(names))
+        .where(among(Variant.asset_id, asset_ids), Variant.name.in_(names))
         .order_by(Variant.width)
     )
     found: dict[UUID, list[AnyRow]] = {}
@@ -282,22 +304,21 @@ def _variants(asset_ids: Sequence[UUID], names: Sequence[str]) -> dict[UUID, lis
     return found
 
 
-def _picture(row: AnyRow, derived: Sequence[AnyRow], box: Box, buckets: Buckets) -> Picture | None:
+def _picture(row: AnyRow, derived: Sequence[AnyRow], box: Box, urls: PreviewUrls) -> Picture | None:
     """The smallest picture that fills the box, else the largest there is, and the next one for dense screens."""
     fitting = [each for each in derived if each.name in box.names]
     if not fitting:
         return None
     first = next((each for each in fitting if each.width >= box.width), fitting[-1])
     larger = next((each for each in fitting if each.width > first.width), None)
-    bucket = buckets.of(row.profile_id)
     css = "picture-img"
     if row.kind == "vector" or not NARROW <= first.width / first.height <= WIDE:
         css += " picture-whole"
     if row.kind == "document":
         css += " picture-top"
     return Picture(
-        src=preview_urls.url(bucket, first.object_key, row.file_name, first.name),
-        larger=preview_urls.url(bucket, larger.object_key, row.file_name, larger.name) if larger else None,
+        src=urls.picture(row.profile_id, first.object_key),
+        larger=urls.picture(row.profile_id, larger.object_key) if larger else None,
         width=first.width,
         height=first.height,
         css=css,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import force_locale
 from flask_babel.speaklater import LazyString
 from jinja2 import Environment, StrictUndefined
 
@@ -40,7 +39,7 @@ def render(template: str, language: str | None = None, **context: Any) -> Words:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     settings: Settings = app.extensions["portal.settings"]
     environment = _environment(app)
-    with force_locale(languages.locale_of(language)):
+    with languages.speaking(languages.locale_of(language)):
         values = {name: _clean(name, value) for name, value in context.items()} | {"portal": settings.base_url}
         plain = environment.get_template(f"mail/{template}.txt").render(values)
         subject, _, text = plain.strip().partition("\n")

@@ -27,8 +27,12 @@ def inline(file_name: str) -> str:
 
 def _disposition(kind: str, file_name: str) -> str:
     name = _SEPARATORS.sub("_", _UNSAFE.sub("", file_name)).strip() or "file"
-    letters = "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))
+    letters = name if name.isascii() else _without_accents(name)
     options = {"filename": _NOT_PLAIN.sub("_", letters)}
     if options["filename"] != name:
         options["filename*"] = "UTF-8''" + quote(name, safe="!#$&+-.^_`|~")
     return dump_options_header(kind, options)
+
+
+def _without_accents(name: str) -> str:
+    return "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -24,7 +25,6 @@ from portal.objectstore.location import Location
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRES_IN = 604_800  # seconds: the specification's week
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
-CACHED_URLS = 2048  # for each bucket, about 1 KB each: pages show the same pictures again and again
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -51,7 +51,6 @@ class Presigner:
         self._address = location.address(public=public)
         parts = urlsplit(self._address)
         self._host, self._path = parts.netloc, parts.path
-        self._cached_url = lru_cache(CACHED_URLS)(self._url)
 
     def presign_post(
         self,
@@ -140,11 +139,35 @@ class Presigner:
             ("response-cache-control", cache_control),
         )
         query = tuple((name, value) for name, value in answer if value is not None)
-        sign = self._cached_url if now else self._url
-        return sign("GET", key, query, (), expires_in, _amz_date(now, expires_in))
+        return self._url("GET", key, query, (), expires_in, _amz_date(now, expires_in))
+
+    def get_signer(self, *, cache_control: str, expires_in: int, now: datetime) -> Callable[[str, str | None], str]:
+        """A function from a key and its ``disposition`` (or None) to what ``presign_get`` returns for them.
+
+        For pages, which sign a hundred URLs at one moment: what is the same for all of them is computed once.
+        """
+        date = _amz_date(now, expires_in)
+        scope = self._credential_scope(date)
+        auth = _auth_query(self.location.access_key_id, scope, date, expires_in, "host")
+        constant = (*auth, *_quoted((("response-cache-control", cache_control),)))
+        query = "&".join(f"{name}={value}" for name, value in constant)
+        signing_key = _signing_key(self.location.secret_access_key, scope)
+
+        def sign(key: str, disposition: str | None) -> str:
+            _refuse_quarantine(key)
+            path = "/" + quote(self.location.full_key(key), safe="/-_.~")
+            all_query = query
+            if disposition is not None:  # the specification sorts by encoded name: this is the last
+                all_query = f"{query}&response-content-disposition={quote(disposition, safe='-_.~')}"
+            canonical = f"GET\n{self._path}{path}\n{all_query}\nhost:{self._host}\n\nhost\nUNSIGNED-PAYLOAD"
+            digest = hashlib.sha256(canonical.encode()).hexdigest()
+            to_sign = f"{ALGORITHM}\n{date}\n{scope}\n{digest}"
+            signature = hmac.digest(signing_key, to_sign.encode(), "sha256").hex()
+            return f"{self._address}{path}?{all_query}&X-Amz-Signature={signature}"
+
+        return sign
 
     def _url(self, method: str, key: str, query: Pairs, headers: Pairs, expires_in: int, date: str) -> str:
-        # By position and hashable, because lru_cache keys by the arguments.
         _refuse_quarantine(key)
         path = "/" + quote(self.location.full_key(key), safe="/-_.~")
         signed = sorted((("host", self._host), *headers))

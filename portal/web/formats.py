@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask
-from flask_babel import gettext, ngettext
+from flask_babel import gettext, lazy_gettext, ngettext
 
 KB, MB, GB, TB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+_STEPS: tuple[tuple[int, Any], ...] = (
+    (TB, lazy_gettext("%(n)s TB")),
+    (GB, lazy_gettext("%(n)s GB")),
+    (MB, lazy_gettext("%(n)s MB")),
+    (KB, lazy_gettext("%(n)s KB")),
+)
 LONGEST_EXTENSION = 5  # characters; what is longer is shortened like the rest of the name
 # Embeddings, overrides and isolates turn the direction of what follows (Unicode UAX #9): "gepj.exe" would be shown as
 # "exe.jpeg". New names can't contain them, older rows and names inside of archives may.
@@ -31,25 +37,39 @@ class Moment(NamedTuple):
     short: str
 
 
+class Units:
+    """Sizes in one language, for a page with many of them: the units are translated once."""
+
+    def __init__(self) -> None:
+        self._steps = [(step, str(pattern)) for step, pattern in _STEPS]
+        self._exact: str = gettext("%(n)s B")
+
+    def short(self, count: int) -> str:
+        """A number of bytes in binary steps, with one decimal where it says something."""
+        step, pattern = next((each for each in self._steps if count >= each[0]), (1, self._exact))
+        return pattern % {"n": _in_steps(count, step)}
+
+    def exact(self, count: int) -> str:
+        """The same to the byte."""
+        return self._exact % {"n": f"{count:,}"}
+
+
 def size(count: int) -> str:
-    """A number of bytes in binary steps, with one decimal where it says something."""
-    words: str
-    if count >= TB:
-        words = gettext("%(n)s TB", n=f"{count / TB:.1f}")
-    elif count >= GB:
-        words = gettext("%(n)s GB", n=f"{count / GB:.1f}")
-    elif count >= MB:
-        whole = count >= 100 * MB or count % MB == 0
-        words = gettext("%(n)s MB", n=f"{count / MB:.0f}" if whole else f"{count / MB:.1f}")
-    elif count >= KB:
-        words = gettext("%(n)s KB", n=f"{count / KB:.0f}")
-    else:
-        words = ngettext("%(num)s byte", "%(num)s bytes", count)
+    """One number of bytes, in short."""
+    for step, pattern in _STEPS:
+        if count >= step:
+            return str(pattern) % {"n": _in_steps(count, step)}
+    words: str = ngettext("%(num)s byte", "%(num)s bytes", count)
     return words
 
 
+def _in_steps(count: int, step: int) -> str:
+    decimal = step >= GB or (step == MB and count < 100 * MB and count % MB)
+    return f"{count / step:.1f}" if decimal else f"{count / step:.0f}"
+
+
 def exact_size(count: int) -> str:
-    """The same to the byte."""
+    """One number of bytes, to the byte."""
     words: str = ngettext("%(n)s byte", "%(n)s bytes", count, n=f"{count:,}")
     return words
 

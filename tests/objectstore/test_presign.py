@@ -190,3 +190,17 @@ def test_a_prefix_that_would_push_keys_past_the_limit_is_refused() -> None:
 
 def test_a_secret_is_not_shown() -> None:
     assert "secret" not in repr(PLACES[0]).replace("secret_access_key", "")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_signer_for_many_gives_the_same_urls(place: Location) -> None:
+    signer, now = Presigner(place), datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+    many = signer.get_signer(cache_control="private, max-age=3600", expires_in=3600, now=now)
+    for key, disposition in ((KEY, attachment("a b ü.jpg")), ("plain/key.webp", "inline")):
+        one = signer.presign_get(
+            key, disposition=disposition, cache_control="private, max-age=3600", expires_in=3600, now=now
+        )
+        assert many(key, disposition) == one
+    assert "response-content-disposition" not in many(KEY, None)
+    with pytest.raises(ValueError, match="quarantine"):
+        many("quarantine/w/a/file", "inline")
