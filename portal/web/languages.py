@@ -74,7 +74,7 @@ class _Babel(Babel):  # type: ignore[misc]
 
     @cached_property
     def domain_instance(self) -> _Domain:
-        return _Domain(self.domain)
+        return _Domain(domain=self.domain)
 
 
 def available() -> Mapping[str, Locale]:

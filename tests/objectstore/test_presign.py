@@ -203,4 +203,4 @@ def test_a_signer_for_many_gives_the_same_urls(place: Location) -> None:
         assert many(key, disposition) == one
     assert "response-content-disposition" not in many(KEY, None)
     with pytest.raises(ValueError, match="quarantine"):
-        many("quarantine/w/a/file", "inline")
+        many("workspaces/w/quarantine/a/file", "inline")
