@@ -33,26 +33,26 @@ def install(app: Flask, catalogues: Path) -> None:
     found = [path.parent.parent.name for path in sorted(catalogues.glob("*/LC_MESSAGES/messages.mo"))]
     locales = {"en": ENGLISH} | {name.replace("_", "-"): Locale.parse(name) for name in found}
     app.extensions["portal.languages"] = locales
-    babel = _Babel(app, default_translation_directories=str(catalogues), locale_selector=_choose)
+    babel = _Babel(app, default_translation_directories=str(catalogues), locale_selector=_choose)  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
 
     @pass_eval_context
     def translate(context: EvalContext, text: str, **values: Any) -> str:
         """``_`` of templates. Flask-Babel's own goes through three more calls, and a page has two hundred texts."""
-        words: str = babel.domain_instance.gettext(text)
+        words: str = babel.domain_instance.gettext(text)  # type: ignore[no-untyped-call]
         return (Markup(words) if context.autoescape else words) % values if values else words  # noqa: S704  our own
 
     app.jinja_env.globals.update(_=translate, language_tag=current_tag)
     app.after_request(_vary)
 
 
-class _Domain(Domain):  # type: ignore[misc]  # the package has no types
+class _Domain(Domain):
     """Flask-Babel's, which looks for the catalogue once a context instead of at each of a page's two hundred texts."""
 
     def get_translations(self) -> Any:
         if not has_app_context():
-            return super().get_translations()
+            return super().get_translations()  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
         if "translations" not in g:
-            g.translations = super().get_translations()
+            g.translations = super().get_translations()  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
         return g.translations
 
 
@@ -69,12 +69,12 @@ def speaking(locale: Locale) -> Iterator[None]:
             g.translations = outer
 
 
-class _Babel(Babel):  # type: ignore[misc]
+class _Babel(Babel):
     """Flask-Babel's, with one domain for the process: its own makes one a request, which reads the catalogue again."""
 
     @cached_property
     def domain_instance(self) -> _Domain:
-        return _Domain(domain=self.domain)
+        return _Domain(domain=self.domain)  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
 
 
 def available() -> Mapping[str, Locale]:
