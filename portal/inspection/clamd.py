@@ -135,7 +135,7 @@ class ClamdClient(clamd.ClamdNetworkSocket):  # type: ignore[misc]  # the packag
 
 @functools.cache
 def nested_archive() -> bytes:
-    """A harmless archive nested deeper than clamd can be told to follow, about 10 KB.
+    """A harmless archive nested deeper than clamd can be configured to follow, about 10 KB.
 
     A daemon with ``AlertExceedsMax`` reports it; one without answers OK, as it does for every file it skipped.
     """

@@ -1,7 +1,7 @@
 """The verdict on a file: a pure function of what it was promised to be and what intake found.
 
 Content, extension and policy are judged together. An infection outweighs everything else; what contradicts the promise
-fails; what the scanner could not look into is held, or released with a mark where the tenant chose so.
+fails; what the scanner could not look into is quarantined, or released with a mark where the tenant chose so.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def decide(facts: FileFacts, declared: DeclaredFile, rules: ScanRules = DEFAULT_
     if rules.waits(reason):
         text = Text("The file waits for a virus scanner.")
         return Decision("waits", serving, facts.mime_type, "scanner_unavailable", text)
-    if reason is not None and rules.holds(reason):
+    if reason is not None and rules.quarantines(reason):
         text = Text.join(EXPLANATIONS[reason], Text("It stays in quarantine until an administrator decides."))
         return Decision("quarantined", serving, facts.mime_type, reason, text)
     return Decision("available", serving, facts.mime_type)

@@ -15,7 +15,7 @@ from portal.database import Base, choice
 
 
 class ScannerProof(Base):
-    """What the scanner last proved to be: one row of the installation.
+    """What the last check of the scanner showed: one row of the installation.
 
     ``rescanned_version``: the database with which everything was scanned last, or the first one that was seen.
     """

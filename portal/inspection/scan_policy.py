@@ -1,7 +1,7 @@
 """A tenant's rules for what the scanner did not, or could not, look through; and for what is let out of quarantine.
 
-Defaults, from product.md's "hold in quarantine, or release with a mark": what nobody could look into is held. Macros
-are released with a mark: the file was scanned, nothing was found in it, and old spreadsheets are full of them.
+Defaults: what nobody could look into is quarantined. Macros are released with a mark: the file was scanned, nothing was
+found in it, and old spreadsheets are full of them.
 
 Where a release needs two persons, one alone may make the rules stricter, not looser: else they could switch that off.
 """
@@ -44,7 +44,7 @@ class ScanRules:
     two_persons: bool = False
     release_infected: bool = False
 
-    def holds(self, reason: str | None) -> bool:
+    def quarantines(self, reason: str | None) -> bool:
         """Whether a file with this reason of a verdict stays in quarantine."""
         choices = {
             "too_large": self.too_large,

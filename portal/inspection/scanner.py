@@ -285,7 +285,7 @@ def _file_of(content: bytes) -> io.FileIO:
     """A few bytes in the folder for spooled files: the daemon's machine may forbid it to read there, and a check must
     show it.
 
-    They lie in memory when there is no room: that is no fault of the scanner's, and intake says so itself. Raises
+    They lie in memory when there is no room: that is no fault of the scanner's, and intake reports it itself. Raises
     OSError when even that can't be had.
     """
     with suppress(OSError), ExitStack() as undo:

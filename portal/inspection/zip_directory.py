@@ -91,7 +91,7 @@ def opened(file: BinaryIO, entry: Entry) -> zipfile.ZipExtFile:
     """The unpacked content of an entry, to be read before the file is used for anything else.
 
     Raises BadZipFile where the header before the content says something else than the directory: programs differ in
-    which of the two they believe. NotImplementedError for methods that Python does not know.
+    which of the two they follow. NotImplementedError for methods that Python does not know.
     """
     file.seek(max(0, entry.at))
     local = file.read(30)

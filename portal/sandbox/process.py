@@ -52,9 +52,15 @@ def request(
 
     source and out_dir: relative to the folder; what may be read, and the folder that may be written.
     """
-    asked = {"function": function, "argument": dict(argument), "folder": str(folder.resolve(strict=True))}
-    asked |= {"source": source, "out_dir": out_dir, "limits": asdict(limits)}
-    return json.dumps(asked).encode()
+    fields = {
+        "function": function,
+        "argument": dict(argument),
+        "folder": str(folder.resolve(strict=True)),
+        "source": source,
+        "out_dir": out_dir,
+        "limits": asdict(limits),
+    }
+    return json.dumps(fields).encode()
 
 
 def run(
@@ -65,7 +71,7 @@ def run(
     As root the child owns the folder, the source and the out folder from then on. Raises OSError when no process, no
     temporary file is to be had.
     """
-    asked = request(function, argument, folder, source=source, out_dir=out_dir, limits=limits)
+    payload = request(function, argument, folder, source=source, out_dir=out_dir, limits=limits)
     _compile(function.partition(":")[0])
     # Answers go to files, not pipes: the child's own limit of file size then bounds what it can make us read.
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as stderr:
@@ -78,7 +84,7 @@ def run(
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        timed_out = _wait(child, asked, limits.wall_seconds)
+        timed_out = _wait(child, payload, limits.wall_seconds)
         words = _read(stderr).decode("utf-8", "replace")
         if words:
             log.info("sandbox: the child ended with %s and wrote: %s", child.returncode, words[-2000:])
@@ -93,7 +99,7 @@ def _compile(module: str) -> None:
         compileall.compile_dir(Path(spec.origin).parent, maxlevels=0, quiet=2)
 
 
-def _wait(child: subprocess.Popen[bytes], asked: bytes, seconds: float) -> bool:
+def _wait(child: subprocess.Popen[bytes], payload: bytes, seconds: float) -> bool:
     """Send the request and wait for the end; did the time limit bring it about?"""
     started = time.monotonic()
     # A timer, because waiting with a timeout polls and adds up to 50 ms to every file.
@@ -102,7 +108,7 @@ def _wait(child: subprocess.Popen[bytes], asked: bytes, seconds: float) -> bool:
     try:
         assert child.stdin is not None
         with suppress(BrokenPipeError), child.stdin:
-            child.stdin.write(asked)
+            child.stdin.write(payload)
         # Not reaped yet, so that its number, which is its group's too, can't belong to others when we kill the group.
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     finally:

@@ -279,6 +279,26 @@ def test_as_root_it_becomes_a_user_that_owns_nothing_else(tmp_path: Path) -> Non
     assert done.stdout == "(61347, 61347, 61347) [] True\nrefused\nrefused\nrefused\n", done.stderr
 
 
+@needs_root
+def test_as_root_with_a_python_that_everybody_reads_it_is_a_user_of_its_own(folder: Path) -> None:
+    system = Path("/usr/bin/python3")
+    probe = "import sys; sys.exit(sys.version_info < (3, 11))"
+    if not system.exists() or subprocess.run([system, "-c", probe], check=False).returncode:
+        pytest.skip("the system has no Python of its own")
+    if any(not parent.stat().st_mode & 0o001 for parent in (process.ROOT, *process.ROOT.parents)):
+        pytest.skip("the checkout lies in a folder that only its owner enters")
+    program = PROGRAM.format(folder=str(folder), before="", attempt="print(layers.own_user, os.getuid(), os.getpid())")
+    done = subprocess.run(
+        [system, "-c", textwrap.dedent(program)],
+        cwd=process.ROOT,
+        env=process.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True 61347 1\n", done.stderr
+
+
 def test_whatever_a_child_started_ends_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of a kernel that can't keep it from starting processes: its group is killed."""
     mark = f"1{os.getpid()}7"
