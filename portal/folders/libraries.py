@@ -105,15 +105,15 @@ def home_of(workspace_id: InstrumentedAttribute[UUID], folder_id: ColumnElement[
     return select(Folder.library_id).where(*living).scalar_subquery()
 
 
-def find_folder(workspace_id: UUID, folder_id: UUID, *, hold: bool = False, deleted_too: bool = False) -> Folder:
-    """One folder of this workspace as it is now. ``hold``: it stays as it is until the transaction ends.
+def find_folder(workspace_id: UUID, folder_id: UUID, *, lock: bool = False, deleted_too: bool = False) -> Folder:
+    """One folder of this workspace as it is now. ``lock``: it stays as it is until the transaction ends.
 
     Raises ``NotFound``, unless ``deleted_too`` for one that was deleted.
     """
     statement = select(Folder).filter_by(workspace_id=workspace_id, id=folder_id)
     if not deleted_too:
         statement = statement.filter_by(deleted_at=None)
-    if hold:
+    if lock:
         statement = statement.with_for_update(read=True)
     folder = db.session.scalar(statement.execution_options(populate_existing=True))
     if folder is None:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from portal.database import db, new_id, now, transaction
 from portal.folders import folder_names
-from portal.folders.service import DEEPEST, NAMED, Target, depth_of, hold_trees, record, resolve
+from portal.folders.service import DEEPEST, NAMED, Target, depth_of, lock_folders, record, resolve
 from portal.tenancy.service import Member
 
 Path = tuple[str, ...]
@@ -44,7 +44,7 @@ def lay(member: Member, target: Target, paths: Sequence[str]) -> list[Laid]:
     repeat: two who send the same tree at once get the same folders. Raises ``NotFound`` for the place.
     """
     with transaction(member.tenant_id):
-        hold_trees(member.workspace)
+        lock_folders(member.workspace)
         library_id = resolve(member.workspace, target)
         room = DEEPEST - depth_of(member.workspace, target.folder_id)
         split = {path: tuple(folder_names.plain(part) for part in path.split("/")) for path in paths}

@@ -13,12 +13,11 @@ from flask_babel import gettext, ngettext
 
 from portal.assets import bulk
 from portal.errors import Invalid, Problem
-from portal.folders import contents, service
-from portal.folders import libraries as library
+from portal.folders import contents, libraries
 from portal.folders.contents import Spot
 from portal.folders.forms import MOST_ASSETS
-from portal.folders.service import Origin, Target
-from portal.library import asset_list
+from portal.folders.service import Target
+from portal.library import asset_list, moves
 from portal.library.gallery import HERE, back, done, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -57,19 +56,19 @@ def move(member: Member) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def put_back(member: Member) -> ResponseReturnValue:
     """Undo a move: each line says what lay where."""
-    files: list[Origin] = []
+    files: list[moves.Origin] = []
     for line in request.form.getlist("was")[: 2 * MOST_ASSETS]:
         kind, _, rest = line.partition(":")
         ids = [None if each == "-" else _id(each) for each in rest.split(":")]
         if len(ids) != 3 or ids[0] is None or ids[1] is None:
             raise _unreadable()
         if kind == "folder":
-            service.change(member, ids[0], target=Target(ids[1], ids[2]))
+            moves.change_folder(member, ids[0], target=Target(ids[1], ids[2]))
         else:
-            files.append(Origin(ids[0], ids[1], ids[2]))
+            files.append(moves.Origin(ids[0], ids[1], ids[2]))
     files.sort(key=lambda each: (str(each.library_id), str(each.folder_id)))
     for (library_id, folder_id), group in groupby(files, key=lambda each: each[1:]):
-        service.put_files(member, [each.asset_id for each in group], Target(library_id, folder_id))
+        moves.move_files(member, [each.asset_id for each in group], Target(library_id, folder_id))
     return back(member, gettext("Moved back."))
 
 
@@ -103,12 +102,12 @@ def restore(member: Member) -> ResponseReturnValue:
 def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target: Target) -> ResponseReturnValue:
     was: list[str] = []
     if assets:
-        lay = service.put_files(member, assets, target)
+        lay = moves.move_files(member, assets, target)
         was += [f"asset:{each.asset_id}:{each.library_id}:{each.folder_id or '-'}" for each in lay]
     for folder_id in folders:
-        before = library.find_folder(member.workspace, folder_id)
+        before = libraries.find_folder(member.workspace, folder_id)
         was.append(f"folder:{folder_id}:{before.library_id}:{before.parent_id or '-'}")
-        service.change(member, folder_id, target=target)
+        moves.change_folder(member, folder_id, target=target)
     spot, _, _ = contents.look(member.workspace, target.library_id, target.folder_id, Paging(1))
     words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
     undo = {"undo_url": url_for(".put_back", workspace_id=member.workspace), "undo_values": {"was": was}}
@@ -119,14 +118,14 @@ def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target
 def _chooser(member: Member, problem: str | None = None) -> str:
     """The tree, one place at a time. What is moved is not offered as a place itself."""
     assets, folders = _ids("asset"), _ids("folder")
-    libraries = library.list_libraries(member.workspace)
-    at = _place_of(request.values.get("at") or f"library:{libraries[0].id}")
+    all_libraries = libraries.list_libraries(member.workspace)
+    at = _place_of(request.values.get("at") or f"library:{all_libraries[0].id}")
     spot, shown, cursor = contents.look(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
     moved = {str(each) for each in folders}
     context = {
         "assets": assets,
         "folders": folders,
-        "libraries": libraries,
+        "libraries": all_libraries,
         "spot": spot,
         "into": _value_of(spot),
         "places": [each for each in shown if each.id not in moved],
@@ -142,7 +141,7 @@ def _chooser(member: Member, problem: str | None = None) -> str:
 def _lie_in(member: Member, spot: Spot, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
     """Does everything that was chosen lie there already, so that there is nothing to move?"""
     lie = asset_list.places_of(member.workspace, assets)
-    for each in (library.find_folder(member.workspace, folder_id) for folder_id in folders):
+    for each in (libraries.find_folder(member.workspace, folder_id) for folder_id in folders):
         lie.add((each.library_id, each.parent_id))
     return lie == {(UUID(spot.library.id), UUID(spot.folder.id) if spot.folder else None)}
 

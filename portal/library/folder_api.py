@@ -1,46 +1,21 @@
-"""Folders by JSON."""
+"""Folders by JSON, as far as files change with them: moving, renaming, deleting and restoring; and moving files."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint
-
-from portal.folders import contents, libraries, paths, service
-from portal.folders.forms import FolderChange, FolderQuery, MoveAssets, NewFolder, NewPaths
+from portal.folders.api import FolderView, blueprint
+from portal.folders.forms import FolderChange, MoveAssets
 from portal.folders.service import Target
-from portal.library import folder_trash
+from portal.library import folder_trash, moves
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web.body import Answer, Listing, Time
+from portal.web.body import Answer
 from portal.web.openapi import operation
-from portal.web.paging import Paging, cut
 
-blueprint = Blueprint("folders_api", __name__)
-
-
-class FolderView(Answer):
-    """A folder of a library; ``parent_id`` null: at its top."""
-
-    id: UUID
-    library_id: UUID
-    parent_id: UUID | None
-    name: str
-    created_at: Time
-
-
-class StepView(Answer):
-    """One folder on the way to another."""
-
-    id: UUID
-    name: str
-
-
-class PlacedFolderView(FolderView):
-    """A folder with the way to it: ``path`` begins at the top of the library and ends with the folder."""
-
-    path: list[StepView]
+# For clients these belong to the same part of the API as making and listing folders: they share its blueprint.
+__all__ = ["blueprint"]
 
 
 class DeletedView(Answer):
@@ -58,21 +33,6 @@ class RestoredView(FolderView):
     files: int
 
 
-class LaidView(Answer):
-    """A path and the folder it leads to; else ``detail`` says why it can't be one."""
-
-    path: str
-    library_id: UUID
-    folder_id: UUID | None
-    detail: str | None
-
-
-class LaidListing(Answer):
-    """An answer for each path, in the order of the request."""
-
-    items: list[LaidView]
-
-
 class OriginView(Answer):
     """A file, and where it lay before."""
 
@@ -87,62 +47,12 @@ class MovedView(Answer):
     items: list[OriginView]
 
 
-@blueprint.get("/v1/workspaces/<uuid:w>/folders")
-@member(Permission.VIEW)
-@operation(query=FolderQuery, paged=True, returns=Listing[FolderView])
-def list_folders(member: Member, query: FolderQuery, paging: Paging) -> Listing[FolderView]:
-    """List the folders directly below a folder, or at the top of a library, the oldest first."""
-    inside = service.resolve(member.workspace, Target(query.library_id, query.parent_id))
-    rows = libraries.list_folders(
-        member.workspace, inside, query.parent_id, after=paging.after_id(), limit=paging.limit + 1
-    )
-    page, cursor = cut(rows, paging, key=lambda row: row.id)
-    return Listing[FolderView](items=[FolderView.model_validate(row) for row in page], next_cursor=cursor)
-
-
-@blueprint.post("/v1/workspaces/<uuid:w>/folders")
-@member(Permission.EDIT)
-@operation(body=NewFolder, returns=FolderView, status=201, errors=("conflict",))
-def create_folder(member: Member, body: NewFolder) -> FolderView:
-    """Add a folder."""
-    made = service.create(member, body.name, Target(body.library_id, body.parent_id))
-    return FolderView.model_validate(made)
-
-
-@blueprint.post("/v1/workspaces/<uuid:w>/folders/paths")
-@member(Permission.EDIT)
-@operation(body=NewPaths, returns=LaidListing)
-def lay_paths(member: Member, body: NewPaths) -> LaidListing:
-    """Make whole trees of folders.
-
-    Every folder on the way that is not there yet is made; what is there is taken as it is. A path with a name that
-    can't be one is refused by itself. Safe to repeat, and to send twice at once.
-    """
-    laid = paths.lay(member, Target(body.library_id, body.parent_id), body.paths)
-    views = [
-        LaidView(path=each.path, library_id=each.library_id, folder_id=each.folder_id, detail=each.refusal)
-        for each in laid
-    ]
-    return LaidListing(items=views)
-
-
-@blueprint.get("/v1/workspaces/<uuid:w>/folders/<uuid:f>")
-@member(Permission.VIEW)
-@operation(returns=PlacedFolderView)
-def show_folder(member: Member, f: UUID) -> PlacedFolderView:
-    """Read one folder, and the way to it."""
-    folder = libraries.find_folder(member.workspace, f)
-    spot, _folders, _cursor = contents.look(member.workspace, None, f, Paging(1))
-    path = [StepView(id=UUID(step.id), name=step.name) for step in spot.path]
-    return PlacedFolderView(**FolderView.model_validate(folder).model_dump(), path=path)
-
-
 @blueprint.patch("/v1/workspaces/<uuid:w>/folders/<uuid:f>")
 @member(Permission.EDIT)
 @operation(body=FolderChange, returns=FolderView, errors=("conflict",))
 def change_folder(member: Member, body: FolderChange, f: UUID) -> FolderView:
     """Rename a folder, move it with everything in it, or both."""
-    changed = service.change(member, f, name=body.name, target=body.target(), seen_name=body.seen_name)
+    changed = moves.change_folder(member, f, name=body.name, target=body.target(), seen_name=body.seen_name)
     return FolderView.model_validate(changed)
 
 
@@ -171,5 +81,5 @@ def restore_folder(member: Member, f: UUID) -> RestoredView:
 @operation(body=MoveAssets, returns=MovedView)
 def move_assets(member: Member, body: MoveAssets) -> MovedView:
     """Put up to 500 assets into a folder or to the top of a library, all or none; answers where they lay."""
-    origins = service.put_files(member, body.asset_ids, Target(body.library_id, body.folder_id))
+    origins = moves.move_files(member, body.asset_ids, Target(body.library_id, body.folder_id))
     return MovedView(items=[OriginView.model_validate(each) for each in origins])

@@ -22,7 +22,8 @@ from portal.database import db, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import libraries
 from portal.folders.models import Folder
-from portal.folders.service import BELOW, MOST_FILES, PLACE, TREE, among, hold_trees, is_free, record
+from portal.folders.service import BELOW, PLACE, TREE, among, is_free, lock_folders, record
+from portal.library.moves import MOST_FILES
 from portal.tenancy.service import Member
 
 _UNSEEN = {"synchronize_session": False}
@@ -78,7 +79,7 @@ def discard(member: Member, folder_id: UUID) -> Contents:
     Raises ``NotFound``; ``Conflict`` when it holds more files than one act takes.
     """
     with transaction(member.tenant_id):
-        hold_trees(member.workspace)
+        lock_folders(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
         if folder.deleted_at is not None:
             return Contents(0, 0, 0)
@@ -108,7 +109,7 @@ def discard(member: Member, folder_id: UUID) -> Contents:
 def restore(member: Member, folder_id: UUID) -> Restored:
     """Take a folder back, with what was deleted with it. Repeating it changes nothing. Raises ``NotFound``."""
     with transaction(member.tenant_id):
-        hold_trees(member.workspace)
+        lock_folders(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
         if folder.deleted_at is None:
             return Restored(folder, 0, elsewhere=False, renamed=False)

@@ -18,7 +18,7 @@ from portal.errors import Conflict, Invalid, Problem
 from portal.folders import contents, libraries, service
 from portal.folders.service import Target
 from portal.inspection import file_kinds
-from portal.library import folder_trash
+from portal.library import folder_trash, moves
 from portal.library.gallery import HERE, back, done, place
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
@@ -66,7 +66,7 @@ def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """Give it the name."""
     seen = request.form.get("seen_name") or None
     try:
-        folder = service.change(member, folder_id, name=request.form.get("name", ""), seen_name=seen)
+        folder = moves.change_folder(member, folder_id, name=request.form.get("name", ""), seen_name=seen)
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("Rename folder"), gettext("Rename"), name=seen, problem=problem)
     words = gettext("The folder is called “%(name)s” now.", name=folder.name)
@@ -79,7 +79,7 @@ def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """The question before it is deleted, in real numbers."""
     spot, _, _ = contents.look(member.workspace, None, folder_id, Paging(1))
     weight = folder_trash.weigh(member.workspace, folder_id)
-    return _render("delete", member, spot=spot, weight=weight, most=service.MOST_FILES)
+    return _render("delete", member, spot=spot, weight=weight, most=moves.MOST_FILES)
 
 
 @blueprint.post(f"{FOLDER}/delete")
