@@ -28,7 +28,7 @@ def read_raise(form: Form) -> Raise:
     try:
         day = datetime.strptime(form.get("until", ""), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise Invalid(_("Write the day as 2026-12-31."), field="until") from None
+        raise Invalid(_("Enter the day as in 2026-12-31."), field="until") from None
     return Raise(form.get("slug", ""), sizes.parse(form.get("limit", "")), _end_of(day))
 
 

@@ -79,7 +79,9 @@ def pause(user: Person) -> ResponseReturnValue:
     """No upload begins anywhere."""
     return _done(
         lambda: service.pause_uploads(request.form.get("reason", ""), user.id),
-        lambda _nothing: _("Uploads are paused. Those under way go on; within a few seconds nobody can begin another."),
+        lambda _nothing: _(
+            "Uploads are paused. Running uploads continue; within a few seconds nobody can start another."
+        ),
     )
 
 
@@ -87,7 +89,7 @@ def pause(user: Person) -> ResponseReturnValue:
 @operator
 def resume(user: Person) -> ResponseReturnValue:
     """Uploads begin again."""
-    return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are open again."))
+    return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are resumed."))
 
 
 @blueprint.post("/operator/tenants/close")
@@ -97,7 +99,7 @@ def close_tenant(user: Person) -> ResponseReturnValue:
     form = request.form
     return _done(
         lambda: service.close_tenant(form.get("slug", ""), form.get("reason", ""), user.id),
-        lambda tenant: _("Nothing can be changed in %(name)s any more.", name=tenant.name),
+        lambda tenant: _("%(name)s is read-only now.", name=tenant.name),
     )
 
 
@@ -117,7 +119,7 @@ def raise_quota(user: Person) -> ResponseReturnValue:
     """More space for a tenant until a day."""
     return _done(
         lambda: service.raise_quota(forms.read_raise(request.form), user.id),
-        lambda tenant: _("The limit of %(name)s was changed until that day.", name=tenant.name),
+        lambda tenant: _("The limit of %(name)s is changed until that day.", name=tenant.name),
     )
 
 
@@ -128,7 +130,9 @@ def block(user: Person) -> ResponseReturnValue:
     form = request.form
     return _done(
         lambda: service.block_person(form.get("email", ""), form.get("reason", ""), user.id),
-        lambda person: _("%(email)s is blocked: every session and token of theirs has stopped.", email=person.email),
+        lambda person: _(
+            "%(email)s is blocked. All their sessions and tokens have stopped working.", email=person.email
+        ),
     )
 
 
@@ -149,10 +153,9 @@ def restart(user: Person) -> ResponseReturnValue:
     return _done(
         lambda: service.restart_stuck(user.id),
         lambda found: ngettext(
-            "%(num)s file that waited is due now; %(rung)s were handed to workers.",
-            "%(num)s files that waited are due now; %(rung)s were handed to workers.",
+            "%(num)s waiting task is due now.",
+            "%(num)s waiting tasks are due now.",
             found.hastened,
-            rung=found.rung,
         ),
     )
 
@@ -164,7 +167,7 @@ def failures(user: Person) -> ResponseReturnValue:
     form = request.form
     return _done(
         lambda: service.act_on_failures(form.get("kind", ""), form.get("code", ""), form.get("act", ""), user.id),
-        lambda count: ngettext("%(num)s file was worked on.", "%(num)s files were worked on.", count),
+        lambda count: ngettext("%(num)s file was processed.", "%(num)s files were processed.", count),
     )
 
 
@@ -175,7 +178,7 @@ def run_chore(user: Person) -> ResponseReturnValue:
     rates().count(HEAVY, str(user.id))
     return _done(
         lambda: service.ask_for_chore(request.form.get("name", ""), user.id),
-        lambda name: _("The clock does “%(name)s” within some seconds.", name=name),
+        lambda name: _("The scheduler runs “%(name)s” within a few seconds.", name=name),
     )
 
 
@@ -216,7 +219,7 @@ def reload_scanner(user: Person) -> ResponseReturnValue:
 def update_signatures(user: Person) -> ResponseReturnValue:
     """Let freshclam look now."""
     rates().count(HEAVY, str(user.id))
-    words = _("freshclam looks for new signatures now. When there are some, the scanner reloads by itself.")
+    words = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
     return _done(lambda: scanning.update(user.id), lambda _nothing: words, "operations.scanner")
 
 

@@ -167,9 +167,9 @@ def set_rules(member: Member) -> ResponseReturnValue:
     chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
     switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
     if scan_policy.set_rules(member, ScanRules(**chosen, **switched)):
-        flash(_("Saved. The rules hold for files that are checked from now on."), "success")
+        flash(_("Saved. The rules apply to files that are checked from now on."), "success")
     else:
-        flash(_("Nothing has changed yet: another administrator has to confirm it, and got a letter."), "info")
+        flash(_("Nothing has changed yet. Another administrator must confirm it, and was notified by e-mail."), "info")
     return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
 
 
@@ -183,10 +183,10 @@ def answer_rules(member: Member) -> ResponseReturnValue:
         raise Invalid(_("The time of the proposed change is missing or wrong."), field="at") from None
     if request.form.get("answer") == "confirm":
         scan_policy.confirm(member, at)
-        flash(_("Confirmed. The rules hold for files that are checked from now on."), "success")
+        flash(_("Confirmed. The rules apply to files that are checked from now on."), "success")
     else:
         scan_policy.withdraw(member, at)
-        flash(_("Dropped. The rules stay as they are."), "success")
+        flash(_("Rejected. The rules stay as they are."), "success")
     return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
 
 

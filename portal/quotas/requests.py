@@ -98,7 +98,7 @@ def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestD
     Raises ``Invalid``, and ``Conflict`` while another request of the workspace waits.
     """
     if wanted_bytes is None or not 0 < wanted_bytes <= MOST_WANTED:
-        raise Invalid(_("Say how much more you need, like 10 GB."), field="wanted")
+        raise Invalid(_("Enter how much more you need, for example 10 GB."), field="wanted")
     if len(note) > LONGEST_NOTE or "\0" in note:
         raise Invalid(_("The reason may have up to %(most)s characters.", most=LONGEST_NOTE), field="note")
     statement = insert(SpaceRequest).values(

@@ -55,7 +55,10 @@ def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
         raise NotFound(gettext("There is no such tenant."))
     limit, day = sizes.parse(request.form.get("limit", "")), _day(request.form.get("until", ""))
     limits.override(tenant_id, limit, datetime.combine(day + timedelta(days=1), time(), UTC), user.id)
-    flash(gettext("%(name)s has its temporary limit until %(day)s is over.", name=tenant.name, day=day), "success")
+    flash(
+        gettext("The temporary limit of %(name)s applies until the end of %(day)s.", name=tenant.name, day=day),
+        "success",
+    )
     return redirect(url_for(".index"), 303)
 
 
@@ -64,7 +67,7 @@ def override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
 def end_override(user: Person, tenant_id: UUID) -> ResponseReturnValue:
     """Let the plan's limit hold again."""
     limits.end_override(tenant_id, user.id)
-    flash(gettext("The plan’s limit holds again."), "success")
+    flash(gettext("The limit of the plan applies again."), "success")
     return redirect(url_for(".index"), 303)
 
 
@@ -72,4 +75,4 @@ def _day(written: str) -> date:
     try:
         return date.fromisoformat(written)
     except ValueError:
-        raise Invalid(gettext("Say until which day, like 2027-01-31."), field="until") from None
+        raise Invalid(gettext("Enter the last day, for example 2027-01-31."), field="until") from None

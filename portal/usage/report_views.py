@@ -52,9 +52,9 @@ def context(report: Report) -> dict[str, Any]:
     parts = {
         "original": gettext("Files"),
         "trash": gettext("Trash"),
-        "quarantine": gettext("Held back"),
+        "quarantine": gettext("Quarantine"),
         "derived": gettext("Previews"),
-        "staging": gettext("Uploads under way"),
+        "staging": gettext("Running uploads"),
         "tmp": gettext("Temporary"),
     }
     kinds = {

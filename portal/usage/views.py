@@ -66,7 +66,10 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
     words = gettext("The limit was changed.")
     line = _line(member, wid)
     if line.quota.limit_bytes is not None and line.held_bytes > line.quota.limit_bytes:
-        words = gettext("The limit is below what is held: nothing is deleted, new uploads stop until there is room.")
+        words = gettext(
+            "The limit is lower than what is used. Nothing is deleted, but new uploads are refused until there is "
+            "space."
+        )
     return _toast(_row(member, wid, editing=False), member, words, result)
 
 
@@ -77,7 +80,7 @@ def set_limits(member: Member) -> ResponseReturnValue:
     view = View.of(*(request.form.get(name, "") for name in ("sort", "level", "q")))
     ticked = [value.partition(":") for value in request.form.getlist("workspace")[: limits.MOST]]
     if not ticked:
-        raise Invalid(gettext("Tick the workspaces first."), field="workspace")
+        raise Invalid(gettext("Choose the workspaces first."), field="workspace")
     wanted = sizes.parse(request.form.get("limit", ""))
     result = limits.change_many(member, [NewLimit(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
     return _toast(_page(member, view, Paging()), member, _told(result), result)
@@ -89,7 +92,7 @@ def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
     """Put back what a change set."""
     result = limits.undo(member, change_id)
     count = len(result.changed)
-    words = ngettext("%(num)s limit is as it was.", "%(num)s limits are as they were.", count)
+    words = ngettext("%(num)s limit was restored.", "%(num)s limits were restored.", count)
     if result.missed:
         words = f"{words} {_missed(result)}"
     flash(words, "success")
@@ -102,7 +105,7 @@ def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Give what was asked for."""
     granted = requests.grant(member, request_id)
     more = sizes.in_words(granted.wanted_bytes)
-    flash(gettext("%(name)s has %(more)s more.", name=granted.workspace_name, more=more), "success")
+    flash(gettext("%(name)s got %(more)s more.", name=granted.workspace_name, more=more), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
@@ -111,7 +114,7 @@ def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
 def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Say no."""
     declined = requests.decline(member, request_id)
-    flash(gettext("%(person)s was told that there is no more space for now.", person=declined.user_name), "success")
+    flash(gettext("%(person)s was notified that there is no more space for now.", person=declined.user_name), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
@@ -129,7 +132,7 @@ def ask(member: Member) -> ResponseReturnValue:
     """Send the request to the tenant's admins."""
     wanted = sizes.parse(request.form.get("wanted", ""), field="wanted")
     requests.create(member, wanted, request.form.get("note", ""))
-    flash(gettext("Your administrators have been asked. You get a mail with the answer."), "success")
+    flash(gettext("Your administrators were notified. You get an e-mail with the answer."), "success")
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
 
 

@@ -24,7 +24,7 @@ def letter(cast: Cast) -> UUID:
         admin.make_operator(cast.tina.email)
         with transaction():
             words, at = "<b>Three</b> bytes.", database.now()
-            mail.write("chore_alarm", [to], None, chore="The recount", detail=words, at=at, path="/")
+            mail.write("task_alarm", [to], None, task="The recount", detail=words, at=at, path="/")
         return db.session.scalars(select(Letter.id).where(Letter.recipient == to.email)).one()
 
 

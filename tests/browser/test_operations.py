@@ -34,7 +34,7 @@ def test_it_changes_by_itself_and_its_buttons_lead_to_one_page(visit: Visits, ca
     make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail="no")
     retry = page.get_by_role("row", name="odd code").get_by_role("button", name="Retry")
     retry.click()
-    expect(page.get_by_text("file was worked on")).to_be_visible()
+    expect(page.get_by_text("file was processed")).to_be_visible()
     expect(page.locator("#sidebar")).to_have_count(1)
     expect(page.get_by_role("heading", name="Operations", exact=True)).to_have_count(1)
 

@@ -75,7 +75,7 @@ def test_an_admin_decides_about_what_is_held(visit: Visits, cast: Cast, client: 
     page.get_by_label("Reason").fill("Nobody needs it.")
     page.get_by_role("button", name="Delete now").click()
     expect(page.locator("#main")).to_contain_text("being removed")
-    expect(page.locator("#main")).to_contain_text("Nothing is held")
+    expect(page.locator("#main")).to_contain_text("The quarantine is empty")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_more_space_takes_two_clicks_and_giving_it_one(visit: Visits, cast: Cast
     page.locator("#pick-files").set_input_files([files / "cat.jpg"])
     page.locator("#tray-problems").get_by_role("link", name="Ask for more space").click()
     page.get_by_role("button", name="Send request").click()
-    expect(page.get_by_role("status").filter(has_text="Your administrators have been asked.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Your administrators were notified.")).to_be_visible()
     desk = visit(cast.tina, f"/t/{cast.acme.slug}/quotas")
     desk.get_by_role("button", name="Give 10.0 GB").click()
     expect(desk.get_by_role("status").filter(has_text="Press has 10 GB more.")).to_be_visible()

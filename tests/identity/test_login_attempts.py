@@ -126,7 +126,7 @@ def test_wrong_passwords_are_in_the_audit_log_and_in_the_metrics(cast: Cast) -> 
     ]
     assert wrong() == before + 1
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/audit").text
-    assert "A wrong password was entered for a person" in page
+    assert "Somebody entered a wrong password for a person" in page
 
 
 def test_the_audit_log_is_not_filled_with_wrong_passwords(cast: Cast) -> None:

@@ -21,7 +21,7 @@ from tests.support.mail_server import MailBox
 from tests.support.people import Cast, make_cast
 from tests.support.processes import close
 
-ALARM = {"chore": "The recount", "detail": "Three bytes too many.\n.\n..and a dot.", "path": "/operations"}
+ALARM = {"task": "The recount", "detail": "Three bytes too many.\n.\n..and a dot.", "path": "/operations"}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Post:
         with self.app.app_context():
             with transaction(self.cast.acme.id):
                 facts = {**ALARM, "at": self.cast.acme.created_at}
-                mail.write("chore_alarm", [Addressee(name, to)], self.cast.acme.id, once=once, **facts)
+                mail.write("task_alarm", [Addressee(name, to)], self.cast.acme.id, once=once, **facts)
             newest = select(Letter).where(Letter.recipient == to).order_by(Letter.id.desc()).limit(1)
             found = db.session.scalar(newest)
             return found.id if found else None

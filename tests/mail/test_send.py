@@ -34,7 +34,7 @@ def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
     (arrived,) = post.box.letters
     assert letter.state is LetterState.SENT and letter.sent_at is not None and letter.attempts == 1
     assert post.box.envelopes == [("files@example.com", ["alice@example.com"])]
-    assert arrived["Subject"] == "The recount found something"
+    assert arrived["Subject"] == "The recount found a problem"
     assert arrived["From"] == "Stowage <files@example.com>"
     (to,) = arrived["To"].addresses
     assert (to.addr_spec, to.display_name) == ("alice@example.com", 'Alice Õunapuu, "the boss" <x@example.com>')
@@ -50,13 +50,13 @@ def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
 def test_what_was_sent_is_forgotten(post: Post) -> None:
     letter = post.send(post.write())
     assert (letter.text, letter.html) == ("", "")
-    assert (letter.subject, letter.recipient) == ("The recount found something", "alice@example.com")
+    assert (letter.subject, letter.recipient) == ("The recount found a problem", "alice@example.com")
 
 
 def test_nothing_is_written_when_the_change_is_not(post: Post) -> None:
     with post.app.app_context():
         with pytest.raises(RuntimeError), transaction(post.cast.acme.id):
-            mail.write("chore_alarm", [Addressee("", "never@example.com")], None, **ALARM, at=database.now())
+            mail.write("task_alarm", [Addressee("", "never@example.com")], None, **ALARM, at=database.now())
             raise RuntimeError
         assert db.session.query(Letter).filter_by(recipient="never@example.com").count() == 0
 
@@ -65,7 +65,7 @@ def test_a_letter_that_can_not_be_drawn_does_not_undo_the_change(post: Post) -> 
     with post.app.app_context():
         with transaction(post.cast.acme.id):
             to = [Addressee("", "undrawn@example.com")]
-            assert mail.write("chore_alarm", to, None, chore="Half of it") == 0
+            assert mail.write("task_alarm", to, None, task="Half of it") == 0
             assert mail.write("no_such_template", to, None) == 0
         assert db.session.query(Letter).filter_by(recipient="undrawn@example.com").count() == 0
 
@@ -231,7 +231,7 @@ def test_an_address_that_is_none_is_given_up(post: Post) -> None:
 def test_without_a_mail_server_letters_are_kept(cast: Cast, in_app: object) -> None:
     with transaction(cast.acme.id):
         to = [Addressee("A", "kept@example.com")]
-        assert mail.write("chore_alarm", to, None, **ALARM, at=database.now()) == 1
+        assert mail.write("task_alarm", to, None, **ALARM, at=database.now()) == 1
     letter = db.session.query(Letter).filter_by(recipient="kept@example.com").order_by(Letter.id.desc()).first()
     assert letter is not None and letter.state is LetterState.KEPT and letter.text
     mail.send(letter.id)

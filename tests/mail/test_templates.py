@@ -35,7 +35,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "storage_recovered": {"since": AT, **STORE},
     "webhook_disabled": {"tenant_name": "Acme", "endpoint": "https://example.com", "reason": "It answered 500."}
     | {"since": AT, **PATH},
-    "chore_alarm": {"chore": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
+    "task_alarm": {"task": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
 }
 
 

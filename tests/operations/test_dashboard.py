@@ -26,7 +26,7 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
     assert page.status_code == 200
     for words in (
         "take_in 3",
-        "The managed store answers",
+        "The managed storage answers",
         "Connections",
         "virus scanner",
         "parts answer",
@@ -40,10 +40,10 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
 def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
         periodic_tasks.note_sweep(database.now(), "")
-    assert "It stands still" not in olga.browser.get("/operator/board").text
+    assert "It has stopped" not in olga.browser.get("/operator/board").text
     with cast.app.app_context(), database.transaction() as session:
         session.execute(update(ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
-    assert "It stands still" in olga.browser.get("/operator/board").text
+    assert "It has stopped" in olga.browser.get("/operator/board").text
 
 
 def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: Actor) -> None:
@@ -59,7 +59,7 @@ def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: 
         change_asset(cast, asset_id, **failed)
     send(olga, kind="previews", code=code, act="give_up")
     assert read_asset(cast, first).previews is PreviewState.NONE
-    assert "were worked on" in send(olga, kind="previews", code=code, act="give_up"), "twice is harmless"
+    assert "were processed" in send(olga, kind="previews", code=code, act="give_up"), "twice is harmless"
 
 
 def send(olga: Actor, **form: str) -> str:

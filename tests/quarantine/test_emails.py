@@ -63,7 +63,7 @@ def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
         assert "letters about held files" in daily_summary.run()
         daily_summary.run()
     (letter,) = letters(cast, "quarantine_digest")
-    assert "2 files are held" in letter.subject
+    assert "2 files are in quarantine" in letter.subject
 
 
 def test_where_nothing_is_held_nobody_is_written_to(cast: Cast) -> None:

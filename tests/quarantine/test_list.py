@@ -99,7 +99,7 @@ def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
 
 def test_the_page_shows_what_and_who_and_no_link_to_the_content(cast: Cast) -> None:
     empty = cast.tina.browser.get(f"/t/{cast.acme.slug}/quarantine")
-    assert "Nothing is held" in empty.text
+    assert "The quarantine is empty" in empty.text
     asset_id = _hold(cast, "<b>invoice.txt")
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/quarantine")
     assert page.status_code == 200

@@ -73,7 +73,7 @@ def test_the_other_admins_get_a_letter_and_the_page_asks_them(cast: Cast, bob: A
     address = f"/t/{cast.acme.slug}/scan-policy"
     mine, theirs = cast.tina.browser.get(address).text, bob.browser.get(address).text
     assert "Withdraw" in mine and 'value="confirm"' not in mine
-    assert 'value="confirm"' in theirs and "Two persons for a release" in theirs
+    assert 'value="confirm"' in theirs and "Releases need two people" in theirs
     at = theirs.split('name="at" value="')[1].split('"')[0]
     assert bob.browser.post(f"{address}/answer", data={"at": at, "answer": "confirm"}).status_code == 303
     assert bob.api.get(url(cast)).get_json()["two_persons"] is False

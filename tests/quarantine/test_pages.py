@@ -53,7 +53,7 @@ def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
         "27817/Mon",
         "text/plain",
         "Alice",
-        "1 file that is held",
+        "1 file in quarantine",
     ):
         assert words in shown, words
     assert "2 held, 0 refused (100 %)" in shown
@@ -69,7 +69,7 @@ def test_the_question_has_real_numbers_and_several_are_decided_at_once(cast: Cas
     assert "Choose at least one" in post(cast, "/review", "delete")
     answer = post(cast, "/decide", "delete", first, second, reason=WHY)
     assert "Done for 2 files." in answer
-    assert "Nothing is held" in answer
+    assert "The quarantine is empty" in answer
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 10_000])

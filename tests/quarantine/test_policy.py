@@ -62,7 +62,7 @@ def test_admins_change_the_rules_and_the_page_shows_them(cast: Cast) -> None:
     assert cast.tina.api.put(url(cast), json=sent).get_json() == changed
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/scan-policy").text
     assert 'name="two_persons" value="yes" checked' in page
-    assert "nobody could confirm" in page
+    assert "nobody else could confirm" in page
     form = dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "hold") | {"scanner_required": "yes"}
     form["two_persons"] = "yes"
     cast.tina.browser.post(f"/t/{cast.acme.slug}/scan-policy", data=form)

@@ -90,7 +90,7 @@ def test_of_two_admins_one_answers_and_the_other_is_told(cast: Cast) -> None:
 def test_a_workspace_asks_once_at_a_time(cast: Cast) -> None:
     assert ask(cast).status_code == 303
     assert ask(cast, cast.alice).status_code == 409
-    assert "It waits for an answer" in cast.alice.browser.get(cast.page(ASK)).text
+    assert "The request waits for an answer" in cast.alice.browser.get(cast.page(ASK)).text
     assert len(letters(cast, cast.tina)) == 1
 
 

@@ -59,32 +59,48 @@ def untranslated(text: str, *data: str) -> list[str]:
     return WORD.findall(rest)
 
 
+VOID = frozenset(("area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"))
+# What is no text of ours: code, exact times, and what the page marks as data or as English (names, logs).
+NO_TEXT = frozenset(("script", "style", "code", "pre", "time", "svg", "circle", "path", "rect"))
+
+
 class _Reader(HTMLParser):
     """Collects what people see, hear, or are shown later by scripts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self._inside: list[str] = []
+        self._open: list[tuple[str, str]] = []  # tag and what is in it: "text", "data" or "strings"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag in ("script", "style", "code", "pre", "time", "svg"):
-            self._inside.append("strings" if values.get("id") == "strings" else tag)
-        for name, value in attrs:
-            # The exact moment of <time> is for whoever wants it exactly: ISO 8601.
-            if value and tag != "time" and (name in SHOWN_ATTRIBUTES or SHOWN_DATA.fullmatch(name)):
-                self.texts.append(value)
+        inside = self._inside
+        if tag in NO_TEXT or values.get("translate") == "no" or (tag != "html" and values.get("lang") == "en"):
+            inside = "data"
+        if values.get("id") == "strings":
+            inside = "strings"
+        if inside == "text":
+            self.texts += [value for name, value in attrs if value and _is_shown(name)]
+        if tag not in VOID:
+            self._open.append((tag, inside))
 
     def handle_endtag(self, tag: str) -> None:
-        if self._inside and (tag == self._inside[-1] or (tag == "script" and self._inside[-1] == "strings")):
-            self._inside.pop()
+        while self._open and self._open.pop()[0] != tag:
+            pass
 
     def handle_data(self, data: str) -> None:
-        if not self._inside:
+        if self._inside == "text":
             self.texts.append(data)
-        elif self._inside[-1] == "strings":
+        elif self._inside == "strings":
             self.texts.extend(_shown(json.loads(data)))
+
+    @property
+    def _inside(self) -> str:
+        return self._open[-1][1] if self._open else "text"
+
+
+def _is_shown(attribute: str) -> bool:
+    return attribute in SHOWN_ATTRIBUTES or SHOWN_DATA.fullmatch(attribute) is not None
 
 
 def _shown(strings: object) -> list[str]:

@@ -102,7 +102,7 @@ def test_size_store_and_client_decide_how_a_file_is_sent(
     ("ways", "offered"), [(UploadMethods("POST", False), True), (UploadMethods("POST", True), False)]
 )
 def test_what_no_single_request_can_carry_is_refused_with_the_reason(ways: UploadMethods, offered: bool) -> None:
-    with pytest.raises(Invalid, match="this client" if not offered else "the storage") as refusal:
+    with pytest.raises(Invalid, match="This client" if not offered else "The storage") as refusal:
         part_plan.method_for(5 * 1024 * MB + 1, ways, offered=offered)
     assert (refusal.value.code, refusal.value.facts["limit_bytes"]) == ("file_too_large", 5 * 1024 * MB)
 

@@ -148,7 +148,7 @@ def test_a_bad_limit_comes_back_with_the_reason(cast: Cast, limit: str, words: s
 def test_a_limit_below_what_is_held_says_what_it_means(cast: Cast) -> None:
     make_asset(cast, size_bytes=500, charged_bytes=500)
     done = set_limit(cast, "100", "")
-    assert "new uploads stop" in json.loads(done.headers["HX-Trigger"])["toast"]["text"]
+    assert "new uploads are refused" in json.loads(done.headers["HX-Trigger"])["toast"]["text"]
     assert "Full" in done.text
 
 
@@ -201,13 +201,13 @@ def test_names_of_files_are_for_members_only(cast: Cast) -> None:
     with cast.app.app_context():
         measurement.measure(cast.acme.id, cast.press.id)
     page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
-    assert "secret" not in page and "You are no member of this workspace" in page
+    assert "secret" not in page and "You are not a member of this workspace" in page
     assert "Alice" in page and "70 bytes" in page and "Empty the trash" not in page
     with cast.app.app_context():
         admin.set_member(cast.acme.slug, "press", cast.tina.email, WorkspaceRole.EDITOR)
     page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
     assert "secret-plan.jpg" in page and "You are no member" not in page
-    assert "Empty the trash" in page and "removing the copies frees" in page
+    assert "Empty the trash" in page and "Deleting the copies frees" in page
 
 
 def test_the_spreadsheet_runs_nothing(cast: Cast) -> None:

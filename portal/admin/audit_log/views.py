@@ -81,4 +81,4 @@ def _day(words: str, field: str) -> date | None:
     try:
         return date.fromisoformat(words) if words else None
     except ValueError:
-        raise Invalid(_("Write the day as 2026-11-23."), field=field) from None
+        raise Invalid(_("Enter the day as in 2026-11-23."), field=field) from None

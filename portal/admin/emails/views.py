@@ -72,5 +72,5 @@ def show_html(user: Person, letter_id: UUID) -> ResponseReturnValue:  # noqa: AR
 def send(user: Person, letter_id: UUID) -> ResponseReturnValue:  # noqa: ARG001
     """Try again what was given up."""
     mail.send_again(mail.find(letter_id).id)
-    flash(_("It is sent again, for another 24 hours."), "success")
+    flash(_("The e-mail is tried for another 24 hours."), "success")
     return redirect(url_for(".index"), 303)
