@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import redis
-from flask import current_app
 from rq import Queue, Worker
+from rq.exceptions import DuplicateJobError
+from rq.job import Job as Record
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import BaseWorker
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 NORMAL_SECONDS = 30  # no job outside of the slow lane takes longer: so long another tenant may have to wait for it
 SLOW_SECONDS = 3600
+FAILED_SECONDS = 60  # so long a job that failed without a lease keeps its row from being enqueued again
+TAKEN_SECONDS = 10.0  # a worker that has taken a job has the lease by then
 SLOW = "slow"
 # A worker takes from each of them in turn, so that no kind of work waits until another one is done.
 LANES = ("messages", "intake", "previews", "upkeep", SLOW)
@@ -53,8 +56,7 @@ JOBS: dict[str, Job] = {
     "probe": Job("portal.storage.jobs.probe", "upkeep"),
     "move": Job("portal.migration.jobs.move", SLOW),
     # A mail server may hold a dialogue for minutes (RFC 5321, 4.5.3.2): cut off, nobody knew whether it took the mail.
-    "send_letter": Job("portal.mail.jobs.send_letter", "messages", 600),
-    "tell": Job("portal.webhooks.jobs.tell", "messages", 120),
+    "send_email": Job("portal.mail.jobs.send_email", "messages", 600),
     "deliver": Job("portal.webhooks.jobs.deliver", "messages", 120),
 }
 PATHS = frozenset(job.path for job in JOBS.values())
@@ -79,6 +81,10 @@ class Waiting:
 
     jobs: dict[str, list[str]]
     turns: dict[str, dict[str, float]]
+
+
+# Jobs that had a record and neither waited nor had a lease, and since when: of this process, which is enough.
+_seen_before: dict[str, float] = {}
 
 
 def connect(url: str) -> redis.Redis:
@@ -113,29 +119,44 @@ def waiting(connection: redis.Redis) -> Waiting:
     )
 
 
-def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> None:
-    """Enqueue these in one round trip. Raises ``redis.RedisError``."""
-    at = time.time()
-    # Half of this is no harm (a row without a job is enqueued again), so that it is no transaction.
-    with connection.pipeline(transaction=False) as pipeline:
-        for entry in entries:
-            job = JOBS[entry.kind]
+def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> list[Entry]:
+    """Enqueue these; those that were. Raises ``redis.RedisError``.
+
+    Not what has a job already: a worker may have taken it from the list just now, and not have its lease yet. Where
+    that takes seconds, the worker was killed in that moment, and the record of its job is in the way.
+    """
+    done = []
+    for entry in entries:
+        job = JOBS[entry.kind]
+        try:
             _queue(entry.lane, connection).enqueue(
                 job.path,
                 str(entry.tenant_id),
                 str(entry.workspace_id),
                 str(entry.target_id),
                 job_id=entry.id,
+                unique=True,
                 description=entry.kind,
                 job_timeout=SLOW_SECONDS if entry.lane == SLOW else job.timeout,
                 result_ttl=0,
-                failure_ttl=3600,
+                failure_ttl=FAILED_SECONDS,
                 at_front=entry.at_front,
-                pipeline=pipeline,
             )
-            pipeline.zadd(_turns(entry.lane), {entry.tenant_id.hex: at})
+        except DuplicateJobError:
+            if time.monotonic() - _seen_before.setdefault(entry.id, time.monotonic()) > TAKEN_SECONDS:
+                connection.delete(Record.key_for(entry.id))
+                del _seen_before[entry.id]
+            continue
+        _seen_before.pop(entry.id, None)
+        done.append(entry)
+    if len(_seen_before) > 10_000:
+        _seen_before.clear()
+    with connection.pipeline(transaction=False) as pipeline:
+        for entry in done:
+            pipeline.zadd(_turns(entry.lane), {entry.tenant_id.hex: time.time()})
             pipeline.expire(_turns(entry.lane), 86_400)
         pipeline.execute()
+    return done
 
 
 def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int:
@@ -152,22 +173,10 @@ def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int
                 pipeline.llen(_queue(lane, connection).key)
             idle = {lane for lane, length in zip(lanes, pipeline.execute(), strict=True) if not length}
         chosen = [each for lane in idle for each in [entry for entry in entries if entry.lane == lane][:most]]
-        enqueue(connection, chosen)
+        return len(enqueue(connection, chosen))
     except redis.RedisError as error:
         log.warning("could not enqueue %s: %s", entries[0].kind, type(error).__name__)
         return 0
-    return len(chosen)
-
-
-def ring(kind: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> bool:
-    """Enqueue what has no task row yet. False when it could not be; the sweep does it later."""
-    connection: redis.Redis = current_app.extensions["portal.redis"]
-    try:
-        enqueue(connection, [Entry(uuid4().hex, kind, JOBS[kind].lane, tenant_id, workspace_id, target_id)])
-    except redis.RedisError as error:
-        log.warning("could not enqueue %s of %s: %s", kind, target_id, type(error).__name__)
-        return False
-    return True
 
 
 @lru_cache(maxsize=len(LANES))

@@ -23,9 +23,18 @@ NIL = "'00000000-0000-0000-0000-000000000000'::uuid"
 LARGE_BYTES = 256 * 1024**2
 
 DROPPED = (
+    "due_letters(integer)",
+    "due_probes(integer)",
+    "old_probes(integer)",
+    "due_quota_warnings(integer)",
+    "due_moves(integer)",
+    "due_webhooks(integer)",
+    "tell_webhooks(integer)",
+    "forget_webhook_deliveries(timestamptz, integer)",
     "due_work(integer)",
     "due_rescans(integer)",
     "due_desk_work(integer, text)",
+    "tenants_with_held()",
     "due_for_rescan(uuid, uuid, timestamptz, integer)",
     "count_for_rescan(timestamptz)",
     "standing_work()",
@@ -37,6 +46,22 @@ DROPPED = (
 # What operators may know across tenants: counts, ages and ids, no names and no content. See revision 0001 for the
 # search path.
 FUNCTIONS = {
+    # What is fuller than so many percent, or was warned of: whether that is a threshold that was crossed is not known
+    # here.
+    "filled_counters(percent integer)": """
+        RETURNS TABLE (tenant_id uuid, workspace_id uuid, limit_bytes bigint, used_bytes bigint,
+                       reserved_bytes bigint, warned_percent smallint)
+        LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+            SELECT s.* FROM (
+                SELECT q.tenant_id, q.workspace_id, q.limit_bytes, q.used_bytes, q.reserved_bytes, q.warned_percent
+                FROM workspace_quotas q
+                UNION ALL
+                SELECT t.tenant_id, NULL, CASE WHEN t.override_until > now() THEN t.override_bytes ELSE t.limit_bytes END,
+                       t.used_bytes, t.reserved_bytes, t.warned_percent
+                FROM tenant_quotas t) s
+            WHERE s.warned_percent > 0
+               OR (s.used_bytes::numeric + s.reserved_bytes) * 100 >= s.limit_bytes::numeric * percent
+        $$""",
     "failures()": """
         RETURNS TABLE (kind text, code text, number bigint, day bigint, week bigint, oldest timestamptz)
         LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -117,13 +142,53 @@ TASKS = (
         "id, tenant_id, workspace_id, least(form_expires_at + interval '5 minutes', clear_due_at), 0, NULL",
         "uploads WHERE cleared_at IS NULL AND state NOT IN ('created', 'uploading', 'verifying')",
     ),
+    (
+        "probe",
+        "'upkeep'",
+        """id, tenant_id, workspace_id,
+           CASE health WHEN 'probing' THEN now()
+                       ELSE coalesce(probe_due_at, probed_at + interval '7 days', now()) END, 0, NULL""",
+        "storage_profiles WHERE mode = 'byos_s3' AND retired_at IS NULL",
+    ),
+    (
+        "move",
+        "'slow'",
+        "id, tenant_id, workspace_id, coalesce(greatest(due_at, claim_until), now()), 0, NULL",
+        "moves WHERE state IN ('copying', 'clearing')",
+    ),
+    (
+        "send_email",
+        "'messages'",
+        f"id, {NIL}, {NIL}, greatest(due_at, claim_until), 0, NULL",
+        "emails WHERE state IN ('waiting', 'sending')",
+    ),
+    (
+        "dispatch",
+        "'scheduler'",
+        f"id, tenant_id, {NIL}, now(), 0, NULL",
+        "events WHERE NOT told",
+    ),
+    (
+        "deliver",
+        "'messages'",
+        f"h.id, h.tenant_id, {NIL}, greatest(min(d.due_at), h.rests_until, h.claim_until), 0, NULL",
+        """webhook_endpoints h JOIN webhook_deliveries d ON d.endpoint_id = h.id AND d.state = 'waiting'
+           WHERE h.state <> 'disabled' GROUP BY h.id, h.tenant_id, h.rests_until, h.claim_until""",
+    ),
 )
+NAMES = {"letters": "emails", "chore_runs": "periodic_task_runs", "scanner_proofs": "scanner_status"}
+CONSTRAINTS = {
+    "emails": ("pk_letters", "uq_letters_recipient_once", "ck_letters_state"),
+    "periodic_task_runs": ("pk_chore_runs",),
+    "scanner_status": ("pk_scanner_proofs",),
+}
 
 
 def upgrade() -> None:
     """Apply."""
     role = op.get_bind().dialect.identifier_preparer.quote(context.config.attributes["application_role"])
     _create_tasks(role)
+    _rename_tables()
     op.alter_column("assets", "desk_job", new_column_name="quarantine_order")
     op.alter_column("assets", "desk_by", new_column_name="ordered_by")
     op.execute("UPDATE assets SET quarantine_order = 'clean_up' WHERE quarantine_order = 'tidy'")
@@ -140,6 +205,14 @@ def upgrade() -> None:
         op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {role}")
     _drop_columns()
     _change_rescans()
+
+
+def _rename_tables() -> None:
+    for before, name in NAMES.items():
+        op.rename_table(before, name)
+        for constraint in CONSTRAINTS[name]:
+            op.execute(f"ALTER TABLE {name} RENAME CONSTRAINT {constraint} TO {constraint.replace(before, name)}")
+    op.execute("ALTER INDEX ix_letters_state RENAME TO ix_emails_state")
 
 
 def _create_tasks(role: str) -> None:
@@ -176,6 +249,18 @@ def _drop_columns() -> None:
     for column in ("claim_token", "claim_until", "attempts", "due_at", "waiting_for"):
         op.drop_column("assets", column)
     op.drop_column("uploads", "clear_due_at")
+    op.execute("DROP INDEX ix_letters_due")
+    op.execute("DROP INDEX ix_moves_due")
+    op.execute("DROP INDEX ix_events_untold")
+    for table, columns in {
+        "emails": ("due_at", "rung_at", "claim_token", "claim_until"),
+        "events": ("told",),
+        "moves": ("due_at", "claim_token", "claim_until"),
+        "storage_profiles": ("probe_token", "probe_due_at"),
+        "webhook_endpoints": ("claim_token", "claim_until", "rung_at"),
+    }.items():
+        for column in columns:
+            op.drop_column(table, column)
     unscanned = sa.text("state = 'available' AND scan_result = 'not_scanned'")
     op.create_index("ix_assets_unscanned", "assets", ["scan_reason"], postgresql_where=unscanned)
 

@@ -22,7 +22,7 @@ from portal.assets.models import Asset, AssetState, Rescan, ScanResult
 from portal.database import db, enter, new_id, now, transaction
 from portal.errors import Conflict
 from portal.inspection import scanner_status
-from portal.inspection.models import ScannerProof
+from portal.inspection.models import ScannerStatus
 from portal.storage.models import Health, StorageProfile
 from portal.tasks import Task
 from portal.tenancy.models import Tenant
@@ -61,7 +61,7 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
         made = db.session.execute(new.on_conflict_do_nothing().returning(Rescan.id)).one_or_none()
         if made is None:
             raise Conflict(_("A scan of all files is running already."))
-        db.session.execute(update(ScannerProof).values(rescanned_version=ScannerProof.version))
+        db.session.execute(update(ScannerStatus).values(rescanned_version=ScannerStatus.version))
         audit.record_act(actor_id, "rescan.started", None, rows=total)
     return db.session.get_one(Rescan, rescan_id)
 
@@ -115,7 +115,7 @@ def start_after_updates() -> str:
         return "There is no scanner with dated signatures."
     if proof.rescanned_version is None:
         with transaction(None):
-            db.session.execute(update(ScannerProof).values(rescanned_version=proof.version))
+            db.session.execute(update(ScannerStatus).values(rescanned_version=proof.version))
         return f"From database {proof.version} on, steps are counted."
     step = proof.version - proof.rescanned_version
     if step < BIG_STEP:

@@ -31,7 +31,7 @@ def periodic_task(name: str | None, as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     from portal.lifecycle import periodic_tasks
 
-    lines = periodic_tasks.standing()
+    lines = periodic_tasks.statuses()
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], default=str))
         return

@@ -1,4 +1,4 @@
-"""Tables of events and letters."""
+"""The table of events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, text, true
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,17 +32,13 @@ class EventType(StrEnum):
 
 
 class Event(Base):
-    """Something that happened in a tenant. The application may add, never change; a chore forgets old ones.
-
-    ``told``: no webhook has to hear of it any more; written by a function of the database.
-    """
+    """Something that happened in a tenant. The application may add, never change; a periodic task removes old ones."""
 
     __tablename__ = "events"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "workspace_id"], ["workspaces.tenant_id", "workspaces.id"]),
         Index("ix_events_tenant_id_id", "tenant_id", "id"),
         Index("ix_events_time", "time"),
-        Index("ix_events_untold", "id", postgresql_where=text("NOT told")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -51,4 +47,3 @@ class Event(Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     workspace_id: Mapped[UUID | None]
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
-    told: Mapped[bool] = mapped_column(server_default=true())

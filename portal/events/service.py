@@ -9,40 +9,31 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, func, insert, select, text
 
-from portal import queue
-from portal.database import after_commit, db, new_id, now, transaction
+from portal import tasks
+from portal.database import db, new_id, now, transaction
 from portal.events.models import Event, EventType
+from portal.tasks import Target
 from portal.web.paging import Paging, cut
 
 KEEP_EVENTS = timedelta(days=90)
 BATCH = 5_000  # rows forgotten in one transaction
 
-# Where no webhook listens, none has to be notified. Named in SQL only: the package of webhooks stands above this one.
-_NOBODY_LISTENS = (
-    "NOT EXISTS (SELECT FROM webhook_endpoints WHERE tenant_id = :listening_tenant AND state <> 'disabled')"
-)
-NOBODY = UUID(int=0)  # the bell is for all tenants
+# Named in SQL only: the package of webhooks stands above this one.
+_LISTENING = "EXISTS (SELECT FROM webhook_endpoints WHERE tenant_id = :listening_tenant AND state <> 'disabled')"
 
 
 def record(event_type: EventType, tenant_id: UUID, workspace_id: UUID | None, **data: Any) -> None:
-    """Write one event with the open transaction. ``data`` is JSON: ids as text, sizes in bytes, never secrets."""
-    told = text(_NOBODY_LISTENS).bindparams(bindparam("listening_tenant", tenant_id, Uuid()))
+    """Write one event with the open transaction. ``data`` is JSON: ids as text, sizes in bytes, never secrets.
+
+    Where a webhook listens, it is dispatched to those who want it.
+    """
+    event_id = new_id()
     statement = insert(Event).values(
-        id=new_id(),
-        time=now(),
-        type=event_type.value,
-        tenant_id=tenant_id,
-        workspace_id=workspace_id,
-        data=data,
-        told=told,
+        id=event_id, time=now(), type=event_type.value, tenant_id=tenant_id, workspace_id=workspace_id, data=data
     )
-    if not db.session.scalar(statement.returning(Event.told)):
-        after_commit(_ring)
-
-
-def _ring() -> None:
-    """A webhook listens, and should not wait for the scheduler."""
-    queue.ring("tell", NOBODY, NOBODY, NOBODY)
+    db.session.execute(statement)
+    listening = text(_LISTENING).bindparams(bindparam("listening_tenant", tenant_id, Uuid()))
+    tasks.schedule_if(listening, "dispatch", Target(event_id, tenant_id, tasks.NOWHERE))
 
 
 def list_events(tenant_id: UUID, only: EventType | None, paging: Paging) -> tuple[Sequence[Event], str | None]:

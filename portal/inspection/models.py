@@ -14,13 +14,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.database import Base, choice
 
 
-class ScannerProof(Base):
+class ScannerStatus(Base):
     """What the last check of the scanner showed: one row of the installation.
 
     ``rescanned_version``: the database with which everything was scanned last, or the first one that was seen.
     """
 
-    __tablename__ = "scanner_proofs"
+    __tablename__ = "scanner_status"
 
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     state: Mapped[str] = mapped_column(String(20))

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal import tasks
 from portal.database import db, now, transaction
-from portal.inspection.models import ScannerProof
+from portal.inspection.models import ScannerStatus
 from portal.inspection.scan_result import ScannerReport, signatures_of
 
 STALE = timedelta(days=2)  # ClamAV publishes every day
@@ -21,7 +21,7 @@ _ROW = "scanner"
 
 
 @dataclass(frozen=True)
-class ScannerStatus:
+class SavedReport:
     """The last report: ``state`` as in ``ScannerReport``; ``version`` is the database's number, ``signatures_at`` its
     date."""
 
@@ -47,7 +47,7 @@ def save_new(report: ScannerReport) -> None:
         current_app.extensions["portal.scanner_report"] = report
 
 
-def save(report: ScannerReport) -> ScannerStatus:
+def save(report: ScannerReport) -> SavedReport:
     """Save what a check has just shown, in a transaction of its own."""
     version, made_at = signatures_of(report.database)
     values = {
@@ -59,19 +59,19 @@ def save(report: ScannerReport) -> ScannerStatus:
         "signatures_at": made_at,
         "proved_at": now(),
     }
-    statement = insert(ScannerProof).values(name=_ROW, **values)
+    statement = insert(ScannerStatus).values(name=_ROW, **values)
     with transaction():
-        before = db.session.scalar(select(ScannerProof.database))
+        before = db.session.scalar(select(ScannerStatus.database))
         db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
         if report.database is not None and report.database != before:
             tasks.wake(SIGNATURES, most=WOKEN_AT_ONCE)
-    return ScannerStatus(**values)  # type: ignore[arg-type]
+    return SavedReport(**values)  # type: ignore[arg-type]
 
 
-def last() -> ScannerStatus | None:
+def last() -> SavedReport | None:
     """The last one that was saved, or None before the first."""
-    row = db.session.get(ScannerProof, _ROW, populate_existing=True)
+    row = db.session.get(ScannerStatus, _ROW, populate_existing=True)
     if row is None:
         return None
     when = row.signatures_at, row.proved_at, row.rescanned_version
-    return ScannerStatus(row.state, row.detail, row.engine, row.database, row.version, *when)
+    return SavedReport(row.state, row.detail, row.engine, row.database, row.version, *when)

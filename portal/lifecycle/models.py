@@ -1,4 +1,4 @@
-"""Tables of lifecycle: what the clock did."""
+"""The table of lifecycle: how periodic tasks went."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.database import Base
 
 
-class ChoreRun(Base):
-    """The last run of one chore, of the whole installation: no tenant's. The clock's own pass is here as ``sweep``.
+class PeriodicTaskRun(Base):
+    """The last run of one periodic task, of the whole installation. The scheduler's pass is here as ``sweep``.
 
     ``finished_at`` before ``started_at``: it runs now, or was killed and runs again. ``ok`` and ``said`` are those of
     the last run that ended; ``failures`` counts those in a row.
     """
 
-    __tablename__ = "chore_runs"
+    __tablename__ = "periodic_task_runs"
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     started_at: Mapped[datetime]

@@ -63,7 +63,7 @@ def recount(tenant_id: UUID) -> list[str]:
 
 
 def recount_all() -> str:
-    """Recount every tenant's books; a chore. Raises ``Problem`` with what differs, once that was told."""
+    """Recount every tenant's books; a periodic task. Raises ``Problem`` with what differs, once that was mailed."""
     with transaction():
         tenants = db.session.execute(select(Tenant.id, Tenant.slug).order_by(Tenant.id)).all()
     differing = []

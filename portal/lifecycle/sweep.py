@@ -6,28 +6,22 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import redis
 from flask import current_app
-from flask_babel import gettext
-from sqlalchemy import ColumnClause, column, func, select
+from sqlalchemy import func, select
 
-from portal import database, queue, tasks
+from portal import database, tasks
 from portal.assets import full_scans, rescans
 from portal.database import db, transaction
-from portal.errors import Unavailable
 from portal.inspection import scanner_status
 from portal.inspection.scanner import Scanner
-from portal.mail import service as mail
-from portal.migration import service as moves
 from portal.quotas import warnings
-from portal.storage import probe_runs
 from portal.storage import service as storage
-from portal.tasks import SCHEDULER
+from portal.tasks import SCHEDULER, Due
 from portal.uploads import session as uploads
-from portal.webhooks import delivery, dispatch
+from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +29,11 @@ BATCH = 200  # tasks that one pass does in the scheduler's own process
 KEEP_LINKS = timedelta(days=90)
 
 # What only needs the database is done here: it needs no worker, and no Valkey.
-IN_PROCESS: dict[str, Callable[[UUID, UUID, UUID], None]] = {"expire": uploads.expire_due}
-
-# Functions of the database, each of which names rows that are due; and what keeps such a row from being enqueued twice.
-SOURCES = ("due_letters", "due_probes", "due_quota_warnings", "due_moves", "due_webhooks")
-POSTPONE: dict[str, Callable[[UUID, UUID], None]] = {
-    "send_letter": lambda _, letter_id: mail.postpone(letter_id),
-    "probe": probe_runs.postpone,
-    "move": moves.postpone,
-    "deliver": delivery.postpone,
+IN_PROCESS: dict[str, Callable[[Due], object]] = {
+    "expire": lambda task: uploads.expire_due(task.tenant_id, task.workspace_id, task.target_id),
+    "dispatch": lambda task: dispatch.run(task.tenant_id),
 }
-
-
-class Due(NamedTuple):
-    """One row that wants something."""
-
-    job: str
-    tenant_id: UUID
-    workspace_id: UUID
-    id: UUID
+A_TENANT_AT_ONCE = ("dispatch",)  # kinds that do all tasks of a tenant, whichever is named
 
 
 def run() -> Counter[str]:
@@ -61,7 +41,7 @@ def run() -> Counter[str]:
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done = Counter({"forget_links": _forget_links()})
     _ask_scanner()
-    done += _run_sources()
+    done["warn"] = warnings.warn_all()
     done += run_due()
     return Counter({kind: count for kind, count in done.items() if count})
 
@@ -79,11 +59,16 @@ def run_due() -> Counter[str]:
 def _run_in_process() -> Counter[str]:
     """A task that can't be done for a reason of its own is logged, and keeps no other one waiting."""
     done: Counter[str] = Counter()
+    dispatched: set[tuple[str, UUID]] = set()
     with transaction():
         due = tasks.due([SCHEDULER], BATCH)[:BATCH]
     for task in due:
+        key = task.kind, task.tenant_id if task.kind in A_TENANT_AT_ONCE else task.target_id
+        if key in dispatched:
+            continue
+        dispatched.add(key)
         try:
-            IN_PROCESS[task.kind](task.tenant_id, task.workspace_id, task.target_id)
+            IN_PROCESS[task.kind](task)
             done[task.kind] += 1
         except Exception as error:
             if database.is_unavailable(error):
@@ -99,43 +84,6 @@ def _ask_scanner() -> None:
     if report.state == "ready":
         rescans.wake()
         full_scans.go_on()
-
-
-def _run_sources() -> Counter[str]:
-    done: Counter[str] = Counter()
-    unavailable: set[str] = set()
-    for due in [row for source in SOURCES for row in _due(source)]:
-        if due.job in unavailable:
-            continue
-        try:
-            _do(due)
-            done[due.job] += 1
-        except Unavailable as problem:
-            log.warning("%s has to wait: %s", due.job, problem.detail)
-            unavailable.add(due.job)
-        except Exception as error:
-            if database.is_unavailable(error):
-                raise
-            log.exception("%s of %s failed", due.job, due.id)
-    return done
-
-
-def _do(due: Due) -> None:
-    if due.job == "tell":
-        dispatch.tell()
-    elif due.job == "warn":
-        warnings.warn(due.tenant_id, None if due.id == due.tenant_id else due.id)
-    else:
-        POSTPONE[due.job](due.tenant_id, due.id)
-        if not queue.ring(due.job, due.tenant_id, due.workspace_id, due.id):
-            raise Unavailable(gettext("The queue is unavailable."))
-
-
-def _due(function: str) -> list[Due]:
-    with transaction():
-        columns: list[ColumnClause[UUID]] = [column(name) for name in Due._fields]
-        source = getattr(func, function)(BATCH).table_valued(*columns)
-        return [Due(*row) for row in db.session.execute(select(source))]
 
 
 def _forget_links() -> int:

@@ -1,4 +1,4 @@
-"""Jobs of events: each is the verb it rings."""
+"""Jobs of e-mail."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from uuid import UUID
 from portal.mail import service as mail
 
 
-def send_letter(_tenant_id: str, _workspace_id: str, letter_id: str) -> None:
-    """Hand one letter to the mail server."""
-    mail.send(UUID(letter_id))
+def send_email(_tenant_id: str, _workspace_id: str, email_id: str) -> None:
+    """Hand one e-mail to the mail server."""
+    mail.send(UUID(email_id))

@@ -1,4 +1,4 @@
-"""A letter's words, from ``templates/mail/<template>.txt`` and ``.html``.
+"""An e-mail's words, from ``templates/mail/<template>.txt`` and ``.html``.
 
 The first line of the text is the subject. Both are rendered in the recipient's language, and know ``addressee``
 and ``portal`` (the portal's own address, without a slash at its end) besides what the caller gives. What
@@ -23,7 +23,7 @@ SEVERAL_LINES = ("message", "detail")  # what people wrote as text, and what a c
 
 @dataclass(frozen=True)
 class Words:
-    """What a letter says, three times the same."""
+    """What an e-mail says, three times the same."""
 
     subject: str
     text: str
@@ -49,7 +49,7 @@ def render(template: str, language: str | None = None, **context: Any) -> Words:
 
 
 def _environment(app: Flask) -> Environment:
-    """The application's, except that nothing may be missing: a letter can't be reloaded."""
+    """The application's, except that nothing may be missing: an e-mail can't be reloaded."""
     known: Environment | None = app.extensions.get("portal.mail_templates")
     if known is None:
         known = app.jinja_env.overlay(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -58,7 +58,7 @@ def _environment(app: Flask) -> Environment:
 
 
 def _clean(name: str, value: Any) -> Any:
-    """Names stay in their line: whoever names a file must not write a letter's next paragraph."""
+    """Names stay in their line: whoever names a file must not write an e-mail's next paragraph."""
     if isinstance(value, (str, LazyString)):
         value = str(value)
         return value if name in SEVERAL_LINES else one_line(value)

@@ -1,53 +1,50 @@
-"""Letters: written with the change that they tell of, sent after its commit, retried, never sent twice.
+"""E-mail: written with the change that they tell of, sent after its commit, retried, never sent twice.
 
     mail.write("quota_warning", people.owners_of(workspace_id), tenant_id, once=f"quota:{crossing_id}", …)
 
-A letter is handed to the mail server by whoever holds its claim. Before the last byte goes out the holder writes that
-down (``handed_over_at``): a letter whose holder died before that is sent again; one whose holder died, or lost the
+An e-mail is handed to the mail server by whoever has its lease. Before the last byte goes out the holder writes that
+down (``handed_over_at``): an e-mail whose holder died before that is sent again; one whose holder died, or lost the
 server, between that and the server's answer may have been taken, and is given up visibly as "perhaps sent". So nobody
-gets a letter twice, and a letter that may be lost is never lost silently. All attempts carry the same Message-ID.
+gets an e-mail twice, and an e-mail that may be lost is never lost silently. All attempts carry the same Message-ID.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import defer
 
-from portal import queue
-from portal.database import after_commit, compare_and_set, db, new_id, now, transaction
+from portal import tasks
+from portal.database import compare_and_set, db, new_id, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.mail import smtp
-from portal.mail.models import Letter, LetterState
+from portal.mail.models import Email, EmailState
 from portal.mail.rendering import one_line, render
 from portal.settings import MailServer, Settings
+from portal.tasks import NOWHERE, Lease, LeaseLost, Task
 from portal.web.paging import Paging, cut
 
 log = logging.getLogger(__name__)
 
-NOWHERE = UUID(int=0)  # a letter has no place: it may be about several tenants, or none
-LEASE = timedelta(minutes=10)  # longer than the longest dialogue: ``portal.mail.smtp`` says how long each step takes
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 GIVE_UP_AFTER = timedelta(hours=24)
-KEEP_LETTERS = timedelta(days=90)
-RUNG_AT_ONCE = 20  # letters of one command that are rung for directly; the sweep rings for the rest
-PERHAPS_SENT = "Perhaps sent: the mail server had the letter, and its answer never came. It is not sent again."
+KEEP_EMAILS = timedelta(days=90)
+PERHAPS_SENT = "Perhaps sent: the mail server had the e-mail, and its answer never came. It is not sent again."
 TOO_LATE = "Not sent within 24 hours."
 
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a letter is for."""
+    """Whom an e-mail is for."""
 
     name: str
     email: str
@@ -57,104 +54,104 @@ class Addressee:
 def write(
     template: str, to: Iterable[Addressee], tenant_id: UUID | None, *, once: str | None = None, **context: Any
 ) -> int:
-    """Write a letter to each of them, with the open transaction; how many were written.
+    """Write an e-mail to each of them, with the open transaction; how many were written.
 
     ``template`` is a name in ``templates/mail``, whose first lines say what ``context`` it wants; the language is
     the recipient's. ``tenant_id`` is whom it concerns (None: the installation). ``once``, of at most 150 characters: at
-    most one letter a recipient with this key in this tenant, however often it is written.
+    most one e-mail a recipient with this key in this tenant, however often it is written.
     """
     people = {addressee.email.lower(): addressee for addressee in to}
     key = f"{tenant_id or ''}:{once}" if once is not None else None
     rows = [row for addressee in people.values() if (row := _row(template, addressee, key, context))]
     if not rows:
         return 0
-    new = insert(Letter).values(rows).on_conflict_do_nothing(index_elements=[Letter.recipient, Letter.once])
-    written = list(db.session.scalars(new.returning(Letter.id)))
+    new = insert(Email).values(rows).on_conflict_do_nothing(index_elements=[Email.recipient, Email.once])
+    written = list(db.session.scalars(new.returning(Email.id)))
     if server() is not None:
-        for letter_id in written[:RUNG_AT_ONCE]:
-            _ring_later(letter_id)
+        tasks.schedule_all("send_email", written)
     return len(written)
 
 
-def send(letter_id: UUID) -> None:
-    """Send one letter that is due. Safe to run twice, at once, and after a crash at any point."""
-    mail_server = server()
-    letter = _claim(letter_id) if mail_server is not None else None
-    if letter is None or mail_server is None:
-        _close_abandoned(letter_id)
-        return
-    try:
-        settings: Settings = current_app.extensions["portal.settings"]
-        smtp.deliver(mail_server, smtp.Post.of(letter, settings), lambda: _note_handing_over(letter))
-    except smtp.PerhapsSent:
-        _finish(letter, LetterState.GIVEN_UP, error=PERHAPS_SENT)
-    except smtp.Refused as refusal:
-        _finish(letter, LetterState.GIVEN_UP, error=str(refusal))
-    except smtp.NotSent as reason:
-        _put_back(letter, str(reason))
-    else:
-        _finish(letter, LetterState.SENT, sent_at=now(), error=None, text="", html="")
+def send(email_id: UUID) -> None:
+    """Send one e-mail that is due. Safe to run twice, at once, and after a crash at any point."""
+    with tasks.acquire("send_email", NOWHERE, NOWHERE, email_id) as lease:
+        email = _begin(lease) if lease is not None else None
+        mail_server = server()
+        if lease is None or email is None or mail_server is None:
+            return
+        try:
+            settings: Settings = current_app.extensions["portal.settings"]
+            smtp.deliver(mail_server, smtp.Post.of(email, settings), lambda: _note_handing_over(lease, email))
+        except smtp.DeliveryUnknown:
+            _finish(lease, email, EmailState.GIVEN_UP, error=PERHAPS_SENT)
+        except smtp.Refused as refusal:
+            _finish(lease, email, EmailState.GIVEN_UP, error=str(refusal))
+        except smtp.NotSent as reason:
+            _put_back(lease, email, str(reason))
+        else:
+            _finish(lease, email, EmailState.SENT, sent_at=now(), error=None, text="", html="")
 
 
-def send_again(letter_id: UUID) -> None:
-    """Try a letter that was given up for another 24 hours, because an operator says so. Raises ``Conflict``."""
-    fresh = {"due_at": now(), "rung_at": now(), "give_up_at": now() + GIVE_UP_AFTER, "attempts": 0}
+def send_again(email_id: UUID) -> None:
+    """Try an e-mail that was given up for another 24 hours, because an operator says so. Raises ``Conflict``."""
     with transaction():
-        if not compare_and_set(Letter, [Letter.id == letter_id], LetterState.WAITING, handed_over_at=None, **fresh):
+        here = [Email.id == email_id]
+        again = {"handed_over_at": None, "give_up_at": now() + GIVE_UP_AFTER, "attempts": 0}
+        if not compare_and_set(Email, here, EmailState.WAITING, **again):
             raise Conflict(_("Only an e-mail that was given up can be sent again."))
-        _ring_later(letter_id)
+        tasks.schedule("send_email", email_id)
 
 
-def postpone(letter_id: UUID) -> None:
-    """The sweep rings now: it does not ring for this letter again within half a minute."""
-    with transaction():
-        db.session.execute(update(Letter).where(Letter.id == letter_id).values(rung_at=now()))
+def next_attempt(email_id: UUID) -> datetime | None:
+    """When it is tried again; None when it is not."""
+    task = select(Task.due_at).where(Task.kind == "send_email", Task.target_id == email_id)
+    return db.session.scalar(task)
 
 
 def server() -> MailServer | None:
-    """Where mail is handed in, or None: then letters are kept for an operator to read."""
+    """Where mail is handed in, or None: then e-mails are kept for an operator to read."""
     settings: Settings = current_app.extensions["portal.settings"]
     return settings.mail
 
 
-def find(letter_id: UUID) -> Letter:
-    """One letter. Raises ``NotFound``."""
-    letter = db.session.get(Letter, letter_id)
-    if letter is None:
+def find(email_id: UUID) -> Email:
+    """One e-mail. Raises ``NotFound``."""
+    email = db.session.get(Email, email_id)
+    if email is None:
         raise NotFound(_("There is no such e-mail."))
-    return letter
+    return email
 
 
-def list_letters(state: LetterState | None, paging: Paging) -> tuple[Sequence[Letter], str | None]:
-    """One page of letters without their content, the newest first, and the cursor of the next."""
-    page = select(Letter).options(defer(Letter.text), defer(Letter.html)).order_by(Letter.id.desc())
+def list_emails(state: EmailState | None, paging: Paging) -> tuple[Sequence[Email], str | None]:
+    """One page of e-mails without their content, the newest first, and the cursor of the next."""
+    page = select(Email).options(defer(Email.text), defer(Email.html)).order_by(Email.id.desc())
     if state is not None:
-        page = page.where(Letter.state == state)
+        page = page.where(Email.state == state)
     if (after := paging.after_id()) is not None:
-        page = page.where(Letter.id < after)
-    return cut(db.session.scalars(page.limit(paging.limit + 1)).all(), paging, key=lambda letter: letter.id)
+        page = page.where(Email.id < after)
+    return cut(db.session.scalars(page.limit(paging.limit + 1)).all(), paging, key=lambda email: email.id)
 
 
-def counts() -> dict[LetterState, int]:
-    """How many letters are in each state, of the last 90 days."""
-    rows = db.session.execute(select(Letter.state, func.count()).group_by(Letter.state))
-    return dict.fromkeys(LetterState, 0) | {LetterState(state): number for state, number in rows}
+def counts() -> dict[EmailState, int]:
+    """How many e-mails are in each state, of the last 90 days."""
+    rows = db.session.execute(select(Email.state, func.count()).group_by(Email.state))
+    return dict.fromkeys(EmailState, 0) | {EmailState(state): number for state, number in rows}
 
 
 def forget() -> int:
-    """Remove letters that are older than ``KEEP_LETTERS`` and in a final state; how many."""
+    """Remove e-mails that are older than ``KEEP_EMAILS`` and in a final state; how many."""
     with transaction():
-        over = Letter.state.in_((LetterState.SENT, LetterState.GIVEN_UP, LetterState.KEPT))
-        old = delete(Letter).where(over, Letter.created_at < now() - KEEP_LETTERS)
+        over = Email.state.in_((EmailState.SENT, EmailState.GIVEN_UP, EmailState.KEPT))
+        old = delete(Email).where(over, Email.created_at < now() - KEEP_EMAILS)
         return cast(CursorResult[Any], db.session.execute(old)).rowcount
 
 
 def _row(template: str, addressee: Addressee, key: str | None, context: dict[str, Any]) -> dict[str, Any] | None:
-    """A letter that can't be drawn is logged and left out: it must not undo what it would have told of."""
+    """An e-mail that can't be drawn is logged and left out: it must not undo what it would have told of."""
     try:
         words, at = render(template, addressee.language, addressee=addressee, **context), now()
     except Exception:
-        log.exception("the letter %s could not be written", template)
+        log.exception("the e-mail %s could not be written", template)
         return None
     return {
         "id": new_id(),
@@ -166,74 +163,67 @@ def _row(template: str, addressee: Addressee, key: str | None, context: dict[str
         "text": words.text,
         "html": words.html,
         "once": key,
-        "state": LetterState.KEPT if server() is None else LetterState.WAITING,
+        "state": EmailState.KEPT if server() is None else EmailState.WAITING,
         "attempts": 0,
-        "due_at": at,
-        "rung_at": at,
         "give_up_at": at + GIVE_UP_AFTER,
     }
 
 
-def _claim(letter_id: UUID) -> Letter | None:
-    """The letter, when it is this caller's to send now."""
-    token = secrets.token_hex(8)
-    waits = and_(Letter.state == LetterState.WAITING, Letter.due_at <= func.now())
-    dropped = and_(
-        Letter.state == LetterState.SENDING, Letter.claim_until < func.now(), Letter.handed_over_at.is_(None)
-    )
-    claim = {"claim_token": token, "claim_until": func.now() + LEASE, "attempts": Letter.attempts + 1}
+def _begin(lease: Lease) -> Email | None:
+    """The e-mail, when it is to be sent now; what nobody may send any more is given up."""
     with transaction() as session:
-        due = [Letter.id == letter_id, Letter.give_up_at > func.now(), or_(waits, dropped)]
-        if not compare_and_set(Letter, due, LetterState.SENDING, **claim):
+        email = session.get(Email, lease.target_id, with_for_update=True, populate_existing=True)
+        if email is None or email.state not in (EmailState.WAITING, EmailState.SENDING):
             return None
-        letter = session.get_one(Letter, letter_id, populate_existing=True)
-        session.expunge(letter)  # it stays as it was claimed: a rollback would read the token of who has it by then
-        return letter
+        here = [Email.id == email.id]
+        if email.handed_over_at is not None:  # whoever sent it died when the server may have had it
+            _give_up(lease, here, PERHAPS_SENT)
+            return None
+        if email.give_up_at <= now():
+            _give_up(lease, here, email.error or TOO_LATE)
+            return None
+        if server() is None:
+            tasks.hand_back(lease, min(now() + LONGEST_WAIT, email.give_up_at))
+            return None
+        if not tasks.still_mine(lease):
+            raise LeaseLost
+        compare_and_set(Email, here, EmailState.SENDING, attempts=Email.attempts + 1)
+        session.refresh(email)
+        session.expunge(email)  # it stays as it is now, whatever a rollback would read
+        return email
 
 
-def _close_abandoned(letter_id: UUID) -> None:
-    """What nobody may send any more: its time is over, or its holder died when the server may have had it."""
-    free = [Letter.id == letter_id, or_(Letter.claim_until.is_(None), Letter.claim_until < func.now())]
+def _give_up(lease: Lease, here: list[ColumnElement[bool]], words: str) -> None:
+    log.warning("e-mail %s is given up: %s", lease.target_id, words)
+    compare_and_set(Email, here, EmailState.GIVEN_UP, error=words)
+    tasks.complete(lease)
+
+
+def _note_handing_over(lease: Lease, email: Email) -> None:
+    """From here on the server may have it. Raises ``NotSent`` when somebody else has the lease by now."""
     with transaction():
-        over = {"claim_token": None, "claim_until": None}
-        handed = [*free, Letter.state == LetterState.SENDING, Letter.handed_over_at.is_not(None)]
-        late = [*free, Letter.handed_over_at.is_(None), Letter.give_up_at <= func.now()]
-        if compare_and_set(Letter, handed, LetterState.GIVEN_UP, error=PERHAPS_SENT, **over):
-            log.warning("letter %s is given up: %s", letter_id, PERHAPS_SENT)
-        elif compare_and_set(Letter, late, LetterState.GIVEN_UP, error=func.coalesce(Letter.error, TOO_LATE), **over):
-            log.warning("letter %s is given up: %s", letter_id, TOO_LATE)
+        sending = compare_and_set(Email, [Email.id == email.id], EmailState.SENDING, handed_over_at=now())
+        if not sending or not tasks.still_mine(lease):
+            raise LeaseLost
 
 
-def _note_handing_over(letter: Letter) -> None:
-    """From here on the server may have it. Raises ``NotSent`` when somebody else holds the claim by now."""
-    mine = [Letter.id == letter.id, Letter.claim_token == letter.claim_token]
+def _finish(lease: Lease, email: Email, to: EmailState, **values: Any) -> None:
+    """Write the outcome, when the lease is still ours."""
+    if to is EmailState.GIVEN_UP:
+        log.warning("e-mail %s is given up: %s", email.id, values["error"])
     with transaction():
-        values = {"handed_over_at": now(), "claim_until": func.now() + LEASE}
-        if not compare_and_set(Letter, mine, LetterState.SENDING, **values):
-            raise smtp.NotSent("Somebody else sends this letter.")
+        compare_and_set(Email, [Email.id == email.id, Email.state == EmailState.SENDING], to, **values)
+        tasks.complete(lease)
 
 
-def _finish(letter: Letter, to: LetterState, **values: Any) -> bool:
-    """Write the outcome, when the claim is still ours."""
-    if to is LetterState.GIVEN_UP:
-        log.warning("letter %s is given up: %s", letter.id, values["error"])
-    mine = [Letter.id == letter.id, Letter.state == LetterState.SENDING, Letter.claim_token == letter.claim_token]
-    with transaction():
-        return compare_and_set(Letter, mine, to, claim_token=None, claim_until=None, **values)
-
-
-def _put_back(letter: Letter, reason: str) -> None:
+def _put_back(lease: Lease, email: Email, reason: str) -> None:
     """Try again after 1, 2, 4 … minutes, at most 6 hours; give up when that would be too late."""
-    due_at = now() + min(FIRST_WAIT * 2 ** min(letter.attempts - 1, 20), LONGEST_WAIT)
-    if due_at >= letter.give_up_at:
-        _finish(letter, LetterState.GIVEN_UP, error=f"{reason} {TOO_LATE}", handed_over_at=None)
+    due_at = now() + min(FIRST_WAIT * 2 ** min(email.attempts - 1, 20), LONGEST_WAIT)
+    if due_at >= email.give_up_at:
+        _finish(lease, email, EmailState.GIVEN_UP, error=f"{reason} {TOO_LATE}", handed_over_at=None)
         return
-    log.info("letter %s waits: %s", letter.id, reason)
-    _finish(letter, LetterState.WAITING, error=reason, due_at=due_at, handed_over_at=None)
-
-
-def _ring_later(letter_id: UUID) -> None:
-    def rings() -> None:
-        queue.ring("send_letter", NOWHERE, NOWHERE, letter_id)
-
-    after_commit(rings)
+    log.info("e-mail %s waits: %s", email.id, reason)
+    with transaction():
+        sending = [Email.id == email.id, Email.state == EmailState.SENDING]
+        compare_and_set(Email, sending, EmailState.WAITING, error=reason, handed_over_at=None)
+        tasks.hand_back(lease, due_at)

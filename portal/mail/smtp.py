@@ -1,7 +1,7 @@
-"""One letter to one mail server, in steps that tell what became of it.
+"""One e-mail to one mail server, in steps that tell what became of it.
 
-The only outcome that leaves room for doubt is a connection lost after the last byte: ``PerhapsSent``. Everything else
-is known: taken, refused for good, or not sent. The server's own words reach nobody, its three digits do.
+The only outcome that leaves room for doubt is a connection lost after the last byte: ``DeliveryUnknown``. Everything
+else is known: taken, refused for good, or not sent. The server's own words reach nobody, its three digits do.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 from email_validator import EmailNotValidError, validate_email
 
 from portal.database import assert_no_transaction
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.mail.rendering import one_line
 from portal.settings import MailServer, Settings
 
 STEP_SECONDS = 30  # for the connection and each command
-ANSWER_SECONDS = 120  # for the answer to the whole letter: servers look for viruses and spam before they take it
+ANSWER_SECONDS = 120  # for the answer to the whole e-mail: servers look for viruses and spam before they take it
 DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -38,13 +38,13 @@ class Refused(Exception):
     """The server surely did not take it and never will."""
 
 
-class PerhapsSent(Exception):
+class DeliveryUnknown(Exception):
     """The server had every byte and did not answer."""
 
 
 @dataclass(frozen=True)
 class Post:
-    """A letter as it goes over the wire. ``sender`` and ``recipient`` are the envelope's, ``utf8``: needs SMTPUTF8."""
+    """An e-mail as it goes over the wire. ``sender`` and ``recipient`` are the envelope's, ``utf8``: needs SMTPUTF8."""
 
     sender: str
     recipient: str
@@ -53,27 +53,27 @@ class Post:
     utf8: bool
 
     @classmethod
-    def of(cls, letter: Letter, settings: Settings) -> Post:
+    def of(cls, email: Email, settings: Settings) -> Post:
         """Raises ``Refused`` for an address that no mail can be sent to."""
         helo = urlsplit(settings.base_url).hostname or "localhost"
         name, sender = parseaddr((settings.mail and settings.mail.sender) or f"Stowage <stowage@{helo}>")
-        recipient, utf8 = _envelope(letter.recipient)
+        recipient, utf8 = _envelope(email.recipient)
         message = EmailMessage(SMTPUTF8 if utf8 else SMTP)
         message["From"] = _shown(name, sender)
-        message["To"] = _shown(letter.recipient_name, recipient)
-        message["Subject"] = one_line(letter.subject)
-        message["Date"] = format_datetime(letter.created_at)
-        message["Message-ID"] = f"<{letter.id}@{sender.rpartition('@')[2]}>"
+        message["To"] = _shown(email.recipient_name, recipient)
+        message["Subject"] = one_line(email.subject)
+        message["Date"] = format_datetime(email.created_at)
+        message["Message-ID"] = f"<{email.id}@{sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text, cte="quoted-printable")
-        message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+        message.set_content(email.text, cte="quoted-printable")
+        message.add_alternative(email.html, subtype="html", cte="quoted-printable")
         return cls(sender, recipient, message.as_bytes(), helo, utf8)
 
 
 def deliver(server: MailServer, post: Post, hand_over: Callable[[], None]) -> None:
     """Hand ``post`` in; it is taken when this returns. ``hand_over`` is called before its bytes go out.
 
-    Raises ``NotSent``, ``Refused``, ``PerhapsSent``, and what ``hand_over`` raises.
+    Raises ``NotSent``, ``Refused``, ``DeliveryUnknown``, and what ``hand_over`` raises.
     """
     assert_no_transaction()
     with _telling("can't be reached"):
@@ -82,7 +82,7 @@ def deliver(server: MailServer, post: Post, hand_over: Callable[[], None]) -> No
         _introduce(client, server)
         _address(client, post)
         with _telling("broke off"):
-            _expect(client.docmd("DATA"), 354, "the letter")
+            _expect(client.docmd("DATA"), 354, "the e-mail")
             hand_over()
             client.send(DOT.sub(b"..", post.content) + b".\r\n")
         _hear(client)
@@ -121,8 +121,8 @@ def _hear(client: smtplib.SMTP) -> None:
             client.sock.settimeout(ANSWER_SECONDS)
         answer = client.getreply()
     except (OSError, smtplib.SMTPException):
-        raise PerhapsSent from None
-    _expect(answer, 250, "the letter")
+        raise DeliveryUnknown from None
+    _expect(answer, 250, "the e-mail")
 
 
 def _expect(answer: tuple[int, bytes], wanted: int, what: str) -> None:

@@ -32,10 +32,10 @@ UNFORESEEN = "It could not be copied for a reason that nobody foresaw: the serve
 
 @dataclass(frozen=True)
 class Work:
-    """One worker's part in a move: whose it is (``token``), from where to where, and how fast."""
+    """One worker's part in a move: by which right, from where to where, and how fast."""
 
     move: Move
-    token: str
+    lease: Lease
     source: StorageProfile
     target: StorageProfile
     pace: Pace
@@ -86,10 +86,11 @@ def _switch(work: Work, lease: Lease, asset: Asset) -> None:
     move = work.move
     charged = storage.counted(work.target, asset.size_bytes) if asset.object_key else 0
     with transaction(move.tenant_id) as session:
-        mine = Move.id == move.id, Move.state == MoveState.COPYING, Move.claim_token == work.token
+        mine = Move.id == move.id, Move.state == MoveState.COPYING
         done = {"moved_files": Move.moved_files + 1, "moved_bytes": Move.moved_bytes + asset.size_bytes}
         counted_up = update(Move).where(*mine).values({**done, "waiting_for": None}).returning(Move.id)
-        if session.execute(counted_up.execution_options(synchronize_session=False)).one_or_none() is None:
+        changed = session.execute(counted_up.execution_options(synchronize_session=False)).one_or_none()
+        if changed is None or not tasks.still_mine(work.lease):
             raise Stopped
         here, before = (Asset.id == asset.id, Asset.profile_id == move.source_id), asset.charged_bytes
         switched = update(Asset).where(*here).values(profile_id=move.target_id, charged_bytes=charged)

@@ -1,4 +1,4 @@
-"""Jobs of moves: each is the verb it rings."""
+"""Jobs of moves."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from portal.migration import worker
 
 
 def move(tenant_id: str, workspace_id: str, move_id: str) -> None:
-    """Work on a move for some minutes."""
+    """Work on a move for a minute."""
     worker.run(UUID(tenant_id), UUID(workspace_id), UUID(move_id))

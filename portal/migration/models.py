@@ -58,7 +58,6 @@ class Move(Identified, Base):
         CheckConstraint("source_id <> target_id", name="elsewhere"),
         CheckConstraint("bytes_per_second > 0", name="speed"),
         Index("uq_moves_under_way", "workspace_id", unique=True, postgresql_where=text("state <> 'done'")),
-        Index("ix_moves_due", "due_at", postgresql_where=text("state IN ('copying', 'clearing')")),
     )
 
     tenant_id: Mapped[UUID]
@@ -79,10 +78,6 @@ class Move(Identified, Base):
     waiting_for: Mapped[str | None] = mapped_column(Text)
     copied_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-
-    due_at: Mapped[datetime | None]
-    claim_token: Mapped[str | None] = mapped_column(String(32))
-    claim_until: Mapped[datetime | None]
 
 
 class MoveItem(Base):

@@ -16,11 +16,11 @@ class Pace:
     A token bucket of one second: who takes more than there is waits until it would have been there.
     """
 
-    def __init__(self, bytes_per_second: int | None) -> None:
+    def __init__(self, bytes_per_second: int | None, stop: threading.Event | None = None) -> None:
         self._limit = bytes_per_second
         self._lock = threading.Lock()
         self._free_at = time.monotonic()
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
 
     @property
     def stopped(self) -> bool:

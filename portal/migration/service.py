@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +11,9 @@ from flask_babel import gettext as _
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import audit, database, queue
+from portal import audit, database, tasks
 from portal.assets.models import Asset
-from portal.database import after_commit, compare_and_set, db, transaction
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.migration.models import ItemState, Move, MoveItem, MoveState
 from portal.quotas import service as quotas
@@ -24,7 +23,6 @@ from portal.storage.models import StorageProfile
 from portal.tenancy.service import Member
 from portal.web.rate_limits import Rate, rates
 
-RING_AGAIN = timedelta(seconds=30)
 # Of a workspace: each counts what lies in a storage, and keeps a worker busy. Pausing is never refused.
 ACTS = Rate("move", "60 per hour")
 SLOWEST, FASTEST = 64 * 1024, 2**63 - 1  # bytes per second
@@ -67,7 +65,7 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
         _require_room(member, source, target)
         move = Move(**_place(member), source_id=source.id, target_id=target.id, started_by=member.user_id)
         move.bytes_per_second, move.total_files, move.total_bytes = speed, files, size
-        move.due_at = move.stretch_began = database.now()
+        move.stretch_began = database.now()
         session.add(move)
         try:
             session.flush()
@@ -78,7 +76,7 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
             ) from None
         profiles.make_active(member, target.id)
         _tell(move, member, "storage.move_started", files=files, bytes=size)
-        _ring(move)
+        _schedule(move)
     return move
 
 
@@ -132,7 +130,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
         _begin_stretch(move)
         profiles.make_active(member, back.id)
         _tell(move, member, "storage.move_rolled_back")
-        _ring(move)
+        _schedule(move)
 
 
 def set_speed(member: Member, move_id: UUID, bytes_per_second: int | None) -> None:
@@ -143,13 +141,7 @@ def set_speed(member: Member, move_id: UUID, bytes_per_second: int | None) -> No
         move = _find(member.workspace, move_id, lock=True)
         move.bytes_per_second = speed
         _begin_stretch(move)
-        _ring(move)
-
-
-def postpone(tenant_id: UUID, move_id: UUID) -> None:
-    """The sweep rings now: don't ring again within half a minute."""
-    with transaction(tenant_id):
-        db.session.execute(update(Move).where(Move.id == move_id).values(due_at=func.now() + RING_AGAIN))
+        _schedule(move)
 
 
 def checked_speed(bytes_per_second: int | None) -> int | None:
@@ -215,9 +207,7 @@ def _change(
         move = _find(member.workspace, move_id, lock=True)
         allowed = move.state is only if only else to in Move.TRANSITIONS.get(move.state, ())
         here = [Move.id == move.id, Move.state == move.state]
-        if not allowed or not compare_and_set(
-            Move, here, to, claim_token=None, claim_until=None, due_at=database.now()
-        ):
+        if not allowed or not compare_and_set(Move, here, to):
             raise Conflict(otherwise, code="conflict")
         if forget:
             failed = MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED
@@ -225,15 +215,15 @@ def _change(
         stretch = {"stretch_began": database.now(), "stretch_bytes": Move.moved_bytes, "waiting_for": None}
         session.execute(update(Move).where(Move.id == move.id).values(stretch))
         _tell(move, member, action)
-        if to is not MoveState.PAUSED:
-            _ring(move)
+        if to is MoveState.PAUSED:
+            tasks.cancel(move.id, "move")  # whoever works on it hears of that when its lease is renewed
+        else:
+            _schedule(move)
 
 
 def _begin_stretch(move: Move) -> None:
     """Whoever works on it stops within seconds; the next one finds what has changed."""
     move.stretch_began, move.stretch_bytes, move.waiting_for = database.now(), move.moved_bytes, None
-    move.claim_token = move.claim_until = None
-    move.due_at = database.now()
 
 
 def _size_in(profile: StorageProfile) -> tuple[int, int]:
@@ -259,8 +249,6 @@ def _tell(move: Move, member: Member, action: str, **facts: Any) -> None:
     audit.record(move.tenant_id, member.user_id, action, move.id, workspace_id=move.workspace_id, **facts)
 
 
-def _ring(move: Move) -> None:
-    def ring() -> None:
-        queue.ring("move", move.tenant_id, move.workspace_id, move.id)
-
-    after_commit(ring)
+def _schedule(move: Move) -> None:
+    """Whoever works on it loses the lease, and stops within seconds: the next one finds what has changed."""
+    tasks.schedule("move", move.id, tenant_id=move.tenant_id, workspace_id=move.workspace_id)

@@ -1,27 +1,24 @@
-"""The worker's side of a move: claim it, bring over or clear asset after asset, several at a time, until it must stop.
+"""The worker's side of a move: acquire it, bring over or clear asset after asset, several at a time.
 
 The state in the rows is the whole memory: an asset that still names the source is still to be moved. Killed anywhere,
-the next worker goes on. One call works for some minutes, so that other jobs get their turn; the sweep rings again.
+the next worker goes on. One call works for a minute, so that other jobs get their turn; then it is enqueued again.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import exists, func, or_, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import exists, or_, select, update
 
-from portal import audit, database
+from portal import audit, database, tasks
 from portal.assets.models import Asset, AssetState
 from portal.database import compare_and_set, db, transaction
 from portal.errors import Invalid, Problem, Unavailable
@@ -33,30 +30,40 @@ from portal.objectstore import errors
 from portal.storage import probe_runs
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode
+from portal.tasks import Lease, LeaseLost
 from portal.uploads.models import OPEN, Upload
 
 log = logging.getLogger(__name__)
 
-SLICE_SECONDS = 300
+SLICE_SECONDS = 60
 AT_ONCE = 4  # assets: enough to hide a store's latency
 BATCH = 50
-LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 5  # also how soon a worker hears that the move was paused
 AGAIN = timedelta(seconds=15)
 
 
 def run(tenant_id: UUID, workspace_id: UUID, move_id: UUID) -> None:
     """Work on one move for a while. Safe to call at any time, twice, and after a crash at any point."""
-    with _claim(tenant_id, workspace_id, move_id) as work:
-        if work is None:
+    stop = threading.Event()
+    with tasks.acquire(
+        "move", tenant_id, workspace_id, move_id, renew_seconds=RENEW_SECONDS, on_lost=stop.set
+    ) as lease:
+        work = _begin(lease, stop) if lease is not None else None
+        if lease is None or work is None:
             return
         try:
-            if _work_through(work, *_steps(work)):
-                _complete(work)
+            ended = _work_through(work, *_steps(work))
         except Stopped:
             log.info("move %s stops here", move_id)
+            raise LeaseLost from None
         except (Unavailable, Invalid) as problem:
             _wait(work, problem)
+            return
+        if not ended:
+            with transaction(tenant_id):
+                tasks.hand_back(lease, database.now())
+        else:
+            _complete(work)
 
 
 def _steps(work: Work) -> tuple[Callable[[Work, UUID], None], Callable[[Move, UUID], Sequence[UUID]]]:
@@ -107,16 +114,19 @@ def _to_clear(move: Move, after: UUID) -> Sequence[UUID]:
 def _complete(work: Work) -> None:
     """The end of copying, once nothing can arrive in the source any more; or of clearing."""
     move = work.move
-    mine = [Move.id == move.id, Move.claim_token == work.token]
+    mine = [Move.id == move.id, Move.state == move.state]
     with transaction(move.tenant_id):
         if move.state is MoveState.CLEARING:
-            compare_and_set(Move, mine, MoveState.DONE, finished_at=database.now(), due_at=None)
+            compare_and_set(Move, mine, MoveState.DONE, finished_at=database.now())
             action = "storage.move_finished"
         elif db.session.scalar(_unfinished(move)):
-            return  # an upload that began before the move is still under way, or an asset is in somebody's hands
+            # An upload that began before the move is still under way, or somebody is at work on an asset.
+            tasks.hand_back(work.lease, database.now() + AGAIN)
+            return
         else:
-            compare_and_set(Move, mine, MoveState.COPIED, copied_at=database.now(), due_at=None, waiting_for=None)
+            compare_and_set(Move, mine, MoveState.COPIED, copied_at=database.now(), waiting_for=None)
             action = "storage.move_copied"
+        tasks.complete(work.lease)
         audit.record(move.tenant_id, None, action, move.id, workspace_id=move.workspace_id)
 
 
@@ -138,59 +148,20 @@ def _wait(work: Work, problem: Problem) -> None:
     """
     log.info("move %s waits: %s", work.move.id, problem.code)
     with transaction(work.move.tenant_id):
-        mine = Move.id == work.move.id, Move.claim_token == work.token
-        db.session.execute(update(Move).where(*mine).values(waiting_for=problem.detail))
+        db.session.execute(update(Move).where(Move.id == work.move.id).values(waiting_for=problem.detail))
+        tasks.hand_back(work.lease, database.now() + AGAIN)
         if errors.needs_person(problem) and work.move.waiting_for != problem.detail:
             for profile in (work.source, work.target):
                 if profile.mode is ProfileMode.BYOS:
                     probe_runs.request(work.move.workspace_id, profile.id)
 
 
-@contextmanager
-def _claim(tenant_id: UUID, workspace_id: UUID, move_id: UUID) -> Iterator[Work | None]:
-    """The right to work on a move, renewed by a thread that also hears when the work must stop."""
-    token = secrets.token_hex(8)
-    at_work = Move.state.in_((MoveState.COPYING, MoveState.CLEARING))
-    free = or_(Move.claim_until.is_(None), Move.claim_until < func.now())
-    with transaction(tenant_id) as session:
-        mine = update(Move).where(Move.workspace_id == workspace_id, Move.id == move_id, at_work, free)
-        move = session.scalars(
-            mine.values(claim_token=token, claim_until=func.now() + LEASE).returning(Move)
-        ).one_or_none()
-    if move is None:
-        yield None
-        return
-    source, target = (storage.find_profile(workspace_id, each) for each in (move.source_id, move.target_id))
+def _begin(lease: Lease, stop: threading.Event) -> Work | None:
+    """What is to be done; ``stop`` is set when the move was paused, or went to somebody else."""
+    with transaction(lease.tenant_id) as session:
+        move = session.get(Move, lease.target_id, populate_existing=True)
+        if move is None or move.state not in (MoveState.COPYING, MoveState.CLEARING):
+            return None
+    source, target = (storage.find_profile(move.workspace_id, each) for each in (move.source_id, move.target_id))
     db.session.expunge_all()  # several threads read these, none changes them
-    work = Work(move, token, source, target, Pace(move.bytes_per_second))
-    done = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(db.engine, work, done), name=f"move-{token}", daemon=True)
-    renewal.start()
-    try:
-        yield work
-    finally:
-        done.set()
-        renewal.join()
-        _let_go(work)
-
-
-def _let_go(work: Work) -> None:
-    mine = Move.id == work.move.id, Move.claim_token == work.token
-    with transaction(work.move.tenant_id):
-        free = {"claim_token": None, "claim_until": None, "due_at": func.now() + AGAIN}
-        db.session.execute(update(Move).where(*mine).values(free))
-
-
-def _renew(engine: Any, work: Work, done: threading.Event) -> None:
-    mine = Move.id == work.move.id, Move.claim_token == work.token, Move.state == work.move.state
-    renew = update(Move).where(*mine).values(claim_until=func.now() + LEASE)
-    while not done.wait(RENEW_SECONDS):
-        try:
-            with engine.begin() as connection:
-                tenant = {"t": str(work.move.tenant_id)}
-                connection.execute(text("SELECT set_config('app.tenant_id', :t, true)"), tenant)
-                if not connection.execute(renew).rowcount:
-                    work.pace.stop()
-                    return
-        except SQLAlchemyError as error:
-            log.warning("the lease of move %s could not be renewed: %s", work.move.id, type(error).__name__)
+    return Work(move, lease, source, target, Pace(move.bytes_per_second, stop))

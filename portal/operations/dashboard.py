@@ -24,7 +24,7 @@ from portal.storage import disk
 from portal.storage.disk import Disk
 from portal.tasks import Backlog
 
-LATE = timedelta(seconds=60)  # a clock that has not swept for so long stands still
+LATE = timedelta(seconds=60)  # a scheduler that has not swept for so long has stopped
 LONGEST_LIST = 50
 
 _COUNTS = text("SELECT what, label, number FROM installation_counts()")
@@ -74,7 +74,7 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class QueueFacts:
-    """Bells by queue and workers, as Valkey knows them; ``away`` when it does not answer."""
+    """Jobs that wait by queue, and workers, as Valkey knows them; ``away`` when it does not answer."""
 
     depths: dict[str, int] = field(default_factory=dict)
     workers: list[WorkerSeen] = field(default_factory=list)
@@ -82,8 +82,8 @@ class QueueFacts:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """When the clock last swept, and what it did; ``late`` when it stands still."""
+class Scheduler:
+    """When the scheduler last swept, and what it did; ``late`` when it has stopped."""
 
     at: datetime | None
     said: str
@@ -121,11 +121,11 @@ def queues() -> QueueFacts:
         return QueueFacts(away=True)
 
 
-def clock() -> Clock:
+def scheduler() -> Scheduler:
     """From what it writes down at each pass."""
-    (line,) = periodic_tasks.standing(periodic_tasks.SWEEP)
+    (line,) = periodic_tasks.statuses(periodic_tasks.SWEEP)
     late = line.finished_at is None or database.now() - line.finished_at > LATE
-    return Clock(line.finished_at, line.said, late)
+    return Scheduler(line.finished_at, line.said, late)
 
 
 def managed_store() -> Any:

@@ -67,7 +67,7 @@ def gauge(name: str, words: str, *labels: str, value: float | None = None) -> Ga
 def _queues() -> Iterator[Metric]:
     found = dashboard.queues()
     yield gauge("portal_queue_up", "Whether Valkey answers.", value=float(not found.away))
-    depth = gauge("portal_queue_depth", "Bells that wait, by queue.", "queue")
+    depth = gauge("portal_queue_depth", "Jobs that wait, by queue.", "queue")
     for name, number in found.depths.items():
         depth.add_metric([name], number)
     yield depth
@@ -84,11 +84,13 @@ def _work() -> Iterator[Metric]:
     yield from (due, later, oldest)
 
 
-def _clock() -> Iterator[Metric]:
-    yield _moment("portal_clock_last_pass_timestamp_seconds", "When the clock last swept.", dashboard.clock().at)
+def _scheduler() -> Iterator[Metric]:
+    yield _moment(
+        "portal_clock_last_pass_timestamp_seconds", "When the scheduler last swept.", dashboard.scheduler().at
+    )
     ok = gauge("portal_chore_ok", "1: the last run went well.", "name")
     at = gauge("portal_chore_last_run_timestamp_seconds", "When it last ended.", "name")
-    for line in periodic_tasks.standing():
+    for line in periodic_tasks.statuses():
         if line.finished_at is not None:
             ok.add_metric([line.name], 0.0 if line.failures else 1.0)
             at.add_metric([line.name], line.finished_at.timestamp())
@@ -169,4 +171,4 @@ def _moment(name: str, words: str, moment: datetime | None) -> GaugeMetricFamily
     return gauge(name, words, value=moment.timestamp() if moment else None)
 
 
-PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (_queues, _work, _clock, _day, _scanner, _counts, _rest)
+PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (_queues, _work, _scheduler, _day, _scanner, _counts, _rest)

@@ -21,7 +21,7 @@ from portal.database import db, now, transaction
 from portal.errors import Conflict, Unavailable
 from portal.inspection import scanner_status
 from portal.inspection.scanner import Scanner
-from portal.inspection.scanner_status import ScannerStatus
+from portal.inspection.scanner_status import SavedReport
 from portal.operations import dashboard
 from portal.settings import Settings
 
@@ -47,7 +47,7 @@ class Day:
 class Standing:
     """The scanner for one page. ``waiting``: files that wait to be scanned; ``per_minute``: over the last hour."""
 
-    proof: ScannerStatus | None
+    proof: SavedReport | None
     days: list[Day]
     unscanned: int
     waiting: int = 0
@@ -91,7 +91,7 @@ def of_all() -> Standing:
     )
 
 
-def prove(actor_id: UUID) -> ScannerStatus:
+def prove(actor_id: UUID) -> SavedReport:
     """Let the scanner find EICAR now, and keep what it proved to be."""
     proof = scanner_status.save(_scanner().check())
     with transaction(None):
@@ -99,7 +99,7 @@ def prove(actor_id: UUID) -> ScannerStatus:
     return proof
 
 
-def reload(actor_id: UUID) -> ScannerStatus:
+def reload(actor_id: UUID) -> SavedReport:
     """Let the daemon read its signatures again. Raises ``Conflict`` without one that could."""
     try:
         proof = scanner_status.save(_scanner().reload())

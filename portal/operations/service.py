@@ -77,9 +77,9 @@ def raise_quota(wanted: Raise, actor_id: UUID) -> Tenant:
     return tenant
 
 
-def ask_for_chore(name: str, actor_id: UUID) -> str:
-    """Let the clock do a chore at its next pass; its name. Raises ``NotFound``."""
-    periodic_tasks.ask_for(name)
+def request_periodic_task(name: str, actor_id: UUID) -> str:
+    """Let the scheduler run a periodic task within seconds; its name. Raises ``NotFound``."""
+    periodic_tasks.request(name)
     with transaction(None):
         audit.record_act(actor_id, "chore.asked", None, name=name)
     return name

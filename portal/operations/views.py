@@ -28,7 +28,7 @@ from portal.web.rate_limits import Rate, rates
 from portal.webhooks import dispatch
 
 blueprint = Blueprint("operations", __name__)
-HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, clock or workers busy
+HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, scheduler or workers busy
 
 
 @blueprint.get("/operator")
@@ -62,9 +62,9 @@ def _live() -> dict[str, Any]:
         "failures": dashboard.failures(),
         "database": dashboard.database_facts(),
         "queues": dashboard.queues(),
-        "clock": dashboard.clock(),
+        "scheduler": dashboard.scheduler(),
         "proof": scanner_status.last(),
-        "checks": periodic_tasks.standing(),
+        "checks": periodic_tasks.statuses(),
         "store": dashboard.managed_store(),
         "disk": dashboard.free_disk(),
         "letters": mail.counts(),
@@ -173,11 +173,11 @@ def failures(user: Person) -> ResponseReturnValue:
 
 @blueprint.post("/operator/chores")
 @operator
-def run_chore(user: Person) -> ResponseReturnValue:
-    """Let the clock do a chore at its next pass."""
+def run_periodic_task(user: Person) -> ResponseReturnValue:
+    """Let the scheduler run a periodic task within seconds."""
     rates().count(HEAVY, str(user.id))
     return _done(
-        lambda: service.ask_for_chore(request.form.get("name", ""), user.id),
+        lambda: service.request_periodic_task(request.form.get("name", ""), user.id),
         lambda name: _("The scheduler runs “%(name)s” within a few seconds.", name=name),
     )
 

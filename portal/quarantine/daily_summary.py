@@ -1,11 +1,11 @@
-"""The daily letter to admins while something waits at their desk."""
+"""The daily e-mail to admins while files wait in quarantine for their decision."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from portal.assets import alerts
 from portal.assets.models import Asset
@@ -16,16 +16,16 @@ from portal.tenancy import people
 from portal.tenancy.models import Tenant
 from portal.web.paging import Paging
 
-LISTED = 20  # files that a letter names
+LISTED = 20  # files that an e-mail names
 SOON = timedelta(days=2)
-_TENANTS = text("SELECT id FROM tenants_with_held()")
 
 
 def run() -> str:
-    """Write to the admins of each tenant in which something is held, once a day; what was done, in words."""
-    tenants = [row.id for row in db.session.execute(_TENANTS)]
-    letters = sum(_write(tenant_id) for tenant_id in tenants)
-    return f"{letters} letters about held files of {len(tenants)} tenants were written."
+    """Write to the admins of each tenant in which something is quarantined, once a day; what was done, in words."""
+    with transaction():
+        tenants = db.session.scalars(select(Tenant.id)).all()
+    numbers = [_write(tenant_id) for tenant_id in tenants]
+    return f"{sum(numbers)} e-mails about quarantined files of {sum(map(bool, numbers))} tenants were written."
 
 
 def _write(tenant_id: UUID) -> int:
@@ -60,7 +60,7 @@ def _write(tenant_id: UUID) -> int:
 
 
 def _counts(tenant_id: UUID) -> tuple[int, int, int]:
-    """How many are held, how many of them since a day, and how many leave within two."""
+    """How many are quarantined, how many of them since a day, and how many leave within two."""
     at = now()
     new = func.count().filter(Asset.quarantined_at > at - timedelta(days=1))
     leaving = func.count().filter(Asset.purge_after < at + SOON)

@@ -9,5 +9,5 @@ Owns ``workspace_quotas``, ``tenant_quotas`` and ``quota_ledger``; what the desk
   a crash leaks none, and no counter falls below zero (a CHECK of the database).
 - Locks: the workspace's row, then the tenant's, as the last statement before the commit.
 - A person's change of a limit holds only where the limit was still the one that they saw.
-- No page sums over files: ``measuring`` and ``snapshots`` do, as chores.
+- No page sums over files: ``measuring`` and ``snapshots`` do, as periodic tasks.
 """

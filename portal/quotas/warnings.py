@@ -1,8 +1,8 @@
 """Warnings: once for each time that 80, 90 or 95 % are crossed upwards, to those who can do something about it.
 
 ``warned_percent`` in a counter's row is the threshold of the last warning. It is forgotten once the share has fallen 5
-points below it, so that a share that goes up and down around a threshold warns once. The sweep asks the database which
-rows are due: uploads pay nothing.
+points below it, so that a share that goes up and down around a threshold warns once. The sweep looks at the counters
+that are filled: uploads pay nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from portal import audit
 from portal.database import db, new_id, transaction
@@ -37,6 +37,22 @@ class ThresholdCrossed:
     workspace_id: UUID | None
     percent: int
     level: str
+
+
+def warn_all() -> int:
+    """Warn wherever a threshold was crossed since the last look; how many warnings."""
+    with transaction():
+        columns = "tenant_id", "workspace_id", "limit_bytes", "used_bytes", "reserved_bytes", "warned_percent"
+        source = func.filled_counters(THRESHOLDS[0][0]).table_valued(*columns)
+        rows = db.session.execute(select(source)).all()
+    count = 0
+    for row in rows:
+        counter = Counter("workspace", row.limit_bytes, row.used_bytes, row.reserved_bytes)
+        permille = counter.permille if counter.held_bytes else 0
+        # Looked at again with its row locked, where there is something to write: uploads wait for that row.
+        if threshold_of(permille, row.warned_percent) != row.warned_percent:
+            count += warn(row.tenant_id, row.workspace_id) is not None
+    return count
 
 
 def warn(tenant_id: UUID, workspace_id: UUID | None) -> ThresholdCrossed | None:

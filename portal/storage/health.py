@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from portal import audit
+from portal import audit, tasks
 from portal.database import db, now, transaction
 from portal.errors import NotFound, Problem, Unavailable
 from portal.events import service as events
@@ -51,7 +51,7 @@ def report_problem(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:
                 StorageProfile.health.in_((Health.HEALTHY, Health.UNKNOWN)),
                 StorageProfile.retired_at.is_(None),
             )
-            .values(health=Health.UNHEALTHY, reason=problem.text, probe_due_at=now() + FIRST_TEST_DELAY)
+            .values(health=Health.UNHEALTHY, reason=problem.text)
             .returning(StorageProfile)
         )
         profile = session.scalar(statement.execution_options(populate_existing=True))
@@ -60,6 +60,13 @@ def report_problem(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:
         reason = problem.text.english
         log.warning("storage profile %s takes no files: %s", profile_id, reason)
         audit.record(tenant_id, None, "storage.unhealthy", profile_id, workspace_id=profile.workspace_id, reason=reason)
+        tasks.schedule(
+            "probe",
+            profile_id,
+            tenant_id=tenant_id,
+            workspace_id=profile.workspace_id,
+            due_at=now() + FIRST_TEST_DELAY,
+        )
         notify_unhealthy(profile, problem.text)
 
 

@@ -1,4 +1,4 @@
-"""Jobs of storage: each is the verb it rings."""
+"""Jobs of storage."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ class StorageProfile(Identified, Base):
     is null on AWS. The secret access key is sealed (see ``vault``) and deleted when the profile is retired.
 
     ``probe``: {at, steps[{name, result, ms, detail, fix}]}, texts in their stored form, null before the first test;
-    ``reason`` says why it is not healthy. While it is ``probing``, ``probe_token`` is the worker's that does it, until
-    ``probe_due_at``; while it is unhealthy, the next test is due then. ``unhealthy_since``: as people were notified;
+    ``reason`` says why it is not healthy.
+    ``unhealthy_since``: as people were notified;
     null once it is healthy again.
     """
 
@@ -111,8 +111,6 @@ class StorageProfile(Identified, Base):
     capabilities: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime | None]
-    probe_token: Mapped[UUID | None]
-    probe_due_at: Mapped[datetime | None]
     unhealthy_since: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

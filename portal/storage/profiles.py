@@ -10,7 +10,7 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import Uuid, bindparam, func, select, text, update
 
-from portal import audit, database
+from portal import audit, database, tasks
 from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.settings import Settings
@@ -197,6 +197,7 @@ def retire(member: Member, profile_id: UUID) -> None:
         profile.retired_at = database.now()
         profile.health, profile.reason = Health.UNKNOWN, None
         session.flush()
+        tasks.cancel(profile_id, "probe")
         _record(member, "storage.retire", profile, **_place(profile))
 
 

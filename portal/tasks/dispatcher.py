@@ -91,9 +91,7 @@ def enqueue_due() -> list[Entry]:
         for lane in queue.LANES
         for entry in _turns(lane, [row for row in rows if row.lane == lane], leased, waits, room)
     ]
-    if entries:
-        queue.enqueue(connection, entries)
-    return entries
+    return queue.enqueue(connection, entries) if entries else []
 
 
 def _turns(

@@ -9,7 +9,21 @@ from uuid import UUID
 
 import redis
 from flask import current_app
-from sqlalchemy import ARRAY, ColumnElement, Uuid, bindparam, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    TextClause,
+    Uuid,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import queue
@@ -57,6 +71,14 @@ def schedule_all(
     columns = [value if isinstance(value, ColumnElement) else literal(value) for value in row.values()]
     statement = insert(Task).from_select(list(row), select(*columns))
     _write(statement.on_conflict_do_update(index_elements=KEY, set_=_anew(statement)))
+
+
+def schedule_if(condition: ColumnElement[bool] | TextClause, kind: str, target: Target) -> None:
+    """The same where the database says so, in one statement. Not for what a worker is to hear of at once."""
+    row = row_of(kind, target)
+    columns = [value if isinstance(value, ColumnElement) else literal(value) for value in row.values()]
+    new = insert(Task).from_select(list(row), select(*columns).where(condition))
+    db.session.execute(new.on_conflict_do_nothing())
 
 
 def schedule_sooner(kind: str, target: Target) -> None:

@@ -1,4 +1,4 @@
-"""What a workspace holds, counted by part, kind, person and folder: never by a page, now and then by a chore.
+"""What a workspace holds, counted by part, kind, person and folder: never by a page, now and then by a periodic task.
 
 A workspace is measured a minute after its counters have moved, and once an hour otherwise; one that takes long is
 measured less often, so that measuring takes at most a hundredth of the time. The tables of assets, uploads and links
@@ -91,7 +91,7 @@ _DUE = text("SELECT tenant_id, workspace_id FROM due_measures(:batch)")
 
 
 def measure_due() -> str:
-    """Measure what is due; a chore."""
+    """Measure what is due; a periodic task."""
     with transaction():
         due = db.session.execute(_DUE, {"batch": BATCH}).all()
     for each in due:

@@ -62,7 +62,7 @@ def today() -> date:
 
 
 def take() -> str:
-    """Write today's rows of every tenant; a chore, safe to run at any time."""
+    """Write today's rows of every tenant; a periodic task, safe to run at any time."""
     with transaction():
         tenants = list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
     for tenant_id in tenants:

@@ -1,33 +1,33 @@
-"""Delivering: one worker at a time takes an endpoint's due events to it, one after another; the row is the queue.
+"""Delivering: one worker at a time takes an endpoint's due events to it, one after another.
 
-A worker claims the endpoint, and writes down each attempt before it dials: one that dies between the answer and the row
-leaves a delivery that waits, and it is made again with the same id. After a failure the delivery waits as the Standard
-Webhooks suggest, and the endpoint rests, longer with each failure: a dead one costs a worker 15
-seconds in 15 minutes. Of a tenant's that fail one is tried at a time, so that twenty hold no more workers than one.
+The endpoint has one task, which is due with the first of its deliveries. A worker writes down each attempt before it
+dials: one that dies between the answer and the row leaves a delivery that waits, and it is made again with the same id.
+After a failure the delivery waits as the Standard Webhooks suggest, and the endpoint rests, longer with each failure: a
+dead one costs a worker 15 seconds in 15 minutes. Of a tenant's that fail one is tried at a time, so that twenty keep no
+more workers than one.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, CursorResult, case, exists, func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, case, exists, func, select, update
 
-from portal import audit, database, queue
+from portal import audit, database, tasks
 from portal.database import compare_and_set, db, transaction
 from portal.errors import Unavailable
 from portal.events.models import Event
 from portal.mail import service as mail
 from portal.storage.service import egress_of
+from portal.tasks import NOWHERE, Lease, LeaseLost, Target, Task
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
 from portal.texts import Text
@@ -40,8 +40,8 @@ from portal.webhooks.urls import without_path
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # of the claim, renewed for each attempt, which takes 15 seconds at most
-RUN_SECONDS = 30.0  # of one job; then the others have their turn
+RUN_SECONDS = 15.0  # of one job, before its last attempt, which takes 15 seconds at most; then it is the others' turn
+ANOTHER_TRIED = timedelta(seconds=5)  # until the next look, while another one that fails is tried
 # From one attempt to the next, as the specification suggests: ten attempts in three days.
 WAITS = tuple(
     timedelta(**each)
@@ -56,7 +56,6 @@ JITTER = 0.1  # of the wait, either way
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=15)
 MAX_RETRY_AFTER = timedelta(hours=1)  # of what a receiver asks for by Retry-After
 GIVE_UP_AFTER = timedelta(days=3)  # without any success
-NOWHERE = UUID(int=0)  # an endpoint is in no workspace
 UNFINISHED = Text("Each attempt ended on our side before the receiver answered. The server's log has the reason.")
 FORGOTTEN = Text("The event was deleted before it could be sent.")
 CLOSED = Text("Its secret can't be decrypted. Replace it, or ask an operator to check the vault keys.")
@@ -83,29 +82,30 @@ class Attempt:
 
 
 def run(tenant_id: UUID, endpoint_id: UUID) -> None:
-    """Deliver what is due at one endpoint, for a while. Safe to run twice: only one claims it."""
-    token = secrets.token_hex(8)
-    if not _claim(tenant_id, endpoint_id, token):
-        return
-    over_at = time.monotonic() + RUN_SECONDS
-    rules = egress_of(current_app.extensions["portal.settings"])
-    try:
-        while (attempt := _take(tenant_id, endpoint_id, token)) is not None:
-            headers = headers_of(attempt.id, database.now(), attempt.body, attempt.keys)
-            result = http_client.post(attempt.url, headers, attempt.body, rules)
-            _note(attempt, token, result)
-            if result.reason or time.monotonic() > over_at:
-                break
-    except Unavailable:
-        _rest(tenant_id, endpoint_id, token, CLOSED)
-    if _release(tenant_id, endpoint_id, token):
-        queue.ring("deliver", tenant_id, NOWHERE, endpoint_id)
+    """Deliver what is due at one endpoint, for a while. Safe to run twice: only one has the lease."""
+    with tasks.acquire("deliver", tenant_id, NOWHERE, endpoint_id) as lease:
+        if lease is None or not _begin(lease):
+            return
+        over_at = time.monotonic() + RUN_SECONDS
+        rules = egress_of(current_app.extensions["portal.settings"])
+        try:
+            while (attempt := _take(lease)) is not None:
+                headers = headers_of(attempt.id, database.now(), attempt.body, attempt.keys)
+                result = http_client.post(attempt.url, headers, attempt.body, rules)
+                _note(lease, attempt, result)
+                if result.reason or time.monotonic() > over_at:
+                    break
+        except Unavailable:
+            _rest(lease, CLOSED)
+        _hand_back(lease)
 
 
-def postpone(tenant_id: UUID, endpoint_id: UUID) -> None:
-    """The sweep rings now: it does not ring for this endpoint again within half a minute."""
-    with transaction(tenant_id):
-        db.session.execute(update(Endpoint).where(Endpoint.id == endpoint_id).values(rung_at=func.now()))
+def schedule(endpoint: Endpoint) -> None:
+    """Have what waits for this endpoint delivered, once its rest is over; inside the caller's transaction.
+
+    Whoever is delivering to it goes on, and finds what is new.
+    """
+    tasks.schedule_sooner("deliver", Target(endpoint.id, endpoint.tenant_id, NOWHERE, endpoint.rests_until))
 
 
 def body_for(delivery: Delivery) -> bytes | None:
@@ -119,33 +119,40 @@ def body_for(delivery: Delivery) -> bytes | None:
     return body_of(event.id, event.type, event.time, event.tenant_id, event.workspace_id, event.data)
 
 
-def _claim(tenant_id: UUID, endpoint_id: UUID, token: str) -> bool:
-    """Is it ours to deliver to now? Deliveries whose last attempt never ended are given up with it."""
-    free = or_(Endpoint.claim_until.is_(None), Endpoint.claim_until < func.now())
-    awake = or_(Endpoint.rests_until.is_(None), Endpoint.rests_until <= func.now())
-    listens = Endpoint.id == endpoint_id, Endpoint.state != EndpointState.DISABLED
-    other = aliased(Endpoint)
-    fails = other.tenant_id == tenant_id, other.id != endpoint_id, other.state == EndpointState.FAILING
-    alone = ~exists().where(*fails, other.claim_until > func.now())
-    with transaction(tenant_id):
-        claim = update(Endpoint).where(*listens, free, awake, or_(Endpoint.state == EndpointState.HEALTHY, alone))
-        if not _rows(claim.values(claim_token=token, claim_until=func.now() + LEASE)):
+def _begin(lease: Lease) -> bool:
+    """Is it to be delivered to now? Deliveries whose last attempt never ended are given up."""
+    endpoint_id = lease.target_id
+    with transaction(lease.tenant_id):
+        endpoint = db.session.get(Endpoint, endpoint_id, with_for_update=True, populate_existing=True)
+        if endpoint is None or endpoint.state is EndpointState.DISABLED:
+            return False
+        if endpoint.state is EndpointState.FAILING and _is_another_tried(endpoint):
+            tasks.hand_back(lease, database.now() + ANOTHER_TRIED)
             return False
         spent = case((Delivery.type == TEST, 1), else_=len(WAITS) + 1)
         dropped = Delivery.endpoint_id == endpoint_id, Delivery.state == DeliveryState.WAITING
-        over = {"state": DeliveryState.FAILED, "due_at": None, "reason": UNFINISHED}
-        _rows(update(Delivery).where(*dropped, Delivery.attempts >= spent).values(over))
+        over = update(Delivery).where(*dropped, Delivery.attempts >= spent)
+        failed = over.values(state=DeliveryState.FAILED, due_at=None, reason=UNFINISHED)
+        db.session.execute(failed.execution_options(synchronize_session=False))
     return True
 
 
-def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Attempt | None:
-    """The next attempt, written down; None when nothing is due, or the claim is not ours any more."""
+def _is_another_tried(endpoint: Endpoint) -> bool:
+    leased = Task.kind == "deliver", Task.tenant_id == endpoint.tenant_id, Task.lease_until > func.now()
+    fails = Endpoint.id == Task.target_id, Endpoint.state == EndpointState.FAILING, Endpoint.id != endpoint.id
+    return bool(db.session.scalar(select(exists().where(*leased, *fails))))
+
+
+def _take(lease: Lease) -> Attempt | None:
+    """The next attempt, written down; None when nothing is due. Raises ``LeaseLost``."""
+    tenant_id, endpoint_id = lease.tenant_id, lease.target_id
     with transaction(tenant_id):
-        ours = Endpoint.id == endpoint_id, Endpoint.claim_token == token, Endpoint.state != EndpointState.DISABLED
-        renew = update(Endpoint).where(*ours).values(claim_until=func.now() + LEASE).returning(Endpoint.url)
-        url = db.session.scalar(renew)
+        listens = Endpoint.id == endpoint_id, Endpoint.state != EndpointState.DISABLED
+        url = db.session.scalar(select(Endpoint.url).where(*listens).with_for_update(read=True))
         if url is None:
             return None
+        if not tasks.still_mine(lease):
+            raise LeaseLost
         due = select(Delivery).where(*_due_at(endpoint_id)).order_by(Delivery.due_at, Delivery.id).limit(1)
         delivery = db.session.scalar(due.with_for_update().execution_options(populate_existing=True))
         if delivery is None:
@@ -160,7 +167,7 @@ def _take(tenant_id: UUID, endpoint_id: UUID, token: str) -> Attempt | None:
     return Attempt(*attempt, url, body, keys)
 
 
-def _note(attempt: Attempt, token: str, result: PostResult) -> None:
+def _note(lease: Lease, attempt: Attempt, result: PostResult) -> None:
     """Write down what came of an attempt, where the rows are still there."""
     ATTEMPTS.labels("failed" if result.reason else "delivered").inc()
     with transaction(attempt.tenant_id):
@@ -170,10 +177,11 @@ def _note(attempt: Attempt, token: str, result: PostResult) -> None:
             mine = [Endpoint.id == attempt.endpoint_id, Endpoint.state != EndpointState.DISABLED]
             compare_and_set(Endpoint, mine, EndpointState.HEALTHY, **well, delivered_at=func.now())
             return
-        failed = select(Endpoint).where(Endpoint.id == attempt.endpoint_id, Endpoint.claim_token == token)
-        endpoint = db.session.scalar(failed.with_for_update().execution_options(populate_existing=True))
+        endpoint = db.session.get(Endpoint, attempt.endpoint_id, with_for_update=True, populate_existing=True)
         if endpoint is None:
             return
+        if not tasks.still_mine(lease):
+            raise LeaseLost
         known = {"status_code": result.status, "reason": result.reason}
         if attempt.is_last or result.status == http_client.GONE:
             _set(attempt, DeliveryState.FAILED, due_at=None, **known)
@@ -228,23 +236,27 @@ def _retry_after(result: PostResult) -> timedelta:
     return min(timedelta(seconds=result.retry_after or 0), MAX_RETRY_AFTER)
 
 
-def _rest(tenant_id: UUID, endpoint_id: UUID, token: str, reason: Text) -> None:
+def _rest(lease: Lease, reason: Text) -> None:
     """Nothing can be tried for a reason of ours: no attempt is burned."""
-    ours = [Endpoint.id == endpoint_id, Endpoint.claim_token == token]
-    with transaction(tenant_id):
-        rest = {"reason": reason, "rests_until": func.now() + LONGEST_REST}
-        compare_and_set(Endpoint, [*ours, Endpoint.state != EndpointState.DISABLED], EndpointState.FAILING, **rest)
+    listens = [Endpoint.id == lease.target_id, Endpoint.state != EndpointState.DISABLED]
+    with transaction(lease.tenant_id):
+        until = func.now() + LONGEST_REST
+        compare_and_set(Endpoint, listens, EndpointState.FAILING, reason=reason, rests_until=until)
 
 
-def _release(tenant_id: UUID, endpoint_id: UUID, token: str) -> bool:
-    """Give the claim back; is there more that can be done now?"""
-    ours = Endpoint.id == endpoint_id, Endpoint.claim_token == token
-    free = {"claim_token": None, "claim_until": None, "rung_at": None}
-    with transaction(tenant_id):
-        row = db.session.execute(update(Endpoint).where(*ours).values(free).returning(Endpoint.rests_until)).first()
-        if row is None or (row.rests_until and row.rests_until > database.now()):
-            return False
-        return bool(db.session.scalar(select(exists().where(*_due_at(endpoint_id)))))
+def _hand_back(lease: Lease) -> None:
+    """Until the next delivery is due, and the rest is over; there is nothing to do when none waits."""
+    with transaction(lease.tenant_id):
+        # First the task: who adds a delivery now waits for it, and then schedules it anew.
+        if not tasks.still_mine(lease):
+            raise LeaseLost
+        waits = Delivery.endpoint_id == lease.target_id, Delivery.state == DeliveryState.WAITING
+        due_at = db.session.scalar(select(func.min(Delivery.due_at)).where(*waits))
+        endpoint = db.session.get(Endpoint, lease.target_id, populate_existing=True)
+        if due_at is None or endpoint is None or endpoint.state is EndpointState.DISABLED:
+            tasks.complete(lease)
+        else:
+            tasks.hand_back(lease, max(due_at, endpoint.rests_until or due_at))
 
 
 def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:
@@ -255,7 +267,3 @@ def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:
 def _set(attempt: Attempt, to: DeliveryState, **values: datetime | Text | int | None) -> None:
     mine = [Delivery.endpoint_id == attempt.endpoint_id, Delivery.id == attempt.id]
     compare_and_set(Delivery, [*mine, Delivery.state == DeliveryState.WAITING], to, **values)
-
-
-def _rows(statement: Any) -> int:
-    return cast(CursorResult[Any], db.session.execute(statement.execution_options(synchronize_session=False))).rowcount

@@ -38,8 +38,8 @@ class DeliveryState(StrEnum):
 class Endpoint(Identified, Base):
     """Where a tenant wants to be told. ``event_types`` and ``workspace_ids``: empty means all.
 
-    ``reason`` says why it is not healthy, ``failing_since`` since when nothing has arrived. A worker that delivers
-    holds ``claim_token`` until ``claim_until``; after a failure nobody dials before ``rests_until``.
+    ``reason`` says why it is not healthy, ``failing_since`` since when nothing has arrived. After a failure nobody
+    dials before ``rests_until``.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -60,10 +60,7 @@ class Endpoint(Identified, Base):
     failures: Mapped[int] = mapped_column(default=0)  # one after another
     failing_since: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
-    claim_token: Mapped[str | None] = mapped_column(String(16))
-    claim_until: Mapped[datetime | None]
     rests_until: Mapped[datetime | None]
-    rung_at: Mapped[datetime | None]
 
 
 class Secret(Identified, Base):

@@ -10,8 +10,8 @@ from uuid import UUID
 from flask import current_app
 from sqlalchemy import func, select, update
 
-from portal import audit, database, queue
-from portal.database import after_commit, compare_and_set, db, transaction
+from portal import audit, database, tasks
+from portal.database import compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events.models import EventType
 from portal.settings import Settings
@@ -21,8 +21,7 @@ from portal.tenancy.service import Member
 from portal.texts import Text
 from portal.web.paging import Paging, cut
 from portal.web.rate_limits import Rate, rates
-from portal.webhooks import secrets
-from portal.webhooks.delivery import NOWHERE
+from portal.webhooks import delivery, secrets
 from portal.webhooks.models import (
     LONGEST_DESCRIPTION,
     TEST,
@@ -125,6 +124,8 @@ def remove(member: Member, endpoint_id: UUID) -> None:
         endpoint = _held(member, endpoint_id)
         _record(member, "removed", endpoint)
         session.delete(endpoint)
+        session.flush()
+        tasks.cancel(endpoint_id, "deliver")
 
 
 def send_test(member: Member, endpoint_id: UUID) -> Delivery:
@@ -200,7 +201,7 @@ def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
     if endpoint.state is EndpointState.DISABLED:
         raise Conflict("This webhook is switched off. Switch it on first.")
     endpoint.rests_until = None
-    _ring_later(endpoint)
+    delivery.schedule(endpoint)
     return endpoint
 
 
@@ -213,14 +214,7 @@ def _switch(endpoint: Endpoint, enabled: bool) -> None:
     waiting = Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.WAITING
     anew = update(Delivery).where(*waiting).values(attempts=0, due_at=func.now())
     db.session.execute(anew.execution_options(synchronize_session=False))
-    _ring_later(endpoint)
-
-
-def _ring_later(endpoint: Endpoint) -> None:
-    def rings() -> None:
-        queue.ring("deliver", endpoint.tenant_id, NOWHERE, endpoint.id)
-
-    after_commit(rings)
+    delivery.schedule(endpoint)
 
 
 def _write(endpoint: Endpoint, wanted: Wanted) -> None:

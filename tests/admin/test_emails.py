@@ -11,7 +11,7 @@ from portal import database
 from portal.admin import service as admin
 from portal.database import db, transaction
 from portal.mail import service as mail
-from portal.mail.models import Letter, LetterState
+from portal.mail.models import Email, EmailState
 from portal.mail.service import Addressee
 from tests.support.people import Cast
 
@@ -25,13 +25,13 @@ def letter(cast: Cast) -> UUID:
         with transaction():
             words, at = "<b>Three</b> bytes.", database.now()
             mail.write("task_alarm", [to], None, task="The recount", detail=words, at=at, path="/")
-        return db.session.scalars(select(Letter.id).where(Letter.recipient == to.email)).one()
+        return db.session.scalars(select(Email.id).where(Email.recipient == to.email)).one()
 
 
-def becomes(cast: Cast, letter: UUID, state: LetterState) -> LetterState:
+def becomes(cast: Cast, letter: UUID, state: EmailState) -> EmailState:
     """Write a state behind the service's back; the state before."""
     with cast.app.app_context(), transaction() as session:
-        row = session.get_one(Letter, letter)
+        row = session.get_one(Email, letter)
         before, row.state = row.state, state
         return before
 
@@ -58,9 +58,9 @@ def test_its_html_runs_nothing(cast: Cast, letter: UUID) -> None:
 def test_what_was_given_up_is_sent_again(cast: Cast, letter: UUID) -> None:
     path = f"/operator/mail/{letter}/send"
     assert cast.tina.browser.post(path).status_code == 409, "a letter that is kept"
-    becomes(cast, letter, LetterState.GIVEN_UP)
+    becomes(cast, letter, EmailState.GIVEN_UP)
     assert cast.tina.browser.post(path).status_code == 303
-    assert becomes(cast, letter, LetterState.KEPT) is LetterState.WAITING
+    assert becomes(cast, letter, EmailState.KEPT) is EmailState.WAITING
 
 
 def test_the_list_is_narrowed_and_goes_on(cast: Cast, letter: UUID) -> None:

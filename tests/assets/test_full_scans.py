@@ -33,7 +33,7 @@ def door(engines: TestEngines) -> Iterator[Door]:
 def scene(door: Door) -> Iterator[Scene]:
     """New people there, nothing going on, the scanner proved."""
     door.sql("DELETE FROM rescans")
-    door.sql("DELETE FROM scanner_proofs")
+    door.sql("DELETE FROM scanner_status")
     door.app.extensions.pop("portal.scanner_report", None)
     yield from scene_at(door)
 
@@ -151,7 +151,7 @@ def test_a_virus_that_is_found_while_the_file_goes_to_the_trash_is_held(scene: S
     columns = "state_before, deleted_at, deleted_by, folder_id, purge_after > now() + interval '6 days'"
     home = UUID(folder) if how == "and taken back" else None
     assert scene.door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(sent)) == [(None, None, None, home, True)]
-    told = scene.door.sql("SELECT recipient FROM letters WHERE once = %s", f"{scene.cast.acme.id}:infected:{sent}")
+    told = scene.door.sql("SELECT recipient FROM emails WHERE once = %s", f"{scene.cast.acme.id}:infected:{sent}")
     assert told == [(scene.cast.tina.email,)]
     assert standing(scene)[2] == 1
     assert scene.door.broken(scene.cast) == []
@@ -266,6 +266,6 @@ def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> N
 
 
 def test_without_a_scanner_none_begins(scene: Scene) -> None:
-    scene.door.sql("DELETE FROM scanner_proofs")
+    scene.door.sql("DELETE FROM scanner_status")
     with pytest.raises(Conflict):
         start(scene)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -54,6 +56,18 @@ def test_every_function_with_the_owners_rights_looks_for_temporary_names_last(en
         ).fetchall()
     assert len(found) >= 7
     assert [name for name, config in found if config != ["search_path=pg_catalog, public, pg_temp"]] == []
+
+
+@pytest.mark.usefixtures("app")
+def test_every_function_with_the_owners_rights_is_listed_with_its_reason(engines: TestEngines) -> None:
+    listed = (Path(__file__).resolve().parents[2] / "docs" / "database-functions.md").read_text(encoding="utf-8")
+    names = {name for row in re.findall(r"^\| (`.*?) \|", listed, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    address = engines.settings().database_url.replace("+psycopg", "")
+    with psycopg.connect(address) as connection:
+        rows = connection.execute(
+            "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert names == {row[0] for row in rows}
 
 
 @pytest.mark.usefixtures("app")

@@ -11,7 +11,7 @@ from portal.admin import service as admin
 from portal.database import db, now, transaction
 from portal.errors import Conflict
 from portal.mail import service as mail
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.mail.service import Addressee
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_accessibility import EXAMINED, PHONE, WIDE, Examination
@@ -32,7 +32,7 @@ def addresses(scene: Scene) -> Iterator[list[str]]:
         with transaction():
             tina, words = Addressee("Tina", cast.tina.email), "Three bytes."
             mail.write("task_alarm", [tina], None, task="The recount", detail=words, at=now(), path="/")
-        letter = db.session.query(Letter.id).filter_by(recipient=cast.tina.email).first()
+        letter = db.session.query(Email.id).filter_by(recipient=cast.tina.email).first()
         assert letter is not None
     found = admin_pages_of(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)
     pages = [each for each in found.values() if not each.startswith("/v1/") and is_page(scene, each)]

@@ -126,7 +126,7 @@ def test_a_worker_is_killed_while_it_tells_a_webhook(live: Live) -> None:
         live.stack.workers[0].kill()
     live.one_worker()
     with live.store.hold(told) as held:
-        live.stack.sql("UPDATE webhook_endpoints SET claim_until = now() - interval '1 second', rung_at = NULL")
+        live.lapse()
         live.sweep()
         held.wait()
     first, second = ids

@@ -14,7 +14,7 @@ from portal import scheduler
 from portal.database import leave
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.lifecycle import periodic_tasks
-from portal.lifecycle.periodic_tasks import Chore
+from portal.lifecycle.periodic_tasks import PeriodicTask
 from tests.support.client import Door, served
 from tests.support.deployment import eventually
 from tests.support.engines import TestEngines
@@ -32,7 +32,7 @@ def door(engines: TestEngines) -> Iterator[Door]:
 @pytest.fixture(autouse=True)
 def in_house(door: Door) -> Iterator[None]:
     """Inside the application, nothing done yet."""
-    door.sql("DELETE FROM chore_runs")
+    door.sql("DELETE FROM periodic_task_runs")
     with door.app.app_context():
         yield
 
@@ -47,15 +47,15 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return words
 
     house = {
-        "sweep the floor": Chore(timedelta(days=1), lambda: write("swept")),
-        "wash up": Chore(HOUR, lambda: write("washed")),
+        "sweep the floor": PeriodicTask(timedelta(days=1), lambda: write("swept")),
+        "wash up": PeriodicTask(HOUR, lambda: write("washed")),
     }
-    monkeypatch.setattr(periodic_tasks, "CHORES", house)
+    monkeypatch.setattr(periodic_tasks, "PERIODIC_TASKS", house)
     return done
 
 
 def let_pass(door: Door, span: str) -> None:
-    door.sql(f"UPDATE chore_runs SET next_due_at = next_due_at - interval '{span}'")
+    door.sql(f"UPDATE periodic_task_runs SET next_due_at = next_due_at - interval '{span}'")
 
 
 def test_each_runs_at_once_and_then_as_often_as_its_line_says(door: Door, diary: list[str]) -> None:
@@ -78,24 +78,24 @@ def test_one_that_fails_is_shown_and_tried_again_in_an_hour(
         raise ZeroDivisionError("secret")
 
     day = timedelta(days=1)
-    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(day, fail))
-    monkeypatch.setitem(periodic_tasks.CHORES, "stumble", Chore(day, stumble))
+    monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "sweep the floor", PeriodicTask(day, fail))
+    monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "stumble", PeriodicTask(day, stumble))
     assert [(outcome.name, outcome.ok) for outcome in periodic_tasks.run_due()] == [
         ("sweep the floor", False),
         ("wash up", True),  # nobody waits for another one
         ("stumble", False),
     ]
-    lines = {line.name: line for line in periodic_tasks.standing()}
+    lines = {line.name: line for line in periodic_tasks.statuses()}
     assert (lines["sweep the floor"].state, lines["sweep the floor"].said) == ("failed", "The broom is away.")
     assert "secret" not in lines["stumble"].said
     let_pass(door, "61 minutes")
     periodic_tasks.run_due()
-    line = next(line for line in periodic_tasks.standing() if line.name == "sweep the floor")
+    line = next(line for line in periodic_tasks.statuses() if line.name == "sweep the floor")
     assert line.failures == 2
-    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(day, lambda: "swept after all"))
+    monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "sweep the floor", PeriodicTask(day, lambda: "swept after all"))
     let_pass(door, "61 minutes")
     periodic_tasks.run_due()
-    line = next(line for line in periodic_tasks.standing() if line.name == "sweep the floor")
+    line = next(line for line in periodic_tasks.statuses() if line.name == "sweep the floor")
     assert (line.state, line.failures, line.said) == ("ok", 0, "swept after all")
 
 
@@ -105,7 +105,7 @@ from datetime import timedelta
 from portal.app import create_app
 from portal.lifecycle import periodic_tasks
 from portal.settings import Settings
-periodic_tasks.CHORES["wash up"] = periodic_tasks.Chore(timedelta(hours=1), lambda: str(time.sleep(600)))
+periodic_tasks.PERIODIC_TASKS["wash up"] = periodic_tasks.PeriodicTask(timedelta(hours=1), lambda: str(time.sleep(600)))
 with create_app(Settings.from_environ()).app_context():
     periodic_tasks.run("wash up")
 """
@@ -115,8 +115,8 @@ def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], t
     process = Process("sleeper", [sys.executable, "-c", SLEEPER], _environment(door.settings, tmp_path), tmp_path)
     process.start()
     try:
-        eventually(lambda: door.sql("SELECT 1 FROM chore_runs WHERE name = 'wash up'"))
-        assert {line.name: line.state for line in periodic_tasks.standing()}["wash up"] == "running"
+        eventually(lambda: door.sql("SELECT 1 FROM periodic_task_runs WHERE name = 'wash up'"))
+        assert {line.name: line.state for line in periodic_tasks.statuses()}["wash up"] == "running"
         periodic_tasks.run_due()
         assert diary == ["swept"], process.words()  # the other one is at it
     finally:
@@ -129,7 +129,7 @@ def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], t
         return "washed" in diary
 
     eventually(is_free)
-    assert {line.name: line.state for line in periodic_tasks.standing()}["wash up"] == "ok"
+    assert {line.name: line.state for line in periodic_tasks.statuses()}["wash up"] == "ok"
 
 
 def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], m
         assert go_on.wait(30)
         return "waited"
 
-    monkeypatch.setitem(periodic_tasks.CHORES, "wash up", Chore(HOUR, wait))
+    monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "wash up", PeriodicTask(HOUR, wait))
 
     def by_the_clock() -> None:
         with door.app.app_context():
@@ -166,7 +166,9 @@ def test_a_name_that_is_none_is_told(diary: list[str]) -> None:
 
 def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
-    monkeypatch.setitem(periodic_tasks.CHORES, "sweep the floor", Chore(HOUR, lambda: str(never.wait(30))))
+    monkeypatch.setitem(
+        periodic_tasks.PERIODIC_TASKS, "sweep the floor", PeriodicTask(HOUR, lambda: str(never.wait(30)))
+    )
     monkeypatch.setattr(scheduler, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(scheduler, "DUE_SECONDS", 0.05)
     stop = threading.Event()
@@ -178,8 +180,8 @@ def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], mon
 
     thread = threading.Thread(target=clock)
     thread.start()
-    first = eventually(lambda: door.sql("SELECT finished_at FROM chore_runs WHERE name = 'sweep'"))
-    eventually(lambda: door.sql("SELECT finished_at FROM chore_runs WHERE name = 'sweep'") != first)
+    first = eventually(lambda: door.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'"))
+    eventually(lambda: door.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'") != first)
     never.set()
     eventually(lambda: diary == ["washed"])
     stop.set()

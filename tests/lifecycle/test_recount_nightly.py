@@ -11,7 +11,7 @@ from portal.errors import Problem
 from portal.events.models import Event
 from portal.identity.models import User
 from portal.lifecycle.recount import recount, recount_all
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from tests.support.factories import make_asset
 from tests.support.people import Cast
 
@@ -30,7 +30,7 @@ def test_a_difference_raises_an_alarm_with_the_difference(cast: Cast) -> None:
         event = db.session.scalars(select(AuditEvent).filter_by(action="quota.miscounted")).first()
         assert event is not None and "(+7)" in event.facts["differences"][0]
         assert db.session.scalars(select(Event).filter_by(type="quota.miscounted")).first() is not None
-        letters = db.session.scalars(select(Letter).filter_by(template="task_alarm", recipient=cast.bob.email)).all()
+        letters = db.session.scalars(select(Email).filter_by(template="task_alarm", recipient=cast.bob.email)).all()
         ours = [letter for letter in letters if cast.acme.slug in letter.text]
         assert len(ours) == 1  # a night, and not each time that somebody asks
         assert "(+7)" in ours[0].text

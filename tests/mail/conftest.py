@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import select
 from portal.app import create_app
 from portal.database import db, transaction
 from portal.mail import service as mail
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.mail.service import Addressee
 from portal.settings import MailServer
 from tests.support.engines import TestEngines
@@ -38,22 +39,22 @@ class Post:
             with transaction(self.cast.acme.id):
                 facts = {**ALARM, "at": self.cast.acme.created_at}
                 mail.write("task_alarm", [Addressee(name, to)], self.cast.acme.id, once=once, **facts)
-            newest = select(Letter).where(Letter.recipient == to).order_by(Letter.id.desc()).limit(1)
+            newest = select(Email).where(Email.recipient == to).order_by(Email.id.desc()).limit(1)
             found = db.session.scalar(newest)
             return found.id if found else None
 
-    def send(self, letter_id: UUID | None) -> Letter:
+    def send(self, letter_id: UUID | None) -> Email:
         """What the job does; the letter as it is then."""
         assert letter_id is not None
         with self.app.app_context():
             mail.send(letter_id)
         return self.read(letter_id)
 
-    def read(self, letter_id: UUID | None) -> Letter:
+    def read(self, letter_id: UUID | None) -> Email:
         """The row as it is now."""
         assert letter_id is not None
         with self.app.app_context():
-            letter = db.session.get_one(Letter, letter_id)
+            letter = db.session.get_one(Email, letter_id)
             db.session.expunge_all()
             return letter
 
@@ -62,7 +63,22 @@ class Post:
         with self.app.app_context(), transaction() as session:
             from sqlalchemy import text
 
-            session.execute(text(f"UPDATE letters SET {assignments} WHERE id = :id"), {"id": letter_id})
+            session.execute(text(f"UPDATE emails SET {assignments} WHERE id = :id"), {"id": letter_id})
+
+    def change_task(self, letter_id: UUID | None, assignments: str) -> None:
+        """The same with its task."""
+        with self.app.app_context(), transaction() as session:
+            from sqlalchemy import text
+
+            session.execute(text(f"UPDATE tasks SET {assignments} WHERE target_id = :id"), {"id": letter_id})
+
+    def next_attempt(self, letter_id: UUID | None) -> datetime:
+        """When it is tried again."""
+        assert letter_id is not None
+        with self.app.app_context():
+            due_at = mail.next_attempt(letter_id)
+        assert due_at is not None
+        return due_at
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from portal.errors import Conflict
 from portal.lifecycle import sweep
 from portal.mail import service as mail
 from portal.mail import smtp
-from portal.mail.models import Letter, LetterState
+from portal.mail.models import Email, EmailState
 from portal.mail.service import Addressee
 from portal.settings import MailServer
 from tests.mail.conftest import ALARM, Post
@@ -32,7 +32,7 @@ from tests.support.processes import close
 def test_a_letter_arrives_as_text_and_html(post: Post) -> None:
     letter = post.send(post.write(name='Alice Õunapuu, "the\nboss" <x@example.com>'))
     (arrived,) = post.box.letters
-    assert letter.state is LetterState.SENT and letter.sent_at is not None and letter.attempts == 1
+    assert letter.state is EmailState.SENT and letter.sent_at is not None and letter.attempts == 1
     assert post.box.envelopes == [("files@example.com", ["alice@example.com"])]
     assert arrived["Subject"] == "The recount found a problem"
     assert arrived["From"] == "Stowage <files@example.com>"
@@ -58,7 +58,7 @@ def test_nothing_is_written_when_the_change_is_not(post: Post) -> None:
         with pytest.raises(RuntimeError), transaction(post.cast.acme.id):
             mail.write("task_alarm", [Addressee("", "never@example.com")], None, **ALARM, at=database.now())
             raise RuntimeError
-        assert db.session.query(Letter).filter_by(recipient="never@example.com").count() == 0
+        assert db.session.query(Email).filter_by(recipient="never@example.com").count() == 0
 
 
 def test_a_letter_that_can_not_be_drawn_does_not_undo_the_change(post: Post) -> None:
@@ -67,7 +67,7 @@ def test_a_letter_that_can_not_be_drawn_does_not_undo_the_change(post: Post) -> 
             to = [Addressee("", "undrawn@example.com")]
             assert mail.write("task_alarm", to, None, task="Half of it") == 0
             assert mail.write("no_such_template", to, None) == 0
-        assert db.session.query(Letter).filter_by(recipient="undrawn@example.com").count() == 0
+        assert db.session.query(Email).filter_by(recipient="undrawn@example.com").count() == 0
 
 
 def test_a_key_is_written_once_a_recipient(post: Post) -> None:
@@ -90,10 +90,10 @@ def test_two_workers_at_once_send_it_once(post: Post) -> None:
     slow = threading.Thread(target=post.send, args=(letter_id,))
     slow.start()
     assert post.box.arrived.wait(20)
-    assert post.send(letter_id).state is LetterState.SENDING
+    assert post.send(letter_id).state is EmailState.SENDING
     post.box.goes_on.set()
     slow.join()
-    assert post.read(letter_id).state is LetterState.SENT
+    assert post.read(letter_id).state is EmailState.SENT
     assert len(post.box.letters) == 1
 
 
@@ -102,14 +102,14 @@ def test_not_now_is_tried_again_later(post: Post, step: str) -> None:
     post.box.answers[step] = "451 4.3.0 secret words of the server"
     letter_id = post.write()
     letter = post.send(letter_id)
-    assert (letter.state, letter.handed_over_at) == (LetterState.WAITING, None)
+    assert (letter.state, letter.handed_over_at) == (EmailState.WAITING, None)
     assert letter.error and "(451)" in letter.error and "secret" not in letter.error
-    assert timedelta(seconds=50) < letter.due_at - database.now() <= timedelta(minutes=1)
+    assert timedelta(seconds=50) < post.next_attempt(letter_id) - database.now() <= timedelta(minutes=1)
     assert post.send(letter_id).attempts == 1, "not before its time"
     post.box.answers.clear()
-    post.change(letter_id, "due_at = now()")
+    post.change_task(letter_id, "due_at = now()")
     letter = post.send(letter_id)
-    assert (letter.state, letter.attempts, letter.error) == (LetterState.SENT, 2, None)
+    assert (letter.state, letter.attempts, letter.error) == (EmailState.SENT, 2, None)
     assert len(post.box.letters) == 1
 
 
@@ -117,7 +117,7 @@ def test_not_now_is_tried_again_later(post: Post, step: str) -> None:
 def test_never_is_given_up_and_says_why(post: Post, step: str) -> None:
     post.box.answers[step] = "550 5.1.1 secret words of the server"
     letter = post.send(post.write())
-    assert letter.state is LetterState.GIVEN_UP
+    assert letter.state is EmailState.GIVEN_UP
     assert letter.error and "(550)" in letter.error and "secret" not in letter.error
     assert letter.text, "what was not sent is kept"
 
@@ -126,11 +126,12 @@ def test_waits_grow_and_end_after_a_day(post: Post) -> None:
     post.box.answers["RCPT"] = "450 busy"
     letter_id = post.write()
     waits = []
-    while (letter := post.send(letter_id)).state is LetterState.WAITING:
-        waits.append(round((letter.due_at - database.now()).total_seconds() / 60))
-        post.change(letter_id, f"due_at = now(), give_up_at = give_up_at - interval '{waits[-1]} minutes'")
+    while (letter := post.send(letter_id)).state is EmailState.WAITING:
+        waits.append(round((post.next_attempt(letter_id) - database.now()).total_seconds() / 60))
+        post.change_task(letter_id, "due_at = now()")
+        post.change(letter_id, f"give_up_at = give_up_at - interval '{waits[-1]} minutes'")
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360], "1,231 minutes; the next would be after 24 hours"
-    assert letter.state is LetterState.GIVEN_UP
+    assert letter.state is EmailState.GIVEN_UP
     assert letter.error == "The mail server refused this address (450). Not sent within 24 hours."
 
 
@@ -139,7 +140,7 @@ def test_a_connection_lost_after_the_last_byte_is_never_repeated(post: Post, kep
     post.box.breaks_off = kept
     letter_id = post.write()
     letter = post.send(letter_id)
-    assert (letter.state, letter.error) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT)
+    assert (letter.state, letter.error) == (EmailState.GIVEN_UP, mail.PERHAPS_SENT)
     post.box.breaks_off = None
     post.send(letter_id)
     assert len(post.box.letters) == (1 if kept == "after" else 0)
@@ -149,46 +150,48 @@ def test_a_server_that_answers_too_late_may_have_it(post: Post, monkeypatch: pyt
     monkeypatch.setattr(smtp, "ANSWER_SECONDS", 0.2)
     post.box.goes_on.clear()
     letter = post.send(post.write())
-    assert (letter.state, letter.error) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT)
+    assert (letter.state, letter.error) == (EmailState.GIVEN_UP, mail.PERHAPS_SENT)
 
 
 def test_no_server_is_tried_again(post: Post) -> None:
     post.box.__exit__()
     letter = post.send(post.write())
-    assert (letter.state, letter.error) == (LetterState.WAITING, "The mail server can't be reached.")
+    assert (letter.state, letter.error) == (EmailState.WAITING, "The mail server can't be reached.")
     post.box.__init__()  # type: ignore[misc]  # the fixture closes another one
     post.box.__enter__()
 
 
 def test_a_worker_that_died_before_the_last_byte_is_followed_by_another(post: Post) -> None:
     letter_id = post.write()
-    post.change(letter_id, "state = 'sending', claim_token = 'dead', claim_until = now() + interval '5 minutes'")
-    assert post.send(letter_id).claim_token == "dead"
-    post.change(letter_id, "claim_until = now() - interval '1 second', rung_at = now() - interval '1 minute'")
+    post.change(letter_id, "state = 'sending'")
+    post.change_task(letter_id, "lease_token = 'dead', lease_until = now() + interval '5 minutes'")
+    assert post.send(letter_id).state is EmailState.SENDING
+    post.change_task(letter_id, "lease_until = now() - interval '1 second'")
+    post.app.extensions["portal.redis"].flushdb()
     with post.app.app_context():
-        assert sweep.run()["send_letter"] >= 1
-    assert post.send(letter_id).state is LetterState.SENT
+        assert sweep.run()["send_email"] >= 1
+    assert post.send(letter_id).state is EmailState.SENT
 
 
 def test_a_worker_that_died_after_the_last_byte_is_not(post: Post) -> None:
     letter_id = post.write()
-    dead = "state = 'sending', claim_token = 'dead', claim_until = now() - interval '1 second', handed_over_at = now()"
-    post.change(letter_id, dead)
+    post.change(letter_id, "state = 'sending', handed_over_at = now()")
+    post.change_task(letter_id, "lease_token = 'dead', lease_until = now() - interval '1 second'")
     letter = post.send(letter_id)
-    assert (letter.state, letter.error, post.box.letters) == (LetterState.GIVEN_UP, mail.PERHAPS_SENT, [])
+    assert (letter.state, letter.error, post.box.letters) == (EmailState.GIVEN_UP, mail.PERHAPS_SENT, [])
 
 
-def test_a_worker_that_lost_its_claim_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_lost_its_lease_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     letter_id = post.write()
     deliver = smtp.deliver
 
     def stalls(server: MailServer, sent: smtp.Post, hand_over: object) -> None:
-        post.change(letter_id, "claim_token = 'another'")
+        post.change_task(letter_id, "lease_token = 'another'")
         deliver(server, sent, hand_over)  # type: ignore[arg-type]
 
     monkeypatch.setattr(smtp, "deliver", stalls)
     letter = post.send(letter_id)
-    assert (letter.claim_token, letter.state, post.box.letters) == ("another", LetterState.SENDING, [])
+    assert (letter.state, post.box.letters) == (EmailState.SENDING, [])
 
 
 def test_an_operator_sends_again_what_was_given_up(post: Post) -> None:
@@ -210,19 +213,19 @@ def test_an_operator_sends_again_what_was_given_up(post: Post) -> None:
     [("ada@bücher.example", "ada@xn--bcher-kva.example"), ("ada@straße.example", "ada@xn--strae-oqa.example")],
 )
 def test_a_domain_beyond_ascii_is_found(post: Post, address: str, envelope: str) -> None:
-    assert post.send(post.write(to=address)).state is LetterState.SENT
+    assert post.send(post.write(to=address)).state is EmailState.SENT
     assert post.box.envelopes == [("files@example.com", [envelope])]
 
 
 def test_an_address_beyond_ascii_is_written_as_it_is(post: Post) -> None:
-    assert post.send(post.write(to="jürgen@example.com")).state is LetterState.SENT
+    assert post.send(post.write(to="jürgen@example.com")).state is EmailState.SENT
     assert post.box.envelopes == [("files@example.com", ["jürgen@example.com"])]
 
 
 def test_an_address_that_is_none_is_given_up(post: Post) -> None:
     letter = post.send(post.write(to="no address\r\nRCPT TO:<eve@example.com>"))
     assert (letter.state, letter.error) == (
-        LetterState.GIVEN_UP,
+        EmailState.GIVEN_UP,
         "This is not an address that mail can be sent to.",
     )
     assert post.box.letters == []
@@ -232,11 +235,11 @@ def test_without_a_mail_server_letters_are_kept(cast: Cast, in_app: object) -> N
     with transaction(cast.acme.id):
         to = [Addressee("A", "kept@example.com")]
         assert mail.write("task_alarm", to, None, **ALARM, at=database.now()) == 1
-    letter = db.session.query(Letter).filter_by(recipient="kept@example.com").order_by(Letter.id.desc()).first()
-    assert letter is not None and letter.state is LetterState.KEPT and letter.text
+    letter = db.session.query(Email).filter_by(recipient="kept@example.com").order_by(Email.id.desc()).first()
+    assert letter is not None and letter.state is EmailState.KEPT and letter.text
     mail.send(letter.id)
     db.session.refresh(letter)
-    assert letter.state is LetterState.KEPT
+    assert letter.state is EmailState.KEPT
 
 
 @pytest.fixture
@@ -260,9 +263,9 @@ def test_with_starttls_and_a_login(
     done = letter.send(letter.write())
     close(app)
     if error is None:
-        assert (done.state, encrypted.sessions) == (LetterState.SENT, [True])
+        assert (done.state, encrypted.sessions) == (EmailState.SENT, [True])
     else:
-        assert done.state is LetterState.WAITING and done.error and error in done.error
+        assert done.state is EmailState.WAITING and done.error and error in done.error
         assert encrypted.letters == []
 
 
@@ -279,12 +282,12 @@ def test_a_certificate_that_nobody_trusts_gets_no_password(
     assert encrypted.letters == []
 
 
-def test_the_bell_rings_after_the_commit(post: Post) -> None:
+def test_its_job_is_enqueued_after_the_commit(post: Post) -> None:
     connection = post.app.extensions["portal.redis"]
     connection.flushdb()
     letter_id = post.write()
-    bells = Queue("upkeep", connection=connection, serializer=JSONSerializer)
-    assert [(job.func_name, job.args[2]) for job in bells.jobs] == [("portal.mail.jobs.send_letter", str(letter_id))]
+    waiting = Queue("messages", connection=connection, serializer=JSONSerializer)
+    assert [(job.func_name, job.args[2]) for job in waiting.jobs] == [("portal.mail.jobs.send_email", str(letter_id))]
 
 
 def test_letters_of_long_ago_are_forgotten(post: Post) -> None:
@@ -295,5 +298,5 @@ def test_letters_of_long_ago_are_forgotten(post: Post) -> None:
         post.change(letter_id, "created_at = now() - interval '91 days'")
     with post.app.app_context():
         assert mail.forget() >= 1
-        left = {each.id for each in db.session.query(Letter).filter(Letter.id.in_([old, young, waiting]))}
+        left = {each.id for each in db.session.query(Email).filter(Email.id.in_([old, young, waiting]))}
     assert left == {young, waiting}

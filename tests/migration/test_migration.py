@@ -125,9 +125,6 @@ def test_a_worker_is_killed_in_the_middle(live: Live) -> None:
         live.stack.workers[0].kill()
     live.one_worker()
     live.lapse()
-    live.stack.sql(
-        "UPDATE moves SET claim_until = now() - interval '1 second', due_at = now() WHERE due_at IS NOT NULL"
-    )
     live.sweep()
     assert in_state(alice, move_id, "copied")["failed_files"] == 0
     all_readable(alice, sent)
@@ -147,7 +144,7 @@ def test_it_waits_while_the_store_is_away_and_says_so(live: Live) -> None:
         move_id = start(alice, managed(alice))
         eventually(lambda: move(alice, move_id)["waiting_for"])
         all_readable(alice, sent)
-    live.stack.sql("UPDATE moves SET due_at = now() WHERE state = 'copying'")
+    live.lapse()
     live.sweep()
     in_state(alice, move_id, "copied")
     all_readable(alice, sent)

@@ -12,7 +12,7 @@ from portal import database
 from portal.admin import service as admin
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.lifecycle import periodic_tasks
-from portal.lifecycle.models import ChoreRun
+from portal.lifecycle.models import PeriodicTaskRun
 from tests.support.client import Scene
 from tests.support.factories import change_asset, change_task, find_task, make_asset, read_asset, schedule
 from tests.support.people import Actor, Cast
@@ -37,12 +37,12 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
     assert 'href="/operator"' not in cast.alice.browser.get("/workspaces").text
 
 
-def test_a_clock_that_stands_still_is_told(cast: Cast, olga: Actor) -> None:
+def test_a_scheduler_that_has_stopped_is_shown(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
         periodic_tasks.note_sweep(database.now(), "")
     assert "It has stopped" not in olga.browser.get("/operator/board").text
     with cast.app.app_context(), database.transaction() as session:
-        session.execute(update(ChoreRun).values(finished_at=database.now() - timedelta(minutes=5)))
+        session.execute(update(PeriodicTaskRun).values(finished_at=database.now() - timedelta(minutes=5)))
     assert "It has stopped" in olga.browser.get("/operator/board").text
 
 
@@ -111,7 +111,7 @@ def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
     change_asset(cast, asset_id, state=AssetState.FAILED)
 
 
-def test_a_chore_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
+def test_a_periodic_task_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
         periodic_tasks.run("doctor")
         assert "doctor" not in periodic_tasks._due()

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from portal.database import db, now
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.quarantine import daily_summary
 from tests.support.client import Scene
 from tests.support.engines import EICAR, SIGNATURE
@@ -17,18 +17,18 @@ from tests.support.people import Cast
 from tests.support.quarantine import hold, infected, work
 
 
-def letters(cast: Cast, template: str) -> list[Letter]:
+def letters(cast: Cast, template: str) -> list[Email]:
     """To tina, the newest last."""
     with cast.app.app_context():
-        wanted = select(Letter).where(Letter.recipient == cast.tina.email, Letter.template == template)
-        found = list(db.session.scalars(wanted.order_by(Letter.id)))
+        wanted = select(Email).where(Email.recipient == cast.tina.email, Email.template == template)
+        found = list(db.session.scalars(wanted.order_by(Email.id)))
         db.session.expunge_all()
         return found
 
 
 def everybodys(cast: Cast) -> set[str]:
     with cast.app.app_context():
-        return set(db.session.scalars(select(Letter.recipient)))
+        return set(db.session.scalars(select(Email.recipient)))
 
 
 def test_a_virus_is_told_to_the_admins_with_the_verdict_and_to_nobody_else(scene: Scene) -> None:
@@ -60,7 +60,7 @@ def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
     old = hold(cast, b"other", file_name="two.txt")
     change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
     with cast.app.app_context():
-        assert "letters about held files" in daily_summary.run()
+        assert "e-mails about quarantined files" in daily_summary.run()
         daily_summary.run()
     (letter,) = letters(cast, "quarantine_digest")
     assert "2 files are in quarantine" in letter.subject

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from portal.audit import AuditEvent
 from portal.database import db, enter
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from tests.quarantine.test_policy import DEFAULTS, url
 from tests.support.people import Actor, Cast
 from tests.support.quarantine import make_admin
@@ -68,7 +68,7 @@ def test_a_looser_rule_waits_until_another_admin_confirms_it(cast: Cast, bob: Ac
 def test_the_other_admins_get_a_letter_and_the_page_asks_them(cast: Cast, bob: Actor) -> None:
     put(cast, cast.tina, STRICT | {"two_persons": False})
     with cast.app.app_context():
-        letters = list(db.session.scalars(select(Letter.recipient).where(text("template = 'rules_proposed'"))))
+        letters = list(db.session.scalars(select(Email.recipient).where(text("template = 'rules_proposed'"))))
     assert bob.email in letters and cast.tina.email not in letters
     address = f"/t/{cast.acme.slug}/scan-policy"
     mine, theirs = cast.tina.browser.get(address).text, bob.browser.get(address).text

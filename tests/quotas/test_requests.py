@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from portal.audit import AuditEvent
 from portal.database import db, enter
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.quotas import limits, requests
 from tests.support.people import Actor, Cast
 
@@ -32,9 +32,9 @@ def answer(cast: Cast, request_id: UUID, how: str, actor: Actor | None = None) -
     return (actor or cast.tina).browser.post(f"/t/{cast.acme.slug}/quotas/requests/{request_id}/{how}")
 
 
-def letters(cast: Cast, actor: Actor) -> list[Letter]:
+def letters(cast: Cast, actor: Actor) -> list[Email]:
     with cast.app.app_context():
-        return list(db.session.scalars(select(Letter).where(Letter.recipient == actor.email).order_by(Letter.id)))
+        return list(db.session.scalars(select(Email).where(Email.recipient == actor.email).order_by(Email.id)))
 
 
 def limit(cast: Cast, size: int | None) -> None:

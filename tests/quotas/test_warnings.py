@@ -12,7 +12,7 @@ from portal.audit import AuditEvent
 from portal.database import db, enter, new_id, transaction
 from portal.events.models import Event
 from portal.lifecycle import sweep
-from portal.mail.models import Letter
+from portal.mail.models import Email
 from portal.quotas import limits, warnings
 from portal.quotas import service as quotas
 from portal.quotas.warnings import threshold_of
@@ -43,7 +43,7 @@ def swept(cast: Cast) -> list[str]:
         sweep.run()
         mine = [cast.alice.email, cast.tina.email, cast.bob.email, cast.mallory.email]
         letters = db.session.scalars(
-            select(Letter).where(Letter.template == "quota_warning", Letter.recipient.in_(mine)).order_by(Letter.id)
+            select(Email).where(Email.template == "quota_warning", Email.recipient.in_(mine)).order_by(Email.id)
         )
         return [f"{each.recipient.partition('-')[0]}: {each.subject}" for each in letters]
 

@@ -49,7 +49,7 @@ def told(scene: Scene, profile: StorageProfile) -> tuple[str, str]:
 
 def letters(scene: Scene) -> list[tuple[str, str]]:
     """Every mail to somebody of this test: the template, and to whom."""
-    rows = scene.door.sql("SELECT template, recipient FROM letters WHERE template LIKE 'storage_%%' ORDER BY id")
+    rows = scene.door.sql("SELECT template, recipient FROM emails WHERE template LIKE 'storage_%%' ORDER BY id")
     names = {person.email: person.name for person in scene.cast.everybody}
     return [(template, names[recipient]) for template, recipient in rows if recipient in names]
 
@@ -75,16 +75,16 @@ def is_lost(scene: Scene, profile: StorageProfile, reason: str) -> None:
 
 def later(scene: Scene) -> None:
     """The minutes until the next test pass, and those of what waits."""
-    past = "now() - interval '1 second'"
-    scene.door.sql(f"UPDATE storage_profiles SET probe_due_at = {past} WHERE probe_due_at IS NOT NULL")
-    scene.door.sql(f"UPDATE assets SET due_at = {past} WHERE due_at IS NOT NULL")
+    scene.door.hurry()
     scene.door.sweep()
     scene.door.work()
 
 
 def attempts(scene: Scene, asset_id: str) -> int:
     """How many attempts were burnt."""
-    return int(scene.door.sql("SELECT attempts FROM assets WHERE id = %s", UUID(asset_id))[0][0])
+    task = scene.door.task(asset_id, "take_in", "attempts")
+    assert task is not None
+    return int(task[0])
 
 
 def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
@@ -144,7 +144,7 @@ def test_a_move_that_is_refused_finds_out_whose_store_it_is(
         assert told(scene, own)[0] == "unhealthy"
         assert events(scene) == ["storage.unhealthy"]
         assert scene.bob.begin("more.txt", 10).status_code == 201  # new files go to the managed storage already
-    scene.door.sql("UPDATE moves SET due_at = now() WHERE due_at IS NOT NULL")
+    scene.door.hurry()
     scene.door.sweep()
     scene.door.work()
     assert done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["state"] == "copied"

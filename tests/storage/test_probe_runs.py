@@ -6,7 +6,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
@@ -16,7 +15,6 @@ from portal.database import db, enter, transaction
 from portal.errors import Unavailable
 from portal.events.models import Event
 from portal.lifecycle import sweep
-from portal.lifecycle.periodic_tasks import CHORES
 from portal.storage import jobs, probe_runs
 from portal.storage.models import Health, StorageProfile
 from portal.storage.probe.runner import STEPS, Probe
@@ -36,7 +34,7 @@ def url(cast: Cast, profile: StorageProfile, more: str = "") -> str:
 
 
 def work(cast: Cast, profile: StorageProfile) -> None:
-    """What the worker does when the bell rings."""
+    """What the worker does with its job."""
     with cast.app.app_context():
         jobs.probe(str(profile.tenant_id), str(profile.workspace_id), str(profile.id))
 
@@ -53,31 +51,21 @@ def change(cast: Cast, profile: StorageProfile, **values: Any) -> None:
 
 
 def ask(cast: Cast, profile: StorageProfile) -> None:
-    """As the clock does it: nobody asks."""
+    """As it is done by itself: no person asks."""
     with cast.app.app_context(), transaction(profile.tenant_id):
         probe_runs.request(profile.workspace_id, profile.id)
 
 
 def age(cast: Cast, profile: StorageProfile, interval: str) -> None:
-    """Let so much time pass for what the row says."""
-    with cast.app.app_context(), transaction(profile.tenant_id):
-        db.session.execute(
-            text(
-                "UPDATE storage_profiles SET probed_at = probed_at - CAST(:i AS interval),"
-                " probe_due_at = probe_due_at - CAST(:i AS interval) WHERE id = :p"
-            ),
-            {"i": interval, "p": profile.id},
-        )
+    """Let so much time pass for its task."""
+    with cast.app.app_context(), transaction():
+        past = "due_at = due_at - CAST(:i AS interval), lease_until = lease_until - CAST(:i AS interval)"
+        db.session.execute(text(f"UPDATE tasks SET {past} WHERE target_id = :p"), {"i": interval, "p": profile.id})
 
 
-def run_sweep(cast: Cast) -> None:
+def run_sweep(cast: Cast) -> dict[str, int]:
     with cast.app.app_context():
-        sweep.run()
-
-
-def run_chore(cast: Cast) -> None:
-    with cast.app.app_context():
-        CHORES["probe_stores"].run()
+        return dict(sweep.run())
 
 
 def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, profile: StorageProfile) -> None:
@@ -176,26 +164,16 @@ def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
         with pytest.raises(Killed):
             work(cast, profile)
     assert told(cast, profile)["health"] == "probing"
-    work(cast, profile)  # a bell while the lease lasts does nothing
+    work(cast, profile)  # a job while the lease lasts does nothing
     assert told(cast, profile)["health"] == "probing"
-    rung: list[tuple[Any, ...]] = []
-
-    def ring(job: str, *ids: UUID) -> bool:
-        rung.append((job, ids[-1]))
-        return True
-
-    monkeypatch.setattr("portal.queue.ring", ring)
-    run_sweep(cast)
-    assert ("probe", profile.id) not in rung
     age(cast, profile, "3 minutes")
-    run_sweep(cast)
-    assert ("probe", profile.id) in rung
     work(cast, profile)
     assert told(cast, profile)["health"] == "healthy"
 
 
 def test_one_that_can_never_be_finished_ends_visibly(cast: Cast, profile: StorageProfile) -> None:
-    change(cast, profile, probe={**(profile.probe or {}), "at": None, "steps": [], "attempts": 5})
+    with cast.app.app_context(), transaction():
+        db.session.execute(text("UPDATE tasks SET attempts = 5 WHERE target_id = :p"), {"p": profile.id})
     work(cast, profile)
     shown = told(cast, profile)
     assert shown["health"] == "unhealthy"
@@ -245,12 +223,12 @@ def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: Stora
 
 def test_one_whose_last_test_is_a_week_old_is_tested_again(cast: Cast, profile: StorageProfile) -> None:
     work(cast, profile)
-    run_chore(cast)
-    assert told(cast, profile)["health"] == "healthy"
-    age(cast, profile, "8 days")
-    run_chore(cast)
-    assert told(cast, profile)["health"] == "probing"
+    tested_at = told(cast, profile)["probe"]["at"]
     work(cast, profile)
+    assert told(cast, profile)["probe"]["at"] == tested_at, "not before its time"
+    age(cast, profile, "8 days")
+    work(cast, profile)
+    assert told(cast, profile)["probe"]["at"] > tested_at
     assert told(cast, profile)["health"] == "healthy"
 
 

@@ -20,9 +20,11 @@ from rq.serializers import JSONSerializer
 from werkzeug.serving import make_server
 
 from portal import queue, tasks
+from portal.database import leave
 from portal.lifecycle import doctor, sweep
 from portal.objectstore import keys
 from portal.settings import Settings
+from portal.webhooks import dispatch
 from tests.support.api_client import Foreign
 from tests.support.engines import TestEngines
 from tests.support.people import Cast, make_cast
@@ -65,16 +67,31 @@ class Door:
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
     def work(self) -> list[str]:
-        """Do what is due, in this process, until nothing is; the kinds of the jobs that were done."""
+        """Do what is due, in this process, until nothing is; the kinds of the jobs that were done.
+
+        Events are dispatched, too: the scheduler does that within a second.
+        """
         done: list[str] = []
-        while jobs := self._waiting() or self._due():
+        while True:
+            jobs = self._waiting() or self._due()
+            if not jobs and not self._dispatch():
+                return done
+            if not jobs:
+                done.append("dispatch")
             for job in jobs:
                 module, _, function = str(job.func_name).rpartition(".")
                 with self.app.app_context():
                     getattr(import_module(module), function)(*job.args)
                 job.delete()
                 done.append(str(job.description))
-        return done
+
+    def _dispatch(self) -> int:
+        with self.app.app_context():
+            tenants = [tenant for (tenant,) in self.sql("SELECT DISTINCT tenant_id FROM tasks WHERE kind = 'dispatch'")]
+            for tenant_id in tenants:
+                dispatch.run(tenant_id)
+                leave()
+        return len(tenants)
 
     def _waiting(self) -> list[Job]:
         """Take what waits in the queue."""
@@ -96,7 +113,8 @@ class Door:
         """Let what waits for its next attempt, or was leased by somebody who died, be due now."""
         past = "now() - interval '1 second'"
         ended = "lease_until = CASE WHEN lease_until IS NOT NULL THEN now() - interval '1 second' END"
-        self.sql(f"UPDATE tasks SET due_at = {past}, {ended} WHERE due_at IS NOT NULL AND kind NOT IN {LATER}")
+        again = f"(kind NOT IN {LATER} OR waiting_for IS NOT NULL OR attempts > 0)"
+        self.sql(f"UPDATE tasks SET due_at = {past}, {ended} WHERE due_at IS NOT NULL AND {again}")
 
     def kill_holder(self, target_id: str | UUID, kind: str) -> None:
         """What a worker leaves that was killed in the middle of this task, a minute later."""

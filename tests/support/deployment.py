@@ -56,8 +56,9 @@ class Live:
     def lapse(self) -> None:
         """Let a minute pass: the leases of dead workers end, and what waits is due."""
         past = "now() - interval '1 second'"
-        self.stack.sql(f"UPDATE tasks SET lease_until = {past} WHERE lease_until IS NOT NULL AND lane <> 'lock'")
-        self.stack.sql(f"UPDATE tasks SET due_at = {past} WHERE due_at IS NOT NULL AND kind NOT IN {LATER}")
+        self.stack.sql(f"UPDATE tasks SET lease_until = {past} WHERE lease_until IS NOT NULL AND kind <> 'scheduler'")
+        again = f"(kind NOT IN {LATER} OR waiting_for IS NOT NULL OR attempts > 0)"
+        self.stack.sql(f"UPDATE tasks SET due_at = {past} WHERE due_at IS NOT NULL AND {again}")
 
     def forms_run_out(self) -> None:
         """Let every form expire, the clock come by, and the workers clear what it rings for."""

@@ -15,6 +15,7 @@ from uuid import UUID
 import boto3
 from botocore.config import Config
 
+from portal import tasks
 from portal.database import db, enter, now, transaction
 from portal.embedded.seaweedfs import Guest
 from portal.settings import Settings
@@ -128,3 +129,7 @@ def see_it_work(cast: Cast, profile_id: UUID, **capabilities: bool) -> None:
         profile = session.get_one(StorageProfile, profile_id)
         profile.health, profile.reason, profile.probed_at = Health.HEALTHY, None, now()
         profile.capabilities = SEEN | capabilities
+        session.flush()
+        # The test that connecting has scheduled is not to begin any more.
+        week = now() + timedelta(days=7)
+        tasks.schedule("probe", profile_id, tenant_id=cast.acme.id, workspace_id=profile.workspace_id, due_at=week)

@@ -18,12 +18,13 @@ GLOBAL = {
     "tenants",
     "plans",
     "managed_stores",
-    "chore_runs",
+    "periodic_task_runs",
     "switches",
     "rescans",
-    "scanner_proofs",
+    "scanner_status",
     "operator_acts",
-    "letters",
+    "emails",
+    "tasks",
 }
 
 

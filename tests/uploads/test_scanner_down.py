@@ -253,7 +253,7 @@ def test_a_server_without_room_for_temporary_files_burns_no_attempt(
             soon(scene.door)
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
         assert scene.door.task(sent.asset_id, "take_in") == (0, "spool_unavailable")
-        (state,) = scene.door.sql("SELECT state FROM scanner_proofs")[0]
+        (state,) = scene.door.sql("SELECT state FROM scanner_status")[0]
         assert state == "ready"
     soon(scene.door)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"

@@ -84,12 +84,12 @@ class Hooks:
             events.record(kind, self.cast.acme.id, self.cast.press.id if here else None, **data)
 
     def tell(self) -> None:
-        """What the clock does first, without the rest of the sweep."""
+        """What the scheduler does first, without the rest of its pass."""
         with self.scene.door.app.app_context():
-            dispatch.tell()
+            dispatch.run(self.cast.acme.id)
 
     def deliver(self, hook: dict[str, Any]) -> None:
-        """What a worker does when it is rung."""
+        """What a worker does with its job."""
         with self.scene.door.app.app_context():
             delivery.run(self.cast.acme.id, UUID(hook["id"]))
 
@@ -101,6 +101,7 @@ class Hooks:
             UUID(hook["id"]),
         )
         self.scene.door.sql(f"UPDATE webhook_endpoints SET rests_until = {past} WHERE id = %s", UUID(hook["id"]))
+        self.scene.door.sql(f"UPDATE tasks SET due_at = {past} WHERE target_id = %s", UUID(hook["id"]))
 
 
 @pytest.fixture

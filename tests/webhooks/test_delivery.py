@@ -31,7 +31,7 @@ from tests.webhooks.conftest import Hooks
 def test_a_file_is_told_to_a_receiver_that_verifies(hooks: Hooks, text: bytes) -> None:
     hook = hooks.add("/told?key=value", event_types=["asset.available"])
     sent = hooks.scene.alice.upload("notes.txt", text)
-    assert hooks.scene.door.work() == ["take_in", "tell", "deliver"], "in seconds: each rings the next"
+    assert hooks.scene.door.work() == ["take_in", "dispatch", "deliver"]
     (call,) = hooks.receiver.calls
     event = call.verified(hook["secret"])
     assert set(event) == {"id", "type", "time", "tenant_id", "workspace_id", "data"}
@@ -86,21 +86,21 @@ def test_what_was_told_is_not_told_again(hooks: Hooks) -> None:
     assert len(hooks.receiver.calls) == 1
 
 
-def test_what_nobody_rang_for_is_told_by_the_clock(hooks: Hooks) -> None:
+def test_the_scheduler_dispatches_by_itself(hooks: Hooks) -> None:
     hook = hooks.add()
     hooks.happen()
     hooks.scene.door.app.extensions["portal.redis"].flushdb()
-    assert hooks.scene.door.sweep()["tell"] == 1
+    assert hooks.scene.door.sweep()["dispatch"] == 1
     assert hooks.scene.door.work() == ["deliver"]
     assert hooks.receiver.calls[0].verified(hook["secret"])
 
 
-def test_many_events_of_one_command_ring_once(hooks: Hooks) -> None:
+def test_many_events_of_one_command_are_one_job(hooks: Hooks) -> None:
     hooks.add()
     with hooks.scene.door.app.app_context(), transaction(hooks.cast.acme.id):
         for number in range(5):
             events.record(EventType.QUOTA_WARNING, hooks.cast.acme.id, None, number=number)
-    assert hooks.scene.door.work() == ["tell", "deliver"]
+    assert hooks.scene.door.work() == ["dispatch", "deliver"]
     assert len(hooks.receiver.calls) == 5
 
 
@@ -121,21 +121,22 @@ def test_of_those_that_fail_one_is_tried_at_a_time(hooks: Hooks) -> None:
     hooks.receiver.during = others_meanwhile
     hooks.deliver(dead)
     assert [call.path for call in hooks.receiver.calls] == ["/dead", "/well"]
+    hooks.pass_time(dead_too, "1 second")
     hooks.deliver(dead_too)
     assert len(hooks.receiver.calls) == 3
 
 
 def test_nothing_is_written_down_where_nobody_listens(hooks: Hooks) -> None:
     hooks.happen()
-    told = "SELECT told FROM events WHERE tenant_id = %s"
-    assert hooks.scene.door.sql(told, hooks.cast.acme.id) == [(True,)]
+    waiting = "SELECT count(*) FROM tasks WHERE kind = 'dispatch' AND tenant_id = %s"
+    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(0,)]
     hook = hooks.add()
     hooks.happen()
-    assert (False,) in hooks.scene.door.sql(told, hooks.cast.acme.id)
+    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(1,)]
     hooks.tell()
     hooks.call("PATCH", hook["id"], body={"enabled": False})
     hooks.happen()
-    assert set(hooks.scene.door.sql(told, hooks.cast.acme.id)) == {(True,)}
+    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(0,)]
 
 
 def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hooks: Hooks) -> None:
@@ -162,7 +163,7 @@ def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hook
     shown = hooks.show(hook)
     assert (delivery["state"], shown["state"], shown["enabled"]) == ("failed", "disabled", False)
     assert shown["reason"] == "Nothing has arrived for 3 days. It answered 500."
-    letters = "SELECT subject, text FROM letters WHERE recipient = %s AND template = 'webhook_disabled'"
+    letters = "SELECT subject, text FROM emails WHERE recipient = %s AND template = 'webhook_disabled'"
     ((subject, words),) = hooks.scene.door.sql(letters, hooks.cast.tina.email)
     assert subject == "A webhook of Acme was switched off"
     assert f"/webhooks/{hook['id']}" in words and "/told" not in words
@@ -305,9 +306,8 @@ def test_a_worker_killed_after_the_answer_delivers_again_with_the_same_id(
         with pytest.raises(SystemExit):
             hooks.deliver(hook)
     hooks.deliver(hook)
-    assert len(hooks.receiver.calls) == 1, "the dead worker's claim holds for a minute"
-    past = "UPDATE webhook_endpoints SET claim_until = now() - interval '1 second' WHERE id = %s"
-    hooks.scene.door.sql(past, UUID(hook["id"]))
+    assert len(hooks.receiver.calls) == 1, "the dead worker's lease lasts for a minute"
+    hooks.scene.door.end_leases(hook["id"])
     assert hooks.scene.door.sweep()["deliver"] == 1
     hooks.scene.door.work()
     first, second = hooks.receiver.calls
@@ -339,12 +339,12 @@ def test_two_workers_never_talk_to_one_receiver_at_once(hooks: Hooks) -> None:
     assert len(hooks.receiver.calls) == 1
 
 
-def test_a_worker_that_lost_its_claim_sends_nothing_more(hooks: Hooks) -> None:
+def test_a_worker_that_lost_its_lease_sends_nothing_more(hooks: Hooks) -> None:
     hook = hooks.add()
     hooks.happen(number=1)
     hooks.happen(number=2)
     hooks.tell()
-    taken = "UPDATE webhook_endpoints SET claim_token = 'another' WHERE id = %s"
+    taken = "UPDATE tasks SET lease_token = 'another' WHERE target_id = %s"
 
     def another_takes_it() -> None:
         hooks.scene.door.sql(taken, UUID(hook["id"]))

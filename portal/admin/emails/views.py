@@ -15,7 +15,7 @@ from flask_babel import gettext as _
 from portal.identity.access import operator
 from portal.identity.service import Person
 from portal.mail import service as mail
-from portal.mail.models import LetterState
+from portal.mail.models import EmailState
 from portal.settings import Settings
 from portal.web.body import Query, read_query
 from portal.web.headers import content_security_policy, origin_of
@@ -30,7 +30,7 @@ ALONE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; 
 class Asked(Query):
     """What the list is narrowed to."""
 
-    state: LetterState | None = None
+    state: EmailState | None = None
 
 
 @blueprint.get("")
@@ -38,7 +38,7 @@ class Asked(Query):
 def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """All letters of the last 90 days, the newest first; to htmx, which asks with a cursor, the next rows alone."""
     asked, paging = read_query(Asked), read_paging()
-    letters, cursor = mail.list_letters(asked.state, paging)
+    letters, cursor = mail.list_emails(asked.state, paging)
     next_url = url_for(".index", cursor=cursor, state=asked.state) if cursor else None
     if paging.after and is_fragment_wanted():
         return render_template("emails/_items.html", letters=letters, next_url=next_url)
@@ -50,7 +50,9 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 @operator
 def show(user: Person, letter_id: UUID) -> ResponseReturnValue:  # noqa: ARG001
     """One letter."""
-    page = Response(render_template("emails/show.html", letter=mail.find(letter_id)))
+    page = Response(
+        render_template("emails/show.html", letter=mail.find(letter_id), next_attempt_at=mail.next_attempt(letter_id))
+    )
     settings: Settings = current_app.extensions["portal.settings"]
     policy = content_security_policy(origin_of(settings.s3_public_endpoint))
     page.headers["Content-Security-Policy"] = f"{policy}; frame-src 'self'"
