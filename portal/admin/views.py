@@ -13,7 +13,7 @@ from portal.tenancy.access import current_places, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
 
 blueprint = Blueprint("tenants", __name__)
@@ -33,7 +33,7 @@ class Asked(Query):
 def overview(member: Member) -> ResponseReturnValue:
     """The tenant at a glance; to htmx, which asks with a cursor, the next rows of one list alone."""
     asked, paging = read_query(Asked).of, read_paging()
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template(f"tenants/_{asked}.html", **_list(asked, member, paging))
     lists: dict[str, Any] = {}
     for name in LISTS:

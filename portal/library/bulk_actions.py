@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
@@ -18,7 +17,7 @@ from portal.folders.contents import Spot
 from portal.folders.forms import MOST_ASSETS
 from portal.folders.service import Target
 from portal.library import asset_list, moves
-from portal.library.gallery import HERE, back, done, place, told_restored
+from portal.library.gallery import HERE, address_of, back, done, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -80,13 +79,14 @@ def discard(member: Member) -> ResponseReturnValue:
     gone = bulk.discard_chosen(member, ids)
     words = ngettext("%(num)s file moved to the trash.", "%(num)s files moved to the trash.", len(gone))
     if staying := len(ids) - len(gone):
-        kept = "%(num)s is still being checked, or held back, and stays."
-        words += " " + ngettext(kept, "%(num)s are still being checked, or held back, and stay.", staying)
-    undo: dict[str, Any] = {}
-    if gone:
-        undo["undo_url"] = url_for(".restore", workspace_id=member.workspace)
-        undo["undo_values"] = {"asset": [str(each.id) for each in gone]}
-    return done(member, words, None, tone="calm", **undo)
+        words += " " + ngettext(
+            "%(num)s is still being checked, or is in quarantine, and stays.",
+            "%(num)s are still being checked, or are in quarantine, and stay.",
+            staying,
+        )
+    undo_url = url_for(".restore", workspace_id=member.workspace) if gone else None
+    undo_values = {"asset": [str(each.id) for each in gone]}
+    return done(member, words, None, tone="calm", undo_url=undo_url, undo_values=undo_values)
 
 
 @blueprint.post(f"{HERE}/restore")
@@ -110,9 +110,8 @@ def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target
         moves.change_folder(member, folder_id, target=target)
     spot, _, _ = contents.look(member.workspace, target.library_id, target.folder_id, Paging(1))
     words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
-    undo = {"undo_url": url_for(".put_back", workspace_id=member.workspace), "undo_values": {"was": was}}
-    where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
-    return done(member, words, url_for("library.index", workspace_id=member.workspace, **where), **undo)
+    undo_url = url_for(".put_back", workspace_id=member.workspace)
+    return done(member, words, address_of(member, target), undo_url=undo_url, undo_values={"was": was})
 
 
 def _chooser(member: Member, problem: str | None = None) -> str:

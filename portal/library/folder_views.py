@@ -19,7 +19,7 @@ from portal.folders import contents, libraries, service
 from portal.folders.service import Target
 from portal.inspection import file_kinds
 from portal.library import folder_trash, moves
-from portal.library.gallery import HERE, back, done, place
+from portal.library.gallery import HERE, address_of, back, done, place
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -48,7 +48,7 @@ def create(member: Member) -> ResponseReturnValue:
         made = service.create(member, request.form.get("name", ""), Target(given["library"], given["folder_id"]))
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("New folder"), gettext("Make folder"), problem=problem)
-    here = _address(member, Target(made.library_id, made.parent_id))
+    here = address_of(member, Target(made.library_id, made.parent_id))
     return done(member, gettext("Folder “%(name)s” made.", name=made.name), here)
 
 
@@ -70,7 +70,7 @@ def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("Rename folder"), gettext("Rename"), name=seen, problem=problem)
     words = gettext("The folder is called “%(name)s” now.", name=folder.name)
-    return done(member, words, _address(member, Target(folder_id=folder_id)))
+    return done(member, words, address_of(member, Target(folder_id=folder_id)))
 
 
 @blueprint.get(f"{FOLDER}/delete")
@@ -95,9 +95,9 @@ def delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
         name=folder.name,
     )
     words = files if gone.files else gettext("Folder “%(name)s” deleted.", name=folder.name)
-    undo = {"undo_url": url_for(".restore", workspace_id=member.workspace, folder_id=folder_id)}
-    parent = _address(member, Target(folder.library_id, folder.parent_id))
-    return done(member, words, parent, gone=str(folder_id), tone="calm", **undo)
+    undo_url = url_for(".restore", workspace_id=member.workspace, folder_id=folder_id)
+    parent = address_of(member, Target(folder.library_id, folder.parent_id))
+    return done(member, words, parent, gone=str(folder_id), tone="calm", undo_url=undo_url)
 
 
 @blueprint.post(f"{FOLDER}/restore")
@@ -128,7 +128,7 @@ def create_library(member: Member) -> ResponseReturnValue:
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("New library"), gettext("Make library"), problem=problem)
     words = gettext("Library “%(name)s” made.", name=made.name)
-    return done(member, words, _address(member, Target(made.id)), leads=True)
+    return done(member, words, address_of(member, Target(made.id)), leads=True)
 
 
 @blueprint.get(f"{LIBRARY}/rename")
@@ -149,7 +149,7 @@ def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("Rename library"), gettext("Rename"), name=seen, problem=problem)
     words = gettext("The library is called “%(name)s” now.", name=renamed.name)
-    return done(member, words, _address(member, Target(library_id)))
+    return done(member, words, address_of(member, Target(library_id)))
 
 
 @blueprint.get(f"{FILE}/rename")
@@ -206,9 +206,3 @@ def _render(form: str, member: Member, **context: Any) -> str:
     above = is_fragment_wanted()
     template = f"folders/_{form}.html" if above else "folders/page.html"
     return render_template(template, form=form, above=above, **context, **place(member))
-
-
-def _address(member: Member, target: Target) -> str:
-    """The page of a place."""
-    where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
-    return url_for("library.index", workspace_id=member.workspace, **where)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from htmx_flask import make_response, request
 
 from portal.assets import service
 from portal.assets.models import AssetState
 from portal.assets.presenters import is_final, page_view, poll_seconds
 from portal.assets.preview_urls import PreviewUrls
 from portal.folders import contents
+from portal.folders.service import Target
 from portal.library import presenters
 from portal.library.forms import GalleryQuery
 from portal.library.presenters import Poll, View
@@ -24,7 +25,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web import formats
 from portal.web.body import read_query
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import is_fragment_wanted, wants_next_rows
 from portal.web.paging import Paging, decode_cursor, read_paging
 
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
@@ -45,7 +46,7 @@ def index(member: Member) -> ResponseReturnValue:
         return render_template(f"library/_folders_{view}.html", **_spot(member, query), **place(member))
     cards, cursor = presenters.gallery_page(member.workspace, query.filters(), paging, view)
     more = url_for(".index", workspace_id=member.workspace, cursor=cursor, **address) if cursor else None
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template(ITEMS[view], cards=cards, next_url=more)
     page = render_template(
         "library/index.html",
@@ -57,10 +58,10 @@ def index(member: Member) -> ResponseReturnValue:
         **_spot(member, query),
         **place(member),
     )
-    response = make_response(page)
+    response: Response = make_response(page)
     if query.view:
-        kept: dict[str, Any] = {"max_age": A_YEAR, "httponly": True, "samesite": "Lax", "secure": request.is_secure}
-        response.set_cookie(VIEW_COOKIE, query.view, **kept)
+        secure = request.is_secure
+        response.set_cookie(VIEW_COOKIE, query.view, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure)
     return response
 
 
@@ -119,33 +120,45 @@ def discard(member: Member, asset_id: UUID) -> ResponseReturnValue:
     words = gettext("Moved to the trash. It stays there for 30 days.")
     if not is_fragment_wanted():
         return back(member, words)
-    response = make_response("")
     undo = url_for("trash.restore", workspace_id=member.workspace, asset_id=asset_id)
-    response.headers["HX-Trigger"] = json.dumps({"toast": {"text": words, "tone": "calm", "undo_url": undo}})
-    return response
+    answer: Response = make_response("", trigger={"toast": {"text": words, "tone": "calm", "undo_url": undo}})
+    return answer
 
 
-def done(member: Member, words: str, address: str | None, **facts: Any) -> ResponseReturnValue:
-    """What a form above the page has done: a toast, and the page is drawn again (static/js/form_dialog.js reads it).
+def done(
+    member: Member,
+    words: str,
+    address: str | None,
+    *,
+    tone: str = "good",
+    undo_url: str | None = None,
+    undo_values: dict[str, list[str]] | None = None,
+    gone: str | None = None,
+    leads: bool = False,
+) -> ResponseReturnValue:
+    """The answer to a form in a dialog: a toast, and the page below is loaded again (static/js/form_dialog.js).
 
-    Without script, to the page at ``address`` (None: back) with a message. ``facts`` are the toast's, and ``gone``, the
-    folder that is there no more; ``leads``: the page at ``address`` is shown in any case.
+    Without script, to the page at ``address`` (None: back) with a message. ``undo_url`` and ``undo_values`` are the
+    toast's button. ``gone``: the id of a folder that was deleted. ``leads``: to the page at ``address`` in any case.
     """
     if not is_fragment_wanted():
         flash(words, "success")
         return redirect(address, 303) if address else back(member, None)
-    response = make_response("")
-    after = {name: facts.pop(name, None) for name in ("gone", "leads")}
-    told = {"toast": {"text": words, "tone": "good", **facts}, "stowage:done": {"address": address, **after}}
-    response.headers["HX-Trigger"] = json.dumps(told)
-    return response
+    toast = {"text": words, "tone": tone}
+    if undo_url:
+        toast["undo_url"] = undo_url
+    shown = {**toast, "undo_values": undo_values} if undo_values else toast
+    answer: Response = make_response(
+        "", trigger={"toast": shown, "stowage:done": {"address": address, "gone": gone, "leads": leads}}
+    )
+    return answer
 
 
 def back(member: Member, words: str | None) -> ResponseReturnValue:
     """To the page of this workspace on which it was done, with a message; else to the gallery."""
     if words:
         flash(words, "success")
-    came_from = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    came_from = urlsplit(request.htmx.current_url or request.referrer or "")
     home = url_for("library.index", workspace_id=member.workspace)
     if came_from.path.startswith(home.removesuffix("files")):
         return redirect(f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path, 303)
@@ -175,6 +188,12 @@ def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str
         "large": presenters.large_preview(found, derived, file, formats.size(found.size_bytes)),
         "poll": None if is_final(found) else Poll(again, poll_seconds(polls)),
     }
+
+
+def address_of(member: Member, target: Target) -> str:
+    """The page of a folder, or of a library's top."""
+    where = {"folder_id": target.folder_id} if target.folder_id else {"library": target.library_id}
+    return url_for("library.index", workspace_id=member.workspace, **where)
 
 
 def place(member: Member) -> dict[str, Any]:

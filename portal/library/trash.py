@@ -14,7 +14,7 @@ from portal.library.gallery import HERE, back, place, told_restored
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging
 
 blueprint = Blueprint("trash", __name__)
@@ -31,7 +31,7 @@ def index(member: Member) -> ResponseReturnValue:
         "next_url": url_for(".index", workspace_id=member.workspace, cursor=cursor) if cursor else None,
         **place(member),
     }
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("trash/_items.html", **context)
     return render_template("trash/index.html", total=service.trash_summary(member.workspace), **context)
 

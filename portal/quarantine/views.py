@@ -32,7 +32,7 @@ from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import read_query
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging
 from portal.web.rate_limits import Rate, rates
 
@@ -54,7 +54,7 @@ def index(member: Member) -> ResponseReturnValue:
     items, cursor = service.list_items(member.tenant_id, paging, query.narrowing())
     given = query.model_dump(exclude_none=True)
     next_url = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor, **given) if cursor else None
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("quarantine/_items.html", items=items, next_url=next_url, tenant=_place(member))
     context = {"items": items, "next_url": next_url, "given": given, "summary": service.summary(member.tenant_id)}
     return render_template("quarantine/index.html", tenant=_place(member), **context)

@@ -20,7 +20,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member, WorkspacePlace
 from portal.usage import chart_data, snapshots, workspace_detail, workspaces
 from portal.usage.workspaces import View
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
 
 blueprint = Blueprint("quota_desk", __name__)
@@ -33,7 +33,7 @@ HERE = "/t/<tenant_slug>/w/<workspace_slug>"
 def index(member: Member) -> ResponseReturnValue:
     """The list; to htmx, which asks with a cursor, the next rows alone."""
     paging, view = read_paging(), View.of(*(request.args.get(name, "") for name in ("sort", "level", "q")))
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("quotas/_rows.html", **_list(member, view, paging))
     return _page(member, view, paging)
 

@@ -7,19 +7,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, render_template, request
-from htmx_flask import Htmx
+from flask import Flask, Response, render_template
+from htmx_flask import Htmx, request
 
 from portal.web import formats
+from portal.web.paging import Paging
 
-htmx = Htmx()
+htmx_extension = Htmx()
 FOREVER = "public, max-age=31536000, immutable"
 
 
 def is_fragment_wanted() -> bool:
     """Does htmx ask for a part? Boosted links and restored history ask for the whole page."""
-    asked = request.headers
-    return "HX-Request" in asked and "HX-Boosted" not in asked and "HX-History-Restore-Request" not in asked
+    htmx = request.htmx
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def wants_next_rows(paging: Paging) -> bool:
+    """Does htmx ask for the rows of a list that follow the ones it shows, without the page around them?"""
+    return bool(paging.after) and is_fragment_wanted()
 
 
 def render(page: str, fragment: str, **context: Any) -> str:
@@ -29,7 +35,7 @@ def render(page: str, fragment: str, **context: Any) -> str:
 
 def install(app: Flask) -> None:
     """htmx, and static files whose address changes with their content, so that browsers may keep them for ever."""
-    htmx.init_app(app)
+    htmx_extension.init_app(app)
     formats.install(app)
     folder = Path(app.static_folder or "")
 

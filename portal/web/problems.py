@@ -10,10 +10,11 @@ import logging
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, render_template, request, url_for
+from flask import Flask, Response, g, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import AnonymousUserMixin
+from htmx_flask import make_response, request
 from jinja2 import Template
 from pydantic import ConfigDict
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
@@ -68,7 +69,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
 
 def speaks_json() -> bool:
     """Does the address belong to the API?"""
-    return request.path.startswith(API_PREFIXES) or request.path == "/v1"
+    return bool(request.path.startswith(API_PREFIXES) or request.path == "/v1")
 
 
 def install(app: Flask) -> None:
@@ -132,8 +133,8 @@ def _answer(problem: Problem, status: int) -> Response:
         # The language of the answer, and the frame of its page, depend on the person. To find them would ask the
         # database again, which may be what fails.
         g._login_user = AnonymousUserMixin()
-    part = "HX-Request" in request.headers and request.headers.get("HX-Target", "main") != "main"
-    if not speaks_json() and not part:
+    part_of_page = request.htmx and request.htmx.target not in (None, "main")
+    if not speaks_json() and not part_of_page:
         return Response(_page(problem, status), status)
     facts = {**problem_facts(problem), "status": status}
     return Response(json.dumps(facts, default=str), status, mimetype="application/problem+json")
@@ -151,11 +152,11 @@ def _page(problem: Problem, status: int) -> str:
 
 def _to_login() -> Response:
     """To the form and back. htmx is told by a header, since it would swap the form into the page."""
-    if "HX-Request" in request.headers:
-        here = urlsplit(request.headers.get("HX-Current-URL", ""))
-        response = Response(status=401)
-        response.headers["HX-Redirect"] = _login_address(f"{here.path}?{here.query}" if here.query else here.path)
-        return response
+    if request.htmx:
+        here = urlsplit(request.htmx.current_url or "")
+        address = _login_address(f"{here.path}?{here.query}" if here.query else here.path)
+        answer: Response = make_response("", 401, redirect=address)
+        return answer
     place = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else ""
     return Response(status=302, headers={"Location": _login_address(place)})
 

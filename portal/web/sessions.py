@@ -1,10 +1,13 @@
-"""Session cookies: Flask's own, signed by something that is made once and not for every request."""
+"""Session cookies: Flask's own, except that a request with a bearer token has none.
+
+Such a request is its token's person. A cookie beside it could be another person's, and what a view
+stored in the session would reach them.
+"""
 
 from __future__ import annotations
 
 from flask import Flask, Request, Response
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from itsdangerous import URLSafeTimedSerializer
 
 from portal.web.csrf import bearer_token
 
@@ -14,24 +17,14 @@ class NoCookie(SecureCookieSession):
 
 
 class SessionCookies(SecureCookieSessionInterface):
-    """As Flask reads and writes them. Keys do not change while a process runs."""
-
-    _signing: URLSafeTimedSerializer | None = None
+    """As Flask reads and writes them, but neither for a request with a bearer token."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Who comes with a bearer token is known by it: their cookies are not looked at."""
         return NoCookie() if bearer_token() is not None else super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Nor do they get one."""
         if not isinstance(session, NoCookie):
             super().save_session(app, session, response)
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Made at the first request that has a cookie: it costs 30 µs."""
-        if self._signing is None:
-            self._signing = super().get_signing_serializer(app)
-        return self._signing
 
 
 def install(app: Flask) -> None:

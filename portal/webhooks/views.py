@@ -15,7 +15,7 @@ from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import is_fragment_wanted, wants_next_rows
 from portal.web.paging import read_paging
 from portal.webhooks import delivery as delivering
 from portal.webhooks import secrets, service
@@ -171,7 +171,7 @@ def _page(member: Member, webhook_id: UUID, secret: str | None = None) -> str:
     next_url = url_for(".show", cursor=cursor, **here) if cursor else None
     context: dict[str, Any] = {"deliveries": deliveries, "next_url": next_url, **_place(member)}
     endpoint = service.find(member.tenant_id, webhook_id)
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("webhooks/_deliveries.html", endpoint=endpoint, **context)
     names = dict(service.workspaces_of(member.tenant_id))
     context |= {"workspaces": names, "old_until": secrets.old_until(member.tenant_id).get(webhook_id)}

@@ -76,7 +76,7 @@ def test_a_dropped_folder_is_the_same_folder_here_and_can_be_changed(
             break
         page.keyboard.press("ArrowRight")
     page.keyboard.press("x")
-    expect(page.locator("[data-pick-count]")).to_contain_text("1 chosen")
+    expect(page.locator("[data-pick-count]")).to_contain_text("1 selected")
     examination.look_at(page, "chosen")
     page.keyboard.press("m")
     sheet = page.get_by_role("dialog", name="Move 1 file")

@@ -121,7 +121,7 @@ def test_the_right_button_opens_the_menu_of_one_file_or_of_all_that_are_chosen(v
         files.nth(number).hover()
         files.nth(number).get_by_role("checkbox").check()
     files.nth(0).click(button="right")
-    expect(menu.locator(".dropdown-header")).to_contain_text("2 chosen")
+    expect(menu.locator(".dropdown-header")).to_contain_text("2 selected")
     saved: list[str] = []
     page.on("download", lambda download: saved.append(download.suggested_filename))
     menu.get_by_role("button", name="Download").click()

@@ -61,7 +61,7 @@ def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cas
     expect(page.get_by_role("status").filter(has_text="“cat.jpg” was restored.")).to_be_visible()
     expect(page.locator("#assets tr")).to_have_count(1)
     page.get_by_role("button", name="Delete rocket.jpg for good").click()
-    assert "“rocket.jpg”, 110 KB, is removed from the storage. This can not be undone." in confirm(
+    assert "“rocket.jpg”, 110 KB, is removed from the storage. This cannot be undone." in confirm(
         page, "Delete for good"
     )
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
@@ -80,7 +80,7 @@ def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
     page = visit(cast.alice, cast.page("trash"))
     page.get_by_role("button", name="Empty the trash").click()
     box = page.locator("#confirm")
-    expect(box).to_contain_text("2 files, 151 KB, are removed from the storage. This can not be undone.")
+    expect(box).to_contain_text("2 files, 151 KB, are removed from the storage. This cannot be undone.")
     page.keyboard.press("Escape")
     expect(page.locator("#assets tr")).to_have_count(2)
     page.get_by_role("button", name="Empty the trash").click()

@@ -19,7 +19,7 @@ from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
 from portal.web.csv_export import count_sheet, sheet
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging
 
 blueprint = Blueprint("trail", __name__)
@@ -48,7 +48,7 @@ def index(member: Member) -> ResponseReturnValue:
     given = {name: value for name, value in asked.model_dump().items() if value}
     here = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor, **given) if cursor else None
     context: dict[str, Any] = {"acts": acts, "next_url": here, "given": given, "wrong": wrong}
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("audit_log/_items.html", **context)
     place = {"id": member.tenant_id, "slug": member.tenant_slug, "name": member.tenant_name}
     actions = service.actions_of(member.tenant_id)

@@ -19,7 +19,7 @@ from portal.mail.models import EmailState
 from portal.settings import Settings
 from portal.web.body import Query, read_query
 from portal.web.headers import content_security_policy, origin_of
-from portal.web.pages import is_fragment_wanted
+from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging
 
 blueprint = Blueprint("letters", __name__, url_prefix="/operator/mail")
@@ -40,7 +40,7 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     asked, paging = read_query(Asked), read_paging()
     letters, cursor = mail.list_emails(asked.state, paging)
     next_url = url_for(".index", cursor=cursor, state=asked.state) if cursor else None
-    if paging.after and is_fragment_wanted():
+    if wants_next_rows(paging):
         return render_template("emails/_items.html", letters=letters, next_url=next_url)
     context = {"state": asked.state, "counts": mail.counts(), "server": mail.server()}
     return render_template("emails/index.html", letters=letters, next_url=next_url, **context)
