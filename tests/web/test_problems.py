@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from htmx_flask import Htmx
 from werkzeug.test import TestResponse
 
 from portal.errors import Unavailable
@@ -118,6 +119,7 @@ def broken(app: Flask) -> Flask:
     other.extensions["portal.settings"] = app.extensions["portal.settings"]
     languages.install(other, languages.CATALOGUES)
     logs.install(other)
+    Htmx(other)
     problems.install(other)
 
     @other.get("/v1/broken")
