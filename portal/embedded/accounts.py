@@ -1,6 +1,6 @@
-"""Which system user an engine runs as.
+"""The system user that an engine runs as.
 
-Postgres refuses to run as root, and a virus scanner that reads hostile files should not. As an ordinary user
+Postgres refuses to run as root, and a virus scanner that reads hostile files should not. Started by an ordinary user
 everything runs as that user.
 """
 
@@ -46,19 +46,26 @@ class Account:
                 return folder
         return None
 
-    def own(self, path: Path) -> None:
-        """Give this path, and everything in it, to the account."""
-        os.chown(path, self.uid, self.gid)
-        if path.is_dir():
-            for child in path.rglob("*"):
-                os.chown(child, self.uid, self.gid, follow_symlinks=False)
+    def own(self, folder: Path) -> None:
+        """Give a folder, and everything in it, to the account. Never follows a link.
+
+        The account itself may change the folder meanwhile. So every step is relative to an open folder, never by a
+        path whose parts could be replaced by links, and a file with a second name, which may stand elsewhere, is
+        passed over.
+        """
+        for _path, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
+            os.fchown(handle, self.uid, self.gid)
+            for name in [*folders, *files]:
+                entry = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                if stat.S_ISDIR(entry.st_mode) or entry.st_nlink == 1:
+                    os.chown(name, self.uid, self.gid, dir_fd=handle, follow_symlinks=False)
 
 
 def database_account() -> Account | None:
     """The database's own system user, made when missing; None when we are not root. Raises ``StackError``."""
     if os.geteuid() != 0:
         return None
-    # useradd looks for the name before it takes its own lock: of two that run at once the later one gives the user
+    # useradd checks the name before it takes its own lock: of two that run at once the later one gives the user
     # another id, and what the earlier one owns belongs to nobody. The lock is among our own processes.
     with Path("/etc/passwd").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from portal.embedded.accounts import Account, scanner_account
-from portal.embedded.folder import DataFolder, free_socket
+from portal.embedded.folder import DataFolder, free_socket, make_folder, touch_private, write_private_text
 from portal.embedded.service import Service
 
 SIGNATURES = Path("/var/lib/clamav")
@@ -63,6 +63,7 @@ class Clamd(Service):
         super().__init__("clamd", folder)
         self.account = scanner_account()
         self.home = folder.home("clamav", self.account)
+        self.configuration_folder = folder.configuration("clamav", self.account)
         self.socket = folder.socket(self.home, "clamd.sock")
         self.test_database = test_database
         self.image_hashes = image_hashes
@@ -76,20 +77,23 @@ class Clamd(Service):
         """Whether there is anything that it can load; leaves a note for the portal's processes while there is not."""
         found = has_signatures(self.test_database or SIGNATURES)
         note = self.socket.with_name(self.socket.name + NOTE)
-        note.unlink(missing_ok=True) if found else note.touch()
+        note.unlink(missing_ok=True) if found else touch_private(note)
         return found
 
     def prepare(self) -> None:
         """Write the configuration, copy a test database to where the daemon's user can read it, free the socket."""
         database = SIGNATURES
         if self.test_database is not None:
-            database = self.home / "test-database"
-            shutil.copytree(self.test_database, database, dirs_exist_ok=True)
+            database = self.configuration_folder / "test-database"
+            shutil.rmtree(database, ignore_errors=True)
+            shutil.copytree(self.test_database, database, copy_function=shutil.copyfile)
+            database.chmod(0o755)  # the daemon's user has to read it, whatever mode the original has
+            for file in database.iterdir():
+                file.chmod(0o644)
         temporary = self.home / "tmp"
-        temporary.mkdir(exist_ok=True)
-        self.configuration.write_text("\n".join(self._settings(database, temporary)) + "\n", encoding="utf-8")
-        if self.account:
-            self.account.own(self.home)
+        make_folder(temporary, self.account)
+        settings = "\n".join(self._settings(database, temporary)) + "\n"
+        write_private_text(self.configuration, settings, reader=self.account)
         free_socket(self.socket)
 
     def command(self) -> list[str]:
@@ -116,7 +120,7 @@ class Clamd(Service):
     @property
     def configuration(self) -> Path:
         """Its settings, written at each start."""
-        return self.home / "clamd.conf"
+        return self.configuration_folder / "clamd.conf"
 
     def _settings(self, database: Path, temporary: Path) -> list[str]:
         return [
@@ -156,15 +160,14 @@ class Freshclam(Service):
         self.clamd = clamd
         self.account: Account | None = scanner_account()
         self.home = folder.home("clamav", self.account)
+        self.configuration = folder.configuration("clamav", self.account) / "freshclam.conf"
 
     def prepare(self) -> None:
         """Write its configuration: twelve looks a day, and a word to the daemon after each change."""
         lines = [f"DatabaseDirectory {SIGNATURES}", "DatabaseMirror database.clamav.net", "Checks 12"]
         lines += [f"NotifyClamd {self.clamd.configuration}"] if self.clamd else []
         lines += [f"DatabaseOwner {self.account.name}"] if self.account else []
-        self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if self.account:
-            self.account.own(self.configuration)
+        write_private_text(self.configuration, "\n".join(lines) + "\n", reader=self.account)
 
     def command(self) -> list[str]:
         """The program as a daemon in the foreground."""
@@ -185,11 +188,6 @@ class Freshclam(Service):
     def asked(self) -> Path:
         """Who wants an update makes this file."""
         return self.folder.run / ASK
-
-    @property
-    def configuration(self) -> Path:
-        """Its settings, written at each start."""
-        return self.home / "freshclam.conf"
 
 
 def freshness() -> tuple[bool, str | None]:

