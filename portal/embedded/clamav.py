@@ -20,9 +20,9 @@ INSTALL = "apt-get install clamav-daemon clamav-freshclam && freshclam"
 # ClamAV can't look into files of 2 GiB and more (clamd.conf(5)); everything that may be uploaded is smaller.
 LARGEST = "2047M"
 STALE_AFTER = 2  # days; ClamAV publishes every day
-# Beside the socket while there are no signatures: files are then marked as not scanned, and do not wait.
+# A file beside the socket while there are no signatures: files are then marked as not scanned, and do not wait.
 NOTE = ".waits-for-signatures"
-ASK = "update-signatures"  # in the folder run/: made by who wants freshclam to look now
+ASK = "update-signatures"  # a file in run/: created by the portal to have freshclam check now
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -74,7 +74,7 @@ class Clamd(Service):
         return f"unix://{self.socket}"
 
     def can_start(self) -> bool:
-        """Whether there is anything that it can load; leaves a note for the portal's processes while there is not."""
+        """Whether there are signatures to load; while there are none, a note for the portal's processes says so."""
         found = has_signatures(self.test_database or SIGNATURES)
         note = self.socket.with_name(self.socket.name + NOTE)
         note.unlink(missing_ok=True) if found else touch_private(note)
@@ -151,7 +151,7 @@ class Clamd(Service):
 
 
 class Freshclam(Service):
-    """Keeps the signatures fresh. It may fail (no network, no rights) without harm: it is tried again in an hour."""
+    """Keeps the signatures up to date. It may fail (no network, no rights) without harm: retried in an hour."""
 
     pause_after_death = 3600.0
 
@@ -163,7 +163,7 @@ class Freshclam(Service):
         self.configuration = folder.configuration("clamav", self.account) / "freshclam.conf"
 
     def prepare(self) -> None:
-        """Write its configuration: twelve looks a day, and a word to the daemon after each change."""
+        """Write its configuration: twelve checks a day, and the daemon is notified after each change."""
         lines = [f"DatabaseDirectory {SIGNATURES}", "DatabaseMirror database.clamav.net", "Checks 12"]
         lines += [f"NotifyClamd {self.clamd.configuration}"] if self.clamd else []
         lines += [f"DatabaseOwner {self.account.name}"] if self.account else []
@@ -177,8 +177,8 @@ class Freshclam(Service):
         """The scanner's folder."""
         return self.home
 
-    def heed(self) -> None:
-        """Look for new signatures now, when somebody has asked for it."""
+    def poll(self) -> None:
+        """Check for new signatures now, when the portal has asked for it."""
         if self.asked.exists():
             self.asked.unlink()
             if self.process is not None and self.running():
@@ -186,7 +186,7 @@ class Freshclam(Service):
 
     @property
     def asked(self) -> Path:
-        """Who wants an update makes this file."""
+        """The file with which the portal asks for a check."""
         return self.folder.run / ASK
 
 

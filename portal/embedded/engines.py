@@ -1,4 +1,4 @@
-"""The engines of one stack, those that the caller did not bring, and the environment that leads to them."""
+"""The engines of one stack that the caller did not bring, and the environment that leads to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCANNER = ("PORTAL_SCANNER_URL",)
 
 
 class Engines:
-    """What runs beside the portal. ``origin`` is the address that browsers upload from."""
+    """What runs beside the portal. ``origin``: the address of the pages that browsers upload from."""
 
     def __init__(
         self, folder: DataFolder, secrets: Secrets, environ: Mapping[str, str], *, origin: str, durable: bool = True

@@ -1,4 +1,4 @@
-"""The one kind of refusal of the embedded stack."""
+"""The one exception of the embedded stack."""
 
 from __future__ import annotations
 

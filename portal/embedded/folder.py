@@ -31,7 +31,7 @@ SOCKET_PATH_LIMIT = 107  # bytes; sun_path of unix(7) less its closing zero
 
 
 class DataFolder:
-    """Paths below one data folder. ``open`` makes it; all of its files are for its owner alone."""
+    """Paths below one data folder. ``open`` creates it; its files are private to its owner."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -44,14 +44,14 @@ class DataFolder:
         self._short_run: Path | None = None
 
     def open(self) -> None:
-        """Make the folders. Raises ``StackError`` that names the folder that can't be written."""
+        """Create the folders. Raises ``StackError`` naming the folder that can't be written."""
         try:
             # Passable, not listable: root's engines step down to their own users, who must get to their own folders.
             self.path.mkdir(parents=True, exist_ok=True, mode=0o711)
             for folder in (self.run, self.log):
                 folder.mkdir(exist_ok=True, mode=0o700)
             with tempfile.TemporaryFile(dir=self.path) as probe:
-                probe.write(bytes(4096))  # a disk that is full still gives out names
+                probe.write(bytes(4096))  # on a full disk empty files can still be made
             free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise StackError(_unwritable(self.path, error)) from None
@@ -63,7 +63,7 @@ class DataFolder:
             )
 
     def lock(self) -> None:
-        """Hold the folder until this process ends, however it ends. Raises ``StackError`` when another holds it."""
+        """Lock the folder until this process ends, however it ends. Raises ``StackError`` when another has it."""
         handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +76,7 @@ class DataFolder:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Let go of the folder."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -116,7 +116,7 @@ class DataFolder:
         return self.path
 
     def fallback(self) -> Path:
-        """The folder that stands in for this one where an engine's user can't enter; it follows the data folder."""
+        """The folder that replaces this one where an engine's user can't enter. Its name is kept in the data folder."""
         if not self._identity.exists():
             self._identity.write_text(secrets.token_hex(6), encoding="ascii")
         return FALLBACK / self._identity.read_text(encoding="ascii").strip()
@@ -145,7 +145,7 @@ class DataFolder:
             )
 
     def remove(self) -> None:
-        """Delete everything of this stack, wherever it lies (for tests)."""
+        """Delete everything of this stack, wherever it is (for tests)."""
         away = self.fallback() if self._identity.exists() else None
         for path in (away, self.path, self._short_run):
             if path is not None:

@@ -1,4 +1,4 @@
-"""Commands that the stack runs once, beside its services: the set-up before the first page, the demo after it."""
+"""Commands that the stack runs once, beside its services: the set-up before the first page, the demo data after it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from portal.embedded.folder import DataFolder
 from portal.embedded.process import Process
 
 
-class Errand(Process):
-    """One ``portal`` command, run once with the stack's variables; its words go to our terminal."""
+class OneOff(Process):
+    """One ``portal`` command, run once with the stack's variables; its output goes to our terminal."""
 
     def __init__(self, name: str, folder: DataFolder, arguments: list[str], variables: dict[str, str]) -> None:
         super().__init__(name, folder, "", variables)
@@ -27,12 +27,12 @@ class Errand(Process):
         return None
 
     def failed(self) -> bool:
-        """Whether it ended, and not well."""
+        """Whether it ended with an error."""
         return self.process is not None and self.process.poll() not in (None, 0)
 
 
-class Setup(Errand):
-    """``portal setup``: loads its code while the engines start, and begins when told."""
+class Setup(OneOff):
+    """``portal setup``: loads its code while the engines start, and waits for ``begin``."""
 
     stdin = subprocess.PIPE
     withheld = ()
@@ -41,7 +41,7 @@ class Setup(Errand):
         super().__init__("setup", folder, ["setup", "--wait"], variables)
 
     def begin(self) -> None:
-        """The engines are there."""
+        """The engines are ready: closing its standard input lets it go on."""
         if self.process is not None and self.process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()

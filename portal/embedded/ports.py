@@ -40,7 +40,7 @@ def choose(taken: set[int]) -> int:
 
 
 class Ports:
-    """Ports by name, remembered in a file so that addresses (and what browsers cached under them) stay."""
+    """Ports by name, saved in a file so that addresses (and what browsers cached under them) stay the same."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -61,6 +61,6 @@ class Ports:
         return self._given[name]
 
     def save(self) -> None:
-        """Remember what was given out."""
+        """Save the ports that were given out."""
         self._known |= self._given
         self._file.write_text(json.dumps(self._known, indent=1, sort_keys=True), encoding="utf-8")

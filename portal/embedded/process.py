@@ -18,7 +18,7 @@ from portal.embedded.state import ROOT
 COPIES = {"worker": 2}  # processes of one line; two workers let a small picture pass a large film
 
 
-# The owner of the tables is above row-level security: its password is for the set-up, which makes them, alone.
+# The owner of the tables is above row-level security: its password is for the set-up alone, which creates them.
 OWNERS = ("PORTAL_MIGRATION_DATABASE_URL", "PORTAL_MIGRATION_DATABASE_URL_FILE")
 
 
@@ -68,7 +68,7 @@ class Web(Process):
 
 
 def processes(procfile: Path, folder: DataFolder, variables: dict[str, str], port: int) -> list[Process]:
-    """A service for each process of the Procfile, web first. Raises ``StackError`` when it can't be read."""
+    """A service for each process of the Procfile, web first. Raises ``StackError`` when it can't be parsed."""
     try:
         lines = parse_procfile(procfile.read_text(encoding="utf-8")).processes
     except (OSError, UnicodeDecodeError, AssertionError) as error:
@@ -76,7 +76,7 @@ def processes(procfile: Path, folder: DataFolder, variables: dict[str, str], por
     if "web" not in lines:
         raise StackError(f"{procfile} names no web process. A line must begin with 'web:'.")
     metrics = folder.path / "metrics"
-    # All processes add up their numbers in files; they begin anew with the stack, not with each process.
+    # All processes add up their metrics in files; the count begins with the stack, not with each process.
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir()
     variables = {**variables, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}

@@ -37,24 +37,24 @@ EVERYTHING = ("Admin", "Read", "List", "Tagging", "Write")
 
 
 @dataclass(frozen=True)
-class Guest:
-    """Somebody with keys to the store; ``actions`` may end in ``:bucket/prefix``."""
+class Identity:
+    """An access key of the store and what it may do; ``actions`` may end in ``:bucket/prefix``."""
 
     name: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
     actions: tuple[str, ...] = EVERYTHING
 
-    def identity(self) -> dict[str, object]:
-        """As the store's configuration says it."""
+    def as_config(self) -> dict[str, object]:
+        """As an entry of the store's configuration."""
         credentials = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
         return {"name": self.name, "credentials": [credentials], "actions": list(self.actions)}
 
 
 class SeaweedFS(Service):
-    """``weed mini`` with every flag given at every start: it would remember those of an earlier one."""
+    """``weed mini`` with every flag given at every start: it saves those of the last start and would use them again."""
 
-    stop_seconds = 5.0  # once in a while it never ends by itself; kill -9 costs it nothing that was acknowledged
+    stop_seconds = 5.0  # now and then it never ends by itself; kill -9 loses nothing that was acknowledged
 
     def __init__(self, folder: DataFolder, secrets: Secrets, ports: Ports, origin: str) -> None:
         super().__init__("seaweedfs", folder)
@@ -63,7 +63,7 @@ class SeaweedFS(Service):
         self.ports = {name: ports.port(name) for name in _PORTS}
         self.home = folder.home("seaweedfs", None)
         self.data = self.home / "data"
-        self.guests: list[Guest] = []
+        self.identities: list[Identity] = []
         self.flags: dict[str, object] = {}  # more of its options, for who needs them
 
     @property
@@ -72,13 +72,13 @@ class SeaweedFS(Service):
         return f"http://{HOST}:{self.ports['s3']}"
 
     def prepare(self) -> None:
-        """Write the identities and new keys for its parts; drop the options it remembers from the last start."""
+        """Write the identities and new keys for its parts; delete the options that it saved at the last start."""
         self.data.mkdir(exist_ok=True)
         self._keys.parent.mkdir(exist_ok=True)
         write_private_text(self._keys, "".join(f'[{part}]\nkey = "{secrets.token_hex(32)}"\n' for part in _GUARDED))
         (self.data / "mini.options").unlink(missing_ok=True)
-        ours = Guest("stowage", self.secrets.s3_access_key_id, self.secrets.s3_secret_access_key, EVERYTHING)
-        write_private(self._identities, {"identities": [each.identity() for each in (ours, *self.guests)]})
+        own = Identity("stowage", self.secrets.s3_access_key_id, self.secrets.s3_secret_access_key, EVERYTHING)
+        write_private(self._identities, {"identities": [each.as_config() for each in (own, *self.identities)]})
 
     def command(self) -> list[str]:
         """Loopback everywhere: the ports beside S3's are for its own parts."""
@@ -120,9 +120,9 @@ class SeaweedFS(Service):
         """Its own folder."""
         return self.home
 
-    def stop(self, patience: float | None = None) -> None:
+    def stop(self, seconds: float | None = None) -> None:
         """Stop it, and remove the sockets that it leaves under names of its own choice."""
-        super().stop(patience)
+        super().stop(seconds)
         for port in self.ports.values():
             for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - it asks nobody
                 socket.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The random secrets of one embedded stack: made once, kept in a file that only its owner can read."""
+"""The random secrets of one embedded stack: created once, kept in a file that only its owner can read."""
 
 from __future__ import annotations
 

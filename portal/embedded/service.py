@@ -1,4 +1,4 @@
-"""One long-lived child process: how it is started, asked whether it is ready, and stopped without a trace."""
+"""One long-lived child process: started, checked whether it is ready, and stopped with all its descendants."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Service:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
 
-    # What a service says about itself.
+    # What differs from service to service.
 
     def prepare(self) -> None:
         """What must be true before each start: configuration written, leftovers of a crash removed."""
@@ -49,7 +49,7 @@ class Service:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        """Only what a program needs: the caller's credentials and proxies are no business of an engine."""
+        """Only what a program needs: not the caller's credentials and proxies."""
         return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
 
     def working_folder(self) -> Path:
@@ -57,14 +57,14 @@ class Service:
         return self.folder.path
 
     def ready(self) -> bool:
-        """Whether it does its work by now; asked again and again, so it answers at once."""
+        """Whether it can be used. Polled, so it must return at once."""
         return self.running()
 
     def output(self) -> IO[bytes] | None:
-        """Where its words go: a log file, or None for our own terminal."""
+        """Where its output goes: a log file, or None for our own terminal."""
         return self.log_file.open("ab")
 
-    # What is the same for all of them.
+    # What is the same for all services.
 
     @property
     def log_file(self) -> Path:
@@ -73,7 +73,7 @@ class Service:
 
     @property
     def pid_file(self) -> Path:
-        """Its process id and start time, for whoever starts the stack after we were killed."""
+        """Its process id and start time, for the next start after we were killed."""
         return self.folder.run / f"{self.name}.json"
 
     def start(self) -> None:
@@ -102,7 +102,7 @@ class Service:
             write_private(self.pid_file, {"pid": self.process.pid, "started": started})
 
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is alive."""
         return self.process is not None and self.process.poll() is None
 
     def wait_until_ready(self, seconds: float = 30.0) -> None:
@@ -121,7 +121,7 @@ class Service:
         self.wait_until_ready(seconds)
 
     def trim_log(self) -> None:
-        """Set a long log aside, under a running process: it only ever appends."""
+        """Move a long log aside, while the process writes to it: it only appends."""
         path = self.log_file
         if path.exists() and path.stat().st_size > _LOG_LIMIT:
             shutil.copyfile(path, path.with_suffix(".log.1"))
@@ -136,18 +136,18 @@ class Service:
         return f"The end of {self.log_file}:\n" + "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
 
     def ask_to_stop(self) -> None:
-        """Send the polite signal and return at once."""
+        """Send its stop signal and return at once."""
         if self.process is not None and self.running():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, self.stop_signal)
 
-    def stop(self, patience: float | None = None) -> None:
-        """Ask it to stop, wait (``stop_seconds`` unless told), kill what is left of it; returns when nothing is."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Send the stop signal, wait ``seconds`` (None: ``stop_seconds``), then kill it and its descendants."""
         if self.process is not None:
             family = family_of(self.process.pid)
             self.ask_to_stop()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(self.stop_seconds if patience is None else patience)
+                self.process.wait(self.stop_seconds if seconds is None else seconds)
             end(family)
             self.process.wait()
         self.process = None
@@ -160,11 +160,11 @@ class Service:
             self.process.wait()
 
 
-def _die_with_parent(polite: signal.Signals) -> Callable[[], None]:
-    """Runs in the child before the program: it gets the polite signal when we die, even by kill -9."""
+def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
+    """Run in the child before the program: it gets its stop signal when we die, even by kill -9 (prctl(2))."""
 
     def ask_the_kernel() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(polite), 0, 0, 0)
+        _libc.prctl(_PR_SET_PDEATHSIG, int(stop_signal), 0, 0, 0)
 
     return ask_the_kernel
 

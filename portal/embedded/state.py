@@ -1,4 +1,4 @@
-"""What other commands may know of the running stack: a private file, believed only while its supervisor lives."""
+"""What other commands may know of the running stack: a private file, valid only while its supervisor lives."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def merge(defaults: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The ``PORTAL_*`` variables that hold: the caller's, and our defaults for what the caller left open."""
+    """The ``PORTAL_*`` variables that apply: the caller's, and our defaults for those that the caller did not set."""
     given = {name: value for name, value in environ.items() if name.startswith("PORTAL_") and value.strip()}
     open_ones = {name: value for name, value in defaults.items() if f"{name}_FILE" not in given}
     return {**open_ones, **given}
 
 
 def write(folder: DataFolder, environment: dict[str, str], processes: dict[str, Any]) -> None:
-    """Note how the running stack is reached, and how each of its processes is."""
+    """Save how the running stack is reached, and the condition of each of its processes."""
     me = psutil.Process()
     content = {"pid": me.pid, "started": me.create_time(), "environment": environment, "processes": processes}
     write_private(folder.state, content)
 
 
 def read(data_dir: Path) -> dict[str, Any] | None:
-    """What ``write`` noted, or None when no stack runs there."""
+    """What ``write`` saved, or None when no stack runs there."""
     try:
         noted: dict[str, Any] = json.loads((data_dir / "run" / "state.json").read_text(encoding="utf-8"))
         alive = abs(psutil.Process(int(noted["pid"])).create_time() - float(noted["started"])) <= 1.0

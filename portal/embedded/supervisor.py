@@ -1,4 +1,4 @@
-"""Keeps services alive: starts again what dies, with growing pauses, and gives up in plain sight."""
+"""Keeps services running: restarts what ends, with growing pauses, and says so when it gives up."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from enum import StrEnum
 from types import FrameType
 
 from portal.embedded.faults import StackError
-from portal.embedded.processes import ENGINES, adopt_orphans, bury, end_adopted
+from portal.embedded.processes import ENGINES, become_subreaper, kill_descendants, reap
 from portal.embedded.service import Service
 
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each new start; after the last one we give up
-START_SECONDS = 60.0  # in which what is waited for has to be ready
-STEADY = 60.0  # seconds alive after which earlier deaths are forgotten
-STILLBORN = 3  # deaths while everything starts that end the start
-HURRY = 2  # the second Ctrl-C
-TRIM = 60.0  # seconds between two looks at the length of the logs
-TICK = 0.2  # seconds between two looks
-GLANCE = 2.0  # seconds between two looks at what needs no quick answer
+RESTART_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each restart; after the last one we give up
+START_SECONDS = 60.0  # in which a service has to be ready
+STABLE_SECONDS = 60.0  # alive after which earlier failures do not count
+MAX_STARTUP_FAILURES = 3  # of one service, after which the start of the stack has failed
+SIGNALS_TO_HURRY = 2  # the second Ctrl-C kills what has not ended yet
+LOG_TRIM_SECONDS = 60.0  # between two checks of the length of the logs
+POLL_SECONDS = 0.2
+SLOW_POLL_SECONDS = 2.0  # for what needs no quick reaction
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Condition(StrEnum):
-    """How one service is."""
+    """The condition of one service."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -36,7 +36,7 @@ class Condition(StrEnum):
 
 @dataclass
 class Watched:
-    """One service and what became of it."""
+    """One service and its condition."""
 
     service: Service
     condition: Condition = Condition.STARTING
@@ -46,33 +46,33 @@ class Watched:
 
 
 class Supervisor:
-    """Watches services from one thread. ``say`` shows a line to the person, ``changed`` is told of every change."""
+    """Watches services from one thread. ``say`` prints a line, ``changed`` is called after every change."""
 
     def __init__(
         self,
         say: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
-        pauses: tuple[float, ...] = PAUSES,
+        pauses: tuple[float, ...] = RESTART_PAUSES,
     ) -> None:
         self.watched: list[Watched] = []
-        self.errands: list[Service] = []
+        self.one_offs: list[Service] = []
         self.postponed: list[tuple[Service, Callable[[], bool]]] = []
-        self.heeded: list[Callable[[], None]] = []
+        self.slow_polls: list[Callable[[], None]] = []
         self.say = say
         self.changed = changed
         self.pauses = pauses
-        self.stop_asked = 0
-        self.in_charge = False
+        self.stop_signals = 0
+        self.is_supervisor = False
 
-    def take_charge(self) -> None:
-        """Make this process the supervisor: what it starts and what that starts is its own, until the end.
+    def become_supervisor(self) -> None:
+        """Make this process the supervisor of everything that it starts and that those start.
 
-        Ctrl-C, SIGTERM and a closed terminal ask it to stop; a second one hurries.
+        Ctrl-C, SIGTERM and a closed terminal ask it to stop; a second one makes it hurry.
         """
-        self.in_charge = True
-        adopt_orphans()
+        self.is_supervisor = True
+        become_subreaper()
         for number in STOP_SIGNALS:
-            signal.signal(number, self._asked_to_stop)
+            signal.signal(number, self._on_signal)
 
     def add(self, service: Service) -> None:
         """Start a service and watch it from now on. Raises ``StackError`` when its program can't be run."""
@@ -80,16 +80,16 @@ class Supervisor:
         self.watched.append(Watched(service))
 
     def add_when(self, service: Service, can_start: Callable[[], bool]) -> None:
-        """Add a service now, or as soon as it can start; that is looked at every few seconds."""
+        """Add a service now, or as soon as it can start; checked every ``SLOW_POLL_SECONDS``."""
         if can_start():
             self.add(service)
         else:
             self.postponed.append((service, can_start))
 
-    def add_errand(self, service: Service) -> None:
-        """Start a command that runs once; it is ended with the rest if it has not ended by then."""
+    def add_one_off(self, service: Service) -> None:
+        """Start a command that runs once; if it is still running when the stack stops, it is stopped, too."""
         service.start()
-        self.errands.append(service)
+        self.one_offs.append(service)
 
     def conditions(self) -> dict[str, dict[str, object]]:
         """Each service by name, for the state file."""
@@ -103,11 +103,14 @@ class Supervisor:
         }
 
     def wait(self, done: Callable[[], bool], seconds: float, what: str) -> None:
-        """Watch until ``done()``. Raises ``StackError`` when ``what`` takes longer, or when we are asked to stop."""
+        """Watch until ``done()``. Raises ``StackError`` when that takes longer, or when we are asked to stop.
+
+        ``what`` begins the sentence in which the error says so.
+        """
         deadline = time.monotonic() + seconds
         while not done():
-            self.look()
-            if self.stop_asked:
+            self.poll()
+            if self.stop_signals:
                 raise StackError("Stopped before it was ready.")
             if time.monotonic() > deadline:
                 raise StackError(f"{what} took longer than {seconds:.0f} s. The logs are in the data folder's log/.")
@@ -119,7 +122,7 @@ class Supervisor:
 
         def done() -> bool:
             for one in ours:
-                if one.condition is Condition.GIVEN_UP or one.deaths >= STILLBORN:
+                if one.condition is Condition.GIVEN_UP or one.deaths >= MAX_STARTUP_FAILURES:
                     raise StackError(f"{one.service.name} does not start. {one.service.log_tail()}".rstrip())
             return all(one.condition is Condition.RUNNING for one in ours)
 
@@ -127,71 +130,71 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch until we are asked to stop."""
-        trimmed_at = glanced_at = 0.0
-        while not self.stop_asked:
-            self.look()
-            if time.monotonic() - glanced_at > GLANCE:
-                glanced_at = time.monotonic()
-                self._glance()
-            if time.monotonic() - trimmed_at > TRIM:
+        trimmed_at = polled_slowly_at = 0.0
+        while not self.stop_signals:
+            self.poll()
+            if time.monotonic() - polled_slowly_at > SLOW_POLL_SECONDS:
+                polled_slowly_at = time.monotonic()
+                self._poll_slowly()
+            if time.monotonic() - trimmed_at > LOG_TRIM_SECONDS:
                 trimmed_at = time.monotonic()
                 for one in self.watched:
                     with contextlib.suppress(OSError):  # no room to set it aside
                         one.service.trim_log()
-            time.sleep(TICK)
+            time.sleep(POLL_SECONDS)
 
-    def _glance(self) -> None:
-        """What needs no quick answer: who can start by now, and what somebody has asked for."""
+    def _poll_slowly(self) -> None:
+        """Start services that can be started by now, and call what was registered in ``slow_polls``."""
         for postponed in list(self.postponed):
             service, can_start = postponed
             if can_start():
                 self.postponed.remove(postponed)
                 self.add(service)
-                self.say(f"{service.name} is started: it has what it needs by now.")
+                self.say(f"{service.name} is started: what it needs is there now.")
                 self.changed()
-        for heed in self.heeded:
-            heed()
+        for poll in self.slow_polls:
+            poll()
 
-    def look(self) -> None:
-        """One look at each service."""
+    def poll(self) -> None:
+        """Check each service once."""
         before = [(one.condition, one.deaths) for one in self.watched]
         for one in self.watched:
-            self._look_at(one)
-        self._look_at_errands()
-        if self.in_charge:
-            ours = [*self.errands, *(one.service for one in self.watched)]
-            bury({service.process.pid for service in ours if service.process})
+            self._poll_one(one)
+        self._reap_one_offs()
+        if self.is_supervisor:
+            ours = [*self.one_offs, *(one.service for one in self.watched)]
+            reap({service.process.pid for service in ours if service.process})
         if before != [(one.condition, one.deaths) for one in self.watched]:
             self.changed()
 
     def stop(self) -> None:
-        """Stop all: what uses the engines first. Nothing that we or they started remains."""
-        services = [*self.errands, *(one.service for one in self.watched)]
+        """Stop all, what uses the engines first. Nothing that we or they started remains."""
+        services = [*self.one_offs, *(one.service for one in self.watched)]
         for group in ([s for s in services if s.name not in ENGINES], [s for s in services if s.name in ENGINES]):
             for service in group:
                 service.ask_to_stop()
             for service in group:
-                self._stop_patiently(service)
-        if self.in_charge:
-            end_adopted()
+                self._wait_and_stop(service)
+        if self.is_supervisor:
+            kill_descendants()
 
-    def _stop_patiently(self, service: Service) -> None:
+    def _wait_and_stop(self, service: Service) -> None:
         deadline = time.monotonic() + service.stop_seconds
-        while service.running() and self.stop_asked < HURRY and time.monotonic() < deadline:
+        while service.running() and self.stop_signals < SIGNALS_TO_HURRY and time.monotonic() < deadline:
             time.sleep(0.02)
-        service.stop(patience=0.0)
+        service.stop(seconds=0.0)
 
-    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop_asked += 1
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop_signals += 1
 
-    def _look_at_errands(self) -> None:
-        for errand in [errand for errand in self.errands if not errand.running()]:
-            self.errands.remove(errand)
-            errand.pid_file.unlink(missing_ok=True)
-            if errand.process and errand.process.returncode:
-                self.say(f"{errand.name} failed with code {errand.process.returncode}; the reason stands above.")
+    def _reap_one_offs(self) -> None:
+        for one_off in [one_off for one_off in self.one_offs if not one_off.running()]:
+            self.one_offs.remove(one_off)
+            one_off.pid_file.unlink(missing_ok=True)
+            if one_off.process and one_off.process.returncode:
+                self.say(f"{one_off.name} failed with code {one_off.process.returncode}; the reason is above.")
 
-    def _look_at(self, one: Watched) -> None:
+    def _poll_one(self, one: Watched) -> None:
         present = time.monotonic()
         if one.condition is Condition.GIVEN_UP:
             return
@@ -202,7 +205,7 @@ class Supervisor:
             self._note_death(one)
         elif one.condition is Condition.STARTING:
             self._ask_whether_ready(one)
-        elif present - one.started_at > STEADY:
+        elif present - one.started_at > STABLE_SECONDS:
             one.deaths = 0
 
     def _ask_whether_ready(self, one: Watched) -> None:
@@ -245,5 +248,5 @@ class Supervisor:
             one.service.start()
         except StackError as error:
             self.say(str(error))
-        except OSError as error:  # a disk that is full must not take along what still runs
+        except OSError as error:  # a full disk must not end what still runs
             self.say(f"Starting {one.service.name}: {error.strerror or error}. If it ends, it is tried again.")

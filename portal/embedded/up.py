@@ -17,7 +17,7 @@ from portal.embedded import clamav, state
 from portal.embedded.engines import Engines
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder
-from portal.embedded.one_off import Errand, Setup
+from portal.embedded.one_off import OneOff, Setup
 from portal.embedded.ports import HOST
 from portal.embedded.postgres import Postgres
 from portal.embedded.process import processes
@@ -69,17 +69,17 @@ class Stack:
 
     def run(self, began: float, *, demo: bool) -> int:
         """Start, watch, stop; the exit code."""
-        self.supervisor.take_charge()
+        self.supervisor.become_supervisor()
         try:
             phases = self._start()
             self._greet(time.monotonic() - began, phases)
             if demo:
-                self.supervisor.add_errand(Errand("demo", self.folder, ["demo"], self.environment))
+                self.supervisor.add_one_off(OneOff("demo", self.folder, ["demo"], self.environment))
             self.supervisor.run()
             say("Stopping …")
             return 0
         except StackError:
-            if not self.supervisor.stop_asked:
+            if not self.supervisor.stop_signals:
                 raise
             return 0
         finally:
@@ -90,7 +90,7 @@ class Stack:
         """Engines, set-up, processes; the seconds that each took."""
         began = time.monotonic()
         setup = Setup(self.folder, self.environment)
-        self.supervisor.add_errand(setup)
+        self.supervisor.add_one_off(setup)
         for engine in self.engines:
             if engine is self.engines.clamd:
                 self.supervisor.add_when(engine, self.engines.clamd.can_start)
@@ -117,7 +117,7 @@ class Stack:
     def _keep_signatures_fresh(self) -> None:
         if self.freshclam is not None:
             self.supervisor.add(self.freshclam)
-            self.supervisor.heeded.append(self.freshclam.heed)
+            self.supervisor.slow_polls.append(self.freshclam.poll)
             if self.engines.scanner_missing:
                 self.notes.append("freshclam tries to get them now.")
 

@@ -1,4 +1,4 @@
-"""The embedded Valkey: the doorbell of the workers, with an append-only file that survives kill -9."""
+"""The embedded Valkey: the queue of the workers' jobs, with an append-only file that survives kill -9."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ def test_a_request_for_new_signatures_wakes_freshclam_once(place: Path) -> None:
     program.start()
     try:
         eventually((place / "up").exists)
-        program.heed()
+        program.poll()
         assert not woken.exists()
         (folder.run / ASK).touch()
-        program.heed()
+        program.poll()
         eventually(woken.exists)
-        program.heed()
+        program.poll()
         assert not (folder.run / ASK).exists()
         assert woken.read_text() == "\n"
     finally:

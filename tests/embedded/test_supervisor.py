@@ -27,7 +27,7 @@ def watch_until(supervisor: Supervisor, name: str, condition: Condition) -> None
     deadline = time.monotonic() + 20
     while supervisor.conditions()[name]["condition"] != condition.value:
         assert time.monotonic() < deadline, supervisor.conditions()
-        supervisor.look()
+        supervisor.poll()
         time.sleep(0.01)
 
 
@@ -84,12 +84,12 @@ def test_what_can_not_start_yet_is_started_as_soon_as_it_can(folder: DataFolder)
     supervisor = Supervisor(said.append)
     needed = folder.path / "needed"
     supervisor.add_when(Process("later", folder, "exec sleep 3600", {}), needed.exists)
-    supervisor._glance()
+    supervisor._poll_slowly()
     assert supervisor.conditions() == {}
     needed.touch()
-    supervisor._glance()
+    supervisor._poll_slowly()
     watch_until(supervisor, "later", Condition.RUNNING)
-    assert said == ["later is started: it has what it needs by now."]
+    assert said == ["later is started: what it needs is there now."]
     supervisor.stop()
 
 

@@ -121,7 +121,7 @@ def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, te
     with suppress(owner.exceptions.BucketAlreadyOwnedByYou, owner.exceptions.BucketAlreadyExists):
         owner.create_bucket(Bucket=bucket)
     place = {"bucket": bucket, "key_prefix": f"{prefix}/{scene.cast.press.id}"}
-    profile = connect_own_bucket(scene.cast, guest=LEAST, seen=False, activate=False, **place)
+    profile = connect_own_bucket(scene.cast, identity=LEAST, seen=False, activate=False, **place)
     scene.door.work()
     told = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
     assert (told["health"], told["reason"]) == ("healthy", None)

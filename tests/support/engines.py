@@ -30,7 +30,7 @@ from portal.embedded.engines import Engines
 from portal.embedded.folder import DataFolder
 from portal.embedded.ports import Ports
 from portal.embedded.postgres import Postgres
-from portal.embedded.seaweedfs import Guest, SeaweedFS
+from portal.embedded.seaweedfs import Identity, SeaweedFS
 from portal.embedded.secret import load_or_create
 from portal.embedded.service import Service
 from portal.embedded.valkey import Valkey
@@ -45,19 +45,19 @@ SIGNATURE = "Eicar-Test-Signature"
 # Those who bring a bucket of their own: a customer with all rights, and one with rights in ``restricted`` alone. The
 # customer's secret is the canary: it must be found nowhere (tests/canary.py).
 CANARY = "Canary7xQwertyKeepsThisSecretAndNobodyElse"
-CUSTOMER = Guest("customer", "CUSTOMERKEY0123456789", CANARY)
-SECOND_CUSTOMER = Guest("second-customer", "CUSTOMERKEY9876543210", f"{CANARY}Second")
-RESTRICTED = Guest(
+CUSTOMER = Identity("customer", "CUSTOMERKEY0123456789", CANARY)
+SECOND_CUSTOMER = Identity("second-customer", "CUSTOMERKEY9876543210", f"{CANARY}Second")
+RESTRICTED = Identity(
     "restricted", "RESTRICTEDKEY01234567", f"{CANARY}Third", ("Read:restricted", "Write:restricted", "List:restricted")
 )
 # A key with the least rights, exactly as ``policies`` writes them for SeaweedFS, below one prefix of one bucket.
 LEAST_PLACE = ("contract", "customer/files")
 
 
-def _least() -> Guest:
+def _least() -> Identity:
     policy = next(each for each in policies_for(*LEAST_PLACE) if each.provider == "seaweedfs")
     (identity,) = json.loads(policy.text)["identities"]
-    return Guest("least", "LEASTRIGHTSKEY0123456", "LeastRightsSecretOfTheTests", tuple(identity["actions"]))
+    return Identity("least", "LEASTRIGHTSKEY0123456", "LeastRightsSecretOfTheTests", tuple(identity["actions"]))
 
 
 LEAST = _least()
@@ -91,7 +91,7 @@ class TestEngines:
             engines.store,
             engines.clamd,
         )
-        self.store.guests = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST]
+        self.store.identities = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST]
         # Each bucket takes a volume with its first object, and a disk has room for so many: ours are small.
         self.store.flags["master.volumeSizeLimitMB"] = 64
         self._engines = engines

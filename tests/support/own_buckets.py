@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from portal import tasks
 from portal.database import db, enter, now, transaction
-from portal.embedded.seaweedfs import Guest
+from portal.embedded.seaweedfs import Identity
 from portal.settings import Settings
 from portal.storage import profiles
 from portal.storage import service as storage
@@ -35,22 +35,22 @@ def store_of(settings: Settings) -> str:
     return settings.egress_allow[0]
 
 
-def client_of(settings: Settings, guest: Guest) -> Any:
+def client_of(settings: Settings, identity: Identity) -> Any:
     """The store as this customer's own tools reach it."""
     return boto3.client(
         "s3",
         endpoint_url=store_of(settings),
         region_name="us-east-1",
-        aws_access_key_id=guest.access_key_id,
-        aws_secret_access_key=guest.secret_access_key,
+        aws_access_key_id=identity.access_key_id,
+        aws_secret_access_key=identity.secret_access_key,
         config=Config(signature_version="s3v4", request_checksum_calculation="when_required", proxies={}),
     )
 
 
-def make_bucket(settings: Settings, guest: Guest = CUSTOMER) -> str:
+def make_bucket(settings: Settings, identity: Identity = CUSTOMER) -> str:
     """A new bucket of theirs that pages of the portal may upload to; its name."""
     bucket = f"own-{secrets.token_hex(6)}"
-    client = client_of(settings, guest)
+    client = client_of(settings, identity)
     client.create_bucket(Bucket=bucket)
     rule = {
         "AllowedOrigins": [settings.base_url],
@@ -62,7 +62,7 @@ def make_bucket(settings: Settings, guest: Guest = CUSTOMER) -> str:
     return bucket
 
 
-def connection_to(settings: Settings, bucket: str, guest: Guest = CUSTOMER, **changes: Any) -> Connection:
+def connection_to(settings: Settings, bucket: str, identity: Identity = CUSTOMER, **changes: Any) -> Connection:
     """What the owner enters."""
     values: dict[str, Any] = {
         "name": "",
@@ -73,7 +73,7 @@ def connection_to(settings: Settings, bucket: str, guest: Guest = CUSTOMER, **ch
         "key_prefix": "team/files",
         "encryption": None,
         "kms_key_id": None,
-        "access_key_id": guest.access_key_id,
+        "access_key_id": identity.access_key_id,
     }
     return Connection(**values | changes)
 
@@ -82,7 +82,7 @@ def connect_own_bucket(
     cast: Cast,
     *,
     bucket: str | None = None,
-    guest: Guest = CUSTOMER,
+    identity: Identity = CUSTOMER,
     seen: bool = True,
     activate: bool = True,
     **changes: Any,
@@ -91,8 +91,8 @@ def connect_own_bucket(
     settings: Settings = cast.app.extensions["portal.settings"]
     with cast.app.app_context():
         alice = cast.member(cast.alice)
-        place = connection_to(settings, bucket or make_bucket(settings, guest), guest, **changes)
-        profile = profiles.add(alice, place, guest.secret_access_key)
+        place = connection_to(settings, bucket or make_bucket(settings, identity), identity, **changes)
+        profile = profiles.add(alice, place, identity.secret_access_key)
         if seen:
             see_it_work(cast, profile.id)
         if activate:
@@ -104,15 +104,17 @@ def connect_own_bucket(
     return profile
 
 
-def connect_over_http(alice: Foreign, settings: Settings, guest: Guest = CUSTOMER, **changes: Any) -> dict[str, Any]:
+def connect_over_http(
+    alice: Foreign, settings: Settings, identity: Identity = CUSTOMER, **changes: Any
+) -> dict[str, Any]:
     """Connect a new bucket by the API; what it answered. It is neither tested nor active."""
     body = {
-        "bucket": make_bucket(settings, guest),
+        "bucket": make_bucket(settings, identity),
         "endpoint": store_of(settings),
         "region": "us-east-1",
         "key_prefix": "team/files",
-        "access_key_id": guest.access_key_id,
-        "secret_access_key": guest.secret_access_key,
+        "access_key_id": identity.access_key_id,
+        "secret_access_key": identity.secret_access_key,
     }
     return done(alice.call("POST", "storage-profiles", body | changes), 201)
 
