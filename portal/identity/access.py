@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import g
+from flask import Response, g, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Forbidden
+from portal.identity import sessions
 from portal.identity.service import Person, authenticate
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
+from portal.web.problems import speaks_json
+
+NOT_REPEATED = frozenset(("csrf_token", "proof", "proof_target", "proof_method"))
 
 
 def unauthenticated() -> Forbidden:
@@ -55,6 +61,45 @@ def signed_in(view: View) -> Callable[..., Any]:
         return view(user=person(), **arguments)
 
     return put_mark(run, AccessMark("signed_in"))
+
+
+def recently_proved(view: View, *, when: Callable[[], bool] = lambda: True) -> View:
+    """Whoever is here by a session must have entered their password in the last 15 minutes; below the access mark.
+
+    For what outlasts a session or opens what was closed: a session that was left open, or taken over, must not be
+    enough. ``when``: whether this request is such an act. Browsers are asked for the password, and the act follows
+    it; scripts get 403 ``proof_required``. A token is its own proof: it was made under one, for what it does.
+    """
+
+    @wraps(view)
+    def run(**arguments: Any) -> Any:
+        session_id = person().session_id
+        if session_id is None or not when() or sessions.is_proved(session_id):
+            return view(**arguments)
+        if speaks_json():
+            raise Forbidden(_("Enter your password first, on the page “My account”."), code="proof_required")
+        return ask_for_proof(request.full_path.rstrip("?"), request.method)
+
+    return run
+
+
+def ask_for_proof(target: str, method: str, problem: str | None = None) -> ResponseReturnValue:
+    """The page that asks for the password, and then goes on to ``target`` with what was sent.
+
+    Secrets are left out of the page: its form asks for them again.
+    """
+    if request.headers.get("HX-Request") and not request.headers.get("HX-Boosted"):
+        here = urlsplit(request.headers.get("HX-Current-URL", ""))
+        target, method = f"{here.path or '/'}?{here.query}".rstrip("?"), "GET"
+        address = url_for("account.confirm", target=target)
+        return Response(status=403, headers={"HX-Redirect": address})
+    sent = [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if name not in NOT_REPEATED and not any(word in name for word in ("secret", "password"))
+    ]
+    fields = {"target": target, "method": method, "sent": sent if method == "POST" else []}
+    return render_template("account/confirm.html", problem=problem, **fields), 403
 
 
 def operator(view: View) -> Callable[..., Any]:

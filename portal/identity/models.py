@@ -7,7 +7,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from flask_security.core import RoleMixin, UserMixin
-from sqlalchemy import ForeignKey, Index, String, func, text
+from sqlalchemy import ForeignKey, Index, String, Uuid, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, Identified, now
@@ -42,6 +43,7 @@ class Session(Identified, Base):
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
     last_seen_at: Mapped[datetime] = mapped_column(default=now)
     ended_at: Mapped[datetime | None]
+    proved_at: Mapped[datetime | None] = mapped_column(default=now)  # when the password was entered last
     address: Mapped[str] = mapped_column(String(45))
     device: Mapped[str] = mapped_column(String(60))
 
@@ -58,3 +60,6 @@ class ApiToken(Identified, Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    # None: everything that its person may do, everywhere. Tokens from before there were scopes are such.
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(String(20)))
+    workspace_ids: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))

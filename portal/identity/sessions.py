@@ -26,6 +26,7 @@ from portal.identity.models import Session
 log = logging.getLogger(__name__)
 
 IDLE, LONGEST = timedelta(days=7), timedelta(days=30)
+PROOF_LASTS = timedelta(minutes=15)
 KEPT = timedelta(days=30)  # after its end
 TOUCH_AFTER = timedelta(minutes=5)  # how exact ``last_seen_at`` is: a write a request would be too much
 # A condition for a statement that reads ``sessions s``.
@@ -81,6 +82,17 @@ def touch(session_id: UUID, last_seen_at: datetime, address: str) -> None:
     if now() - last_seen_at > TOUCH_AFTER:
         with transaction():
             db.session.execute(_TOUCH, {"id": session_id, "address": address[:45]})
+
+
+def is_proved(session_id: UUID) -> bool:
+    """Whether the password was entered in this session within ``PROOF_LASTS``."""
+    recent = Session.id == session_id, Session.proved_at > now() - PROOF_LASTS
+    return db.session.scalar(select(Session.id).where(*recent)) is not None
+
+
+def prove(session_id: UUID) -> None:
+    """Note that the password was entered just now, inside the caller's transaction."""
+    db.session.execute(update(Session).where(Session.id == session_id).values(proved_at=now()))
 
 
 def end(user_id: UUID, session_id: UUID) -> None:

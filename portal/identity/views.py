@@ -16,7 +16,7 @@ from flask_security.utils import logout_user
 from portal.database import now, transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service, sessions
-from portal.identity.access import signed_in
+from portal.identity.access import recently_proved, signed_in
 from portal.identity.forms import TokenForm
 from portal.identity.service import Person
 from portal.web.rate_limits import Rate, address, rates
@@ -68,6 +68,7 @@ def index(user: Person) -> ResponseReturnValue:
 
 @blueprint.post("")
 @signed_in
+@recently_proved
 def create(user: Person) -> ResponseReturnValue:
     """Make a token and show it, this once."""
     form = TokenForm()

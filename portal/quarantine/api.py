@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
+from portal.identity.access import recently_proved
 from portal.inspection import scan_policy
 from portal.quarantine import decisions, service
 from portal.quarantine.forms import (
@@ -85,6 +86,7 @@ def rescan(member: Member, a: UUID, body: RescanBody) -> OutcomeView:
 
 @blueprint.post(f"{HELD}/release")
 @tenant(Permission.REVIEW_QUARANTINE)
+@recently_proved
 @operation(body=ReleaseBody, returns=OutcomeView, errors=("conflict", "forbidden"))
 def release(member: Member, a: UUID, body: ReleaseBody) -> OutcomeView:
     """Release a held file: it is scanned once more and becomes available, with the mark of who released it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any, cast, get_args
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from flask_babel import ngettext
 
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
-from portal.identity.access import person
+from portal.identity.access import person, recently_proved
 from portal.identity.forms import PROOFS
 from portal.inspection import scan_policy
 from portal.inspection.scan_policy import ScanRules
@@ -102,6 +103,7 @@ def review(member: Member) -> ResponseReturnValue:
 
 @blueprint.post(f"{HERE}/decide")
 @tenant(Permission.REVIEW_QUARANTINE)
+@partial(recently_proved, when=lambda: request.form.get("deed") == "release")
 def decide(member: Member) -> ResponseReturnValue:
     """Do it, and say what came of it; without a good reason ask once more, with what was typed."""
     deed, asset_ids = _sent()

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import Blueprint, current_app
 from pydantic import Field, SecretStr
 
+from portal.identity.access import recently_proved
 from portal.settings import Settings
 from portal.storage import profiles
 from portal.storage.connection import Connection
@@ -137,6 +138,7 @@ def index(member: Member, paging: Paging) -> Listing[ProfileView]:
 
 @blueprint.post(HERE)
 @member(Permission.MANAGE_STORAGE)
+@recently_proved
 @operation(body=AddProfile, returns=ProfileView, status=201, errors=("conflict",))
 def add(member: Member, body: AddProfile) -> ProfileView:
     """Connect a bucket of your own.
@@ -158,6 +160,7 @@ def show(member: Member, p: UUID) -> ProfileView:
 
 @blueprint.patch(f"{HERE}/<uuid:p>")
 @member(Permission.MANAGE_STORAGE)
+@recently_proved
 @operation(body=EditProfile, returns=ProfileView, errors=("conflict",))
 def edit(member: Member, body: EditProfile, p: UUID) -> ProfileView:
     """Change a storage profile, or its keys.

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Conflict, Invalid
+from portal.identity.access import recently_proved
 from portal.storage import probe_runs, profiles
 from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
 from portal.storage.models import ProfileMode, StorageProfile
@@ -35,6 +36,7 @@ def index(member: Member) -> ResponseReturnValue:
 
 @blueprint.get(f"{HERE}/new")
 @member(Permission.MANAGE_STORAGE)
+@recently_proved
 def new(member: Member) -> ResponseReturnValue:
     """The form for a bucket, with help for the store that was chosen."""
     preset = _preset()
@@ -45,6 +47,7 @@ def new(member: Member) -> ResponseReturnValue:
 
 @blueprint.post(f"{HERE}/new")
 @member(Permission.MANAGE_STORAGE)
+@recently_proved
 def connect(member: Member) -> ResponseReturnValue:
     """Connect it, and test it at once."""
     form = ConnectForm()
@@ -92,6 +95,7 @@ def change(member: Member, profile_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post(f"{HERE}/<uuid:profile_id>/keys")
 @member(Permission.MANAGE_STORAGE)
+@recently_proved
 def change_keys(member: Member, profile_id: UUID) -> ResponseReturnValue:
     """Use another key from now on, and test with it."""
     form = KeysForm()

@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Blueprint
 from pydantic import Field
 
+from portal.identity.access import recently_proved
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -154,6 +155,7 @@ def index(member: Member, paging: Paging) -> Listing[EndpointView]:
 
 @blueprint.post(HERE)
 @tenant(Permission.MANAGE_WEBHOOKS)
+@recently_proved
 @operation(body=AddEndpoint, returns=NewEndpointView, status=201, errors=("conflict",))
 def add(member: Member, body: AddEndpoint) -> NewEndpointView:
     """Add a webhook.
@@ -194,6 +196,7 @@ def remove(member: Member, h: UUID) -> None:
 
 @blueprint.post(f"{HERE}/<uuid:h>/rotate")
 @tenant(Permission.MANAGE_WEBHOOKS)
+@recently_proved
 @operation(body=ReplaceSecret, returns=NewEndpointView, errors=("conflict",))
 def rotate(member: Member, body: ReplaceSecret, h: UUID) -> NewEndpointView:
     """Replace the secret.

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.errors import Conflict, Invalid, Unavailable
+from portal.identity.access import recently_proved
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -54,6 +55,7 @@ def new(member: Member) -> ResponseReturnValue:
 
 @blueprint.post(f"{HERE}/new")
 @tenant(Permission.MANAGE_WEBHOOKS)
+@recently_proved
 def add(member: Member) -> ResponseReturnValue:
     """Add it, and show its secret, this once."""
     form = EndpointForm().offer(service.workspaces_of(member.tenant_id))
@@ -109,6 +111,7 @@ def switch(member: Member, webhook_id: UUID) -> ResponseReturnValue:
 
 @blueprint.post(f"{HERE}/<uuid:webhook_id>/secret")
 @tenant(Permission.MANAGE_WEBHOOKS)
+@recently_proved
 def replace_secret(member: Member, webhook_id: UUID) -> ResponseReturnValue:
     """Another secret, shown this once."""
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -12,7 +13,7 @@ from flask_babel import ngettext
 from portal.database import transaction
 from portal.errors import Invalid
 from portal.identity import service, sessions
-from portal.identity.access import signed_in
+from portal.identity.access import ask_for_proof, signed_in
 from portal.identity.forms import PROOFS, LanguageForm, PasswordForm
 from portal.identity.service import Person
 from portal.web.rate_limits import rates
@@ -45,6 +46,28 @@ def change_password(user: Person) -> ResponseReturnValue:
     return _page(user, form), 422
 
 
+@blueprint.get("/confirm")
+@signed_in
+def confirm(user: Person) -> ResponseReturnValue:  # noqa: ARG001  # whoever is signed in
+    """The form that asks for the password."""
+    return ask_for_proof(_local(request.args.get("target", "/")), "GET")
+
+
+@blueprint.post("/confirm")
+@signed_in
+def prove(user: Person) -> ResponseReturnValue:
+    """Whoever proves who they are goes on to what they were about to do, with what they had sent."""
+    target, method = _local(request.form.get("proof_target", "/")), request.form.get("proof_method", "GET")
+    rates().count(PROOFS, str(user.id))
+    if not service.proves(user.id, request.form.get("proof", "")):
+        return ask_for_proof(target, method, _("This is not your password."))
+    rates().forget(PROOFS, str(user.id))
+    if user.session_id is not None:
+        with transaction():
+            sessions.prove(user.session_id)
+    return redirect(target, 307 if method == "POST" else 303)  # 307 sends the form along (RFC 9110, 15.4.8)
+
+
 @blueprint.post("/language")
 @signed_in
 def choose_language(user: Person) -> ResponseReturnValue:
@@ -74,6 +97,11 @@ def end_others(user: Person) -> ResponseReturnValue:
         count = sessions.end_all(user.id, but=user.session_id)
     flash(ngettext("One device was logged out.", "%(num)s devices were logged out.", count), "success")
     return redirect(url_for("account.index"), 303)
+
+
+def _local(target: str) -> str:
+    """An address of ours: browsers read ``//`` and ``/\\`` as the beginning of another host's."""
+    return target if re.match(r"/(?![/\\])", target) and target.isprintable() else "/"
 
 
 def _page(user: Person, form: PasswordForm, language: LanguageForm | None = None) -> str:
