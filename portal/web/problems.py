@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 API_PREFIXES = ("/v1/", "/tus")
 TITLES = {
     "unauthenticated": _l("Not signed in"),
+    "proof_required": _l("Your password is needed"),
     "csrf": _l("The form has expired"),
     "file_too_large": _l("The file is too large"),
     "quota_exceeded": _l("Not enough space"),

@@ -43,8 +43,10 @@ def test_a_token_is_made_after_the_password_and_with_what_was_sent(cast: Cast) -
     form = hidden(asked)
     wrong = browser.post("/account/confirm", data=form | {"proof": "wrong"})
     assert wrong.status_code == 403 and "This is not your password." in wrong.text and hidden(wrong) == form
-    done = browser.post("/account/confirm", data=form | {"proof": PASSWORD}, follow_redirects=True)
-    assert done.status_code == 201
+    right = form | {"proof": PASSWORD}
+    on = browser.post("/account/confirm", data=right)
+    assert (on.status_code, on.location) == (307, "/account/tokens")
+    assert browser.post(on.location, data=right).status_code == 201  # as a browser follows it
     assert tokens(cast, cast.alice) == ["Nightly"]
     assert browser.post("/account/tokens", data=TOKEN).status_code == 201  # for 15 minutes
 
