@@ -2,7 +2,7 @@
 
 Owns: assets with their verdict, metadata and variants; the policy of what may be uploaded.
 States: processing → available | quarantined | failed; available | failed → deleted (the trash) → purged;
-quarantined → available when the desk releases it.
+quarantined → available when an admin releases it.
 Invariants:
 - What can be downloaded is exactly what was scanned: one immutable object, one verdict, one SHA-256.
 - No verdict is never "clean": a scanner that is away is waited for, one without signatures vouches for nothing.

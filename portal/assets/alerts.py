@@ -1,4 +1,4 @@
-"""The letter that tells the admins of a tenant of a virus, at once: written with the verdict that found it."""
+"""The e-mail that tells the admins of a tenant of a virus, at once: written with the verdict that found it."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def infected(asset: Asset, signature: str | None, at: datetime, deadline: dateti
 
 
 def desk_path(tenant_slug: str) -> str:
-    """The address of a tenant's quarantine desk below the portal's own."""
+    """The address of a tenant's quarantine page below the portal's own."""
     return f"/t/{tenant_slug}/quarantine"

@@ -1,6 +1,6 @@
 """Many files at once into the trash, and out of it: one statement, one event for each file.
 
-What is being checked, or held back, stays where it is.
+What is being checked, or quarantined, stays where it is.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def restore(member: Member, *which: ColumnElement[bool]) -> list[Taken]:
         "purge_after": None,
         "folder_id": home,
     }
-    # The clock at this very statement: a purge that has claimed a row since this transaction began must win.
+    # The time of this very statement: a purge that has begun since this transaction began must win.
     staying = Asset.purge_after > func.clock_timestamp()
     back = _change(member, EventType.ASSET_RESTORED, values, Asset.state == AssetState.DELETED, staying, *which)
     tasks.cancel([row.id for row in back], "purge")

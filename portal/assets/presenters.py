@@ -39,7 +39,7 @@ class ScanView(Answer):
 
 
 class ReleasedView(Answer):
-    """The mark of a file that was held in quarantine: who let it go, and when."""
+    """The mark of a file that was in quarantine: who released it, and when."""
 
     by: UUID
     at: Time
@@ -229,7 +229,7 @@ def scan_reason(code: str | None) -> str | None:
 
 
 def released_view(asset: Asset) -> ReleasedView | None:
-    """The mark of a file that was held, or None."""
+    """The mark of a file that was quarantined, or None."""
     if asset.released_by is None or asset.released_at is None:
         return None
     return ReleasedView(by=asset.released_by, at=asset.released_at)

@@ -151,7 +151,7 @@ def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> boo
 
 
 def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
-    """A renderer that stalled may wake after the file was purged or held: then nobody else removes what it stored.
+    """A renderer that stalled may wake after the file was purged or quarantined: nobody else removes what it stored.
 
     Otherwise another one was faster, and has stored the same under the same keys.
     """

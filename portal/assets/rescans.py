@@ -140,7 +140,7 @@ def _quarantine(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict
 
 
 def _quarantine_values(verdict: ScanVerdict, key: str, at: datetime) -> dict[str, Any]:
-    # Its folder may be in the trash as well: as with all that is held when its folder goes, the top is where it stays.
+    # Its folder may be in the trash as well: as with all that is quarantined, it stays at the top.
     home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
     return {
         **scan_values(verdict),

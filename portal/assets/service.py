@@ -119,7 +119,7 @@ def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None
 
 
 def discard(member: Member, asset_id: UUID) -> None:
-    """Put it into the trash for 30 days. Raises ``NotFound``, and ``Conflict`` for what is checked or held back."""
+    """Put it into the trash for 30 days. Raises ``NotFound``, and ``Conflict`` for what is checked or quarantined."""
     with transaction(member.tenant_id):
         _discard(member, asset_id, keep=timedelta(days=TRASH_DAYS))
 
@@ -135,7 +135,7 @@ def restore(member: Member, asset_id: UUID) -> bool:
         if asset.state is not AssetState.DELETED:
             return False
         home = _living_folder(asset)
-        # The clock at this very statement: a purge that has claimed the row since this transaction began must win.
+        # The time of this very statement: a purge that has begun since this transaction began must win.
         staying = Asset.purge_after > func.clock_timestamp()
         before = asset.state_before or AssetState.FAILED
         pending = before is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING

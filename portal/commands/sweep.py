@@ -10,13 +10,14 @@ from portal.commands import application, as_json
 
 
 @click.command("sweep")
+@click.option("--dry-run", is_flag=True, help="Show what is due, by kind, and do nothing.")
 @as_json
-def sweep(as_json: bool) -> None:
+def sweep(dry_run: bool, as_json: bool) -> None:
     """One pass over what is due, now."""
     from portal.lifecycle import sweep as sweeping
 
     with application():
-        done = dict(sweeping.run())
+        done = sweeping.preview() if dry_run else dict(sweeping.run())
     if as_json:
         click.echo(json.dumps(done))
         return

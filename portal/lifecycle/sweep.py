@@ -46,6 +46,15 @@ def run() -> Counter[str]:
     return Counter({kind: count for kind, count in done.items() if count})
 
 
+def preview() -> dict[str, int]:
+    """How many tasks of each kind are due now; nothing is done."""
+    with transaction():
+        found: Counter[str] = Counter()
+        for part in tasks.backlog():
+            found[part.kind] += part.due
+    return {kind: count for kind, count in found.items() if count}
+
+
 def run_due() -> Counter[str]:
     """Do what is due and only needs the database, and enqueue the rest; how many of each kind."""
     done = _run_in_process()

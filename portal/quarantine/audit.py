@@ -1,4 +1,4 @@
-"""What was decided and what came of it: a row of the desk, an audit event and an event, written together."""
+"""What was decided and what came of it: a row, an audit event and an event, written together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What else an admin wants to know of one held file: its twins, the person who sent it, what was decided before."""
+"""What else is known of one quarantined file: its twins, the person who sent it, what was decided before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What admins decide about held files. Each decision is one compare-and-set, with a reason, and is written down.
+"""What admins decide about quarantined files. Each decision is one compare-and-set, with a reason, and is written down.
 
 Two who decide at once: one wins, the other is told who did what. Nobody releases what they uploaded themselves, and
 where the tenant demands two persons the first proposes and another confirms. What the scanner calls infected is
@@ -71,7 +71,7 @@ def checked_reason(reason: str) -> str:
 
 
 def decide(member: Member, deed: Deed, asset_id: UUID, reason: str, *, infected_too: bool = False) -> Outcome:
-    """Do one thing about one held file.
+    """Do one thing about one quarantined file.
 
     Raises ``Invalid`` for the reason, ``NotFound``, ``Forbidden`` for what the rules refuse, and ``Conflict`` when
     somebody else was faster.
@@ -120,7 +120,7 @@ def set_block(member: Member, user_id: UUID, reason: str, *, blocked: bool) -> N
 
 
 def _held(member: Member, asset_id: UUID) -> Asset:
-    """The held file, or why there is none any more. Raises ``NotFound``, ``Conflict``."""
+    """The quarantined file, or why there is none any more. Raises ``NotFound``, ``Conflict``."""
     statement = select(Asset).where(
         Asset.tenant_id == member.tenant_id, Asset.id == asset_id, *quarantine_orders.staying()
     )

@@ -1,4 +1,5 @@
-"""Tickets: that one person, in one session, may fetch one held file once, within ten minutes of proving who they are.
+"""Tickets: that one person, in one session, may fetch one quarantined file once, within ten minutes of
+proving who they are.
 
 A ticket is a random number. What it is good for is kept in Valkey under its hash, and is gone with the first try.
 Valkey may lose it at any time: then somebody begins again with their password.

@@ -1,4 +1,4 @@
-"""A held file on its way to an analyst: an encrypted zip (AES-256), made while it is read, never more than a chunk.
+"""A quarantined file on its way to an analyst: an encrypted zip (AES-256), made while it is read, a chunk at a time.
 
 First somebody proves again who they are, and is shown the zip's password, this once; what they get besides is a ticket
 for that file (``tickets``). The password is made from the ticket's random number and the deployment's secret key, so
@@ -54,7 +54,7 @@ class Packed:
 
 
 def issue(member: Member, session_id: UUID | None, asset_id: UUID, reason: str) -> Ticket:
-    """A ticket for one held file, written down as a decision. Raises as ``decisions.decide`` does."""
+    """A ticket for one quarantined file, written down as a decision. Raises as ``decisions.decide`` does."""
     reason = decisions.checked_reason(reason)
     with transaction(member.tenant_id):
         records.note(service.find_held(member.tenant_id, asset_id), Verb.DOWNLOAD, member.user_id, reason)

@@ -1,4 +1,4 @@
-"""The table of the quarantine desk: who decided what about a held file, and what came of it."""
+"""The table of the quarantine: who decided what about a quarantined file, and what came of it."""
 
 from __future__ import annotations
 

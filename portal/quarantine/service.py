@@ -1,4 +1,4 @@
-"""Queries of the quarantine: what is held in a tenant, and what an admin has to know to decide about it."""
+"""Queries of the quarantine: what is quarantined in a tenant, and what an admin has to know to decide about it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Uploader:
 
 @dataclass(frozen=True)
 class HeldFile:
-    """One held file. ``declared_type`` is what the client said, ``found_type`` what the content says.
+    """One quarantined file. ``declared_type`` is what the client said, ``found_type`` what the content says.
 
     At ``deadline`` it is removed for good. ``elsewhere`` counts other files of the tenant with the same content.
     ``order`` is what a worker is about to do with it, ``proposed_by`` (and name) who wants it released.
@@ -104,7 +104,7 @@ class Narrowing:
 
 @dataclass(frozen=True)
 class Group:
-    """Held files that share something: how many, and their bytes."""
+    """Quarantined files that share something: how many, and their bytes."""
 
     key: str
     name: str
@@ -114,7 +114,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Summary:
-    """What is held altogether, by reason, workspace and person; the most first."""
+    """What is quarantined altogether, by reason, workspace and person; the most first."""
 
     count: int
     bytes: int
@@ -134,7 +134,7 @@ _COLUMNS = (
 def list_items(
     tenant_id: UUID, paging: Paging, narrowing: Narrowing = Narrowing()
 ) -> tuple[list[HeldFile], str | None]:
-    """One page of what is held in the tenant, newest upload first, and the cursor of the next."""
+    """One page of what is quarantined in the tenant, newest upload first, and the cursor of the next."""
     conditions = _narrowed(narrowing)
     if (after := paging.after_id()) is not None:
         conditions.append(Asset.id < after)
@@ -144,13 +144,13 @@ def list_items(
 
 
 def find_items(tenant_id: UUID, asset_ids: Sequence[UUID]) -> list[HeldFile]:
-    """Those of these that are held now, the newest upload first."""
+    """Those of these that are quarantined now, the newest upload first."""
     statement = _items(tenant_id).where(Asset.id.in_(asset_ids)).order_by(Asset.id.desc())
     return [_held_file(row) for row in db.session.execute(statement)]
 
 
 def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
-    """One held file. Raises ``NotFound``."""
+    """One quarantined file. Raises ``NotFound``."""
     found = find_items(tenant_id, [asset_id])
     if not found:
         raise _missing()
@@ -158,12 +158,12 @@ def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
 
 
 def held_in(tenant_id: UUID) -> list[ColumnElement[bool]]:
-    """Conditions for what is held in a tenant, and not on its way out."""
+    """Conditions for what is quarantined in a tenant, and not on its way out."""
     return [Asset.tenant_id == tenant_id, _HELD, _STAYS]
 
 
 def find_held(tenant_id: UUID, asset_id: UUID) -> Asset:
-    """The row of a held file. Raises ``NotFound``."""
+    """The row of a quarantined file. Raises ``NotFound``."""
     statement = select(Asset).where(*held_in(tenant_id), Asset.id == asset_id)
     asset = db.session.scalar(statement.execution_options(populate_existing=True))
     if asset is None:
@@ -172,7 +172,7 @@ def find_held(tenant_id: UUID, asset_id: UUID) -> Asset:
 
 
 def summary(tenant_id: UUID) -> Summary:
-    """Everything that is held, by reason, and by the workspaces and people that have the most of it."""
+    """Everything that is quarantined, by reason, and by the workspaces and people that have the most of it."""
     by = (Asset.reason_code, Asset.workspace_id, Asset.created_by)
     totals = func.count(), func.coalesce(func.sum(Asset.size_bytes), 0)
     groups = func.grouping_sets(*(tuple_(column) for column in by))
@@ -190,7 +190,7 @@ def summary(tenant_id: UUID) -> Summary:
 
 
 def count_held(tenant_id: UUID) -> int:
-    """How many files are held in the tenant, counted up to ``COUNTED``."""
+    """How many files are quarantined in the tenant, counted up to ``COUNTED``."""
     return db.session.scalar(_COUNT_HELD, {"tenant": tenant_id, "most": COUNTED}) or 0
 
 

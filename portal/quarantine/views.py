@@ -1,4 +1,4 @@
-"""The quarantine desk: what is held, why, by whom; and what is to become of it. Never the content.
+"""The quarantine pages: what is held, why, by whom; and what is to become of it. Never the content.
 
 A decision takes two steps that work without script: ``review`` shows what it would do, in real numbers, and asks for
 the reason; ``decide`` does it and says for each file what came of it.
@@ -64,7 +64,7 @@ def index(member: Member) -> ResponseReturnValue:
 @blueprint.get(HELD)
 @tenant(Permission.REVIEW_QUARANTINE)
 def show(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Everything about one held file; of one that has left, what was decided."""
+    """Everything about one quarantined file; of one that has left, what was decided."""
     decided = dossier.decisions_about(asset_id)
     found = service.find_items(member.tenant_id, [asset_id])
     if not found:

@@ -130,7 +130,7 @@ def _write_release(lease: Lease, asset: Asset, key: str, mime_type: str, verdict
 
 
 def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) -> None:
-    """Write the outcome of an order whose file stays held; a virus that nobody knew of is told at once."""
+    """Write the outcome of an order whose file stays in quarantine; a virus that nobody knew of is told at once."""
     looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
     code, detail = _reason(looked) if looked else (None, None)
     with transaction(lease.tenant_id):
@@ -145,7 +145,7 @@ def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) 
 
 
 def _reason(verdict: ScanVerdict) -> tuple[str, str]:
-    """Code and words of a held file's reason after this verdict."""
+    """Code and words of a quarantined file's reason after this verdict."""
     if verdict.result == "infected":
         return "infected", f"A virus was found: {verdict.signature}. The file is held and can't be downloaded."
     if verdict.reason is not None:

@@ -44,6 +44,16 @@ def test_what_waits_is_not_enqueued_again_and_what_was_lost_is(scene: Scene, tex
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
+def test_a_preview_shows_what_is_due_and_does_nothing(scene: Scene, text: bytes) -> None:
+    sent = scene.alice.upload("a.txt", text)
+    with scene.door.app.app_context():
+        assert sweep.preview() == {"take_in": 1}
+    assert scene.alice.asset(sent.asset_id)["status"] == "processing"
+    scene.door.work()
+    with scene.door.app.app_context():
+        assert sweep.preview() == {}
+
+
 def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = scene.alice.upload("a.txt", text)
     begun = scene.alice.sent("b.txt", text)

@@ -17,6 +17,7 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer, PickleSerializer
 from rq.webhook import Webhook
 
+from portal.queue import LANES, known_lanes
 from portal.uploads import jobs
 from portal.worker import RegisteredJob, is_registered
 from tests.support.client import Scene
@@ -173,3 +174,46 @@ def test_clearing_up_after_a_dead_worker_calls_nobody(valkey: redis.Redis) -> No
     registry.cleanup()
     assert called == []
     assert registry.get_job_ids(cleanup=False) == []
+
+
+def test_what_can_not_be_read_ends_no_worker(live: Live, valkey: redis.Redis) -> None:
+    live.one_worker()
+    pid = live.stack.workers[0].pid
+    intake = Queue("intake", connection=valkey, serializer=JSONSerializer)
+    strange = {"timeout": "soon", "created_at": "never", "data": b"\xff", "origin": "x"}
+    valkey.hset("rq:job:strange-times", mapping=strange)  # type: ignore[arg-type]
+    valkey.set("rq:job:no-hash", "a string")
+    for job_id in (b"\xff\xfe", b"strange-times", b"no-hash", b"nothing", b""):
+        valkey.rpush(intake.key, job_id)
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    assert alice.wait(alice.upload("a.txt", b"the next one").asset_id)["status"] == "available"
+    assert live.stack.workers[0].running
+    assert live.stack.workers[0].pid == pid
+
+
+def test_a_job_of_a_release_that_named_it_differently_is_dropped_and_its_row_is_done(
+    live: Live, valkey: redis.Redis
+) -> None:
+    live.one_worker()
+    cast = live.cast()
+    alice = live.client(cast, cast.alice)
+    intake = Queue("intake", connection=valkey, serializer=JSONSerializer)
+    old = Job.create("portal.assets.intake_jobs.take_in", IDS, connection=valkey, serializer=JSONSerializer)
+    old.save()
+    valkey.rpush(intake.key, old.id)
+    assert alice.wait(alice.upload("a.txt", b"the next one").asset_id)["status"] == "available"
+    assert f"not registered: {old.id}" in live.stack.workers[0].words()
+
+
+@pytest.mark.parametrize(
+    ("names", "lanes"),
+    [([], LANES), (["slow"], ("slow",)), (["upkeep", "messages", "upkeep"], ("messages", "upkeep"))],
+)
+def test_a_worker_is_given_its_queues(names: list[str], lanes: tuple[str, ...]) -> None:
+    assert known_lanes(names) == lanes
+
+
+def test_a_queue_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match="no queue 'idle'"):
+        known_lanes(["intake", "idle"])
