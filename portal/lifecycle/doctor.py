@@ -111,7 +111,7 @@ def _disk() -> Iterator[Finding]:
     found = disk.look(current_app.extensions["portal.settings"])
     if found is not None:
         words = f"{found.share:.0%} of the embedded store's disk is free"
-        full = f"{words}: uploads are refused below {disk.LEAST_SHARE:.0%}. Free some space."
+        full = f"{words}: uploads are refused below {disk.MIN_FREE_SHARE:.0%}. Free some space."
         yield Finding("disk", not found.is_full, full if found.is_full else words)
 
 

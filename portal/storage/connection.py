@@ -1,4 +1,4 @@
-"""What an owner enters to connect a bucket, brought into one form or refused in words. Pure: nothing is dialled."""
+"""What an owner enters to connect a bucket, checked and brought into one form. Pure: nothing is dialled."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from flask_babel import gettext as _
+
 from portal.errors import Invalid
 from portal.network import hosts
 from portal.network.egress import Egress
 from portal.objectstore import keys
 from portal.storage.models import AddressingStyle, Encryption
 
-LONGEST_NAME = 100
+MAX_NAME = 100
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
-_PLAIN = re.compile(r"[\x21-\x7e]+")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _AMAZON = re.compile(r"(?P<bucket>.+\.)?s3[.-](dualstack\.)?((?P<region>[a-z0-9-]+)\.)?amazonaws\.com(\.cn)?")
-_TELLING = re.compile(
+_REGION_IN_HOST = re.compile(
     r"s3\.(?P<second>[a-z0-9-]+)\.(backblazeb2|wasabisys)\.com|(?P<first>[a-z0-9]+)\.digitaloceanspaces\.com"
 )
 
@@ -54,21 +56,21 @@ class Keys:
 
 
 def checked(wanted: Connection, egress: Egress) -> Connection:
-    """The same in one form. Raises ``Invalid`` that names the field and says what is wrong with it."""
+    """The same in one form, with empty values filled in. Raises ``Invalid`` that names the field."""
     bucket = _bucket(wanted.bucket)
     endpoint, region = _endpoint(wanted.endpoint, bucket, egress), _region(wanted.region.strip().lower())
     if endpoint is not None and (amazon := _AMAZON.fullmatch(urlsplit(endpoint).hostname or "")):
         endpoint, region = None, _region_of(amazon["region"], region)
-    region = region or _told_by(endpoint)
+    region = region or _region_in_host(endpoint)
     if not region and endpoint is None:
-        raise Invalid("Enter the bucket's region, such as eu-central-1.", field="region")
+        raise Invalid(_("Enter the bucket's region, such as eu-central-1."), field="region")
     if wanted.addressing_style is AddressingStyle.VIRTUAL and ("." in bucket or bucket != bucket.lower()):
-        words = "A bucket with a dot or capital letters in its name is reached by path only."
-        raise Invalid(words, field="addressing_style")
+        message = _("A bucket with a dot or capital letters in its name is reached by path only.")
+        raise Invalid(message, field="addressing_style")
     prefix = _prefix(wanted.key_prefix.strip())
-    name = wanted.name.strip() or (f"{bucket}/{prefix}" if prefix else bucket)[:LONGEST_NAME]
-    if len(name) > LONGEST_NAME:
-        raise Invalid(f"A name has at most {LONGEST_NAME} characters.", field="name")
+    name = wanted.name.strip() or (f"{bucket}/{prefix}" if prefix else bucket)[:MAX_NAME]
+    if len(name) > MAX_NAME:
+        raise Invalid(_("A name has at most %(most)s characters.", most=MAX_NAME), field="name")
     return replace(
         wanted,
         name=name,
@@ -84,16 +86,16 @@ def checked(wanted: Connection, egress: Egress) -> Connection:
 
 
 def checked_keys(access_key_id: str, secret_access_key: str) -> Keys:
-    """Spaces and line ends around either are what copying adds: they are left out. Raises ``Invalid``."""
+    """Both without the spaces and line ends that copying adds. Raises ``Invalid``."""
     secret = secret_access_key.strip()
     if not secret:
-        raise Invalid("Enter the secret access key.", field="secret_access_key")
-    if len(secret) > 256 or not _PLAIN.fullmatch(secret):
-        words = "The secret access key has a space or another unusual character inside. Copy it once more."
-        raise Invalid(words, field="secret_access_key")
+        raise Invalid(_("Enter the secret access key."), field="secret_access_key")
+    if len(secret) > 256 or not _PRINTABLE.fullmatch(secret):
+        message = _("The secret access key has a space or another unusual character inside. Copy it once more.")
+        raise Invalid(message, field="secret_access_key")
     if len(secret) == 20 and secret.startswith(("AKIA", "ASIA")):
-        words = "This is an access key ID. The secret is the longer of the two, and is shown once, when it is made."
-        raise Invalid(words, field="secret_access_key")
+        message = _("This is an access key ID. The secret is the longer one, and is shown once, when it is created.")
+        raise Invalid(message, field="secret_access_key")
     return Keys(_access_key(access_key_id), secret)
 
 
@@ -112,18 +114,23 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
         return None
     given = given if "://" in given else f"https://{given}"
     parts = hosts.split(given, "endpoint", example="https://s3.example.com")
-    for present, words in (
-        (parts.scheme not in ("http", "https"), "An endpoint begins with https://."),
-        ("@" in parts.netloc, "Leave user name and password out of the endpoint; the keys have fields of their own."),
-        (parts.path.strip("/"), "Leave the path out of the endpoint; bucket and prefix have fields of their own."),
-        (parts.query or "?" in given, "Leave the question mark and what follows it out of the endpoint."),
-        (parts.fragment or "#" in given, "Leave the # and what follows it out of the endpoint."),
+    for is_wrong, message in (
+        (parts.scheme not in ("http", "https"), _("An endpoint begins with https://.")),
+        (
+            "@" in parts.netloc,
+            _("Leave user name and password out of the endpoint; the keys have fields of their own."),
+        ),
+        (parts.path.strip("/"), _("Leave the path out of the endpoint; bucket and prefix have fields of their own.")),
+        (parts.query or "?" in given, _("Leave the question mark and what follows it out of the endpoint.")),
+        (parts.fragment or "#" in given, _("Leave the # and what follows it out of the endpoint.")),
     ):
-        if present:
-            raise _wrong(words)
+        if is_wrong:
+            raise Invalid(message, field="endpoint")
     host = (parts.hostname or "").rstrip(".")
     if host.startswith(f"{bucket.lower()}."):
-        raise _wrong(f"Leave the bucket's name out of the endpoint: {host.partition('.')[2]}")
+        without = host.partition(".")[2]
+        message = _("Leave the bucket's name out of the endpoint: %(endpoint)s", endpoint=without)
+        raise Invalid(message, field="endpoint")
     shown, port = hosts.checked_host(parts, egress, "endpoint"), hosts.port_of(parts)
     usual = port == (80 if parts.scheme == "http" else 443)
     return f"{parts.scheme}://{shown}" if usual else f"{parts.scheme}://{shown}:{port}"
@@ -132,74 +139,77 @@ def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:
 def _region_of(endpoints: str | None, entered: str) -> str:
     """The region, where the endpoint is one of AWS's own, which may name one."""
     if endpoints and entered and endpoints != entered:
-        words = f"The endpoint belongs to {endpoints}, and the region says {entered}. Correct one of them."
-        raise Invalid(words, field="region")
+        message = _(
+            "The endpoint belongs to %(endpoint)s, but the region entered is %(region)s. Correct one of them.",
+            endpoint=endpoints,
+            region=entered,
+        )
+        raise Invalid(message, field="region")
     return endpoints or entered
 
 
-def _told_by(endpoint: str | None) -> str:
-    """The region that an address of a known store tells; empty where none does."""
+def _region_in_host(endpoint: str | None) -> str:
+    """The region that the host name of a known store contains; empty where none does."""
     host = urlsplit(endpoint or "").hostname or ""
     if host.endswith(".r2.cloudflarestorage.com"):
         return "auto"
-    known = _TELLING.fullmatch(host)
+    known = _REGION_IN_HOST.fullmatch(host)
     return (known["first"] or known["second"]) if known else ""
 
 
 def _bucket(text: str) -> str:
     name = text.strip()
     if name.startswith(("s3://", "arn:", "http://", "https://")) or "/" in name:
-        raise Invalid("Enter the bucket's name alone, without an address or path around it.", field="bucket")
+        raise Invalid(_("Enter the bucket's name alone, without an address or path around it."), field="bucket")
     if not _BUCKET.fullmatch(name) or ".." in name:
-        words = "A bucket's name has 3 to 63 letters, digits, dots and hyphens, and a letter or digit at both ends."
-        raise Invalid(words, field="bucket")
+        message = _(
+            "A bucket's name has 3 to 63 letters, digits, dots and hyphens, with a letter or digit at each end."
+        )
+        raise Invalid(message, field="bucket")
     return name
 
 
 def _region(region: str) -> str:
     if region and not _REGION.fullmatch(region):
-        raise Invalid("A region is a short name such as eu-central-1, us-east-1 or auto.", field="region")
+        raise Invalid(_("A region is a short name such as eu-central-1, us-east-1 or auto."), field="region")
     return region
 
 
 def _prefix(prefix: str) -> str:
     if prefix.startswith("/"):
-        raise Invalid("A prefix begins without a slash: photos/2026, not /photos/2026.", field="key_prefix")
+        raise Invalid(_("A prefix begins without a slash: photos/2026, not /photos/2026."), field="key_prefix")
     prefix = prefix.removesuffix("/")
     if len(prefix.encode()) > keys.PREFIX_LIMIT:
         raise Invalid(
-            f"A prefix has at most {keys.PREFIX_LIMIT} characters: the keys of files come after it.", field="key_prefix"
+            _("A prefix has at most %(most)s characters: the keys of files come after it.", most=keys.PREFIX_LIMIT),
+            field="key_prefix",
         )
     for segment in prefix.split("/") if prefix else ():
         if segment in (".", ".."):
-            raise Invalid("A prefix has no . and .. between its slashes.", field="key_prefix")
+            raise Invalid(_("A prefix must not have . or .. between its slashes."), field="key_prefix")
         if not _SEGMENT.fullmatch(segment):
-            words = "A prefix is made of letters, digits, . _ - = and single slashes."
-            raise Invalid(words, field="key_prefix")
+            message = _("A prefix is made of letters, digits, . _ - = and single slashes.")
+            raise Invalid(message, field="key_prefix")
     return prefix
 
 
 def _kms_key(wanted: Connection) -> str | None:
     key = (wanted.kms_key_id or "").strip()
     if key and wanted.encryption is not Encryption.SSE_KMS:
-        raise Invalid("A KMS key belongs to encryption by KMS. Choose that, or leave the key out.", field="kms_key_id")
-    if len(key) > 2048 or (key and not _PLAIN.fullmatch(key)):
-        raise Invalid("This is no ID, alias or ARN of a KMS key.", field="kms_key_id")
+        raise Invalid(_("A KMS key needs encryption by KMS. Choose that, or leave the key out."), field="kms_key_id")
+    if len(key) > 2048 or (key and not _PRINTABLE.fullmatch(key)):
+        raise Invalid(_("This is not the ID, alias or ARN of a KMS key."), field="kms_key_id")
     return key or None
 
 
 def _access_key(text: str) -> str:
     key = text.strip()
     if not key:
-        raise Invalid("Enter the access key ID.", field="access_key_id")
-    if len(key) > 128 or not _PLAIN.fullmatch(key) or "/" in key:
-        words = "An access key ID has at most 128 letters and digits, no spaces and no slashes. Copy it once more."
-        raise Invalid(words, field="access_key_id")
+        raise Invalid(_("Enter the access key ID."), field="access_key_id")
+    if len(key) > 128 or not _PRINTABLE.fullmatch(key) or "/" in key:
+        message = _("An access key ID has at most 128 letters and digits, no spaces and no slashes. Copy it once more.")
+        raise Invalid(message, field="access_key_id")
     if key.startswith("ASIA"):
-        words = "This is a temporary key (ASIA…), which ends by itself. Create a permanent one for this bucket."
-        raise Invalid(words, field="access_key_id")
+        message = _("This is a temporary key (ASIA…), which expires. Create a permanent one for this bucket.")
+        raise Invalid(message, field="access_key_id")
     return key
-
-
-def _wrong(words: str) -> Invalid:
-    return Invalid(words, field="endpoint")

@@ -1,6 +1,6 @@
-"""Free space where the embedded store keeps its bytes. A store elsewhere looks after its own.
+"""Free space where the embedded store keeps its files. Stores elsewhere are monitored by their operators.
 
-``portal up`` tells its processes the folder (``PORTAL_STORE_FOLDER``). Asked of the kernel, at most every few seconds.
+``portal up`` gives its processes the folder (``PORTAL_STORE_FOLDER``). Read from the kernel, at most every few seconds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from flask import current_app
 
 from portal.errors import Unavailable
 from portal.settings import Settings
+from portal.texts import Text
 
-LEAST_SHARE = 0.05  # of the disk: below it no upload begins, so that the database and what is under way can go on
-BELIEVED_SECONDS = 5.0
+MIN_FREE_SHARE = 0.05  # of the disk: below it no upload begins, so that the database and what is under way can go on
+CACHE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Disk:
     @property
     def is_full(self) -> bool:
         """Too little is left for new uploads."""
-        return self.share < LEAST_SHARE
+        return self.share < MIN_FREE_SHARE
 
 
-_looked: dict[Path, tuple[float, Disk | None]] = {}
+_cached: dict[Path, tuple[float, Disk | None]] = {}
 
 
 def look(settings: Settings) -> Disk | None:
@@ -45,10 +46,10 @@ def look(settings: Settings) -> Disk | None:
     folder = settings.store_folder
     if folder is None:
         return None
-    looked_at, disk = _looked.get(folder, (float("-inf"), None))
-    if time.monotonic() - looked_at > BELIEVED_SECONDS:
+    looked_at, disk = _cached.get(folder, (float("-inf"), None))
+    if time.monotonic() - looked_at > CACHE_SECONDS:
         disk = _measure(folder)
-        _looked[folder] = (time.monotonic(), disk)
+        _cached[folder] = (time.monotonic(), disk)
     return disk
 
 
@@ -57,7 +58,7 @@ def require_room() -> None:
     disk = look(current_app.extensions["portal.settings"])
     if disk is not None and disk.is_full:
         raise Unavailable(
-            "The server's disk is nearly full, so that no new files are taken. Ask your administrator to free space.",
+            Text("The server's disk is nearly full: no new files are accepted. Ask your administrator to free space."),
             code="storage_unavailable",
             retry_after=60,
         )

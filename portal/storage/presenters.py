@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
+
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.probe.runner import STEPS
 from portal.storage.profiles import Contents, masked
-from portal.storage.service import health_of
+from portal.storage.service import MANAGED_NAME, health_of
 from portal.texts import Text
 
 # A test takes some twenty seconds: at first its page is renewed quickly, later not.
@@ -27,6 +29,11 @@ class ProfileRow:
     reason: Text | None
     contents: Contents
     key: str | None
+
+    @property
+    def name(self) -> str:
+        """The managed storage keeps an English name in the database; nobody can change it."""
+        return str(_("Managed storage")) if self.profile.name == MANAGED_NAME else self.profile.name
 
     @property
     def own(self) -> bool:

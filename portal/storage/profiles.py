@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import Uuid, bindparam, func, select, text, update
 
 from portal import audit, database, tasks
@@ -101,7 +102,7 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
     _seal(profile, given)
     with transaction(member.tenant_id) as session:
         if len(list_profiles(member.workspace)) >= MOST:
-            raise Conflict(f"A workspace has at most {MOST} storages. Let go of one that holds nothing first.")
+            raise Conflict(_("A workspace has at most %(most)s storages. Disconnect an empty one first.", most=MOST))
         _require_free(profile)
         session.add(profile)
         session.flush()
@@ -123,13 +124,13 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
         after = checked(Connection(**{**asdict(before), **changes}), egress_of(_settings()))
         changed = [name for name, value in asdict(after).items() if getattr(before, name) != value]
         if after.access_key_id != before.access_key_id and secret_access_key is None:
-            raise Invalid("Another access key has another secret. Enter it, too.", field="secret_access_key")
+            raise Invalid(_("Another access key has another secret. Enter the secret, too."), field="secret_access_key")
         for name, value in asdict(after).items():
             setattr(profile, name, value)
         elsewhere = after.store != profile.store or any(name in PLACE for name in changed)
         profile.store = after.store
         if elsewhere:
-            _require_empty(profile, "Files lie there. Connect the other place as another storage, and move them.")
+            _require_empty(profile, _("Files are there. Connect the other place as another storage, and move them."))
             profile.capabilities, profile.probe, profile.probed_at = {}, None, None
             _require_free(profile)
         if secret_access_key is not None:
@@ -174,25 +175,27 @@ def require_tested(profile: StorageProfile) -> None:
     """Raises ``Conflict`` for a bucket that was not seen to work."""
     if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
         raise Conflict(
-            "This storage was not seen to work yet. Test it; when the test passes, it can take new files.",
+            _("This storage has not passed a test yet. Test it; when the test passes, it can take new files."),
             health=profile.health.value,
         )
 
 
 def retire(member: Member, profile_id: UUID) -> None:
-    """Let go of a bucket: its keys are forgotten, and nothing in it is touched. Only when nothing of ours lies there.
+    """Disconnect a bucket: its keys are deleted, nothing in it is changed. Only when none of our files is there.
 
     Raises ``NotFound``, ``Conflict``.
     """
     with transaction(member.tenant_id) as session:
         profile = _own(member, profile_id)
         if profile.active:
-            raise Conflict("New files go here. Activate another storage first.")
+            raise Conflict(_("New files go here. Activate another storage first."))
         if profile.deactivated_at and profile.deactivated_at > database.now() - LAST_UPLOADS:
-            raise Conflict("New files went here until a moment ago. Try again in a minute.")
+            raise Conflict(_("New files went here until a moment ago. Try again in a minute."))
         # An entry of a failed file counts: the purge of it still looks here for what an attempt left.
-        words = "Files, or entries of failed ones, belong here. Move them to another storage, or delete them for good."
-        _require_empty(profile, words)
+        _require_empty(
+            profile,
+            _("Files, or entries of failed ones, are here. Move them to another storage, or delete them permanently."),
+        )
         profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = None
         profile.retired_at = database.now()
         profile.health, profile.reason = Health.UNKNOWN, None
@@ -222,19 +225,21 @@ def _own(member: Member, profile_id: UUID) -> StorageProfile:
     """The same, for what only a customer's own bucket has."""
     profile = _mine(member, profile_id)
     if profile.mode is not ProfileMode.BYOS:
-        raise Conflict("The managed storage belongs to the operator. It can be activated, not changed.")
+        raise Conflict(_("The managed storage belongs to the operator. It can be activated, not changed."))
     return profile
 
 
-def _require_empty(profile: StorageProfile, words: str) -> None:
+def _require_empty(profile: StorageProfile, message: str) -> None:
     holds = db.session.execute(_HOLDS, {"workspace": profile.workspace_id, "profile": profile.id}).one()
     if holds.files:
-        raise Conflict(words, files=holds.files)
+        raise Conflict(message, files=holds.files)
     if holds.in_a_move:
-        raise Conflict("Files are being moved from it or to it. Finish the move first.")
+        raise Conflict(_("Files are being moved from it or to it. Finish the move first."))
     if holds.open_until is not None:
         until = holds.open_until.isoformat(timespec="minutes")
-        raise Conflict(f"An upload to it can still arrive, until {until}. Try again after that.", open_until=until)
+        raise Conflict(
+            _("An upload to it can still arrive, until %(time)s. Try again after that.", time=until), open_until=until
+        )
 
 
 def _require_free(profile: StorageProfile) -> None:
@@ -246,7 +251,7 @@ def _require_free(profile: StorageProfile) -> None:
         taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or db.session.scalar(question)
     if taken:
         raise Conflict(
-            "This bucket and prefix, or a part of it, is connected already. Use another bucket, or a prefix beside it.",
+            _("This bucket and prefix, or a part of it, is already connected. Use another bucket or another prefix."),
             field="key_prefix",
         )
 

@@ -12,7 +12,7 @@ from wtforms.validators import DataRequired, Length
 
 from portal.errors import Problem
 from portal.events.models import EventType
-from portal.webhooks.models import LONGEST_DESCRIPTION, Endpoint
+from portal.webhooks.models import MAX_DESCRIPTION, Endpoint
 from portal.webhooks.service import Wanted
 
 LONGEST = 4096  # characters: what is longer is not even looked at
@@ -23,7 +23,7 @@ class EndpointForm(FlaskForm):  # type: ignore[misc]
     """What an endpoint is to be; nothing chosen means all of it."""
 
     url = StringField(_("Address"), [DataRequired(_("Enter the address that is to be told.")), Length(max=LONGEST)])
-    description = StringField(_("What it is for"), [Length(max=LONGEST_DESCRIPTION)])
+    description = StringField(_("What it is for"), [Length(max=MAX_DESCRIPTION)])
     event_types = SelectMultipleField(_("Events"), choices=TYPES)
     workspace_ids = SelectMultipleField(_("Workspaces"), choices=[])
 

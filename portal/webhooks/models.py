@@ -14,8 +14,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.database import Base, Identified, choice, now
 from portal.texts import Text, TextColumn
 
-LONGEST_URL = 1024  # characters
-LONGEST_DESCRIPTION = 200
+MAX_URL = 1024  # characters
+MAX_DESCRIPTION = 200
 TEST = "webhook.test"  # the type of what a person sends to try an endpoint; no event of the tenant's
 
 
@@ -51,8 +51,8 @@ class Endpoint(Identified, Base):
     }
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
-    url: Mapped[str] = mapped_column(String(LONGEST_URL))
-    description: Mapped[str] = mapped_column(String(LONGEST_DESCRIPTION), default="")
+    url: Mapped[str] = mapped_column(String(MAX_URL))
+    description: Mapped[str] = mapped_column(String(MAX_DESCRIPTION), default="")
     event_types: Mapped[list[str]] = mapped_column(ARRAY(TEXT), default=list)
     workspace_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list)
     state: Mapped[EndpointState] = mapped_column(choice(EndpointState, "state"), default=EndpointState.HEALTHY)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import current_app
+from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
 from portal import audit, database, tasks
@@ -23,7 +24,7 @@ from portal.web.paging import Paging, cut
 from portal.web.rate_limits import Rate, rates
 from portal.webhooks import delivery, secrets
 from portal.webhooks.models import (
-    LONGEST_DESCRIPTION,
+    MAX_DESCRIPTION,
     TEST,
     Delivery,
     DeliveryState,
@@ -34,7 +35,7 @@ from portal.webhooks.urls import checked, without_path
 
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
-WISHES = Rate("webhook-wish", "120 per hour")
+REQUESTS = Rate("webhook-wish", "120 per hour")
 BY_A_PERSON = Text("It was disabled by an administrator.")
 
 
@@ -77,7 +78,7 @@ def add(member: Member, wanted: Wanted) -> tuple[Endpoint, str]:
             Tenant, member.tenant_id, with_for_update={"key_share": True}
         )  # two that add at once are counted
         if len(list_endpoints(member.tenant_id)) >= MOST:
-            raise Conflict(f"A tenant has at most {MOST} webhooks. Remove one that is not needed first.")
+            raise Conflict(_("A tenant has at most %(most)s webhooks. Remove one first.", most=MOST))
         _write(endpoint, wanted)
         session.add(endpoint)
         session.flush()
@@ -130,7 +131,7 @@ def remove(member: Member, endpoint_id: UUID) -> None:
 
 def send_test(member: Member, endpoint_id: UUID) -> Delivery:
     """Send it an event in which nothing has happened, once. Raises ``NotFound``, ``Conflict``, ``Unavailable``."""
-    rates().count(WISHES, str(member.tenant_id))
+    rates().count(REQUESTS, str(member.tenant_id))
     at = database.now()
     with transaction(member.tenant_id) as session:
         endpoint = _awake(member, endpoint_id)
@@ -161,13 +162,13 @@ def find_delivery(tenant_id: UUID, endpoint_id: UUID, delivery_id: UUID) -> Deli
     here = Delivery.tenant_id == tenant_id, Delivery.endpoint_id == endpoint_id, Delivery.id == delivery_id
     found = db.session.scalar(select(Delivery).where(*here).execution_options(populate_existing=True))
     if found is None:
-        raise NotFound("There is no such delivery.")
+        raise NotFound(_("There is no such delivery."))
     return found
 
 
 def send_again(member: Member, endpoint_id: UUID, delivery_id: UUID) -> Delivery:
     """Deliver it now, whatever became of it before, with all its attempts. Raises ``NotFound``, ``Conflict``, …"""
-    rates().count(WISHES, str(member.tenant_id))
+    rates().count(REQUESTS, str(member.tenant_id))
     with transaction(member.tenant_id):
         endpoint = _awake(member, endpoint_id)
         find_delivery(member.tenant_id, endpoint.id, delivery_id)
@@ -191,7 +192,7 @@ def _held(member: Member, endpoint_id: UUID) -> Endpoint:
 
 def _there(endpoint: Endpoint | None) -> Endpoint:
     if endpoint is None:
-        raise NotFound("There is no such webhook.")
+        raise NotFound(_("There is no such webhook."))
     return endpoint
 
 
@@ -199,7 +200,7 @@ def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
     """The same for what is sent now because a person says so: a rest is over. Raises ``Conflict``."""
     endpoint = _held(member, endpoint_id)
     if endpoint.state is EndpointState.DISABLED:
-        raise Conflict("This webhook is switched off. Switch it on first.")
+        raise Conflict(_("This webhook is disabled. Enable it first."))
     endpoint.rests_until = None
     delivery.schedule(endpoint)
     return endpoint
@@ -222,18 +223,22 @@ def _write(endpoint: Endpoint, wanted: Wanted) -> None:
     settings: Settings = current_app.extensions["portal.settings"]
     endpoint.url = checked(wanted.url, egress_of(settings))
     endpoint.description = wanted.description.strip()
-    if len(endpoint.description) > LONGEST_DESCRIPTION:
-        raise Invalid(f"A description has at most {LONGEST_DESCRIPTION} characters.", field="description")
+    if len(endpoint.description) > MAX_DESCRIPTION:
+        raise Invalid(_("A description has at most %(most)s characters.", most=MAX_DESCRIPTION), field="description")
     known = {each.value for each in EventType}
     if unknown := [each for each in wanted.event_types if each not in known]:
-        words = f"There are no events “{unknown[0][:60]}”. These are: {', '.join(sorted(known))}."
-        raise Invalid(words, field="event_types", allowed=sorted(known))
+        message = _(
+            "There is no event “%(name)s”. The events are: %(names)s.",
+            name=unknown[0][:60],
+            names=", ".join(sorted(known)),
+        )
+        raise Invalid(message, field="event_types", allowed=sorted(known))
     endpoint.event_types = sorted(set(wanted.event_types))
     chosen = set(wanted.workspace_ids)
     mine = select(Workspace.id).where(Workspace.tenant_id == endpoint.tenant_id, Workspace.id.in_(chosen))
     with db.session.no_autoflush:
         if chosen and set(db.session.scalars(mine)) != chosen:
-            raise Invalid("One of these is no workspace of this tenant.", field="workspace_ids")
+            raise Invalid(_("One of these is not a workspace of this tenant."), field="workspace_ids")
     endpoint.workspace_ids = sorted(chosen)
 
 

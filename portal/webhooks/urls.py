@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 from portal.errors import Invalid
 from portal.network import hosts
 from portal.network.egress import Egress
-from portal.webhooks.models import LONGEST_URL
+from portal.webhooks.models import MAX_URL
 
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 
@@ -23,9 +23,9 @@ def checked(text: str, egress: Egress) -> str:
     given = text.strip()
     if not given:
         raise _invalid(_("Enter the address that events are sent to, such as https://example.com/stowage."))
-    if len(given) > LONGEST_URL:
+    if len(given) > MAX_URL:
         raise _invalid(
-            _("An address has at most %(most)s characters; this one has %(count)s.", most=LONGEST_URL, count=len(given))
+            _("An address has at most %(most)s characters; this one has %(count)s.", most=MAX_URL, count=len(given))
         )
     if not _PLAIN.fullmatch(given):
         raise _invalid(

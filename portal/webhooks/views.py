@@ -105,7 +105,10 @@ def switch(member: Member, webhook_id: UUID) -> ResponseReturnValue:
     """Switch it on or off."""
     on = request.form.get("enabled") == "yes"
     service.change(member, webhook_id, {"enabled": on})
-    flash(_("It is told again; what waited is sent now.") if on else _("It is told no more."), "success")
+    flash(
+        _("The webhook is enabled. Events that waited are sent now.") if on else _("The webhook is disabled."),
+        "success",
+    )
     return _to(member, webhook_id)
 
 

@@ -87,7 +87,7 @@ def test_a_taken_place_is_said_in_the_form(cast: Cast) -> None:
     answer = cast.alice.browser.post(
         cast.page("storage/new"), data=form(cast, bucket=str(profile.bucket), key_prefix="team")
     )
-    assert answer.status_code == 422 and "connected already" in answer.text
+    assert answer.status_code == 422 and "already connected" in answer.text
 
 
 def test_it_is_changed_its_keys_replaced_activated_and_let_go_of(cast: Cast) -> None:

@@ -219,8 +219,8 @@ def test_what_failed_or_was_lost_is_sent_again_with_the_same_id(hooks: Hooks) ->
     assert hooks.deliveries(hook, state="failed") == []
 
 
-def test_too_many_wishes_are_counted(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "WISHES", replace(service.WISHES, limit="1 per hour", name=f"wish-{uuid4()}"))
+def test_too_many_tests_are_refused(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "REQUESTS", replace(service.REQUESTS, limit="1 per hour", name=f"wish-{uuid4()}"))
     hook = hooks.add()
     hooks.call("POST", hook["id"], "test", status=202)
     assert hooks.call("POST", hook["id"], "test", status=429)["code"] == "rate_limited"

@@ -85,7 +85,7 @@ def test_it_is_tried_changed_switched_and_removed(hooks: Hooks) -> None:
     post(hooks, hook["id"], "switch", enabled="no")
     assert "Switch on" in see(hooks, hook["id"])
     post(hooks, hook["id"], "test")
-    assert "Switch it on first" in see(hooks, hook["id"])
+    assert "Enable it first" in see(hooks, hook["id"])
     post(hooks, hook["id"], "switch", enabled="yes")
     assert hooks.show(hook)["enabled"]
     post(hooks, hook["id"], "remove")
