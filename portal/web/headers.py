@@ -59,6 +59,9 @@ def install(app: Flask, settings: Settings) -> None:
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
+        # Other sites can't embed our answers, and no page of ours asks for what a browser must ask its person for.
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     }
     if settings.base_url.startswith("https://"):
         always["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"

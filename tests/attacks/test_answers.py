@@ -37,3 +37,11 @@ def test_a_long_name_of_a_field_is_not_said_back_in_full(cast: Cast) -> None:
     answer = cast.bob.api.post(cast.url("folders"), json={"name": "a", "x" * 100_000: 1})
     assert answer.status_code == 422
     assert len(answer.data) < 2_000
+
+
+@pytest.mark.parametrize("address", ["/login", "/v1/me", "/nothing", "/static/icon.svg", "/healthz"])
+def test_no_other_site_embeds_an_answer_and_no_page_asks_for_a_camera(cast: Cast, address: str) -> None:
+    with cast.nobody.get(address) as answer:
+        headers = answer.headers
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"] and "geolocation=()" in headers["Permissions-Policy"]
