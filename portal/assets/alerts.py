@@ -1,4 +1,4 @@
-"""The e-mail that tells the admins of a tenant of a virus, at once: written with the verdict that found it."""
+"""The e-mail to the administrators of a tenant about a virus: written in the transaction that records the verdict."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def infected(asset: Asset, signature: str | None, at: datetime, deadline: dateti
         signature=signature or "",
         at=at,
         deadline=deadline,
-        path=desk_path(slug),
+        path=quarantine_path(slug),
     )
 
 
-def desk_path(tenant_slug: str) -> str:
-    """The address of a tenant's quarantine page below the portal's own."""
+def quarantine_path(tenant_slug: str) -> str:
+    """The path of a tenant's quarantine page."""
     return f"/t/{tenant_slug}/quarantine"

@@ -93,7 +93,7 @@ class StateMark(NamedTuple):
 
 
 class StateColumns(Protocol):
-    """What of an asset's row its state is told from."""
+    """The columns of an asset that its state is presented from."""
 
     state: AssetState
     reason_code: str | None
@@ -219,7 +219,7 @@ def reason_view(code: str | None, detail: str | None) -> ReasonView | None:
 
 
 def waiting_for(code: str | None) -> str | None:
-    """What a file that is being checked waits for: ``scanner``, ``storage``, or another part that is away."""
+    """What a file that is being checked waits for: ``scanner``, ``storage``, or another part that is unavailable."""
     return WAITING.get(code, code) if code else None
 
 
@@ -229,7 +229,7 @@ def scan_reason(code: str | None) -> str | None:
 
 
 def released_view(asset: Asset) -> ReleasedView | None:
-    """The mark of a file that was quarantined, or None."""
+    """The mark of a file that was released from quarantine, or None."""
     if asset.released_by is None or asset.released_at is None:
         return None
     return ReleasedView(by=asset.released_by, at=asset.released_at)

@@ -102,6 +102,6 @@ def lay_paths(member: Member, body: NewPaths) -> LaidListing:
 def show_folder(member: Member, f: UUID) -> PlacedFolderView:
     """Read one folder, and the way to it."""
     folder = libraries.find_folder(member.workspace, f)
-    spot, _folders, _cursor = contents.look(member.workspace, None, f, Paging(1))
+    spot, _folders, _cursor = contents.browse(member.workspace, None, f, Paging(1))
     path = [StepView(id=UUID(step.id), name=step.name) for step in spot.path]
     return PlacedFolderView(**FolderView.model_validate(folder).model_dump(), path=path)

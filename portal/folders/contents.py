@@ -26,7 +26,7 @@ class Named(NamedTuple):
     name: str
 
 
-class Spot(NamedTuple):
+class Breadcrumbs(NamedTuple):
     """A place for files. ``path`` leads from the top of the library to the folder, empty at the top."""
 
     library: Named
@@ -90,7 +90,7 @@ def _statement(*, at_top: bool, goes_on: bool) -> TextClause:
     return asked.bindparams(*values, *([bindparam("after", type_=String())] if goes_on else []))
 
 
-_LOOK = {(top, on): _statement(at_top=top, goes_on=on) for top in (True, False) for on in (True, False)}
+_BROWSE = {(top, on): _statement(at_top=top, goes_on=on) for top in (True, False) for on in (True, False)}
 _PLACES = text("""
     WITH RECURSIVE up AS (
         SELECT a.id AS asset_id, a.library_id, a.folder_id AS next, CAST(ARRAY[] AS text[]) AS names, 1 AS step
@@ -104,9 +104,9 @@ _PLACES = text("""
 """).bindparams(bindparam("workspace", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
 
 
-def look(
+def browse(
     workspace_id: UUID, library_id: UUID | None, folder_id: UUID | None, paging: Paging
-) -> tuple[Spot, Sequence[Named], str | None]:
+) -> tuple[Breadcrumbs, Sequence[Named], str | None]:
     """A place, one page of the folders in it, and the cursor of the next.
 
     Without ``folder_id`` the top of the library, which must be named then. Raises ``NotFound``, also when the folder
@@ -116,12 +116,12 @@ def look(
     values: dict[str, Any] = {"workspace": workspace_id, "most": paging.limit + 1}
     values |= {"library": library_id} if folder_id is None else {"folder": folder_id}
     rows = db.session.execute(
-        _LOOK[folder_id is None, after is not None], {**values, **({"after": after} if after else {})}
+        _BROWSE[folder_id is None, after is not None], {**values, **({"after": after} if after else {})}
     ).all()
     if not rows or library_id not in (None, UUID(rows[0].id)):
         raise NotFound(_("There is no such folder or library in this workspace."))
     (row,) = rows
-    spot = Spot(Named(row.id, row.name), tuple(Named(*each) for each in row.path or ()))
+    spot = Breadcrumbs(Named(row.id, row.name), tuple(Named(*each) for each in row.path or ()))
     folders, cursor = cut([Named(*each) for each in row.folders or ()], paging, key=lambda each: each.name)
     return spot, folders, cursor
 

@@ -22,7 +22,7 @@ _COMPLAINTS = {
 
 
 def checked(name: str, longest: int = names.LONGEST) -> str:
-    """The name as it is kept. Raises ``Invalid``, field ``name``."""
+    """The name as it is stored. Raises ``Invalid``, field ``name``."""
     name = plain(name)
     complaint = complaint_about(name, longest)
     if complaint:

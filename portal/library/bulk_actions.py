@@ -1,4 +1,4 @@
-"""Chosen files and folders: where to move them, and away with them. What was done can be undone from the toast."""
+"""Moving, deleting and restoring several files and folders at once. The toast that says so offers to undo it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flask_babel import gettext, ngettext
 from portal.assets import bulk
 from portal.errors import Invalid, Problem
 from portal.folders import contents, libraries
-from portal.folders.contents import Spot
+from portal.folders.contents import Breadcrumbs
 from portal.folders.forms import MOST_ASSETS
 from portal.folders.service import Target
 from portal.library import asset_list, moves
-from portal.library.gallery import HERE, address_of, back, done, place, told_restored
+from portal.library.gallery import HERE, address_of, back, done, place, restored_message
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -95,7 +95,7 @@ def restore(member: Member) -> ResponseReturnValue:
     """Out of the trash again."""
     restored = bulk.restore_chosen(member, _ids("asset"))
     if len(restored) == 1:
-        return back(member, told_restored(member, restored[0].id))
+        return back(member, restored_message(member, restored[0].id))
     return back(member, ngettext("%(num)s file restored.", "%(num)s files restored.", len(restored)))
 
 
@@ -108,7 +108,7 @@ def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target
         before = libraries.find_folder(member.workspace, folder_id)
         was.append(f"folder:{folder_id}:{before.library_id}:{before.parent_id or '-'}")
         moves.change_folder(member, folder_id, target=target)
-    spot, _, _ = contents.look(member.workspace, target.library_id, target.folder_id, Paging(1))
+    spot, _, _ = contents.browse(member.workspace, target.library_id, target.folder_id, Paging(1))
     words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
     undo_url = url_for(".put_back", workspace_id=member.workspace)
     return done(member, words, address_of(member, target), undo_url=undo_url, undo_values={"was": was})
@@ -119,7 +119,7 @@ def _chooser(member: Member, problem: str | None = None) -> str:
     assets, folders = _ids("asset"), _ids("folder")
     all_libraries = libraries.list_libraries(member.workspace)
     at = _place_of(request.values.get("at") or f"library:{all_libraries[0].id}")
-    spot, shown, cursor = contents.look(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
+    spot, shown, cursor = contents.browse(member.workspace, at.library_id, at.folder_id, Paging(LARGEST))
     moved = {str(each) for each in folders}
     context = {
         "assets": assets,
@@ -137,15 +137,15 @@ def _chooser(member: Member, problem: str | None = None) -> str:
     return render_template(template, form="move", above=above, **context, **place(member))
 
 
-def _lie_in(member: Member, spot: Spot, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
-    """Does everything that was chosen lie there already, so that there is nothing to move?"""
+def _lie_in(member: Member, spot: Breadcrumbs, assets: Sequence[UUID], folders: Sequence[UUID]) -> bool:
+    """Are all selected files and folders there already, so that there is nothing to move?"""
     lie = asset_list.places_of(member.workspace, assets)
     for each in (libraries.find_folder(member.workspace, folder_id) for folder_id in folders):
         lie.add((each.library_id, each.parent_id))
     return lie == {(UUID(spot.library.id), UUID(spot.folder.id) if spot.folder else None)}
 
 
-def _value_of(spot: Spot) -> str:
+def _value_of(spot: Breadcrumbs) -> str:
     return f"folder:{spot.folder.id}" if spot.folder else f"library:{spot.library.id}"
 
 
@@ -156,7 +156,7 @@ def _place_of(value: str) -> Target:
 
 
 def _ids(name: str) -> list[UUID]:
-    """What was chosen, each once. Raises ``Invalid`` for more than one act takes."""
+    """The selected ids, each once. Raises ``Invalid`` for more than one act takes."""
     given = list(dict.fromkeys(request.values.getlist(name)))
     if len(given) > MOST_ASSETS:
         raise Invalid(

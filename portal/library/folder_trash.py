@@ -1,7 +1,7 @@
 """A folder is deleted and taken back: it, every folder in it, and their files, which are in the trash meanwhile.
 
 The moment of deletion marks what belongs together: taking a folder back brings what was deleted with it, and nothing
-that was deleted before. What is being checked or held back can't go to the trash: it stays, at the top of the library.
+that was deleted before. Files in quarantine, or being checked, stay: at the top of the library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The small forms about folders, libraries and files: a new one, another name, away with it.
+"""The small forms about folders, libraries and files: creating, renaming, deleting.
 
 Each is a page of its own, and to htmx the form alone, which opens above the page one is on. When it is done, a page
-leads on and says so; above a page a toast says so, and what lies below is drawn again (static/js/form_dialog.js).
+leads on and says so; above a page a toast says so, and what lies below is loaded again (static/js/form_dialog.js).
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ def new(member: Member) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/folders/new")
 @member(Permission.EDIT)
 def create(member: Member) -> ResponseReturnValue:
-    """Make it."""
     given = {name: request.args.get(name, type=UUID) for name in ("library", "folder_id")}
     try:
         made = service.create(member, request.form.get("name", ""), Target(given["library"], given["folder_id"]))
@@ -55,7 +54,6 @@ def create(member: Member) -> ResponseReturnValue:
 @blueprint.get(f"{FOLDER}/rename")
 @member(Permission.EDIT)
 def ask_name(member: Member, folder_id: UUID) -> ResponseReturnValue:
-    """The form for another name."""
     name = libraries.find_folder(member.workspace, folder_id).name
     return _form(member, gettext("Rename folder"), gettext("Rename"), name=name)
 
@@ -63,7 +61,6 @@ def ask_name(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{FOLDER}/rename")
 @member(Permission.EDIT)
 def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
-    """Give it the name."""
     seen = request.form.get("seen_name") or None
     try:
         folder = moves.change_folder(member, folder_id, name=request.form.get("name", ""), seen_name=seen)
@@ -77,7 +74,7 @@ def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @member(Permission.EDIT)
 def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """The question before it is deleted, in real numbers."""
-    spot, _, _ = contents.look(member.workspace, None, folder_id, Paging(1))
+    spot, _, _ = contents.browse(member.workspace, None, folder_id, Paging(1))
     weight = folder_trash.weigh(member.workspace, folder_id)
     return _render("delete", member, spot=spot, weight=weight, most=moves.MOST_FILES)
 
@@ -85,7 +82,6 @@ def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{FOLDER}/delete")
 @member(Permission.EDIT)
 def delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
-    """Away with it; its files are in the trash."""
     folder = libraries.find_folder(member.workspace, folder_id)
     gone = folder_trash.discard(member, folder_id)
     files = ngettext(
@@ -122,7 +118,6 @@ def new_library(member: Member) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/libraries/new")
 @member(Permission.EDIT)
 def create_library(member: Member) -> ResponseReturnValue:
-    """Make it."""
     try:
         made = libraries.create_library(member, request.form.get("name", ""))
     except (Invalid, Conflict) as problem:
@@ -134,7 +129,6 @@ def create_library(member: Member) -> ResponseReturnValue:
 @blueprint.get(f"{LIBRARY}/rename")
 @member(Permission.MANAGE_WORKSPACE)
 def ask_library_name(member: Member, library_id: UUID) -> ResponseReturnValue:
-    """The form for another name."""
     name = libraries.find_library(member.workspace, library_id).name
     return _form(member, gettext("Rename library"), gettext("Rename"), name=name)
 
@@ -142,7 +136,6 @@ def ask_library_name(member: Member, library_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{LIBRARY}/rename")
 @member(Permission.MANAGE_WORKSPACE)
 def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
-    """Give it the name."""
     seen = request.form.get("seen_name") or None
     try:
         renamed = libraries.rename_library(member, library_id, request.form.get("name", ""), seen)
@@ -155,7 +148,6 @@ def rename_library(member: Member, library_id: UUID) -> ResponseReturnValue:
 @blueprint.get(f"{FILE}/rename")
 @member(Permission.EDIT)
 def ask_file_name(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """The form for another name."""
     return _file_form(member, assets.find_asset(member.workspace, asset_id).file_name)
 
 

@@ -70,7 +70,7 @@ def _spot(member: Member, query: GalleryQuery) -> dict[str, Any]:
     if not query.is_place:
         return {"spot": None, "folders": (), "more_folders": None}
     paging = Paging(contents.SHOWN, decode_cursor(query.folders))
-    spot, folders, cursor = contents.look(member.workspace, query.library, query.folder_id, paging)
+    spot, folders, cursor = contents.browse(member.workspace, query.library, query.folder_id, paging)
     address = {**query.address(), "folders": cursor}
     more = url_for(".index", workspace_id=member.workspace, **address) if cursor else None
     return {"spot": spot, "folders": folders, "more_folders": more}
@@ -84,7 +84,7 @@ def asset(member: Member, asset_id: UUID) -> ResponseReturnValue:
     shown = found["asset"]
     spot = None
     if shown["status"] != AssetState.DELETED:
-        spot, _, _ = contents.look(member.workspace, shown["library_id"], shown["folder_id"], Paging(1))
+        spot, _, _ = contents.browse(member.workspace, shown["library_id"], shown["folder_id"], Paging(1))
     return render_template("library/asset.html", spot=spot, **found, **place(member))
 
 
@@ -165,7 +165,7 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
     return redirect(home, 303)
 
 
-def told_restored(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
+def restored_message(member: Member, asset_id: UUID, *, homeless: bool = False) -> str:
     """That one file is out of the trash, by its name; ``homeless``: its folder is gone."""
     name = service.find_asset(member.workspace, asset_id).file_name
     if homeless:
@@ -204,8 +204,7 @@ def place(member: Member) -> dict[str, Any]:
 
 
 def _view_of_cookie() -> View:
-    kept = request.cookies.get(VIEW_COOKIE, "")
-    return "list" if kept == "list" else "grid"
+    return "list" if request.cookies.get(VIEW_COOKIE) == "list" else "grid"
 
 
 def _polls() -> int:

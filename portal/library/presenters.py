@@ -283,10 +283,10 @@ def kinds_in_words() -> dict[str, str]:
 def _mark(row: AnyRow, known: dict[tuple[Any, ...], StateMark]) -> StateMark:
     """The state of an asset. On most pages all are alike: what is in ``known`` is not translated again."""
     reason = (row.reason_code, row.reason_detail, row.waiting_for, row.released_at is None)
-    told_by = (row.state, *reason, row.scan_result, row.scan_signature, row.scan_reason)
-    if told_by not in known:
-        known[told_by] = state_mark(row)
-    return known[told_by]
+    key = (row.state, *reason, row.scan_result, row.scan_signature, row.scan_reason)
+    if key not in known:
+        known[key] = state_mark(row)
+    return known[key]
 
 
 def _variants(asset_ids: Sequence[UUID], names: Sequence[str]) -> dict[UUID, list[AnyRow]]:

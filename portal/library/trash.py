@@ -10,7 +10,7 @@ from flask_babel import gettext, ngettext
 
 from portal.assets import service
 from portal.library import presenters
-from portal.library.gallery import HERE, back, place, told_restored
+from portal.library.gallery import HERE, back, place, restored_message
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -41,7 +41,7 @@ def index(member: Member) -> ResponseReturnValue:
 def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """Back to where it was."""
     gone = service.restore(member, asset_id)
-    return back(member, told_restored(member, asset_id, homeless=gone))
+    return back(member, restored_message(member, asset_id, homeless=gone))
 
 
 @blueprint.post(f"{HERE}/trash/<uuid:asset_id>/purge")

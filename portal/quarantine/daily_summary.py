@@ -55,7 +55,7 @@ def _write(tenant_id: UUID) -> int:
             new=new,
             leaving=leaving,
             items=lines,
-            path=alerts.desk_path(tenant.slug),
+            path=alerts.quarantine_path(tenant.slug),
         )
 
 

@@ -51,7 +51,7 @@ REF = "#/components/schemas/{model}"
 
 @dataclass(frozen=True)
 class Operation:
-    """What ``operation`` was told."""
+    """What ``operation`` was given."""
 
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -73,7 +73,7 @@ def operation(
     errors: tuple[str, ...] = (),
 ) -> Callable[[V], V]:
     """A JSON operation; see the module's text for the parts."""
-    told = Operation(body, query, returns, status or (200 if returns else 204), paged, headers or {}, errors)
+    declared = Operation(body, query, returns, status or (200 if returns else 204), paged, headers or {}, errors)
 
     def decorate(view: V) -> V:
         @wraps(view)
@@ -86,10 +86,10 @@ def operation(
                 arguments["paging"] = read_paging()
             result = view(**arguments)
             if result is None:
-                return Response(status=told.status, mimetype="application/json")
-            return answer(result, told.status) if isinstance(result, BaseModel) else result
+                return Response(status=declared.status, mimetype="application/json")
+            return answer(result, declared.status) if isinstance(result, BaseModel) else result
 
-        run.operation = told  # type: ignore[attr-defined]
+        run.operation = declared  # type: ignore[attr-defined]
         return run  # type: ignore[return-value]
 
     return decorate
@@ -147,33 +147,33 @@ def _schemas(operations: list[Operation]) -> tuple[Mapping[Any, Schema], Schema]
 
 
 def _describe(rule: Rule, view: Any, refs: Mapping[Any, Schema]) -> Schema:
-    told: Operation = view.operation
+    declared: Operation = view.operation
     summary, _, description = (getdoc(view) or "").partition("\n")
     mark = mark_of(view)
     described: Schema = {
         "operationId": rule.endpoint.replace("_api.", "."),
         "tags": [rule.endpoint.partition(".")[0].removesuffix("_api")],
         "summary": summary,
-        "parameters": [*_path_parameters(rule), *_query_parameters(told), *_header_parameters(told)],
-        "responses": _responses(told, refs),
+        "parameters": [*_path_parameters(rule), *_query_parameters(declared), *_header_parameters(declared)],
+        "responses": _responses(declared, refs),
     }
     if description.strip():
         described["description"] = description.strip()
     if mark is not None and mark.kind == "public":
         described["security"] = []
-    if told.body is not None:
-        schema = refs[(told.body, "validation")]
+    if declared.body is not None:
+        schema = refs[(declared.body, "validation")]
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return described
 
 
-def _responses(told: Operation, refs: Mapping[Any, Schema]) -> Schema:
-    normal: Schema = {"description": HTTPStatus(told.status).phrase}
-    if told.returns is not None:
-        normal["content"] = {"application/json": {"schema": refs[(told.returns, "serialization")]}}
+def _responses(declared: Operation, refs: Mapping[Any, Schema]) -> Schema:
+    normal: Schema = {"description": HTTPStatus(declared.status).phrase}
+    if declared.returns is not None:
+        normal["content"] = {"application/json": {"schema": refs[(declared.returns, "serialization")]}}
     problem = {"application/problem+json": {"schema": refs[(ProblemView, "serialization")]}}
-    responses: Schema = {str(told.status): normal}
-    codes = f" Codes of its own: {', '.join(told.errors)}." if told.errors else ""
+    responses: Schema = {str(declared.status): normal}
+    codes = f" Codes of its own: {', '.join(declared.errors)}." if declared.errors else ""
     responses["default"] = {"description": f"A refusal.{codes}", "content": problem}
     return responses
 
@@ -192,22 +192,22 @@ def _path_schema(converter: str) -> Schema:
     return {"type": "integer" if converter == "int" else "string"}
 
 
-def _query_parameters(told: Operation) -> list[Schema]:
+def _query_parameters(declared: Operation) -> list[Schema]:
     schemas: dict[str, Schema] = {}
-    if told.query is not None:
+    if declared.query is not None:
         # Enumerations and the like are written out in place: a parameter's schema can't carry definitions.
-        whole = told.query.model_json_schema(mode="validation")
+        whole = declared.query.model_json_schema(mode="validation")
         definitions = whole.get("$defs", {})
         schemas = {name: _inline(schema, definitions) for name, schema in whole.get("properties", {}).items()}
-    if told.paged:
+    if declared.paged:
         schemas |= PAGING
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
 
-def _header_parameters(told: Operation) -> list[Schema]:
+def _header_parameters(declared: Operation) -> list[Schema]:
     return [
         {"name": name, "in": "header", "required": False, "description": words, "schema": {"type": "string"}}
-        for name, words in told.headers.items()
+        for name, words in declared.headers.items()
     ]
 
 

@@ -152,7 +152,7 @@ def _page(problem: Problem, status: int) -> str:
 
 
 def _to_login() -> Response:
-    """To the form and back. htmx is told by a header, since it would swap the form into the page."""
+    """To the form and back. htmx gets a header instead: it would put the form into the page."""
     if request.htmx:
         here = urlsplit(request.htmx.current_url or "")
         address = _login_address(f"{here.path}?{here.query}" if here.query else here.path)
