@@ -69,7 +69,7 @@ def test_an_admin_decides_about_what_is_held(visit: Visits, cast: Cast, client: 
     delete = page.get_by_role("button", name="Delete now")
     expect(delete).to_be_disabled()
     page.get_by_label("All shown").check()
-    expect(page.locator("[data-pick-count]")).to_contain_text("1 selected")
+    expect(page.locator("[data-pick-count]")).to_contain_text("1 chosen")
     delete.click()
     expect(page.get_by_role("heading", name="Delete 1 file, 68 bytes?")).to_be_visible()
     page.get_by_label("Reason").fill("Nobody needs it.")
