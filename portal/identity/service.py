@@ -77,15 +77,18 @@ def create_user(email: str, password: str, *, name: str = "") -> User:
     address = normal_email(email)
     if find_user(address) is not None:
         raise Conflict(_("There is already a user %(address)s.", address=address))
-    hashed = hash_password(checked_password(password))
+    hashed = hash_password(checked_password(password, address))
     user = User(email=address, name=name.strip(), password=hashed, fs_uniquifier=secrets.token_hex(32))
     db.session.add(user)
     db.session.flush()
     return user
 
 
-def checked_password(password: str) -> str:
-    """The password, when it may be one. Raises ``Invalid``."""
+def checked_password(password: str, email: str) -> str:
+    """The password, when it may be one; ``email`` is its person's. Raises ``Invalid``."""
+    # Whoever guesses begins with the address, with and without its domain (NIST SP 800-63B, 5.1.1.2).
+    if password.strip().casefold() in (email.casefold(), email.partition("@")[0].casefold()):
+        raise Invalid(_("Your e-mail address can't be your password."), field="password")
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or "\0" in password:
         raise Invalid(
             _(
@@ -123,7 +126,7 @@ def change_password(person: Person, current: str, password: str) -> None:
     """
     if not proves(person.id, current):
         raise Invalid(_("This is not your password."), field="current")
-    hashed = hash_password(checked_password(password))
+    hashed = hash_password(checked_password(password, person.email))
     with transaction():
         db.session.execute(update(User).where(User.id == person.id).values(password=hashed))
         sessions.end_all(person.id, but=person.session_id)

@@ -219,3 +219,11 @@ def test_what_a_cookie_named_before_is_no_session(cast: Cast) -> None:
     with cast.app.app_context():
         uniquifier = db.session.scalar(text("SELECT fs_uniquifier FROM users WHERE id = :id"), {"id": cast.alice.id})
     assert not goes_on(Browser(cast.app).sign_in(uniquifier))
+
+
+@pytest.mark.parametrize("part", ["whole", "capitals", "name"])
+def test_ones_own_address_is_no_password(cast: Cast, part: str) -> None:
+    email = cast.alice.email
+    password = {"whole": email, "capitals": f" {email.upper()}", "name": email.partition("@")[0]}[part]
+    answer = change_password(cast.alice.browser, password=password, again=password)
+    assert answer.status_code == 422 and "can&#39;t be your password" in answer.text
