@@ -186,6 +186,7 @@ def test_a_reservation_that_is_stuck_is_found(scene: Scene) -> None:
     assert scene.door.broken(scene.cast) == []
     scene.door.sql(past % (61, begun["upload_id"]))
     only(scene, "more than an hour after its expiry")
+    scene.door.over(begun["upload_id"])  # its task is due, too
     scene.door.sweep()
     assert scene.door.broken(scene.cast) == []
 
