@@ -160,7 +160,7 @@ def index(member: Member, paging: Paging) -> Listing[EndpointView]:
 def add(member: Member, body: AddEndpoint) -> NewEndpointView:
     """Add a webhook.
 
-    It hears of what happens from now on. The secret in the answer is shown this once.
+    It receives events from now on. The secret is in this answer only.
     """
     endpoint, secret = service.add(member, Wanted(**body.model_dump()))
     return NewEndpointView.with_secret(endpoint, secret)
@@ -231,8 +231,8 @@ def show_delivery(member: Member, h: UUID, d: UUID) -> WholeDeliveryView:
     """Show one delivery with its body."""
     delivery = service.find_delivery(member.tenant_id, h, d)
     body = delivering.body_for(delivery)
-    told = DeliveryView.of(delivery).model_dump()
-    return WholeDeliveryView(**told, body=body.decode() if body else None)
+    view = DeliveryView.of(delivery).model_dump()
+    return WholeDeliveryView(**view, body=body.decode() if body else None)
 
 
 @blueprint.post(f"{HERE}/<uuid:h>/deliveries/<uuid:d>/retry")

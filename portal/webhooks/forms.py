@@ -22,7 +22,9 @@ TYPES = [SelectChoice(each.value, each.value) for each in EventType]
 class EndpointForm(FlaskForm):  # type: ignore[misc]
     """What an endpoint is to be; nothing chosen means all of it."""
 
-    url = StringField(_("Address"), [DataRequired(_("Enter the address that is to be told.")), Length(max=LONGEST)])
+    url = StringField(
+        _("Address"), [DataRequired(_("Enter the address that events are sent to.")), Length(max=LONGEST)]
+    )
     description = StringField(_("What it is for"), [Length(max=MAX_DESCRIPTION)])
     event_types = SelectMultipleField(_("Events"), choices=TYPES)
     workspace_ids = SelectMultipleField(_("Workspaces"), choices=[])

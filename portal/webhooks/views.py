@@ -128,7 +128,7 @@ def replace_secret(member: Member, webhook_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/<uuid:webhook_id>/test")
 @tenant(Permission.MANAGE_WEBHOOKS)
 def test(member: Member, webhook_id: UUID) -> ResponseReturnValue:
-    """Send it an event in which nothing happened; the page of that delivery tells what came of it."""
+    """Send a test event; the page of its delivery shows the result."""
     try:
         delivery = service.send_test(member, webhook_id)
     except (Conflict, Unavailable) as problem:
