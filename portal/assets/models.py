@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     String,
-    Text,
     UniqueConstraint,
     case,
     null,
@@ -24,9 +23,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
+from portal import texts
 from portal.database import Base, Identified, choice
 from portal.tasks import Task
 from portal.tenancy.models import in_workspace
+from portal.texts import TextColumn
 
 
 class AssetState(StrEnum):
@@ -135,7 +136,7 @@ class Asset(Identified, Base):
     state: Mapped[AssetState] = mapped_column(choice(AssetState, "state"), default=AssetState.PROCESSING)
     state_before: Mapped[AssetState | None] = mapped_column(choice(AssetState, "state_before"))
     reason_code: Mapped[str | None] = mapped_column(String(60))
-    reason_detail: Mapped[str | None] = mapped_column(Text)
+    reason_detail: Mapped[texts.Text | None] = mapped_column(TextColumn)
 
     scan_result: Mapped[ScanResult] = mapped_column(choice(ScanResult, "scan_result"), default=ScanResult.PENDING)
     scan_signature: Mapped[str | None] = mapped_column(String(300))
@@ -147,7 +148,7 @@ class Asset(Identified, Base):
 
     previews: Mapped[PreviewState] = mapped_column(choice(PreviewState, "previews"), default=PreviewState.NONE)
     previews_code: Mapped[str | None] = mapped_column(String(60))
-    previews_detail: Mapped[str | None] = mapped_column(Text)
+    previews_detail: Mapped[texts.Text | None] = mapped_column(TextColumn)
     placeholder: Mapped[str | None] = mapped_column(String(7))
     width: Mapped[int | None]
     height: Mapped[int | None]

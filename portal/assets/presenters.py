@@ -13,6 +13,7 @@ from portal.assets.preview_urls import PreviewUrls
 from portal.database import db
 from portal.identity.models import User
 from portal.inspection.scan_result import EXPLANATIONS
+from portal.texts import Text
 from portal.web.body import Answer, Time
 
 Status = Literal["processing", "available", "quarantined", "failed", "deleted"]
@@ -97,7 +98,7 @@ class StateColumns(Protocol):
 
     state: AssetState
     reason_code: str | None
-    reason_detail: str | None
+    reason_detail: Text | None
     waiting_for: str | None
     scan_result: ScanResult
     scan_signature: str | None
@@ -176,7 +177,7 @@ def state_mark(asset: StateColumns) -> StateMark:
     if asset.state == AssetState.FAILED:
         reason = asset.reason_detail or gettext("unknown reason")
         words = gettext("Failed: %(reason)s", reason=reason)
-        return StateMark("bad", "alert-triangle", words, asset.reason_detail)
+        return StateMark("bad", "alert-triangle", words, str(asset.reason_detail or "") or None)
     return StateMark("calm", "trash", gettext("In the trash"))
 
 
@@ -209,13 +210,15 @@ def _quarantined_mark(asset: StateColumns) -> StateMark:
     if asset.scan_result == ScanResult.INFECTED:
         return StateMark("bad", "shield-x", gettext("Quarantined: virus found"), asset.scan_signature)
     if asset.reason_code == "macros":
-        return StateMark("bad", "lock", gettext("Quarantined: contains macros"), asset.reason_detail)
-    return StateMark("bad", "lock", gettext("Quarantined: could not be scanned"), asset.reason_detail)
+        return StateMark("bad", "lock", gettext("Quarantined: contains macros"), str(asset.reason_detail or "") or None)
+    return StateMark(
+        "bad", "lock", gettext("Quarantined: could not be scanned"), str(asset.reason_detail or "") or None
+    )
 
 
-def reason_view(code: str | None, detail: str | None) -> ReasonView | None:
+def reason_view(code: str | None, detail: Text | None) -> ReasonView | None:
     """A reason, when there is one."""
-    return ReasonView(code=code, detail=detail or "") if code else None
+    return ReasonView(code=code, detail=str(detail or "")) if code else None
 
 
 def waiting_for(code: str | None) -> str | None:

@@ -23,6 +23,7 @@ from portal.previews.renderer import render
 from portal.previews.types import Rendered, RenderedVariant
 from portal.storage import service as storage
 from portal.tasks import Lease, LeaseLost
+from portal.texts import Text
 
 CHUNK = 1024 * 1024
 # The key carries the content's hash, so what lies there never changes (RFC 8246).
@@ -42,13 +43,13 @@ def render_previews(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None
         lease, asset = leased.lease, leased.asset
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
         if lease.exhausted:
-            _fail(lease, "processing_failed", "The preview could not be made after several attempts.")
+            _fail(lease, "processing_failed", Text("The preview could not be made after several attempts."))
             return
         with _own_folder() as folder:
             try:
                 rendered = _render(bucket, asset, folder)
             except PreviewFailed as failure:
-                _fail(lease, failure.code, failure.detail)
+                _fail(lease, failure.code, failure.text)
                 return
             rows = [_store(bucket, asset, variant) for variant in rendered.variants]
         try:
@@ -161,7 +162,7 @@ def _remove_unwanted(lease: Lease, asset: Asset, bucket: Bucket) -> None:
         bucket.delete_prefix(keys.derived_prefix(asset.workspace_id, asset.id))
 
 
-def _fail(lease: Lease, code: str, detail: str) -> None:
+def _fail(lease: Lease, code: str, detail: Text) -> None:
     with transaction(lease.tenant_id):
         _write(lease, previews=PreviewState.FAILED, previews_code=code, previews_detail=detail)
 

@@ -21,6 +21,7 @@ from portal.inspection import scanner_status
 from portal.inspection.scan_result import ScanVerdict
 from portal.previews.types import PREVIEWABLE
 from portal.tasks import Lease, LeaseLost, Target
+from portal.texts import Text
 
 RESCANS = ("rescan", "rescan_later")
 RELEASES = ("release", "release_infected")
@@ -80,7 +81,7 @@ def purge_now(asset: Asset) -> bool:
     return True
 
 
-def note(lease: Lease, asset: Asset, verdict: ScanVerdict | None, code: str | None, detail: str | None) -> bool:
+def note(lease: Lease, asset: Asset, verdict: ScanVerdict | None, code: str | None, detail: Text | None) -> bool:
     """Write what a worker found in a file that stays quarantined; the order is done.
 
     ``verdict`` None: what was known of it stays. Raises ``LeaseLost`` when another order took its place.

@@ -25,11 +25,12 @@ from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
 from portal.storage import service as storage
 from portal.tasks import Lease, LeaseLost, Target
+from portal.texts import Text
 
 UNSCANNED = ("off", "no_signatures")  # reasons of a verdict that another scanner may better
 SCANNER = "scanner"  # what tasks wait for
 WOKEN_AT_ONCE = 1000
-INFECTED = "A virus was found when the file was scanned later."
+INFECTED = Text("A virus was found when the file was scanned again.")
 
 
 def schedule(asset: Asset) -> None:

@@ -11,17 +11,23 @@ from portal.database import db
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.quarantine.models import Decision, Verb
+from portal.texts import Text
 
 
-def note(asset: Asset, what: Verb, actor_id: UUID | None, reason: str, **facts: Any) -> None:
-    """Belongs inside the transaction of the decision. Facts are JSON; the file's name and hash go with them."""
+def note(asset: Asset, what: Verb, actor_id: UUID | None, reason: str | Text, **facts: Any) -> None:
+    """Belongs inside the transaction of the decision. Facts are JSON; the file's name and hash go with them.
+
+    ``reason`` is what a person wrote, or a text of ours: the row keeps it for readers of any language, the audit log
+    and the event have it in English.
+    """
+    kept, english = (reason.stored, reason.english) if isinstance(reason, Text) else (reason, reason)
     known = {"file_name": asset.file_name, "sha256": asset.sha256, "signature": asset.scan_signature, **facts}
     place = {"tenant_id": asset.tenant_id, "workspace_id": asset.workspace_id, "asset_id": asset.id}
     db.session.add(
-        Decision(**place, person_id=asset.created_by, actor_id=actor_id, what=what, reason=reason, facts=known)
+        Decision(**place, person_id=asset.created_by, actor_id=actor_id, what=what, reason=kept, facts=known)
     )
     db.session.flush()
-    told: dict[str, Any] = {"reason": reason, **facts}
+    told: dict[str, Any] = {"reason": english, **facts}
     audit.record(asset.tenant_id, actor_id, f"quarantine.{what}", asset.id, workspace_id=asset.workspace_id, **told)
     events.record(
         EventType.QUARANTINE_DECIDED,

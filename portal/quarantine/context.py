@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 from portal.assets.models import Asset, AssetState
 from portal.database import db
 from portal.identity.models import User
-from portal.quarantine.models import Decision
+from portal.quarantine.models import Decision, Verb
 from portal.quarantine.service import HeldFile
+from portal.texts import Text
 
 LOOKED_AT = 1000  # of a person's uploads, the newest
 
@@ -76,4 +77,9 @@ def decisions_about(asset_id: UUID) -> list[Decided]:
         .limit(100)
     )
     rows = db.session.execute(statement)
-    return [Decided(each.what.value, who, each.reason, each.created_at, each.facts) for each, who in rows]
+    return [Decided(each.what.value, who, _reason(each), each.created_at, each.facts) for each, who in rows]
+
+
+def _reason(decision: Decision) -> str:
+    """What a person wrote, or, of a scan's result, a text of ours."""
+    return str(Text.load(decision.reason)) if decision.what is Verb.OUTCOME else decision.reason

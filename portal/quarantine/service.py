@@ -265,7 +265,7 @@ def _held_file(row: Any) -> HeldFile:
         declared_type=row.declared_type or row.mime_type,
         found_type=row.found_type,
         code=row.reason_code,
-        reason=row.reason_detail or "This file is held back.",
+        reason=str(row.reason_detail or _("This file is in quarantine.")),
         signature=row.scan_signature,
         engine=row.scan_engine,
         database=row.scan_database,

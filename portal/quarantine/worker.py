@@ -21,7 +21,7 @@ from portal.events import service as events
 from portal.events.models import EventType
 from portal.inspection import decision, intake, scan_policy
 from portal.inspection.decision import FileFacts
-from portal.inspection.scan_result import ScanVerdict
+from portal.inspection.scan_result import EXPLANATIONS, ScanVerdict
 from portal.inspection.scanner import Scanner
 from portal.objectstore import keys
 from portal.objectstore.bucket import Bucket
@@ -29,11 +29,12 @@ from portal.quarantine import audit
 from portal.quarantine.models import Verb
 from portal.storage import service as storage
 from portal.tasks import Lease
+from portal.texts import Text
 
 CLEAN_NOW = "clean_now"
-CLEAN_WORDS = "Scanned again: nothing was found. It stays held until an administrator releases it."
-LOST = "The file is missing in the storage."
-WORN_OUT = "It could not be done after several attempts: the file ends every scan."
+CLEAN = Text("Scanned again: nothing was found. It stays in quarantine until an administrator releases it.")
+LOST = Text("The file is missing in the storage.")
+WORN_OUT = Text("It failed after several attempts.")
 
 
 def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
@@ -89,26 +90,26 @@ def _released(lease: Lease, asset: Asset, bucket: Bucket) -> bool:
     refusal = _refusal(asset, found, mime_type)
     if refusal is not None or mime_type is None:
         bucket.delete(copy)
-        _stays(lease, asset, found.verdict, refusal or "")
+        _stays(lease, asset, found.verdict, refusal)
         return False
     if mime_type != asset.mime_type:
         bucket.set_content_type(copy, mime_type)
     return _write_release(lease, asset, copy, mime_type, found.verdict)
 
 
-def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> str | None:
+def _refusal(asset: Asset, found: FileFacts, mime_type: str | None) -> Text | None:
     """Why this file can't be let go after all, or None."""
     rules = scan_policy.rules_of(asset.tenant_id)  # as they are by now: it may have waited for the scanner
     if rules.waits(found.verdict.reason):
         raise Unavailable(_("The virus scanner does not answer."), code="scanner_unavailable")
     if found.size != asset.size_bytes or (asset.sha256 and found.sha256 != asset.sha256):
-        return "Not released: what lies in the quarantine is not what was held."
+        return Text("Not released: the file in the quarantine has changed.")
     if found.verdict.result == "infected" and not (
         asset.quarantine_order == "release_infected" and rules.release_infected
     ):
-        return f"Not released: the scanner finds a virus in it, {found.verdict.signature}."
+        return Text("Not released: a virus was found, %(signature)s.", signature=found.verdict.signature)
     if mime_type is None:
-        return "Not released: its content contradicts its name, and such a file is never taken."
+        return Text("Not released: its content does not match its name.")
     return None
 
 
@@ -119,7 +120,7 @@ def _write_release(lease: Lease, asset: Asset, key: str, mime_type: str, verdict
             return False
         daily_counts.count(lease.tenant_id, "scan", verdict.result)
         infected = {"scanner_found": verdict.signature} if verdict.signature else {}
-        audit.note(asset, Verb.OUTCOME, None, "Released.", **infected)
+        audit.note(asset, Verb.OUTCOME, None, Text("Released."), **infected)
         names: dict[str, Any] = {
             "asset_id": str(asset.id),
             "file_name": asset.file_name,
@@ -129,7 +130,7 @@ def _write_release(lease: Lease, asset: Asset, key: str, mime_type: str, verdict
     return True
 
 
-def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) -> None:
+def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, result: Text | None) -> None:
     """Write the outcome of an order whose file stays in quarantine; a virus that nobody knew of is told at once."""
     looked = verdict if verdict is not None and verdict.reason not in ("off", "no_signatures") else None
     code, detail = _reason(looked) if looked else (None, None)
@@ -138,19 +139,24 @@ def _stays(lease: Lease, asset: Asset, verdict: ScanVerdict | None, words: str) 
             return
         if looked is not None:
             daily_counts.count(lease.tenant_id, "scan", looked.result)
-        audit.note(asset, Verb.OUTCOME, None, words)
+        audit.note(asset, Verb.OUTCOME, None, result or "")
         if code == "infected" and asset.reason_code != "infected" and looked is not None:
             since = asset.quarantined_at or asset.created_at
             alerts.infected(asset, looked.signature, since, asset.purge_after or since + QUARANTINED_FOR)
 
 
-def _reason(verdict: ScanVerdict) -> tuple[str, str]:
+def _reason(verdict: ScanVerdict) -> tuple[str, Text]:
     """Code and words of a quarantined file's reason after this verdict."""
     if verdict.result == "infected":
-        return "infected", f"A virus was found: {verdict.signature}. The file is held and can't be downloaded."
+        return "infected", Text(
+            "A virus was found: %(signature)s. The file is in quarantine and can't be downloaded.",
+            signature=verdict.signature,
+        )
     if verdict.reason is not None:
-        return verdict.reason, f"{verdict.explanation} It is held until an administrator decides."
-    return CLEAN_NOW, CLEAN_WORDS
+        return verdict.reason, Text.join(
+            EXPLANATIONS[verdict.reason], Text("It stays in quarantine until an administrator decides.")
+        )
+    return CLEAN_NOW, CLEAN
 
 
 def _bucket_of(asset: Asset) -> Bucket:

@@ -150,7 +150,7 @@ def cancel(member: Member, u: UUID) -> None:
 def view_of(begun: Begun) -> UploadView:
     """A session as JSON."""
     upload, signed = begun.upload, begun.signed
-    reason = ReasonView(code=upload.reason_code, detail=upload.reason_detail or "") if upload.reason_code else None
+    reason = ReasonView(code=upload.reason_code, detail=str(upload.reason_detail or "")) if upload.reason_code else None
     return UploadView(
         upload_id=upload.id,
         state=upload.state,

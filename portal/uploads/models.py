@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal import texts
 from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
+from portal.texts import TextColumn
 
 
 class UploadState(StrEnum):
@@ -86,7 +88,7 @@ class Upload(Identified, Base):
 
     state: Mapped[UploadState] = mapped_column(choice(UploadState, "state"), default=UploadState.CREATED)
     reason_code: Mapped[str | None] = mapped_column(String(60))
-    reason_detail: Mapped[str | None] = mapped_column(Text)
+    reason_detail: Mapped[texts.Text | None] = mapped_column(TextColumn)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_hash: Mapped[str | None] = mapped_column(String(64))
     expires_at: Mapped[datetime]

@@ -20,6 +20,7 @@ from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
+from portal.texts import Text
 from portal.uploads import part_plan, verify
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import schedule_clear, staging_key
@@ -86,7 +87,7 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
         health.report_problem(upload.tenant_id, profile.id, problem)
         raise
     if refusal := _contradiction(upload, facts, sha256, etag):
-        if refuse(upload, refusal.code, refusal.detail, member.user_id):
+        if refuse(upload, refusal.code, refusal.text, member.user_id):
             raise refusal
         return _committed_before(find(member, upload_id))
     return _make_asset(upload, facts, sha256, profile.id)
@@ -119,7 +120,7 @@ def cancel(member: Member, upload_id: UUID) -> None:
     upload = find(member, upload_id)
     if upload.state in (UploadState.VERIFYING, UploadState.COMMITTED):
         raise Conflict(gettext("This upload is committed already. Delete the file instead."))
-    if _end(upload, UploadState.ABORTED, "aborted", "The upload was cancelled.", member.user_id):
+    if _end(upload, UploadState.ABORTED, "aborted", Text("The upload was cancelled."), member.user_id):
         return
     if find(member, upload_id).state in (UploadState.VERIFYING, UploadState.COMMITTED):
         raise Conflict(gettext("This upload is committed already. Delete the file instead."))
@@ -130,7 +131,7 @@ def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
     database.enter(tenant_id)
     upload = db.session.scalar(select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id))
     if upload is not None:
-        _end(upload, UploadState.EXPIRED, "upload_expired", "The upload was not finished in time.", None)
+        _end(upload, UploadState.EXPIRED, "upload_expired", Text("The upload was not finished in time."), None)
 
 
 def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
@@ -146,7 +147,7 @@ def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
                 tasks.hand_back(lease, ends_at)
 
 
-def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> bool:
+def refuse(upload: Upload, code: str, detail: Text, actor_id: UUID | None) -> bool:
     """End a session for good: its bytes are removed, its reservation is released, the reason stays.
 
     False when it was over, or committed, before.
@@ -154,7 +155,7 @@ def refuse(upload: Upload, code: str, detail: str, actor_id: UUID | None) -> boo
     return _end(upload, UploadState.FAILED, code, detail, actor_id)
 
 
-def _end(upload: Upload, to: UploadState, code: str, detail: str, actor_id: UUID | None) -> bool:
+def _end(upload: Upload, to: UploadState, code: str, detail: Text, actor_id: UUID | None) -> bool:
     """Close an open session and give its reservation back, once; did this call do it?"""
     condition = [Upload.id == upload.id, Upload.state.in_(OPEN)]
     if to is UploadState.EXPIRED:
@@ -245,7 +246,7 @@ def _committed_before(upload: Upload) -> Asset:
     if upload.state is UploadState.EXPIRED:
         raise _expired()
     if upload.state is UploadState.FAILED:
-        raise Invalid(upload.reason_detail or gettext("The upload failed."), code=upload.reason_code)
+        raise Invalid(upload.reason_detail or Text("The upload failed."), code=upload.reason_code)
     raise Conflict(gettext("This upload was cancelled. Begin a new one."))
 
 
@@ -253,7 +254,7 @@ def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag:
     """What the store or the client says against the promise, as far as it can be told without reading the bytes."""
     if facts.size != upload.size_bytes:
         return Invalid(
-            gettext(
+            Text(
                 "The file in the storage has %(found)s bytes instead of %(announced)s. Upload it again.",
                 found=facts.size,
                 announced=upload.size_bytes,
@@ -265,9 +266,7 @@ def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag:
     digests = {digest.lower() for digest in (upload.sha256, sha256, facts.sha256) if digest}
     if len(digests) > 1 or (etag and etag.strip('"').lower() != facts.etag.lower()):
         return Invalid(
-            gettext(
-                "The file in the storage is not the one that was announced: its checksum differs. Upload it again."
-            ),
+            Text("The file in the storage is not the one that was announced: its checksum differs. Upload it again."),
             code="checksum_mismatch",
         )
     return None

@@ -57,7 +57,9 @@ def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         profile = storage.find_profile(workspace_id, asset.profile_id)
         if lease.exhausted:
             decision = _failed(
-                asset, "processing_failed", "The file could not be checked after several attempts. Upload it again."
+                asset,
+                "processing_failed",
+                Text("The file could not be checked after several attempts. Upload it again."),
             )
             _finish(lease, asset, upload, decision)
         else:
@@ -78,7 +80,7 @@ def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 
 def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
     """End the check of a file that goes on waiting or failing: its space is free, its owner is told why."""
-    words = "The file could not be checked, and an operator ended the attempt. Upload it again."
+    reason = Text("The file could not be checked, and an operator ended the attempts. Upload it again.")
     with tasks.exclusive("end_check", asset_id, tenant_id=tenant_id, workspace_id=workspace_id) as lease:
         database.enter(tenant_id)
         here = Asset.workspace_id == workspace_id, Asset.id == asset_id, Asset.state == AssetState.PROCESSING
@@ -86,7 +88,7 @@ def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
         if lease is None or asset is None:
             return False
         upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
-        return _finish(lease, asset, upload, _failed(asset, "given_up", words), clear_at_once=True)
+        return _finish(lease, asset, upload, _failed(asset, "given_up", reason), clear_at_once=True)
 
 
 def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile) -> None:
@@ -100,12 +102,14 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
         bucket.copy(staging_key(upload), copy, if_etag=asset.staged_etag, content_type=asset.mime_type)
     except NotFound:
         health.require_marker(profile)
-        refusal = _failed(asset, "upload_missing", "The file vanished from storage. Upload it again.")
+        refusal = _failed(asset, "upload_missing", Text("The file is missing in the storage. Upload it again."))
         _finish(lease, asset, upload, refusal)
         return
     except Conflict:
         refusal = _failed(
-            asset, "checksum_mismatch", "The file was replaced in storage after it was committed. Upload it again."
+            asset,
+            "checksum_mismatch",
+            Text("The file was replaced in the storage after it was committed. Upload it again."),
         )
         _finish(lease, asset, upload, refusal)
         return
@@ -127,8 +131,8 @@ def _no_scanner() -> Unavailable:
     return Unavailable(_("The virus scanner does not answer."), code="scanner_unavailable")
 
 
-def _failed(asset: Asset, code: str, detail: str) -> Decision:
-    return Decision("failed", asset.mime_type, asset.mime_type, code, Text(detail))
+def _failed(asset: Asset, code: str, detail: Text) -> Decision:
+    return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
 
 
 def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
@@ -168,7 +172,7 @@ def _finish(
     at = database.now()
     values: dict[str, Any] = {
         "reason_code": decision.code,
-        "reason_detail": decision.detail,
+        "reason_detail": decision.text,
         "object_key": None if failed else key,
         "charged_bytes": 0 if failed else upload.reserved_bytes,
         **(_facts_values(facts) if facts else {}),
@@ -233,7 +237,7 @@ def _count(tenant_id: UUID, decision: Decision, facts: FileFacts | None, size_by
 
 def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
     to = UploadState.FAILED if failed else UploadState.COMMITTED
-    reason = {"reason_code": decision.code, "reason_detail": decision.detail} if failed else {}
+    reason = {"reason_code": decision.code, "reason_detail": decision.text} if failed else {}
     if not compare_and_set(Upload, [Upload.id == upload.id], to, reserved_bytes=0, **reason):
         raise RuntimeError(f"upload {upload.id} of a processing asset is not being verified")
 

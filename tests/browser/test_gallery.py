@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, Route, expect
 
 from portal.assets.models import PreviewState
+from portal.texts import Text
 from tests.browser.conftest import Portal, Scene, Visits
 from tests.browser.test_upload import tile
 from tests.support.factories import change_asset, make_asset, make_assets
@@ -247,7 +248,7 @@ def test_a_card_that_renews_itself_disturbs_nobody_and_outlives_a_fault(
     assert page.locator(".snack").count() == 0
     page.keyboard.press("Escape")
     expect(card.locator("summary")).to_be_focused()
-    change_asset(cast, asset_id, previews=PreviewState.FAILED, previews_code="x", previews_detail="x")
+    change_asset(cast, asset_id, previews=PreviewState.FAILED, previews_code="x", previews_detail=Text("x"))
     expect(page.locator(".tile[hx-get]")).to_have_count(0)
     expect(card.locator("summary")).to_be_focused()
 

@@ -9,6 +9,7 @@ from portal import database
 from portal.admin import service as admin
 from portal.assets.models import PreviewState
 from portal.lifecycle import periodic_tasks
+from portal.texts import Text
 from tests.browser.conftest import Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
 from tests.support.factories import make_asset
@@ -31,7 +32,7 @@ def test_it_changes_by_itself_and_its_buttons_lead_to_one_page(visit: Visits, ca
             periodic_tasks.Outcome("doctor", ok=True, said="tidied the attic"), database.now(), periodic_tasks.RETRY
         )
     expect(page.get_by_text("tidied the attic")).to_be_visible()
-    make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail="no")
+    make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail=Text("no"))
     retry = page.get_by_role("row", name="odd code").get_by_role("button", name="Retry")
     retry.click()
     expect(page.get_by_text("file was processed")).to_be_visible()

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.database import db, enter
+from portal.texts import Text
 from tests.support.factories import make_asset, make_assets
 from tests.support.people import Cast
 
@@ -93,7 +94,7 @@ def test_states_and_reasons_are_told(cast: Cast) -> None:
         state=AssetState.FAILED,
         previews=PreviewState.NONE,
         reason_code="content_mismatch",
-        reason_detail="This is not a JPEG.",
+        reason_detail=Text("This is not a JPEG."),
     )
     make_asset(cast, "raw.jpg", scan_result=ScanResult.NOT_SCANNED, scan_reason="off")
     raw, bad, wait = cast.vera.api.get(cast.url("assets")).get_json()["items"]

@@ -13,6 +13,7 @@ from portal.admin import service as admin
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.lifecycle import periodic_tasks
 from portal.lifecycle.models import PeriodicTaskRun
+from portal.texts import Text
 from tests.support.client import Scene
 from tests.support.factories import change_asset, change_task, find_task, make_asset, read_asset, schedule
 from tests.support.people import Actor, Cast
@@ -48,7 +49,7 @@ def test_a_scheduler_that_has_stopped_is_shown(cast: Cast, olga: Actor) -> None:
 
 def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: Actor) -> None:
     code = f"bad_{cast.acme.slug[-8:]}"
-    failed: dict[str, Any] = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": "no"}
+    failed: dict[str, Any] = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": Text("no")}
     first, second = make_asset(cast, "a.jpg", **failed), make_asset(cast, "b.jpg", **failed)
     assert "Retry 2" in olga.browser.get("/operator/board").text
     send(olga, kind="previews", code=code, act="retry")

@@ -9,6 +9,7 @@ from uuid import UUID
 from portal.assets.models import AssetState, PreviewState, ScanResult
 from portal.database import enter, now, transaction
 from portal.quarantine import service as quarantine
+from portal.texts import Text
 from portal.uploads.models import Upload, UploadState
 from tests.support.factories import PIXEL, make_asset, read_asset
 from tests.support.people import Cast
@@ -41,7 +42,7 @@ def _hold(cast: Cast, file_name: str = "invoice.pdf", **values: Any) -> UUID:
         "scan_database": "test",
         "found_type": "text/plain",
         "reason_code": "infected",
-        "reason_detail": "A virus was found: Eicar-Test-Signature.",
+        "reason_detail": Text("A virus was found: Eicar-Test-Signature."),
         "quarantined_at": now() - timedelta(days=1),
     }
     return make_asset(cast, file_name, **infected, **values)

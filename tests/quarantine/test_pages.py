@@ -56,7 +56,7 @@ def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
         "1 file in quarantine",
     ):
         assert words in shown, words
-    assert "2 held, 0 refused (100 %)" in shown
+    assert "2 quarantined, 0 rejected (100 %)" in shown
     assert EICAR.decode() not in shown
     assert "X-Amz-Signature" not in shown
     assert f"{asset_id}/original" not in shown
@@ -104,7 +104,7 @@ def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: C
     assert "Being released" in cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     work(cast, "release", asset_id)
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
-    assert "Not released: the scanner finds a virus in it" in shown and SIGNATURE in shown
+    assert "Not released: a virus was found" in shown and SIGNATURE in shown
 
 
 def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> None:

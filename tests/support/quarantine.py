@@ -17,6 +17,7 @@ from portal.objectstore import keys
 from portal.quarantine.models import Decision
 from portal.storage import service as storage
 from portal.tenancy.models import TenantMembership, TenantRole
+from portal.texts import Text
 from tests.support.factories import make_asset, schedule
 from tests.support.people import Actor, Cast, Client
 
@@ -39,7 +40,7 @@ def hold(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **v
         "scan_result": ScanResult.NOT_SCANNED,
         "scan_reason": "encrypted",
         "reason_code": "encrypted",
-        "reason_detail": "Not scanned: the file is encrypted.",
+        "reason_detail": Text("Not scanned: the file is encrypted."),
         "size_bytes": len(content),
         "charged_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -58,7 +59,10 @@ def hold(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **v
 def infected(cast: Cast, content: bytes = CLEAN, **values: Any) -> UUID:
     """The same, with a virus found in it."""
     found = {"scan_result": ScanResult.INFECTED, "scan_signature": "Eicar-Test-Signature", "scan_reason": None}
-    words = {"reason_code": "infected", "reason_detail": "A virus was found: Eicar-Test-Signature."}
+    words: dict[str, Any] = {
+        "reason_code": "infected",
+        "reason_detail": Text("A virus was found: Eicar-Test-Signature."),
+    }
     return hold(cast, content, **(found | words | values))
 
 
