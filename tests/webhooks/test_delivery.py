@@ -165,7 +165,7 @@ def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hook
     assert shown["reason"] == "Nothing has arrived for 3 days. It answered 500."
     letters = "SELECT subject, text FROM emails WHERE recipient = %s AND template = 'webhook_disabled'"
     ((subject, words),) = hooks.scene.door.sql(letters, hooks.cast.tina.email)
-    assert subject == "A webhook of Acme was switched off"
+    assert subject == "A webhook of Acme was disabled"
     assert f"/webhooks/{hook['id']}" in words and "/told" not in words
 
 
