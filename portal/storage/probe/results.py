@@ -8,7 +8,7 @@ from typing import Any
 
 from portal.texts import Text
 
-NOTHING = Text("")
+NOTHING = Text.join()  # no literal: pybabel would take the empty text for the header of the catalogue
 
 
 class Result(StrEnum):
