@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from flask_babel import gettext as _
@@ -33,14 +32,6 @@ ACTS: dict[tuple[str, str], Act] = {
     ("check", "retry"): verify.check_again,
     ("check", "give_up"): verify.give_up,
 }
-
-
-@dataclass(frozen=True)
-class Restarted:
-    """How many tasks were made due, and how many were done or enqueued by now."""
-
-    hastened: int
-    rung: int
 
 
 def pause_uploads(reason: str, actor_id: UUID) -> None:
@@ -108,12 +99,13 @@ def unblock_person(email: str, actor_id: UUID) -> User:
     return user
 
 
-def restart_stuck(actor_id: UUID) -> Restarted:
-    """Let everything that waits for its next attempt be due now, and enqueue it. Nobody's work is disturbed."""
+def restart_stuck(actor_id: UUID) -> int:
+    """Make every task that waits for its next attempt due now, and enqueue it; how many. Leased ones stay."""
     with transaction(None):
-        hastened = tasks.hurry()
-        audit.record_act(actor_id, "work.restarted", None, rows=hastened)
-    return Restarted(hastened, sum(sweep.run().values()))
+        due = tasks.hurry()
+        audit.record_act(actor_id, "work.restarted", None, rows=due)
+    sweep.run()
+    return due
 
 
 def act_on_failures(kind: str, code: str, act: str, actor_id: UUID) -> int:

@@ -152,10 +152,10 @@ def restart(user: Person) -> ResponseReturnValue:
     """What waits for its turn is due now."""
     return _done(
         lambda: service.restart_stuck(user.id),
-        lambda found: ngettext(
+        lambda due: ngettext(
             "%(num)s waiting task is due now.",
             "%(num)s waiting tasks are due now.",
-            found.hastened,
+            due,
         ),
     )
 
