@@ -65,6 +65,14 @@ PACKAGES = (
         "MIT",
         {"dist/uppy.min.js": "uppy.min.js", "dist/uppy.min.css": "uppy.min.css", "LICENSE": "LICENSE"},
     ),
+    # Uppy's queue by itself, in the version that uppy 5.2.4 is built of: the bundle does not export it.
+    Package(
+        "uppy-utils",
+        "@uppy/utils",
+        "7.2.0",
+        "MIT",
+        {"lib/RateLimitedQueue.js": "RateLimitedQueue.js", "LICENSE": "LICENSE"},
+    ),
     Package(
         "chart.js", "chart.js", "4.6.1", "MIT", {"dist/chart.umd.min.js": "chart.umd.min.js", "LICENSE.md": "LICENSE"}
     ),

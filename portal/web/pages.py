@@ -15,6 +15,8 @@ from portal.web.paging import Paging
 
 htmx_extension = Htmx()
 FOREVER = "public, max-age=31536000, immutable"
+# A page compares the version of its scripts with that of later answers: after an upgrade it asks for a reload.
+SCRIPTS = "Stowage-Scripts"
 
 
 def is_fragment_wanted() -> bool:
@@ -38,6 +40,8 @@ def install(app: Flask) -> None:
     htmx_extension.init_app(app)
     formats.install(app)
     folder = Path(app.static_folder or "")
+    scripts = _scripts_version(folder / "js")
+    app.jinja_env.globals["scripts_version"] = scripts
 
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and "v" not in values and (version := _version(folder / values["filename"])):
@@ -51,11 +55,21 @@ def install(app: Flask) -> None:
     def keep(response: Response) -> Response:
         if request.endpoint == "static" and response.status_code in (200, 304):
             response.headers["Cache-Control"] = FOREVER if "v" in request.args else "no-cache"
+        else:
+            response.headers[SCRIPTS] = scripts
         return response
 
     app.url_defaults(add_version)
     app.after_request(keep)
     app.jinja_env.globals["static_url"] = static_url
+
+
+def _scripts_version(folder: Path) -> str:
+    """One digest of all scripts."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.js")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _version(path: Path) -> str | None:

@@ -1,46 +1,30 @@
-// Waits for the verdict of committed uploads: one question for many of them, every 2 s, later less often.
-import { assets, passes } from "./uploads_api.js";
+// Asks until committed uploads are checked: one request for many of them, every 2 s, later less often.
+import { assets, isTransient } from "./uploads_api.js";
 
 const PAUSES_MS = [1500, 2000, 2000, 3000, 5000, 10000];
-const MOST = 100; // that the portal answers for in one request
-const waiting = new Map();
-let round = 0;
-let running = false;
+const waiting = new Map(); // asset id → {resolve, reject}
+let [round, timer] = [0, 0];
 
-/**
- * Resolves with the asset as soon as it left "processing"; with null when it can not be seen any more.
- * Rejects when the portal would not say: who asks is logged out, say. */
-export function verdict(policy, assetId) {
+/** Resolves with the asset as soon as it has left "processing", with null when it can not be seen any more. */
+export function checked(assetId) {
   round = 0;
-  return new Promise((resolve, reject) => {
-    waiting.set(assetId, { policy, resolve, reject });
-    if (!running) watch();
-  });
-}
-
-async function watch() {
-  running = true;
-  while (waiting.size) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[Math.min(round++, PAUSES_MS.length - 1)]));
-    try {
-      await look();
-    } catch (error) {
-      if (passes(error)) continue; // the portal is away for a moment: ask again
-      for (const { reject } of waiting.values()) reject(error);
-      waiting.clear();
-    }
-  }
-  running = false;
+  timer ||= setTimeout(look, PAUSES_MS[0]);
+  return new Promise((resolve, reject) => waiting.set(assetId, { resolve, reject }));
 }
 
 async function look() {
-  const asked = [...waiting].slice(0, MOST);
-  const [, { policy }] = asked[0];
-  const found = new Map((await assets(policy, asked.map(([assetId]) => assetId))).map((asset) => [asset.asset_id, asset]));
-  for (const [assetId, each] of asked) {
-    const asset = found.get(assetId) ?? null;
-    waiting.delete(assetId);
-    if (asset?.status === "processing") waiting.set(assetId, each); // behind those whose turn is next
-    else each.resolve(asset);
+  try {
+    const ids = [...waiting.keys()].slice(0, 100); // that the portal answers for in one request
+    const found = new Map((await assets(ids)).map((asset) => [asset.asset_id, asset]));
+    for (const id of ids) {
+      const each = waiting.get(id);
+      waiting.delete(id);
+      if (found.get(id)?.status === "processing") waiting.set(id, each); // behind those that were not asked about yet
+      else each.resolve(found.get(id) ?? null);
+    }
+  } catch (error) {
+    for (const { reject } of isTransient(error) ? [] : waiting.values()) reject(error); // logged out, say
+    if (!isTransient(error)) waiting.clear();
   }
+  timer = waiting.size && setTimeout(look, PAUSES_MS[Math.min((round += 1), PAUSES_MS.length - 1)]);
 }

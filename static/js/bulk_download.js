@@ -22,7 +22,7 @@ document.addEventListener("click", (event) => {
   const ready = cards.filter((card) => card.dataset.status === "available");
   const left = cards.length - ready.length;
   if (!ready.length) return toast({ text: t("download_none"), tone: "bad" });
-  const words = left ? t("download_some", { count: ready.length, left }) : t("download_many", { count: ready.length });
+  const words = left ? t("download_some", { n: ready.length, left }) : t("download_many", { n: ready.length });
   toast({ text: words, tone: "calm" });
   fetchAll(ready.map((card) => button.dataset.downloadAll.replace(NONE, card.dataset.asset))).catch(console.error);
 });

@@ -30,7 +30,7 @@ document.addEventListener("dragstart", (event) => {
   event.dataTransfer.setData(KIND, JSON.stringify(taken));
   event.dataTransfer.effectAllowed = "move";
   if (taken.asset.length < 2) return;
-  const badge = Object.assign(document.createElement("div"), { className: "drag-badge", textContent: t("drag_files", { count: taken.asset.length }) });
+  const badge = Object.assign(document.createElement("div"), { className: "drag-badge", textContent: t("drag_files", { n: taken.asset.length }) });
   document.body.append(badge);
   event.dataTransfer.setDragImage(badge, 12, 12);
   setTimeout(() => badge.remove());

@@ -1,30 +1,14 @@
-// Asks the hash worker. It reads the files that are asked about side by side.
-let worker = null;
-let last = 0;
-const waiting = new Map();
-
-function startWorker() {
-  worker = new Worker(new URL("./sha256.worker.js", import.meta.url), { type: "module" });
-  worker.addEventListener("message", ({ data }) => {
-    const { resolve, reject } = waiting.get(data.id);
-    waiting.delete(data.id);
-    if (data.error) reject(new Error(data.error));
-    else resolve(data.sha256);
-  });
-  worker.addEventListener("error", () => {
-    // Without a worker the upload goes on; the portal computes the digest anyway.
-    for (const { resolve } of waiting.values()) resolve(null);
-    waiting.clear();
-    worker = null;
-  });
-}
+// SHA-256 of files, computed in a worker.
+const worker = new Worker(new URL("./sha256.worker.js", import.meta.url), { type: "module" });
+// Without a worker uploads go on without a digest: the portal computes it anyway.
+const broken = new Promise((resolve) => worker.addEventListener("error", () => resolve(null)));
 
 /** The SHA-256 of a File in hex; null when it can not be computed here. Rejects when the file can not be read. */
 export function sha256Of(file) {
-  if (!worker) startWorker();
-  last += 1;
-  return new Promise((resolve, reject) => {
-    waiting.set(last, { resolve, reject });
-    worker.postMessage({ id: last, file });
+  const { port1, port2 } = new MessageChannel();
+  const answer = new Promise((resolve, reject) => {
+    port1.onmessage = ({ data: { sha256, error } }) => (error ? reject(new Error(error)) : resolve(sha256));
   });
+  worker.postMessage(file, [port2]);
+  return Promise.race([answer, broken]).finally(() => port1.close());
 }

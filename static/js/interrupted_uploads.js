@@ -1,80 +1,74 @@
-// Uploads in parts that were broken off, by a reload, a crash or another browser: told in the tray, and taken up again
+// Uploads in parts that were interrupted, by a reload, a crash or in another browser: listed in the tray, and continued
 // when the same file is chosen. The portal knows them; this browser only remembers that there may be some.
 import { safe, say, sizeWords, t } from "./strings.js";
-import { cancel, findUpload, openUploads } from "./uploads_api.js";
+import { cancel, openUploads, policy } from "./uploads_api.js";
 
 const box = document.getElementById("tray-interrupted");
+const flag = `stowage:parts:${policy.uploads_url}`;
 const lockName = (id) => `stowage-upload-${id}`;
-const flag = (policy) => `stowage:parts:${policy.uploads_url}`;
-const here = new Set(); // ids that this page is sending
+const active = new Set(); // ids that this page is sending
 
-/** Whether this browser left uploads unfinished here. */
-export const mayExist = (policy) => remembered(() => localStorage.getItem(flag(policy)) !== null);
-
-/** From now on this page sends the upload; answers what says that it does no more. Other tabs of this browser see it. */
-export function hold(policy, id) {
-  remembered(() => localStorage.setItem(flag(policy), "1"));
-  here.add(id);
-  take(id);
-  let done = () => here.delete(id);
-  navigator.locks?.request(lockName(id), { ifAvailable: true }, () => new Promise((resolve) => (done = () => (here.delete(id), resolve()))));
-  return () => done();
+/** This page sends the upload, until the function that it answers is called. Other tabs of this browser see the lock. */
+export function markActive(id) {
+  try {
+    localStorage.setItem(flag, "1");
+  } catch {
+    // Some private windows store nothing: the portal is asked when a file is added.
+  }
+  active.add(id);
+  remove(id);
+  let release = () => {};
+  navigator.locks?.request(lockName(id), { ifAvailable: true }, () => new Promise((resolve) => (release = resolve)));
+  return () => {
+    active.delete(id);
+    release();
+  };
 }
 
-/** The unfinished upload of this very file, with the parts that have arrived; null when there is none. */
-export async function matching(policy, { name, size, sha256 }) {
-  if (!sha256) return null;
-  const same = (await waiting(policy)).find((each) => each.file_name === name && each.size_bytes === size && each.sha256 === sha256);
-  return same ? findUpload(policy, same.upload_id) : null;
+/** The interrupted upload of this very file; undefined when there is none. */
+export async function findInterrupted({ file_name: name, size_bytes: size, sha256 }) {
+  return (await interrupted()).find((each) => sha256 && each.sha256 === sha256 && each.file_name === name && each.size_bytes === size);
 }
 
-/** Tell in the tray what is unfinished; how many there are. */
-export async function offer(policy) {
-  const found = await waiting(policy);
-  if (!found.length) remembered(() => localStorage.removeItem(flag(policy)));
-  box.querySelector("[data-list]").replaceChildren(...found.map((upload) => line(policy, upload)));
-  show();
+/** List in the tray what was interrupted; how many there are. */
+export async function showInterrupted() {
+  if (!localStorage.getItem(flag)) return 0;
+  const found = await interrupted();
+  if (!found.length) localStorage.removeItem(flag);
+  box.querySelector("[data-list]").replaceChildren(...found.map(row));
+  showCount();
   if (found.length) say(box.querySelector("[data-title]").textContent);
   return found.length;
 }
 
-async function waiting(policy) {
-  const { items } = await openUploads(policy);
-  const locks = (await navigator.locks?.query())?.held || [];
-  const elsewhere = new Set(locks.map((lock) => lock.name));
-  return items.filter((each) => each.method === "s3_multipart" && each.state === "uploading" && !here.has(each.upload_id) && !elsewhere.has(lockName(each.upload_id)));
+async function interrupted() {
+  const { held = [] } = (await navigator.locks?.query()) || {};
+  const elsewhere = new Set(held.map((lock) => lock.name));
+  const isOurs = ({ upload_id: id }) => active.has(id) || elsewhere.has(lockName(id));
+  return (await openUploads()).filter((each) => each.method === "s3_multipart" && each.state === "uploading" && !isOurs(each));
 }
 
-function line(policy, upload) {
+function row(upload) {
   const item = document.getElementById("interrupted-blank").content.firstElementChild.cloneNode(true);
   item.dataset.interrupted = upload.upload_id;
   item.querySelector("[data-name]").textContent = safe(upload.file_name);
   item.querySelector("[data-size]").textContent = sizeWords(upload.size_bytes);
   const discard = item.querySelector("button");
-  discard.setAttribute("aria-label", `${discard.textContent}: ${safe(upload.file_name)}`);
-  discard.addEventListener("click", () => {
-    take(upload.upload_id);
-    cancel(policy, upload.upload_id);
-  });
+  discard.ariaLabel = `${discard.textContent}: ${safe(upload.file_name)}`;
+  discard.onclick = () => {
+    remove(upload.upload_id);
+    cancel(upload.upload_id);
+  };
   return item;
 }
 
-function take(id) {
+function remove(id) {
   box.querySelector(`[data-interrupted="${id}"]`)?.remove();
-  show();
+  showCount();
 }
 
-function show() {
-  const { length } = box.querySelectorAll("[data-interrupted]");
-  box.hidden = !length;
-  box.querySelector("[data-title]").textContent = length === 1 ? t("interrupted_one") : t("interrupted_many", { n: length });
-}
-
-// Where the browser keeps nothing (private windows of some), the portal's list is asked when a file is added.
-function remembered(what) {
-  try {
-    return what();
-  } catch {
-    return false;
-  }
+function showCount() {
+  const n = box.querySelectorAll("[data-interrupted]").length;
+  box.hidden = !n;
+  box.querySelector("[data-title]").textContent = t("interrupted", { n });
 }

@@ -2,7 +2,25 @@
 import { t } from "./strings.js";
 import { toast } from "./toasts.js";
 
-export const csrfToken = () => document.querySelector('meta[name="csrf-token"]').content;
+const metaOf = (name) => document.querySelector(`meta[name="${name}"]`).content;
+export const csrfToken = () => metaOf("csrf-token");
+
+// A tab that was open while the portal was upgraded has old scripts: what it asks for may not fit any more.
+let outdated = false;
+
+/** Compare the version of the scripts that an answer names with that of this page's; the tray says when they differ. */
+export function checkScripts(answer) {
+  const version = answer.headers.get("Stowage-Scripts");
+  if (outdated || !version || version === metaOf("scripts")) return;
+  outdated = true;
+  document.dispatchEvent(new CustomEvent("stowage:outdated"));
+}
+
+/** Does the portal have other scripts by now? Asked when one can not be loaded. */
+export async function isOutdated() {
+  await fetch(location.href, { method: "HEAD" }).then(checkScripts, () => {});
+  return outdated;
+}
 
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = csrfToken();

@@ -2,20 +2,14 @@
 import { sha256 } from "../vendor/noble-hashes/sha2.js";
 import { bytesToHex } from "../vendor/noble-hashes/utils.js";
 
-const CHUNK = 4 * 1024 * 1024;
+const CHUNK = 4 * 2 ** 20; // bytes
 
 async function digest(file) {
   const hash = sha256.create();
-  for (let start = 0; start < file.size; start += CHUNK) {
-    hash.update(new Uint8Array(await file.slice(start, start + CHUNK).arrayBuffer()));
-  }
-  return bytesToHex(hash.digest());
+  for (let start = 0; start < file.size; start += CHUNK) hash.update(new Uint8Array(await file.slice(start, start + CHUNK).arrayBuffer()));
+  return { sha256: bytesToHex(hash.digest()) };
 }
 
-self.addEventListener("message", async ({ data: { id, file } }) => {
-  try {
-    self.postMessage({ id, sha256: await digest(file) });
-  } catch (error) {
-    self.postMessage({ id, error: String(error) });
-  }
-});
+self.onmessage = ({ data: file, ports: [port] }) => {
+  digest(file).catch((error) => ({ error: String(error) })).then((answer) => port.postMessage(answer));
+};

@@ -1,11 +1,16 @@
-// Translated words for scripts; the page carries them as data.
+// Translated words for scripts; the page carries them as data (templates/strings.html).
 const MB = 2 ** 20;
 const words = JSON.parse(document.getElementById("strings").textContent);
+const plural = new Intl.PluralRules(document.documentElement.lang);
 
-/** The words for a key, with {name} filled from `values`. */
+/** The words for a key, with {name} filled from `values`; those that depend on a number have a form by `values.n`. */
 export function t(key, values = {}) {
-  return words[key].replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
+  const text = typeof words[key] === "string" ? words[key] : words[key][plural.select(values.n)] || words[key].other;
+  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }
+
+/** Uppy's own words, in the form of its `locale` option. */
+export const uppyStrings = words.uppy;
 
 /** A name as the pages show it (components/file_name.html): what would turn the reading direction is shown as a mark. */
 export const safe = (name) => name.replace(/[\u202a\u202b\u202d\u202e\u2066-\u2068\u200f]/g, "\ufffd");
@@ -15,7 +20,7 @@ export function sizeWords(bytes) {
   for (const [unit, step] of [["TB", 2 ** 40], ["GB", 2 ** 30]]) if (bytes >= step) return `${(bytes / step).toFixed(1)} ${unit}`;
   if (bytes >= MB) return `${(bytes / MB).toFixed(bytes % MB && bytes < 100 * MB ? 1 : 0)} MB`;
   if (bytes >= 1024) return `${(bytes / 1024).toFixed(0)} KB`;
-  return t(bytes === 1 ? "size_byte" : "size_bytes", { n: bytes });
+  return t("size_bytes", { n: bytes });
 }
 
 /** Say something to screen readers without showing it. */

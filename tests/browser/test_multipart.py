@@ -68,7 +68,7 @@ def test_a_large_file_goes_on_after_a_reload_without_sending_again_what_is_there
     told = page.evaluate("window.told")
     assert any("Reading…" in each for each in told)
     assert not [each for each in told if "Reading…" in each and "left" in each]
-    expect(page.locator("#tray-pace")).to_be_hidden()
+    expect(page.locator("#tray .uppy-StatusBar")).not_to_contain_text("left")
     page.wait_for_timeout(500)
     page.reload()
     before = parts_sent(portal)
