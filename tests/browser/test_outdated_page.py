@@ -19,9 +19,7 @@ def expect_advice(page: Page) -> None:
     expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
 
 
-def test_a_page_with_old_scripts_asks_for_a_reload_and_ends_its_uploads(
-    visit: Visits, cast: Cast, files: Path
-) -> None:
+def test_a_page_with_old_scripts_asks_for_a_reload_and_ends_its_uploads(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("files"))
 
     def answer_as_a_later_release(route: Route) -> None:
@@ -55,7 +53,9 @@ def test_scripts_that_do_not_fit_the_page_any_more_are_told_from_a_lost_connecti
     visit: Visits, cast: Cast, files: Path
 ) -> None:
     page = visit(cast.bob, cast.page("files"))
-    page.route("**/static/js/uploader.js", lambda route: route.fulfill(body="export {}", content_type="text/javascript"))
+    page.route(
+        "**/static/js/uploader.js", lambda route: route.fulfill(body="export {}", content_type="text/javascript")
+    )
     page.route("**/files", lambda route: route.fulfill(headers={"Stowage-Scripts": "another"}))
     page.locator("#pick-files").set_input_files(files / "cat.jpg")
     expect_advice(page)
