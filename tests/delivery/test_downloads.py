@@ -89,8 +89,8 @@ def test_from_a_page_a_variant_is_saved(cast: Cast, web: urllib3.PoolManager) ->
     ("state", "code", "words"),
     [
         (AssetState.PROCESSING, "conflict", "still being checked"),
-        (AssetState.QUARANTINED, "held", "held back"),
-        (AssetState.FAILED, "conflict", "was refused"),
+        (AssetState.QUARANTINED, "held", "in quarantine"),
+        (AssetState.FAILED, "conflict", "was rejected"),
         (AssetState.DELETED, "conflict", "in the trash"),
     ],
 )

@@ -48,7 +48,7 @@ def test_content_that_contradicts_its_name_is_refused_for_good(scene: Scene, nam
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
     assert scene.door.ledger(sent.upload_id) == ["reserve", "release"]
-    assert "was refused" in refused(scene.alice.download(sent.asset_id), 409, "conflict")["detail"]
+    assert "was rejected" in refused(scene.alice.download(sent.asset_id), 409, "conflict")["detail"]
     assert done(scene.alice.commit(sent.upload_id))["status"] == "failed"
     assert scene.door.broken(scene.cast) == []
 
