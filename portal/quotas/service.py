@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import BigInteger, ColumnElement, CursorResult, Update, bindparam, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Update, bindparam, insert, or_, select, update
 
 from portal.database import db, now
 from portal.errors import Invalid, NotFound
@@ -173,21 +173,22 @@ def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, s
             _changed(_MOVE_WORKSPACE, values | back)
             raise
         _changed(_MOVE_TENANT, values)
-    db.session.add(
-        LedgerEntry(
-            tenant_id=tenant_id,
-            workspace_id=workspace_id,
-            entry=entry,
-            subject_id=subject_id,
-            used_delta=used * size,
-            reserved_delta=reserved * size,
-        )
+    db.session.connection().execute(
+        insert(LedgerEntry),
+        {
+            "tenant_id": tenant_id,
+            "workspace_id": workspace_id,
+            "entry": entry,
+            "subject_id": subject_id,
+            "used_delta": used * size,
+            "reserved_delta": reserved * size,
+        },
     )
 
 
 def _changed(statement: Update, values: dict[str, Any]) -> bool:
-    result = db.session.execute(statement, values, execution_options={"synchronize_session": False})
-    return bool(cast(CursorResult[Any], result).rowcount)
+    # As Core: the unit of work has no part in counters, and all uploads of a tenant wait for this.
+    return bool(db.session.connection().execute(statement, values).rowcount)
 
 
 def _require_room_in_workspace(tenant_id: UUID, workspace_id: UUID, growth: int) -> None:
