@@ -11,6 +11,7 @@ from portal.database import enter, now, transaction
 from portal.lifecycle import sweep
 from portal.lifecycle.doctor import RESERVATION_GRACE
 from portal.lifecycle.recount import recount
+from portal.tasks.models import Task
 from portal.uploads.models import Upload
 from tests.support.people import Cast
 
@@ -26,7 +27,8 @@ def test_what_a_client_that_died_had_reserved_is_back_at_the_next_pass(cast: Cas
         with transaction(cast.acme.id) as session:
             state = {"state": "uploading"} if resumable else {}
             session.execute(update(Upload).values(expires_at=over, **state))
-        assert timedelta(seconds=10) < RESERVATION_GRACE  # the clock passes every ten seconds
+            session.execute(update(Task).where(Task.tenant_id == cast.acme.id).values(due_at=over))
+        assert timedelta(seconds=10) < RESERVATION_GRACE  # the scheduler passes every ten seconds
         sweep.run()
         enter(cast.acme.id)
         assert recount(cast.acme.id) == []
