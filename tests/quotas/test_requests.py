@@ -55,7 +55,7 @@ def test_a_member_asks_and_an_admin_gives_with_one_click(cast: Cast) -> None:
     (letter,) = letters(cast, cast.tina)
     assert "Bob" in letter.subject and "The film" in letter.text
     desk = cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text
-    assert "Give 10.0 GB" in desk and "The film" in desk
+    assert "Approve 10.0 GB" in desk and "The film" in desk
     assert answer(cast, asked.id, "grant").status_code == 303
     assert (limit_now(cast), waiting(cast)) == (15 * GB, [])
     (told,) = letters(cast, cast.bob)
@@ -97,7 +97,7 @@ def test_a_workspace_asks_once_at_a_time(cast: Cast) -> None:
 def test_without_a_limit_of_its_own_there_is_nothing_to_raise(cast: Cast) -> None:
     ask(cast)
     request_id = waiting(cast)[0].id
-    assert "Give 10.0 GB" not in cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text
+    assert "Approve 10.0 GB" not in cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text
     assert answer(cast, request_id, "grant").status_code == 409
     assert len(waiting(cast)) == 1
 
