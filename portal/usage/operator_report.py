@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from portal.database import db, now
 from portal.identity.models import User
 from portal.quotas.levels import Counter, UsageStatus
-from portal.tenancy.models import Tenant
+from portal.tenancy.models import Plan, Tenant
 from portal.usage import snapshots, tenant_report
 from portal.usage.forecast import WINDOW
 from portal.usage.tenant_report import Place, PlanLine, Report, Somebody
@@ -119,6 +119,8 @@ def _people() -> list[Somebody]:
 
 
 def _by_plan(tenants: list[TenantLine]) -> list[PlanLine]:
+    # The plan's own limit: a tenant may have another one.
+    limits = {plan.code: plan.limit_bytes for plan in db.session.scalars(select(Plan))}
     plans: defaultdict[str, list[TenantLine]] = defaultdict(list)
     for line in tenants:
         plans[line.plan].append(line)
@@ -128,7 +130,7 @@ def _by_plan(tenants: list[TenantLine]) -> list[PlanLine]:
             tenants=len(found),
             bytes=sum(line.quota.used_bytes for line in found),
             files=sum(line.files for line in found),
-            limit_bytes=found[0].plan_bytes,
+            limit_bytes=limits[plan],
         )
         for plan, found in sorted(plans.items())
     ]

@@ -50,7 +50,7 @@ def test_a_limit_is_changed_in_its_row_and_the_charts_are_drawn(visit: Visits, c
     expect(page.locator(".snack-text")).to_have_text("The limit was changed.")
     expect(row.locator(".desk-limit")).to_contain_text("20.0 GB")
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("status").filter(has_text="1 limit is as it was.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="1 limit was restored.")).to_be_visible()
     expect(row.locator(".desk-limit")).to_contain_text("10.0 GB")
     row.get_by_role("link", name="Press").click()
     expect(page.locator("canvas[width]").first).to_be_visible()
