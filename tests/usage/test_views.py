@@ -193,7 +193,7 @@ def test_days_and_the_end_are_shown(cast: Cast) -> None:
     assert 'd="M0.0 ' in page.text
     assert "+30.0 GB" in page.text
     one = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
-    assert "about 1.0 GB a day" in one and "data-chart" in one and "Show as a table" in one
+    assert "about 1.0 GB per day" in one and "data-chart" in one and "Show as a table" in one
 
 
 def test_names_of_files_are_for_members_only(cast: Cast) -> None:
