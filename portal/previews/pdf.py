@@ -18,7 +18,8 @@ def read(source: Path) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
     Raises DecodingFailed.
     """
     try:
-        document = pypdfium2.PdfDocument(source)
+        # An open file: of a path the library makes an absolute one, and the folders above may be closed to this user.
+        document = pypdfium2.PdfDocument(source.open("rb"), autoclose=True)
     except pypdfium2.PdfiumError as error:
         if error.err_code == raw.FPDF_ERR_PASSWORD:
             raise DecodingFailed("password") from error
