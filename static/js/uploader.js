@@ -204,7 +204,7 @@ function giveUp(file, error) {
   const session = sessions.get(file.id);
   if (!session) return;
   const retry = () => add([{ file: file.data, path: file.meta.relativePath, place: file.meta.place }]);
-  const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, textContent: t("more_space") } : null;
+  const link = error.code === "quota_exceeded" ? { href: policy.more_space_url, words: t("more_space") } : null;
   addProblem(identity(file), file.name, error.message, !session.committed && mayHelp(error) ? retry : null, link);
   session.kept = isLarge(file); // what has arrived stays at the portal: another attempt goes on from there
   uppy.removeFile(file.id);

@@ -74,7 +74,7 @@ def test_more_space_takes_two_clicks_and_giving_it_one(visit: Visits, cast: Cast
     expect(page.get_by_role("status").filter(has_text="Your administrators were notified.")).to_be_visible()
     desk = visit(cast.tina, f"/t/{cast.acme.slug}/quotas")
     desk.get_by_role("button", name="Approve 10.0 GB").click()
-    expect(desk.get_by_role("status").filter(has_text="Press has 10 GB more.")).to_be_visible()
+    expect(desk.get_by_role("status").filter(has_text="Press got 10 GB more.")).to_be_visible()
     expect(desk.locator("tr", has_text="Press").locator(".desk-limit")).to_contain_text("19.0 GB")
 
 
