@@ -121,6 +121,8 @@ def test_a_request_that_is_being_received_survives_a_restart(web_server: Stack) 
     web_server.wait_for_web()
 
 
+# A connection that is reset between accept and handshake leaves ssl's own socket unclosed (SSLSocket._create).
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ["nginx", "haproxy", "caddy"])
 def test_a_documented_proxy_stands_four_hundred_slow_clients(behind_a_proxy: Stack, name: str, tmp_path: Path) -> None:
     if program(name) is None:
