@@ -120,8 +120,8 @@ def _differences(name: str, *pairs: tuple[str, int, str, int]) -> Iterator[str]:
 
 def _alarm(tenant_id: UUID, slug: str, found: list[str]) -> None:
     detail = f"The books of the tenant {slug} differ: {'; '.join(found[:TOLD])}."
-    told = {"task": _l("Recount of the quotas"), "detail": detail, "at": now(), "path": PATH}
+    facts = {"task": _l("Recount of the quotas"), "detail": detail, "at": now(), "path": PATH}
     with transaction(tenant_id):
         audit.record(tenant_id, None, "quota.miscounted", tenant_id, differences=found[:TOLD], count=len(found))
         events.record(EventType.QUOTA_MISCOUNTED, tenant_id, None, differences=found[:TOLD], count=len(found))
-        mail.write("task_alarm", identity.operators(), tenant_id, once=f"recount:{now():%Y-%m-%d}", **told)
+        mail.write("task_alarm", identity.operators(), tenant_id, once=f"recount:{now():%Y-%m-%d}", **facts)

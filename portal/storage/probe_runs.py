@@ -75,14 +75,14 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
             _conclude(lease, profile, earlier, Verdict(healthy=False, reason=problem.text))
             return
         database.end_read()  # from here on the network is used
-        told: dict[str, Any] = {**earlier, "at": _moment(), "steps": []}
+        report: dict[str, Any] = {**earlier, "at": _moment(), "steps": []}
         for result in probe:
-            told["steps"].append(result.as_json())
+            report["steps"].append(result.as_json())
             with transaction(tenant_id):
-                _write(profile, probe=told)
+                _write(profile, probe=report)
                 if not tasks.still_mine(lease):
                     raise LeaseLost
-        _conclude(lease, profile, told, probe.verdict())
+        _conclude(lease, profile, report, probe.verdict())
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ def _target(profile: StorageProfile, token: UUID) -> ProbeTarget:
     )
 
 
-def _conclude(lease: Lease, profile: StorageProfile, told: dict[str, Any], verdict: Verdict) -> None:
+def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], verdict: Verdict) -> None:
     """Write the verdict, and when the next test is. Raises ``LeaseLost``."""
-    before = told.get("before", {})
+    before = report.get("before", {})
     health = Health.HEALTHY if verdict.healthy else Health.UNHEALTHY
     with transaction(profile.tenant_id):
         written = _write(
@@ -147,7 +147,7 @@ def _conclude(lease: Lease, profile: StorageProfile, told: dict[str, Any], verdi
             health=health,
             reason=verdict.reason,
             capabilities={**profile.capabilities, **verdict.capabilities},  # what could not be asked stays as it was
-            probe={"at": told["at"], "steps": told["steps"]},
+            probe={"at": report["at"], "steps": report["steps"]},
             probed_at=database.now(),
         )
         soon = profile.active and health is Health.UNHEALTHY
