@@ -81,7 +81,7 @@ def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[
 
 
 def _fill(here: Deployment, files: int) -> None:
-    """Bring the workspace to ``files`` files. Foreign keys are not checked, the index of names is made afterwards."""
+    """Bring the workspace to ``files`` files. ApiClient keys are not checked, the index of names is made afterwards."""
     values = {"workspace": here.cast.press.id, "person": here.cast.alice.id}
     engine = _superuser(here)
     with engine.begin() as connection:

@@ -17,14 +17,14 @@ from portal.app import create_app
 from portal.database import db
 from portal.storage.service import prepare_managed_store
 from tests.support import secret_canary
-from tests.support.client import door, either, form_door, put_door, scene, text
+from tests.support.client import either, post_site, put_site, scene, site, text
 from tests.support.deployment import Live, start_live
 from tests.support.engines import TestEngines, start_engines
 from tests.support.people import Cast, make_cast
 from tests.support.processes import make_tables
 
 pytest_plugins = ["tests.support.stores.fixtures"]
-__all__ = ["door", "either", "form_door", "put_door", "scene", "text"]  # fixtures that live beside what they make
+__all__ = ["either", "post_site", "put_site", "scene", "site", "text"]  # fixtures that live beside what they make
 
 # Rooms whose tests share many processes that take long to start: each stays with one of ours, and begins first.
 CROWDS = ("tests/browser/", "tests/faults/")
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestEngines]:
     """Postgres with our tables, Valkey, SeaweedFS and, when installed, clamd. In the end the canary is looked for."""
-    logging.getLogger().addHandler(secret_canary.Ear())
+    logging.getLogger().addHandler(secret_canary.SecretLogHandler())
     running = start_engines()
     try:
         make_tables(running)

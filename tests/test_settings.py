@@ -81,10 +81,12 @@ def test_every_usual_address_of_a_database_gets_the_driver_that_is_here(form: st
     assert settings.database_url == "postgresql+psycopg://app:x@db/stowage"
 
 
-@pytest.mark.parametrize("door", ["portal.wsgi", "portal.worker", "portal.scheduler"])
-def test_each_door_of_a_deployment_ends_with_the_list_and_no_traceback(door: str) -> None:
+@pytest.mark.parametrize("entry_point", ["portal.wsgi", "portal.worker", "portal.scheduler"])
+def test_each_entry_point_of_a_deployment_ends_with_the_list_and_no_traceback(entry_point: str) -> None:
     environment = {"PATH": os.environ["PATH"], "PORTAL_BASE_URL": "https://files.example.com"}
-    done = subprocess.run([sys.executable, "-m", door], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", entry_point], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("The configuration is incomplete") and "Traceback" not in done.stderr
     assert done.stderr.count("\n  - ") == len(COMPLETE) - 1

@@ -12,7 +12,7 @@ from portal.identity.models import User
 from portal.quarantine import decisions
 from portal.web.rate_limits import Rate
 from tests.support.people import Cast
-from tests.support.quarantine import decide, hold
+from tests.support.quarantine import decide, quarantined
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "rollback"])
@@ -52,5 +52,5 @@ def test_heavy_acts_of_operators_are_counted_together(cast: Cast) -> None:
 
 def test_held_files_are_not_scanned_again_without_end(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "RESCANS", Rate(f"rescan-{uuid4()}", "2 per hour"))
-    codes = [decide(cast, cast.tina.api, hold(cast), "rescan").status_code for _ in range(3)]
+    codes = [decide(cast, cast.tina.api, quarantined(cast), "rescan").status_code for _ in range(3)]
     assert codes == [200, 200, 429]

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from portal.embedded.ports import choose
 from portal.storage.service import managed_bucket
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.browser_files import write_files
 from tests.support.engines import TestEngines
 from tests.support.people import Actor, Cast, make_cast
@@ -40,13 +40,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 20_000  # milliseconds until a page has to say what is expected of it
+FINAL_WITHIN = 20_000  # milliseconds until a page has to say what is expected of it
 # The browser itself reports refused requests; what they were is each test's own affair.
 HARMLESS = re.compile(
     r"Failed to load resource|Could not read the Location header|htmx:(afterRequest|send)|Response Status Error"
 )
 
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=FINAL_WITHIN)
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Visits:
         viewport = {"width": 1440, "height": 900}
         context = self.browser.new_context(**{"base_url": origin, "viewport": viewport, **options})
         self.contexts.append(context)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(FINAL_WITHIN)
         if actor:
             sign_in(context, actor, origin)
         page = context.new_page()
@@ -160,12 +160,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], Foreign]]:
+def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], ApiClient]]:
     """Somebody's API client at ``press``, to set a scene with and to look behind the page."""
-    clients: list[Foreign] = []
+    clients: list[ApiClient] = []
 
-    def of(actor: Actor) -> Foreign:
-        clients.append(Foreign(portal.origin, actor.token, cast.press.id))
+    def of(actor: Actor) -> ApiClient:
+        clients.append(ApiClient(portal.origin, actor.token, cast.press.id))
         return clients[-1]
 
     yield of
@@ -173,9 +173,9 @@ def client(portal: Portal, cast: Cast) -> Iterator[Callable[[Actor], Foreign]]:
         each.close()
 
 
-def holds(client: Foreign, used: int, reserved: int = 0) -> None:
+def holds(client: ApiClient, used: int, reserved: int = 0) -> None:
     """Wait until the workspace holds exactly so many bytes: space is freed a moment after the page has answered."""
-    deadline = time.monotonic() + PATIENCE / 1000
+    deadline = time.monotonic() + FINAL_WITHIN / 1000
     while client.quota() != (used, reserved):
         assert time.monotonic() < deadline, client.quota()
         time.sleep(0.05)
@@ -198,7 +198,7 @@ def scene(app: Flask, portal: Portal) -> Scene:
     """The photographs, checked and with their previews."""
     cast = make_cast(app)
     wanted = {f"{name}.jpg": photo(name) for name in PHOTOS} | {"paris.jpg": gps_jpeg(), "report.pdf": pdf()}
-    with closing(Foreign(portal.origin, cast.alice.token, cast.press.id)) as alice:
+    with closing(ApiClient(portal.origin, cast.alice.token, cast.press.id)) as alice:
         assets = {name: alice.upload(name, content).asset_id for name, content in wanted.items()}
         for asset_id in assets.values():
             assert alice.wait(asset_id)["previews"] == "ready"

@@ -14,11 +14,11 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.test_upload import ENOUGH, Network, tile
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import Actor, Cast
 from tests.support.pictures import photo
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 MANY = 60
 MB = 2**20
 LARGE = 100 * MB  # bytes from which a file goes in parts

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
 from tests.browser.test_upload import drag, tile
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import Actor, Cast
 from tests.support.pictures import pdf, photo, png_alpha
 
@@ -51,7 +51,7 @@ def shows(page: Page, folders: list[str], *files: str) -> None:
 
 
 def test_a_dropped_folder_is_the_same_folder_here_and_can_be_changed(
-    visit: Visits, cast: Cast, tree: Path, client: Callable[[Actor], Foreign]
+    visit: Visits, cast: Cast, tree: Path, client: Callable[[Actor], ApiClient]
 ) -> None:
     examination = Examination()
     page = visit(cast.bob, cast.page("files"), **EXAMINED)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Portal, Visits, holds
 from tests.browser.test_upload import ENOUGH, FULL, tile
 from tests.support import specimens
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import Actor, Cast
 
 MB = 2**20
@@ -90,7 +90,7 @@ def test_a_large_file_goes_on_after_a_reload_without_sending_again_what_is_there
 
 
 def test_a_file_that_the_portal_wants_in_one_request_goes_in_one(
-    visit: Visits, cast: Cast, portal: Portal, client: Callable[[Actor], Foreign], tmp_path: Path
+    visit: Visits, cast: Cast, portal: Portal, client: Callable[[Actor], ApiClient], tmp_path: Path
 ) -> None:
     portal.asked.clear()
     film = tmp_path / "short.mp4"

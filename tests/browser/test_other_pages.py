@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Portal, Scene, Visits
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.engines import EICAR, SIGNATURE
 from tests.support.people import Actor, Cast
 from tests.support.pictures import photo
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 
 
 def test_a_token_is_shown_once_works_and_is_revoked(visit: Visits, cast: Cast, portal: Portal) -> None:

@@ -19,18 +19,18 @@ from tests.browser.conftest import Portal, Visits
 from tests.browser.test_accessibility import EXAMINED, Examination
 from tests.browser.test_gallery import drawn
 from tests.browser.test_upload import drag, tile
-from tests.support.api_client import Foreign, done
+from tests.support.api_client import ApiClient, done
 from tests.support.deployment import eventually
 from tests.support.engines import CUSTOMER
 from tests.support.own_buckets import client_of, connect_own_bucket, make_bucket
 from tests.support.people import Actor, Cast
 from tests.support.pictures import photo
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 SLOW = {"bytes_per_second": 64 * 1024}
 
 
-def managed(alice: Foreign) -> str:
+def managed(alice: ApiClient) -> str:
     """The id of the workspace's managed storage."""
     found = done(alice.call("GET", "storage-profiles"))["items"]
     return next(str(profile["id"]) for profile in found if profile["mode"] == "managed_r2")

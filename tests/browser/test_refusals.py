@@ -12,10 +12,10 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import Actor, Cast
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 
 
 def problem(page: Page, name: str) -> Any:

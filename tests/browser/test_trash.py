@@ -9,15 +9,15 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits, holds
 from tests.browser.test_upload import tile
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import Actor, Cast
 from tests.support.pictures import photo
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 
 
 @pytest.fixture
-def alice(client: Callable[[Actor], Foreign], cast: Cast) -> Foreign:
+def alice(client: Callable[[Actor], ApiClient], cast: Cast) -> ApiClient:
     """Her API client, with two pictures in ``press``."""
     api = client(cast.alice)
     for name in ("cat", "rocket"):
@@ -35,7 +35,7 @@ def confirm(page: Page, action: str) -> str:
     return words
 
 
-def test_a_file_goes_to_the_trash_and_comes_back_by_undo(visit: Visits, cast: Cast, alice: Foreign) -> None:
+def test_a_file_goes_to_the_trash_and_comes_back_by_undo(visit: Visits, cast: Cast, alice: ApiClient) -> None:
     page = visit(cast.bob, cast.page("files"))
     tile(page, "cat.jpg").locator("summary").click()
     tile(page, "cat.jpg").get_by_role("button", name="Move to trash").click()
@@ -46,7 +46,7 @@ def test_a_file_goes_to_the_trash_and_comes_back_by_undo(visit: Visits, cast: Ca
     expect(page.locator(".tile")).to_have_count(2)
 
 
-def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cast: Cast, alice: Foreign) -> None:
+def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cast: Cast, alice: ApiClient) -> None:
     page = visit(cast.alice, cast.page("files"))
     for name in ("cat.jpg", "rocket.jpg"):
         tile(page, name).locator(".tile-link").click()
@@ -73,7 +73,7 @@ def test_the_trash_restores_and_deletes_for_good_with_numbers(visit: Visits, cas
 
 
 def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
-    visit: Visits, cast: Cast, alice: Foreign
+    visit: Visits, cast: Cast, alice: ApiClient
 ) -> None:
     for item in alice.call("GET", "assets").json()["items"]:
         assert alice.call("DELETE", f"assets/{item['asset_id']}").status_code == 204
@@ -89,7 +89,7 @@ def test_emptying_the_trash_asks_with_its_numbers_and_no_is_an_answer(
     holds(alice, 0)
 
 
-def test_on_a_phone_a_button_without_words_still_has_its_name(visit: Visits, cast: Cast, alice: Foreign) -> None:
+def test_on_a_phone_a_button_without_words_still_has_its_name(visit: Visits, cast: Cast, alice: ApiClient) -> None:
     asset_id = alice.call("GET", "assets?q=cat").json()["items"][0]["asset_id"]
     assert alice.call("DELETE", f"assets/{asset_id}").status_code == 204
     page = visit(cast.alice, cast.page("trash"), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)

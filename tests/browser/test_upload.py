@@ -14,12 +14,12 @@ import pytest
 from playwright.sync_api import Dialog, Page, Request, expect
 
 from tests.browser.conftest import Portal, Visits, holds
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.browser_files import good
 from tests.support.people import Actor, Cast
 from tests.support.pictures import photo
 
-Client = Callable[[Actor], Foreign]
+Client = Callable[[Actor], ApiClient]
 ENOUGH = 120_000  # milliseconds for thirty files on a slow machine
 SLOW = 400 * 1024  # bytes a second, so that progress can be watched
 FULL = -1

@@ -9,13 +9,13 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Scene, Visits
 from tests.browser.test_upload import tile
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.people import PASSWORD, Actor, Cast
 from tests.support.pictures import photo
 
 
 def test_login_trash_restore_and_log_out_work_by_forms(
-    visit: Visits, cast: Cast, client: Callable[[Actor], Foreign]
+    visit: Visits, cast: Cast, client: Callable[[Actor], ApiClient]
 ) -> None:
     api = client(cast.alice)
     api.wait(api.upload("cat.jpg", photo("cat")).asset_id)

@@ -26,11 +26,11 @@ def told(scene: Scene, **parameters: str) -> list[dict[str, Any]]:
 def test_a_file_is_told_of_from_its_upload_to_its_end(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("notes.txt", text)
     assert told(scene) == [], "nothing before the verdict"
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}").status_code == 204
     assert scene.alice.call("POST", f"assets/{sent.asset_id}/restore").status_code in (200, 204)
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
-    scene.door.work()
+    scene.site.run_jobs()
     found = told(scene)
     assert [each["type"] for each in found] == [
         "upload.committed",
@@ -51,7 +51,7 @@ def test_a_file_is_told_of_from_its_upload_to_its_end(scene: Scene, text: bytes)
 def test_what_is_held_or_refused_is_told(scene: Scene) -> None:
     scene.alice.upload("bad.txt", EICAR)
     scene.alice.upload("photo.jpg", b"plain text, no picture")
-    scene.door.work()
+    scene.site.run_jobs()
     found = {each["type"]: each["data"] for each in told(scene)}
     assert set(found) == {"upload.committed", "asset.quarantined", "asset.failed"}
     assert found["asset.quarantined"]["scan_signature"].startswith(SIGNATURE)
@@ -94,11 +94,11 @@ def test_events_are_for_admins_of_the_tenant(cast: Cast) -> None:
 
 def test_events_of_long_ago_are_forgotten(scene: Scene) -> None:
     cast = scene.cast
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         with transaction(cast.acme.id):
             events.record(EventType.QUOTA_WARNING, cast.acme.id, None, number=1)
             events.record(EventType.QUOTA_WARNING, cast.acme.id, None, number=2)
-        scene.door.sql(
+        scene.site.sql(
             "UPDATE events SET time = now() - interval '91 days' WHERE tenant_id = %s AND data->>'number' = '1'",
             cast.acme.id,
         )

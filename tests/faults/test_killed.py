@@ -11,7 +11,7 @@ from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from tests.support import pictures
-from tests.support.api_client import Foreign, Sent
+from tests.support.api_client import ApiClient, Sent
 from tests.support.clamd_daemons import LIMIT_BYTES
 from tests.support.deployment import Live, eventually
 from tests.support.stores.unruly import Wanted, copies, deletions, derived, reads
@@ -48,8 +48,8 @@ STEPS: dict[str, Callable[[], Wanted]] = {
 }
 
 
-def comes_out_well(live: Live, alice: Foreign, sent: Sent) -> None:
-    live.lapse()
+def comes_out_well(live: Live, alice: ApiClient, sent: Sent) -> None:
+    live.expire_leases()
     live.sweep()
     asset = alice.wait(sent.asset_id)
     assert asset["status"] == "available", live.stack.words()
@@ -75,12 +75,12 @@ def test_a_worker_is_killed_while_the_scanner_reads(live: Live) -> None:
     live.one_worker()
     cast = live.cast()
     alice = live.client(cast, cast.alice)
-    live.gate.hold()
+    live.scanner_proxy.hold()
     sent = alice.upload("long.txt", b"A text that takes a while to scan.\n" * 10_000)
     assert len(sent.content) < LIMIT_BYTES
-    assert live.gate.arrived.wait(60)
+    assert live.scanner_proxy.arrived.wait(60)
     live.stack.workers[0].kill()
-    live.gate.release()
+    live.scanner_proxy.release()
     live.one_worker()
     comes_out_well(live, alice, sent)
     live.sound(cast, alice, sent)
@@ -97,7 +97,7 @@ def test_a_worker_is_killed_while_it_purges(live: Live) -> None:
         held.wait()
         live.stack.workers[0].kill()
     live.one_worker()
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     eventually(lambda: alice.call("GET", f"assets/{sent.asset_id}").status_code == 404)
     assert alice.quota() == (0, 0)
@@ -126,7 +126,7 @@ def test_a_worker_is_killed_while_it_tells_a_webhook(live: Live) -> None:
         live.stack.workers[0].kill()
     live.one_worker()
     with live.store.hold(told) as held:
-        live.lapse()
+        live.expire_leases()
         live.sweep()
         held.wait()
     first, second = ids

@@ -11,7 +11,7 @@ import pytest
 from portal.objectstore import keys
 from portal.storage.service import managed_bucket
 from tests.support import pictures
-from tests.support.api_client import Foreign, Sent, done
+from tests.support.api_client import ApiClient, Sent, done
 from tests.support.deployment import Live, eventually
 from tests.support.stores.unruly import copies, reads
 
@@ -21,10 +21,10 @@ COPIED = (
 )
 
 
-def finish_elsewhere(live: Live, alice: Foreign, sent: Sent) -> None:
+def finish_elsewhere(live: Live, alice: ApiClient, sent: Sent) -> None:
     """The first worker stands still; a minute later another one takes its file in."""
     live.stack.workers[0].freeze()
-    live.lapse()
+    live.expire_leases()
     live.stack.workers[1].start()
     live.sweep()
     assert alice.wait(sent.asset_id)["status"] == "available", live.stack.words()

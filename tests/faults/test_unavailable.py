@@ -11,7 +11,7 @@ import pytest
 from portal.app import create_app
 from portal.lifecycle import doctor, sweep
 from tests.support import pictures
-from tests.support.api_client import Foreign, Sent, done, refused
+from tests.support.api_client import ApiClient, Sent, done, refused
 from tests.support.deployment import Live, eventually
 from tests.support.engines import TestEngines
 from tests.support.processes import close, own_settings, owner_sql
@@ -68,7 +68,7 @@ def test_a_store_that_breaks_under_the_worker_is_waited_for(live: Live, how: Bre
         asset = eventually(lambda: (found := alice.asset(asset_id))["waiting_for"] and found)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "storage")
         assert live.task(asset_id, "attempts, lease_token, waiting_for") == [(0, None, "storage_unavailable")]
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     asset = alice.wait(asset_id)
     assert (asset["status"], asset["waiting_for"], asset["previews"]) == ("available", None, "ready")
@@ -87,7 +87,7 @@ def test_a_store_that_breaks_while_previews_are_stored_delays_them(live: Live) -
         )
         assert alice.asset(sent.asset_id)["previews"] == "pending"
         assert alice.download(sent.asset_id).content == sent.content
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     assert alice.wait(sent.asset_id)["previews"] == "ready"
     live.sound(cast, alice, sent)
@@ -117,14 +117,14 @@ def test_without_a_queue_every_upload_still_finishes(live: Live, engines: TestEn
         committed = done(alice.commit(begun["upload_id"]))
         assert committed["status"] == "processing"
         assert alice.asset(committed["asset_id"])["status"] == "processing"
-        live.lapse()
+        live.expire_leases()
         live.sweep()
     finally:
         engines.valkey.restart()
     for worker in live.stack.workers:  # as the supervisor does with those that died of it
         if not worker.running:
             worker.start()
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     assert alice.wait(committed["asset_id"])["status"] == "available"
     assert live.broken(cast.acme.id) == []
@@ -144,7 +144,7 @@ def test_a_database_that_crashes_under_everybody_is_found_again(live: Live, engi
         finally:
             engines.postgres.restart()
     assert all(process.running for process in live.stack.processes)
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     for each in sent:
         assert alice.wait(each.asset_id)["status"] == "available"
@@ -172,7 +172,7 @@ def test_the_web_process_dies_in_the_middle_of_a_commit(live: Live) -> None:
     live.sound(cast, alice, sent)
 
 
-def commit_and_lose_the_line(client: Foreign, upload_id: str) -> None:
+def commit_and_lose_the_line(client: ApiClient, upload_id: str) -> None:
     with pytest.raises(httpx.TransportError):
         client.commit(upload_id)
 

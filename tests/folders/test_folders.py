@@ -317,4 +317,4 @@ def test_nothing_lands_in_a_folder_that_is_deleted_at_that_very_moment(scene: Sc
     moves = [lambda one=one: post(cast.bob, cast, "assets/move", asset_ids=[one], folder_id=year) for one in ready]
     together([*commits[:3], *moves, lambda: cast.bob.api.delete(cast.url(f"folders/{year}")), *commits[3:]])
     lost = "SELECT count(*) FROM assets WHERE folder_id = %s AND state <> 'deleted'"
-    assert scene.door.sql(lost, UUID(year)) == [(0,)]
+    assert scene.site.sql(lost, UUID(year)) == [(0,)]

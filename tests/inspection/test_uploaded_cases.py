@@ -12,7 +12,7 @@ import pytest
 from portal.inspection import probe_archives
 from portal.inspection.scanner import Scanner
 from tests.support.clamd_daemons import Daemon
-from tests.support.client import Door, Scene, scene_at, served
+from tests.support.client import Scene, Site, scene_at, served
 from tests.support.engines import TestEngines
 from tests.support.processes import own_settings
 
@@ -20,14 +20,14 @@ FOLDER = Path(__file__).parents[1] / "support" / "cases"
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines, dated_clamd: Daemon) -> Iterator[Door]:
+def site(engines: TestEngines, dated_clamd: Daemon) -> Iterator[Site]:
     scanner: dict[str, Any] = {"scanner_url": dated_clamd.unix, "scanner_test_database": None}
     yield from served(own_settings(engines, "cases", queue=9, **scanner))
 
 
 @pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    yield from scene_at(door)
+def scene(site: Site) -> Iterator[Scene]:
+    yield from scene_at(site)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_detection_once_failed_at_is_decided_in_one_attempt(
 ) -> None:
     began = time.monotonic()
     sent = scene.alice.upload(name, (FOLDER / name).read_bytes())
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], (asset["reason"] or {}).get("code")) == (status, code)
     assert time.monotonic() - began < 10
@@ -54,7 +54,7 @@ def test_what_detection_once_failed_at_is_decided_in_one_attempt(
 def test_a_virus_in_an_archive_never_becomes_available(scene: Scene, dated_clamd: Daemon, form: str) -> None:
     extension = form.partition("-")[0].rstrip("45")
     sent = scene.alice.upload(f"archive.{extension}", probe_archives.archives()[form])
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     readable = Scanner(dated_clamd.unix).report().readable
     assert asset["status"] == "quarantined"

@@ -24,10 +24,10 @@ A, B, C = (str(UUID(int=number)) for number in (1, 2, 3))
 def sent(scene: Scene) -> Sent:
     """A picture that was taken in long ago."""
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
-    scene.door.work()
-    scene.door.over(sent.upload_id)
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.run_jobs()
+    scene.site.expire_upload(sent.upload_id)
+    scene.site.sweep()
+    scene.site.run_jobs()
     return sent
 
 
@@ -39,7 +39,7 @@ def nothing_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def only(scene: Scene, words: str, *more: str) -> None:
     """The doctor says this, and nothing else."""
-    found = scene.door.broken(scene.cast)
+    found = scene.site.broken(scene.cast)
     assert len(found) == 1 + len(more), found
     for line, expected in zip(found, (words, *more), strict=True):
         assert expected in line, found
@@ -50,42 +50,42 @@ def test_a_healthy_tenant_has_nothing_to_be_said_about(scene: Scene, sent: Sent,
     held = scene.alice.upload("eicar.txt", EICAR)
     failed = scene.alice.upload("no.pdf", text)
     waste = scene.alice.upload("waste.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{waste.asset_id}").status_code == 204
     scene.alice.sent("open.txt", text)
     done(scene.alice.begin("empty.txt", 10), 201)
     states = [scene.alice.asset(each.asset_id)["status"] for each in (sent, held, failed, waste)]
     assert states == ["available", "quarantined", "failed", "deleted"]
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_missing_original_is_found(scene: Scene, sent: Sent) -> None:
     key = next(key for key in scene.objects() if "/original/" in key)
-    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=key)
     only(scene, f"lie at {key}, and nothing is there")
 
 
 def test_a_missing_preview_is_found(scene: Scene, sent: Sent) -> None:
     key = next(key for key in scene.objects() if "/derived/thumb/" in key)
-    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=key)
     only(scene, key)
 
 
 def test_an_original_of_another_size_is_found(scene: Scene, sent: Sent) -> None:
     key = next(key for key in scene.objects() if "/original/" in key)
-    scene.door.put(key, b"shorter")
+    scene.site.put(key, b"shorter")
     only(scene, f"{key} has 7 bytes")
 
 
 def test_a_missing_held_file_is_found(scene: Scene) -> None:
     sent = scene.alice.upload("eicar.txt", EICAR)
-    scene.door.work()
+    scene.site.run_jobs()
     key = keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "eicar.txt")
-    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=key)
+    scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=key)
     only(scene, f"is held, and nothing lies at {key}")
     elsewhere = keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "eicar.txt")
-    scene.door.sql("UPDATE assets SET object_key = %s WHERE id = %s", elsewhere, UUID(sent.asset_id))
-    assert any("do not lie in the quarantine" in line for line in scene.door.broken(scene.cast))
+    scene.site.sql("UPDATE assets SET object_key = %s WHERE id = %s", elsewhere, UUID(sent.asset_id))
+    assert any("do not lie in the quarantine" in line for line in scene.site.broken(scene.cast))
 
 
 @pytest.mark.usefixtures("nothing_is_young")
@@ -97,11 +97,11 @@ def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> No
         f"workspaces/{place}/assets/no-id-of-ours/x",
     ]
     for key in strays:
-        scene.door.put(key, b"stray")
+        scene.site.put(key, b"stray")
     left = [keys.staging(place, UUID(sent.upload_id), "sea.jpg"), keys.staging(place, uuid4(), "sea.jpg")]
     for key in left:
-        scene.door.put(key, b"left")
-    found = scene.door.broken(scene.cast)
+        scene.site.put(key, b"left")
+    found = scene.site.broken(scene.cast)
     assert {line.split()[2] for line in found if "belongs to no asset" in line} == set(strays)
     assert {line.split()[2] for line in found if "left behind" in line} == set(left)
     assert len(found) == 5
@@ -110,10 +110,10 @@ def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> No
 @pytest.mark.usefixtures("nothing_is_young")
 def test_held_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> None:
     held = scene.alice.upload("eicar.txt", EICAR)
-    scene.door.work()
-    scene.door.over(held.upload_id)
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.run_jobs()
+    scene.site.expire_upload(held.upload_id)
+    scene.site.sweep()
+    scene.site.run_jobs()
     place = scene.cast.press.id
     strays = [
         keys.quarantine(place, uuid4(), "a.jpg"),
@@ -121,36 +121,36 @@ def test_held_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) 
         keys.quarantine(place, UUID(held.asset_id), "other.txt"),
         f"workspaces/{place}/quarantine/no-id-of-ours/x",
     ]
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
     for key in strays:
-        scene.door.put(key, b"stray")
-    found = scene.door.broken(scene.cast)
+        scene.site.put(key, b"stray")
+    found = scene.site.broken(scene.cast)
     assert {line.split()[2] for line in found if "belongs to no asset" in line} == set(strays)
     assert len(found) == 4
 
 
 def test_a_held_file_of_another_size_is_found(scene: Scene) -> None:
     held = scene.alice.upload("eicar.txt", EICAR)
-    scene.door.work()
+    scene.site.run_jobs()
     key = keys.quarantine(scene.cast.press.id, UUID(held.asset_id), "eicar.txt")
-    scene.door.put(key, b"shorter")
+    scene.site.put(key, b"shorter")
     only(scene, f"{key} has 7 bytes")
 
 
 def test_a_young_object_in_quarantine_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
-    scene.door.put(keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "sea.jpg"), b"just now")
-    assert scene.door.broken(scene.cast) == []
+    scene.site.put(keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "sea.jpg"), b"just now")
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_young_objects_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
-    scene.door.put(keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "a.jpg"), b"just now")
-    assert scene.door.broken(scene.cast) == []
+    scene.site.put(keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "a.jpg"), b"just now")
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_objects_of_an_asset_that_never_was_are_found_at_once(scene: Scene, sent: Sent) -> None:
     stray = keys.original(scene.cast.press.id, uuid4(), "token", "a.jpg")
-    scene.door.put(stray, b"just now")
-    assert [line.split()[2] for line in scene.door.broken(scene.cast)] == [stray]
+    scene.site.put(stray, b"just now")
+    assert [line.split()[2] for line in scene.site.broken(scene.cast)] == [stray]
 
 
 @pytest.mark.parametrize(
@@ -171,24 +171,24 @@ def test_objects_of_an_asset_that_never_was_are_found_at_once(scene: Scene, sent
 def test_books_that_somebody_wrote_in_are_found(scene: Scene, sent: Sent, statement: str, words: str) -> None:
     ids = {"workspace": scene.cast.press.id, "tenant": scene.cast.acme.id}
     ids |= {"asset": UUID(sent.asset_id), "upload": UUID(sent.upload_id)}
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
     for name, value in ids.items():
         statement = statement.replace(f"%({name})s", f"'{value}'")
-    scene.door.sql(statement)
-    found = scene.door.broken(scene.cast)
+    scene.site.sql(statement)
+    found = scene.site.broken(scene.cast)
     assert any(words in line for line in found), found
 
 
 def test_a_reservation_that_is_stuck_is_found(scene: Scene) -> None:
     begun = done(scene.alice.begin("a.txt", 10), 201)
     past = "UPDATE uploads SET expires_at = now() - interval '%s minutes' WHERE id = '%s'"
-    scene.door.sql(past % (59, begun["upload_id"]))
-    assert scene.door.broken(scene.cast) == []
-    scene.door.sql(past % (61, begun["upload_id"]))
+    scene.site.sql(past % (59, begun["upload_id"]))
+    assert scene.site.broken(scene.cast) == []
+    scene.site.sql(past % (61, begun["upload_id"]))
     only(scene, "more than an hour after its expiry")
-    scene.door.over(begun["upload_id"])  # its task is due, too
-    scene.door.sweep()
-    assert scene.door.broken(scene.cast) == []
+    scene.site.expire_upload(begun["upload_id"])  # its task is due, too
+    scene.site.sweep()
+    assert scene.site.broken(scene.cast) == []
 
 
 Rows = list[Expected]

@@ -15,7 +15,7 @@ from portal.database import leave
 from portal.errors import Conflict, NotFound, Unavailable
 from portal.lifecycle import periodic_tasks
 from portal.lifecycle.periodic_tasks import PeriodicTask
-from tests.support.client import Door, served
+from tests.support.client import Site, served
 from tests.support.deployment import eventually
 from tests.support.engines import TestEngines
 from tests.support.processes import Process, _environment, own_settings
@@ -24,16 +24,16 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines) -> Iterator[Door]:
+def site(engines: TestEngines) -> Iterator[Site]:
     """A portal of its own: chores belong to the whole installation."""
     yield from served(own_settings(engines, "chores", queue=7))
 
 
 @pytest.fixture(autouse=True)
-def in_house(door: Door) -> Iterator[None]:
+def in_house(site: Site) -> Iterator[None]:
     """Inside the application, nothing done yet."""
-    door.sql("DELETE FROM periodic_task_runs")
-    with door.app.app_context():
+    site.sql("DELETE FROM periodic_task_runs")
+    with site.app.app_context():
         yield
 
 
@@ -54,22 +54,22 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def let_pass(door: Door, span: str) -> None:
-    door.sql(f"UPDATE periodic_task_runs SET next_due_at = next_due_at - interval '{span}'")
+def let_pass(site: Site, span: str) -> None:
+    site.sql(f"UPDATE periodic_task_runs SET next_due_at = next_due_at - interval '{span}'")
 
 
-def test_each_runs_at_once_and_then_as_often_as_its_line_says(door: Door, diary: list[str]) -> None:
+def test_each_runs_at_once_and_then_as_often_as_its_line_says(site: Site, diary: list[str]) -> None:
     assert [outcome.ok for outcome in periodic_tasks.run_due()] == [True, True]
     assert periodic_tasks.run_due() == []
-    let_pass(door, "61 minutes")
+    let_pass(site, "61 minutes")
     assert [outcome.name for outcome in periodic_tasks.run_due()] == ["wash up"]
-    let_pass(door, "1 day")
+    let_pass(site, "1 day")
     assert len(periodic_tasks.run_due()) == 2
     assert diary == ["swept", "washed", "washed", "swept", "washed"]
 
 
 def test_one_that_fails_is_shown_and_tried_again_in_an_hour(
-    door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch
+    site: Site, diary: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> str:
         raise Unavailable("The broom is away.")
@@ -88,12 +88,12 @@ def test_one_that_fails_is_shown_and_tried_again_in_an_hour(
     lines = {line.name: line for line in periodic_tasks.statuses()}
     assert (lines["sweep the floor"].state, lines["sweep the floor"].said) == ("failed", "The broom is away.")
     assert "secret" not in lines["stumble"].said
-    let_pass(door, "61 minutes")
+    let_pass(site, "61 minutes")
     periodic_tasks.run_due()
     line = next(line for line in periodic_tasks.statuses() if line.name == "sweep the floor")
     assert line.failures == 2
     monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "sweep the floor", PeriodicTask(day, lambda: "swept after all"))
-    let_pass(door, "61 minutes")
+    let_pass(site, "61 minutes")
     periodic_tasks.run_due()
     line = next(line for line in periodic_tasks.statuses() if line.name == "sweep the floor")
     assert (line.state, line.failures, line.said) == ("ok", 0, "swept after all")
@@ -111,18 +111,18 @@ with create_app(Settings.from_environ()).app_context():
 """
 
 
-def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], tmp_path: Path) -> None:
-    process = Process("sleeper", [sys.executable, "-c", SLEEPER], _environment(door.settings, tmp_path), tmp_path)
+def test_one_whose_process_was_killed_runs_again(site: Site, diary: list[str], tmp_path: Path) -> None:
+    process = Process("sleeper", [sys.executable, "-c", SLEEPER], _environment(site.settings, tmp_path), tmp_path)
     process.start()
     try:
-        eventually(lambda: door.sql("SELECT 1 FROM periodic_task_runs WHERE name = 'wash up'"))
+        eventually(lambda: site.sql("SELECT 1 FROM periodic_task_runs WHERE name = 'wash up'"))
         assert {line.name: line.state for line in periodic_tasks.statuses()}["wash up"] == "running"
         periodic_tasks.run_due()
         assert diary == ["swept"], process.words()  # the other one is at it
     finally:
         process.kill()
     leave()
-    door.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE kind = 'periodic'")
+    site.sql("UPDATE tasks SET lease_until = now() - interval '1 second' WHERE kind = 'periodic'")
 
     def is_free() -> bool:
         periodic_tasks.run_due()
@@ -132,7 +132,7 @@ def test_one_whose_process_was_killed_runs_again(door: Door, diary: list[str], t
     assert {line.name: line.state for line in periodic_tasks.statuses()}["wash up"] == "ok"
 
 
-def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_chore_never_runs_twice_at_once(site: Site, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     started, go_on = threading.Event(), threading.Event()
 
     def wait() -> str:
@@ -143,14 +143,14 @@ def test_the_same_chore_never_runs_twice_at_once(door: Door, diary: list[str], m
     monkeypatch.setitem(periodic_tasks.PERIODIC_TASKS, "wash up", PeriodicTask(HOUR, wait))
 
     def by_the_clock() -> None:
-        with door.app.app_context():
+        with site.app.app_context():
             periodic_tasks.run("wash up")
 
     clock = threading.Thread(target=by_the_clock)
     clock.start()
     assert started.wait(30)
     held = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'chores' AND xact_start IS NOT NULL AND pid <> %s"
-    assert door.sql(held, 0) == [(1,)]  # the one that asks
+    assert site.sql(held, 0) == [(1,)]  # the one that asks
     with pytest.raises(Conflict):
         periodic_tasks.run("wash up")
     assert [outcome.name for outcome in periodic_tasks.run_due()] == ["sweep the floor"]
@@ -164,7 +164,7 @@ def test_a_name_that_is_none_is_told(diary: list[str]) -> None:
         periodic_tasks.run("was up")
 
 
-def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_does_them_beside_its_passes(site: Site, diary: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
     monkeypatch.setitem(
         periodic_tasks.PERIODIC_TASKS, "sweep the floor", PeriodicTask(HOUR, lambda: str(never.wait(30)))
@@ -175,13 +175,13 @@ def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], mon
     before = set(threading.enumerate())
 
     def clock() -> None:
-        with door.app.app_context():
-            scheduler.run(door.app, stop, threading.Event())
+        with site.app.app_context():
+            scheduler.run(site.app, stop, threading.Event())
 
     thread = threading.Thread(target=clock)
     thread.start()
-    first = eventually(lambda: door.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'"))
-    eventually(lambda: door.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'") != first)
+    first = eventually(lambda: site.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'"))
+    eventually(lambda: site.sql("SELECT finished_at FROM periodic_task_runs WHERE name = 'sweep'") != first)
     never.set()
     eventually(lambda: diary == ["washed"])
     stop.set()
@@ -190,5 +190,5 @@ def test_the_clock_does_them_beside_its_passes(door: Door, diary: list[str], mon
         each.join(30)
 
 
-def test_the_doctor_comes_by_itself(door: Door) -> None:
+def test_the_doctor_comes_by_itself(site: Site) -> None:
     assert "parts answer." in periodic_tasks.run("doctor").said

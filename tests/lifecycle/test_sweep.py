@@ -16,57 +16,57 @@ from portal import database, scheduler, tasks
 from portal.lifecycle import sweep
 from portal.uploads import session as service
 from tests.support.api_client import done
-from tests.support.client import Door, Scene, served
+from tests.support.client import Scene, Site, served
 from tests.support.engines import TestEngines
 from tests.support.processes import own_settings
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines) -> Iterator[Door]:
+def site(engines: TestEngines) -> Iterator[Site]:
     """A portal of its own: the scheduler sees every tenant, and here only those of these tests."""
     yield from served(own_settings(engines, "swept", queue=6))
 
 
 def test_nothing_is_due_when_all_is_done(scene: Scene, text: bytes) -> None:
     scene.alice.upload("a.txt", text)
-    scene.door.work()
-    scene.door.hurry()
-    assert scene.door.sweep() == {}
+    scene.site.run_jobs()
+    scene.site.make_due()
+    assert scene.site.sweep() == {}
 
 
 def test_what_waits_is_not_enqueued_again_and_what_was_lost_is(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    assert scene.door.sweep() == {}  # its job waits
-    scene.door.app.extensions["portal.redis"].flushall()
-    assert scene.door.sweep() == {"take_in": 1}
-    assert scene.door.sweep() == {}
-    assert scene.door.work() == ["take_in"]
+    assert scene.site.sweep() == {}  # its job waits
+    scene.site.app.extensions["portal.redis"].flushall()
+    assert scene.site.sweep() == {"take_in": 1}
+    assert scene.site.sweep() == {}
+    assert scene.site.run_jobs() == ["take_in"]
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
 def test_a_preview_shows_what_is_due_and_does_nothing(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         assert sweep.preview() == {"take_in": 1}
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-    scene.door.work()
-    with scene.door.app.app_context():
+    scene.site.run_jobs()
+    with scene.site.app.app_context():
         assert sweep.preview() == {}
 
 
 def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = scene.alice.upload("a.txt", text)
     begun = scene.alice.sent("b.txt", text)
-    scene.door.over(begun["upload_id"])
+    scene.site.expire_upload(begun["upload_id"])
     with monkeypatch.context() as patch:
-        nowhere = scene.door.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
-        patch.setitem(scene.door.app.extensions, "portal.redis", nowhere)
-        assert scene.door.sweep() == {"expire": 1}
+        nowhere = scene.site.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
+        patch.setitem(scene.site.app.extensions, "portal.redis", nowhere)
+        assert scene.site.sweep() == {"expire": 1}
         nowhere.close()
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "expired"
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
@@ -75,7 +75,7 @@ def test_one_bad_row_keeps_nobody_waiting(
 ) -> None:
     begun = [scene.alice.sent(f"{number}.txt", text)["upload_id"] for number in range(3)]
     for upload_id in begun:
-        scene.door.over(upload_id)
+        scene.site.expire_upload(upload_id)
     expire = service.expire
 
     def fails(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
@@ -85,40 +85,40 @@ def test_one_bad_row_keeps_nobody_waiting(
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
         patch.setattr(service, "expire", fails)
-        assert scene.door.sweep()["expire"] == 2
+        assert scene.site.sweep()["expire"] == 2
     assert begun[0] in caplog.text
-    scene.door.over(begun[0])  # it had to wait for a minute
-    scene.door.sweep()
+    scene.site.expire_upload(begun[0])  # it had to wait for a minute
+    scene.site.sweep()
     assert {scene.alice.upload_state(each)["state"] for each in begun} == {"expired"}
-    scene.door.work()
+    scene.site.run_jobs()
 
 
 def test_nothing_is_asked_of_a_store_that_only_a_person_can_repair(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.work()
-    scene.door.over(sent.upload_id)
+    scene.site.run_jobs()
+    scene.site.expire_upload(sent.upload_id)
     profiles = "UPDATE storage_profiles SET health = %s WHERE workspace_id = %s"
-    scene.door.sql(profiles, "unhealthy", scene.cast.press.id)
-    assert scene.door.work() == ["clear_staging"]
-    assert scene.door.task(sent.upload_id, "clear_staging") == (0, "storage_unavailable")
-    assert scene.door.sweep() == {}  # not again for a while
-    scene.door.sql(profiles, "healthy", scene.cast.press.id)
-    scene.door.over(sent.upload_id)
-    assert scene.door.sweep() == {"clear_staging": 1}
-    assert scene.door.work() == ["clear_staging"]
-    assert scene.door.task(sent.upload_id, "clear_staging") is None
-    assert scene.door.sweep() == {}
+    scene.site.sql(profiles, "unhealthy", scene.cast.press.id)
+    assert scene.site.run_jobs() == ["clear_staging"]
+    assert scene.site.task(sent.upload_id, "clear_staging") == (0, "storage_unavailable")
+    assert scene.site.sweep() == {}  # not again for a while
+    scene.site.sql(profiles, "healthy", scene.cast.press.id)
+    scene.site.expire_upload(sent.upload_id)
+    assert scene.site.sweep() == {"clear_staging": 1}
+    assert scene.site.run_jobs() == ["clear_staging"]
+    assert scene.site.task(sent.upload_id, "clear_staging") is None
+    assert scene.site.sweep() == {}
 
 
 def test_a_session_that_was_prolonged_meanwhile_does_not_expire(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         service.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "created"
 
 
 def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> None:
-    with scene.door.app.app_context(), database.transaction() as session:
+    with scene.site.app.app_context(), database.transaction() as session:
         session.execute(text_of("SET LOCAL statement_timeout = 10"))
         with pytest.raises(OperationalError) as cancelled:
             session.execute(text_of("SELECT pg_sleep(5)"))
@@ -131,46 +131,46 @@ def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> Non
 
 def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}").status_code == 204
-    assert scene.door.sweep() == {}
+    assert scene.site.sweep() == {}
     days = "SELECT purge_after::date - now()::date FROM assets WHERE id = %s"
-    assert scene.door.sql(days, UUID(sent.asset_id)) == [(30,)]
-    scene.door.sql("UPDATE assets SET purge_after = now() - interval '1 s' WHERE id = %s", UUID(sent.asset_id))
-    scene.door.sql("UPDATE tasks SET due_at = now() - interval '1 s' WHERE target_id = %s", UUID(sent.asset_id))
-    assert scene.door.sweep() == {"purge": 1}
-    scene.door.work()
+    assert scene.site.sql(days, UUID(sent.asset_id)) == [(30,)]
+    scene.site.sql("UPDATE assets SET purge_after = now() - interval '1 s' WHERE id = %s", UUID(sent.asset_id))
+    scene.site.sql("UPDATE tasks SET due_at = now() - interval '1 s' WHERE target_id = %s", UUID(sent.asset_id))
+    assert scene.site.sweep() == {"purge": 1}
+    scene.site.run_jobs()
     assert scene.alice.call("GET", f"assets/{sent.asset_id}").status_code == 404
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.ledger(sent.upload_id) == ["reserve", "settle"]
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.ledger(sent.upload_id) == ["reserve", "settle"]
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_links_that_were_issued_long_ago_are_forgotten(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     for _ in range(2):
         assert scene.alice.download(sent.asset_id).content == text
     links = "SELECT count(*) FROM issued_links WHERE asset_id = %s"
     newest = "(SELECT max(id::text)::uuid FROM issued_links)"
-    scene.door.sql(f"UPDATE issued_links SET expires_at = now() - interval '91 days' WHERE id = {newest}")
-    assert scene.door.sweep()["forget_links"] == 1
-    assert scene.door.sql(links, UUID(sent.asset_id)) == [(1,)]
+    scene.site.sql(f"UPDATE issued_links SET expires_at = now() - interval '91 days' WHERE id = {newest}")
+    assert scene.site.sweep()["forget_links"] == 1
+    assert scene.site.sql(links, UUID(sent.asset_id)) == [(1,)]
 
 
 def test_only_one_scheduler_works(scene: Scene) -> None:
     def lease() -> AbstractContextManager[tasks.Lease | None]:
         return tasks.exclusive("scheduler", tasks.NOWHERE, lasts=scheduler.LEASE)
 
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         with lease() as first:
             assert first is not None
             with lease() as second:
                 assert second is None
         with lease() as later:
             assert later is not None
-            scene.door.sql("UPDATE tasks SET lease_until = now() - interval '1 second'")  # it was killed
+            scene.site.sql("UPDATE tasks SET lease_until = now() - interval '1 second'")  # it was killed
             with lease() as successor:
                 assert successor is not None
 
@@ -179,8 +179,8 @@ def test_a_pass_takes_a_small_batch(scene: Scene, monkeypatch: pytest.MonkeyPatc
     items = [{"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 1}] * 5
     begun = done(scene.alice.call("POST", "uploads/batch", {"items": items}))["items"]
     for each in begun:
-        scene.door.over(each["upload_id"])
+        scene.site.expire_upload(each["upload_id"])
     monkeypatch.setattr(sweep, "BATCH", 3)
-    assert scene.door.sweep()["expire"] == 3
-    assert scene.door.sweep()["expire"] == 2
+    assert scene.site.sweep()["expire"] == 3
+    assert scene.site.sweep()["expire"] == 2
     assert scene.alice.quota() == (0, 0)

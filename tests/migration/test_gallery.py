@@ -22,16 +22,16 @@ def addresses(scene: Scene) -> list[str]:
 
 def test_after_the_switch_the_gallery_shows_the_new_addresses(scene: Scene) -> None:
     scene.bob.upload("turned.jpg", pictures.exif_orientation(6))
-    scene.door.work()
+    scene.site.run_jobs()
     before = addresses(scene)
     assert addresses(scene) == before  # the same within a window, so that browsers keep the pictures
     own = connect_own_bucket(scene.cast, activate=False)
     move = done(scene.alice.call("POST", "storage-moves", {"target_id": str(own.id)}), 201)
-    scene.door.work()
+    scene.site.run_jobs()
     after = addresses(scene)
     assert all(f"/{own.bucket}/" in each for each in after) and not set(before) & set(after)
     done(scene.alice.call("POST", f"storage-moves/{move['id']}/confirm"))
-    scene.door.work()
+    scene.site.run_jobs()
     assert done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["state"] == "done"
     assert addresses(scene) == after
 
@@ -39,7 +39,7 @@ def test_after_the_switch_the_gallery_shows_the_new_addresses(scene: Scene) -> N
 def test_after_a_change_of_keys_the_gallery_is_signed_anew(scene: Scene) -> None:
     own = connect_own_bucket(scene.cast)
     scene.bob.upload("turned.jpg", pictures.exif_orientation(6))
-    scene.door.work()
+    scene.site.run_jobs()
     assert all(CUSTOMER.access_key_id in each for each in addresses(scene))
     new = {"access_key_id": SECOND_CUSTOMER.access_key_id, "secret_access_key": SECOND_CUSTOMER.secret_access_key}
     done(scene.alice.call("PATCH", f"storage-profiles/{own.id}", new))

@@ -7,43 +7,43 @@ from uuid import UUID
 
 from portal.storage.service import managed_bucket
 from tests.support import pictures
-from tests.support.api_client import Foreign, Sent, done, refused
+from tests.support.api_client import ApiClient, Sent, done, refused
 from tests.support.deployment import Live, eventually
 from tests.support.engines import CUSTOMER
 from tests.support.own_buckets import client_of, connect_own_bucket
 from tests.support.people import Cast
 
 
-def move(alice: Foreign, move_id: str) -> dict[str, Any]:
+def move(alice: ApiClient, move_id: str) -> dict[str, Any]:
     return dict(done(alice.call("GET", f"storage-moves/{move_id}")))
 
 
-def in_state(alice: Foreign, move_id: str, state: str) -> dict[str, Any]:
+def in_state(alice: ApiClient, move_id: str, state: str) -> dict[str, Any]:
     eventually(lambda: move(alice, move_id)["state"] == state)
     return move(alice, move_id)
 
 
-def act(alice: Foreign, move_id: str, what: str) -> dict[str, Any]:
+def act(alice: ApiClient, move_id: str, what: str) -> dict[str, Any]:
     return dict(done(alice.call("POST", f"storage-moves/{move_id}/{what}")))
 
 
-def start(alice: Foreign, target: UUID | str, **more: Any) -> str:
+def start(alice: ApiClient, target: UUID | str, **more: Any) -> str:
     return str(done(alice.call("POST", "storage-moves", {"target_id": str(target), **more}), 201)["id"])
 
 
-def managed(alice: Foreign) -> str:
+def managed(alice: ApiClient) -> str:
     found = done(alice.call("GET", "storage-profiles"))["items"]
     return next(str(profile["id"]) for profile in found if profile["mode"] == "managed_r2")
 
 
-def some_files(alice: Foreign, count: int = 3) -> list[Sent]:
+def some_files(alice: ApiClient, count: int = 3) -> list[Sent]:
     sent = [alice.upload(f"{number}.jpg", pictures.exif_orientation(number)) for number in range(1, count + 1)]
     for each in sent:
         alice.wait(each.asset_id)
     return sent
 
 
-def all_readable(alice: Foreign, sent: list[Sent]) -> None:
+def all_readable(alice: ApiClient, sent: list[Sent]) -> None:
     for each in sent:
         assert alice.download(each.asset_id).content == each.content
         for variant in alice.asset(each.asset_id)["variants"]:
@@ -124,7 +124,7 @@ def test_a_worker_is_killed_in_the_middle(live: Live) -> None:
         held.wait()
         live.stack.workers[0].kill()
     live.one_worker()
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     assert in_state(alice, move_id, "copied")["failed_files"] == 0
     all_readable(alice, sent)
@@ -144,7 +144,7 @@ def test_it_waits_while_the_store_is_away_and_says_so(live: Live) -> None:
         move_id = start(alice, managed(alice))
         eventually(lambda: move(alice, move_id)["waiting_for"])
         all_readable(alice, sent)
-    live.lapse()
+    live.expire_leases()
     live.sweep()
     in_state(alice, move_id, "copied")
     all_readable(alice, sent)

@@ -14,10 +14,10 @@ from portal.objectstore.bucket import Bucket
 from portal.objectstore.location import Location
 from tests.support import pictures
 from tests.support.api_client import done
-from tests.support.client import Door, Scene, served
+from tests.support.client import Scene, Site, served
 from tests.support.engines import TestEngines
 from tests.support.processes import own_settings
-from tests.support.quarantine import decide, hold
+from tests.support.quarantine import decide, quarantined
 from tests.support.stores.faulty import Faulty, NewEtags
 
 
@@ -34,7 +34,7 @@ def store(seaweedfs: Location) -> Iterator[Faulty]:
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines, store: Faulty) -> Iterator[Door]:
+def site(engines: TestEngines, store: Faulty) -> Iterator[Site]:
     """A portal whose own store it is."""
     yield from served(own_settings(engines, "etags", queue=11, s3_endpoint=store.url, s3_public_endpoint=store.url))
 
@@ -56,18 +56,18 @@ def test_an_object_gets_another_type_and_a_promoted_one_its_proof(store: Faulty,
 
 def test_a_file_of_another_type_than_its_name_says_is_taken_in_at_the_first_attempt(scene: Scene) -> None:
     sent = scene.bob.upload("rocket.heif", pictures.heic())
-    scene.door.work()  # a second attempt would wait for its time
+    scene.site.run_jobs()  # a second attempt would wait for its time
     asset = scene.bob.asset(sent.asset_id)
     assert (asset["status"], asset["mime_type"]) == ("available", "image/heic")
-    assert scene.door.task(sent.asset_id, "take_in") is None
+    assert scene.site.task(sent.asset_id, "take_in") is None
     answer = scene.vera.download(sent.asset_id)
     assert answer.content == pictures.heic()
 
 
 def test_a_held_file_of_another_type_than_its_name_says_is_released(scene: Scene) -> None:
     cast = scene.cast
-    asset_id = hold(cast, pictures.heic(), "rocket.heif", mime_type="image/heif", kind="photo")
+    asset_id = quarantined(cast, pictures.heic(), "rocket.heif", mime_type="image/heif", kind="photo")
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
-    scene.door.work()
+    scene.site.run_jobs()
     asset = done(scene.vera.call("GET", f"assets/{asset_id}"))
     assert (asset["status"], asset["mime_type"]) == ("available", "image/heic")

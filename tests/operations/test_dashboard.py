@@ -88,10 +88,10 @@ def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, tex
     ended = scene.alice.asset(sent.asset_id)
     assert ended["status"] == "failed" and ended["reason"]["code"] == "given_up"
     assert scene.alice.upload_state(sent.upload_id)["state"] == "failed"
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(other.asset_id)["status"] == "available"
     assert scene.alice.quota() == (len(text), 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:

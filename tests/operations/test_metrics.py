@@ -21,7 +21,7 @@ from portal.inspection.scan_result import signatures_of
 from portal.lifecycle import periodic_tasks
 from portal.operations import metrics
 from tests.support.api_client import refused
-from tests.support.client import Door, Scene, served
+from tests.support.client import Scene, Site, served
 from tests.support.engines import EICAR, TestEngines
 from tests.support.people import Cast, Client
 from tests.support.processes import close, own_settings
@@ -31,14 +31,14 @@ RUNBOOKS = DEPLOY.parent
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines) -> Iterator[Door]:
+def site(engines: TestEngines) -> Iterator[Site]:
     """An installation of its own, so that its numbers are those of these tests."""
     yield from served(own_settings(engines, "numbers", queue=8))
 
 
 def told(scene: Scene) -> dict[str, float]:
     """Every sample of the installation, by name and labels as they are written."""
-    scene.door.app.extensions.pop("portal.numbers.kept", None)
+    scene.site.app.extensions.pop("portal.numbers.kept", None)
     text = scene.cast.nobody.get("/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("portal_")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
@@ -52,14 +52,14 @@ def test_what_happens_is_counted_once(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("d.txt", text)
     scene.alice.call("DELETE", f"uploads/{begun['upload_id']}")
     short = scene.alice.begin("e.txt", len(text) + 1).json()
-    scene.door.put(scene.staging_key(short, "e.txt"), text)
+    scene.site.put(scene.staging_key(short, "e.txt"), text)
     refused(scene.alice.commit(short["upload_id"]), 422, "size_mismatch")
     assert (
         told(scene)['portal_work_due{job="take_in",waiting_for=""}']
         + told(scene)['portal_work_later{job="take_in",waiting_for=""}']
         == 3
     )
-    scene.door.work()
+    scene.site.run_jobs()
     now = told(scene)
 
     def grown(name: str) -> float:
@@ -78,8 +78,8 @@ def test_what_happens_is_counted_once(scene: Scene, text: bytes) -> None:
 
 
 def test_the_parts_are_told(scene: Scene) -> None:
-    scene.door.sweep()
-    with scene.door.app.app_context():
+    scene.site.sweep()
+    with scene.site.app.app_context():
         periodic_tasks.note_sweep(database.now(), "")
         periodic_tasks.run("doctor")
     now = told(scene)
@@ -94,22 +94,22 @@ def test_the_parts_are_told(scene: Scene) -> None:
 def test_what_fills_up_is_told(scene: Scene) -> None:
     before = told(scene).get('portal_quota_warnings{level="critical"}', 0)
     place = scene.cast.press.id
-    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = 100, used_bytes = 96 WHERE workspace_id = %s", place)
+    scene.site.sql("UPDATE workspace_quotas SET limit_bytes = 100, used_bytes = 96 WHERE workspace_id = %s", place)
     assert told(scene)['portal_quota_warnings{level="critical"}'] == before + 1
-    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = NULL, used_bytes = 0 WHERE workspace_id = %s", place)
+    scene.site.sql("UPDATE workspace_quotas SET limit_bytes = NULL, used_bytes = 0 WHERE workspace_id = %s", place)
 
 
 def test_without_a_queue_the_rest_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        nowhere = scene.door.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
-        patch.setitem(scene.door.app.extensions, "portal.redis", nowhere)
+        nowhere = scene.site.app.extensions["portal.redis"].from_url("redis://127.0.0.1:1")
+        patch.setitem(scene.site.app.extensions, "portal.redis", nowhere)
         now = told(scene)
         nowhere.close()
     assert now["portal_queue_up"] == 0 and now["portal_database_bytes"] > 0
 
 
 def test_without_a_database_processes_are_told_all_the_same(scene: Scene) -> None:
-    away = create_app(replace(scene.door.settings, database_url="postgresql+psycopg://a:b@127.0.0.1:1/c"))
+    away = create_app(replace(scene.site.settings, database_url="postgresql+psycopg://a:b@127.0.0.1:1/c"))
     text = Client(away).get("/metrics").text
     assert "portal_database_up 0.0" in text and "portal_http_requests_total" in text
     close(away)
@@ -142,11 +142,11 @@ def asked() -> dict[str, str]:
 
 def test_everything_that_alerts_and_dashboard_ask_for_is_told(scene: Scene) -> None:
     scene.alice.call("GET", "assets")
-    scene.door.sweep()
+    scene.site.sweep()
     text = scene.cast.nobody.get("/metrics").text
     known = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     known |= {f"{name}_bucket" for name in known}
-    if not (scene.door.settings.store_folder):
+    if not (scene.site.settings.store_folder):
         known |= {"portal_disk_free_bytes", "portal_disk_bytes"}  # told where the store is embedded
     assert set(asked()) - known == set()
 
@@ -184,8 +184,8 @@ def test_every_alert_leads_to_a_runbook() -> None:
 
 def test_rows_of_the_days_numbers_belong_to_their_tenant(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.work()
-    rows = scene.door.sql("SELECT what, label, number FROM daily_counts WHERE tenant_id = %s", scene.cast.acme.id)
+    scene.site.run_jobs()
+    rows = scene.site.sql("SELECT what, label, number FROM daily_counts WHERE tenant_id = %s", scene.cast.acme.id)
     assert ("scan", "clean", 1) in rows and ("upload", "available", 1) in rows
-    when = scene.door.sql("SELECT scanned_at FROM assets WHERE id = %s", UUID(sent.asset_id))
+    when = scene.site.sql("SELECT scanned_at FROM assets WHERE id = %s", UUID(sent.asset_id))
     assert when[0][0] is not None

@@ -13,7 +13,7 @@ from portal.database import db, enter
 from tests.support.api_client import done, refused
 from tests.support.client import Scene
 from tests.support.people import Actor, Cast, Client
-from tests.support.quarantine import WHY, decide, hold
+from tests.support.quarantine import WHY, decide, quarantined
 
 FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
 
@@ -45,7 +45,7 @@ def test_a_session_that_was_open_before_can_not_be_committed_until_the_block_is_
 
 
 def test_the_desk_blocks_the_uploader_of_a_held_file(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     page = f"/t/{cast.acme.slug}/quarantine"
     form = {"deed": "block", "id": [str(asset_id)], "reason": WHY}
     assert "Block Alice?" in cast.tina.browser.post(f"{page}/review", data=form).text
@@ -85,6 +85,6 @@ def test_it_is_in_the_audit_log(cast: Cast) -> None:
 
 def test_a_block_does_not_reach_held_files(cast: Cast) -> None:
     """What is held can still be decided about."""
-    asset_id: UUID = hold(cast)
+    asset_id: UUID = quarantined(cast)
     set_block(cast, cast.tina.api, cast.alice)
     assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200

@@ -20,13 +20,24 @@ from tests.support import pictures
 from tests.support.engines import EICAR, SIGNATURE
 from tests.support.factories import change_asset, find_asset, find_task, read_asset
 from tests.support.people import Cast
-from tests.support.quarantine import CLEAN, WHY, decide, decided, hold, infected, make_admin, set_rules, stored, work
+from tests.support.quarantine import (
+    CLEAN,
+    WHY,
+    decide,
+    decided,
+    infected,
+    make_admin,
+    quarantined,
+    run_job,
+    set_rules,
+    stored,
+)
 
 DEEDS = ("rescan", "release", "delete")
 
 
 def test_deleting_removes_bytes_row_and_charge_now(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     answer = decide(cast, cast.tina.api, asset_id, "delete")
     assert answer.status_code == 200, answer.text
     assert cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine").get_json()["items"] == []
@@ -41,10 +52,10 @@ def test_deleting_removes_bytes_row_and_charge_now(cast: Cast) -> None:
 
 def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) -> None:
     picture = pictures.exif_orientation(1)
-    asset_id = hold(cast, picture, "sea.jpg", mime_type="image/jpeg", kind="photo")
+    asset_id = quarantined(cast, picture, "sea.jpg", mime_type="image/jpeg", kind="photo")
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.previews, asset.released_by) == (
         AssetState.AVAILABLE,
@@ -68,9 +79,9 @@ def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) ->
 
 
 def test_a_release_whose_scan_finds_a_virus_stays_held_and_says_so(cast: Cast) -> None:
-    asset_id = hold(cast, EICAR)
+    asset_id = quarantined(cast, EICAR)
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.scan_result, asset.reason_code) == (
         AssetState.QUARANTINED,
@@ -92,7 +103,7 @@ def test_what_the_scanner_calls_infected_is_refused_by_the_rules_or_needs_an_exp
     assert unconfirmed.status_code == 409
     assert unconfirmed.get_json()["confirm"] == "infected_too"
     assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.scan_result) == (AssetState.AVAILABLE, ScanResult.INFECTED)
     assert decided(cast, asset_id) == ["release", "outcome"]
@@ -103,14 +114,14 @@ def test_rules_that_were_tightened_meanwhile_hold_for_a_release_that_waited(cast
     set_rules(cast, release_infected=True)
     assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
     set_rules(cast, release_infected=False)
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
 
 
 def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
-    asset_id = hold(cast, b"no picture at all", "sea.jpg", mime_type="text/plain")
+    asset_id = quarantined(cast, b"no picture at all", "sea.jpg", mime_type="text/plain")
     decide(cast, cast.tina.api, asset_id, "release")
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
     assert [key for key in stored(cast) if "/assets/" in key] == []
 
@@ -118,22 +129,22 @@ def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
 def test_where_two_persons_are_demanded_one_proposes_and_another_confirms(cast: Cast) -> None:
     set_rules(cast, two_persons=True)
     second = make_admin(cast, cast.bob)
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     assert "Another administrator" in decide(cast, cast.tina.api, asset_id, "release").get_json()["detail"]
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
     again = decide(cast, cast.tina.api, asset_id, "release")
     assert again.status_code == 409
     assert "You proposed" in again.get_json()["detail"]
     assert decide(cast, second.api, asset_id, "release").status_code == 200
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     assert read_asset(cast, asset_id).released_by == second.id
     assert decided(cast, asset_id) == ["propose", "release", "outcome"]
 
 
 def test_nobody_releases_what_they_uploaded_themselves(cast: Cast) -> None:
     admin = make_admin(cast, cast.alice)
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     refused = decide(cast, admin.api, asset_id, "release")
     assert refused.status_code == 403
     assert "uploaded this file yourself" in refused.get_json()["detail"]
@@ -149,16 +160,16 @@ def test_nobody_releases_what_they_uploaded_themselves(cast: Cast) -> None:
 def test_a_second_scan_records_its_verdict_and_leaves_the_decision_to_the_admin(
     cast: Cast, content: bytes, code: str, words: str
 ) -> None:
-    asset_id = hold(cast, content)
+    asset_id = quarantined(cast, content)
     assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200
-    work(cast, "rescan", asset_id)
+    run_job(cast, "rescan", asset_id)
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.reason_code, asset.quarantine_order) == (AssetState.QUARANTINED, code, None)
     assert asset.scanned_at is not None and asset.scan_engine is not None
     (item,) = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine?reason={code}").get_json()["items"]
     assert words in item["reason"]
     assert stored(cast) == [asset.object_key]
-    work(cast, "rescan", asset_id)
+    run_job(cast, "rescan", asset_id)
     assert decided(cast, asset_id) == ["rescan", "outcome"]
 
 
@@ -174,8 +185,8 @@ def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> 
         return (task.due_at, task.waiting_for) == (None, "signatures")
 
     updated("27817/Mon Nov 23 10:24:00 2026")
-    asset_id = hold(cast, scan_database="27817/Mon Nov 23 10:24:00 2026")
-    older = hold(cast, scan_database="27800/Fri Nov 6 10:24:00 2026")
+    asset_id = quarantined(cast, scan_database="27817/Mon Nov 23 10:24:00 2026")
+    older = quarantined(cast, scan_database="27800/Fri Nov 6 10:24:00 2026")
     for each in (asset_id, older):
         assert decide(cast, cast.tina.api, each, "rescan", after_update=True).status_code == 200
     assert waits(asset_id)
@@ -189,7 +200,7 @@ def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> 
 @pytest.mark.parametrize(("first", "second"), [("delete", "release"), ("release", "delete"), ("release", "rescan")])
 def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(cast: Cast, first: str, second: str) -> None:
     other = make_admin(cast, cast.bob)
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     assert decide(cast, cast.tina.api, asset_id, first, "The first was here.").status_code == 200
     late = decide(cast, other.api, asset_id, second)
     assert (late.status_code, late.get_json()["code"]) == (409, "conflict")
@@ -200,7 +211,7 @@ def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(cast: Cast, fi
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("reason", ["", "  x ", "y" * 10_000, "a\0b" * 3])
 def test_a_reason_has_three_to_a_thousand_characters(cast: Cast, deed: str, reason: str) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     refused = decide(cast, cast.tina.api, asset_id, deed, reason)
     assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid")
     assert decided(cast, asset_id) == []
@@ -208,7 +219,7 @@ def test_a_reason_has_three_to_a_thousand_characters(cast: Cast, deed: str, reas
 
 @pytest.mark.parametrize("deed", DEEDS)
 def test_only_admins_of_this_tenant_decide(cast: Cast, deed: str) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     for actor in (cast.alice, cast.bob, cast.vera):
         assert decide(cast, actor.api, asset_id, deed).status_code == 403
     assert decide(cast, cast.mallory.api, asset_id, deed).status_code == 404
@@ -222,13 +233,13 @@ def test_only_admins_of_this_tenant_decide(cast: Cast, deed: str) -> None:
 
 
 def test_what_is_not_held_is_not_the_desks(cast: Cast) -> None:
-    asset_id = hold(cast, state=AssetState.AVAILABLE)
+    asset_id = quarantined(cast, state=AssetState.AVAILABLE)
     for deed in DEEDS:
         assert decide(cast, cast.tina.api, asset_id, deed).status_code == 404
 
 
 def test_a_file_whose_time_was_over_is_told_as_gone(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
     late = decide(cast, cast.tina.api, asset_id, "release")
@@ -237,7 +248,7 @@ def test_a_file_whose_time_was_over_is_told_as_gone(cast: Cast) -> None:
 
 
 def test_every_decision_is_in_the_audit_log_and_told_as_an_event(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     with cast.app.app_context():
         enter(cast.acme.id)

@@ -18,7 +18,7 @@ from portal.objectstore import keys
 from portal.storage import service as storage
 from tests.support.engines import EICAR
 from tests.support.people import PASSWORD, Actor, Browser, Cast
-from tests.support.quarantine import WHY, decided, hold, infected, make_admin
+from tests.support.quarantine import WHY, decided, infected, make_admin, quarantined
 
 
 def unlock(cast: Cast, actor: Actor, asset_id: object, password: str = PASSWORD, reason: str = WHY) -> tuple[int, str]:
@@ -65,7 +65,7 @@ def test_it_is_an_aes_zip_that_only_the_shown_password_opens(cast: Cast) -> None
 
 
 def test_without_the_right_password_or_a_reason_there_is_nothing(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     assert unlock(cast, cast.tina, asset_id, "wrong")[0] == 422
     assert unlock(cast, cast.tina, asset_id, "")[0] == 422
     status, shown = unlock(cast, cast.tina, asset_id, reason="")
@@ -74,13 +74,13 @@ def test_without_the_right_password_or_a_reason_there_is_nothing(cast: Cast) -> 
 
 
 def test_passwords_can_not_be_guessed_here(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     codes = [unlock(cast, cast.tina, asset_id, f"wrong {number}")[0] for number in range(11)]
     assert codes == [422] * 10 + [429]
 
 
 def test_a_ticket_is_for_one_person_and_one_file(cast: Cast) -> None:
-    first, second = hold(cast), hold(cast)
+    first, second = quarantined(cast), quarantined(cast)
     other = make_admin(cast, cast.bob)
     for actor, asset_id in ((other, first), (cast.tina, second)):
         _password, ticket = parts(unlock(cast, cast.tina, first)[1])
@@ -92,7 +92,7 @@ def test_a_ticket_is_for_one_person_and_one_file(cast: Cast) -> None:
 
 
 def test_a_ticket_is_good_once(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
     tina = cast.tina.browser  # made before the threads
     url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
@@ -108,14 +108,14 @@ def test_a_ticket_is_good_once(cast: Cast) -> None:
 
 
 def test_a_ticket_is_for_the_session_that_got_it(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
     url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
     assert cast.tina.another_browser().post(url, data={"ticket": ticket}).status_code == 409
 
 
 def test_a_ticket_that_valkey_has_lost_is_asked_for_again(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
     valkey = cast.app.extensions["portal.redis"]
     valkey.delete(*valkey.keys("stowage:ticket:*"))
@@ -127,10 +127,10 @@ def test_a_ticket_that_valkey_has_lost_is_asked_for_again(cast: Cast) -> None:
 def test_memory_stays_flat_while_it_is_sent(cast: Cast) -> None:
     import os
 
-    asset_id = hold(cast, os.urandom(1024) * 24 * 1024, "large.txt")
+    asset_id = quarantined(cast, os.urandom(1024) * 24 * 1024, "large.txt")
     _password, ticket = parts(unlock(cast, cast.tina, asset_id)[1])
     url = f"/t/{cast.acme.slug}/quarantine/{asset_id}/download"
-    fetch(cast, cast.tina, hold(cast), "warm")
+    fetch(cast, cast.tina, quarantined(cast), "warm")
     answer = cast.tina.browser.post(url, data={"ticket": ticket}, buffered=False)
     tracemalloc.start()
     size = sum(len(chunk) for chunk in answer.response)
@@ -142,7 +142,7 @@ def test_memory_stays_flat_while_it_is_sent(cast: Cast) -> None:
 
 
 def test_no_address_is_ever_signed_for_a_held_object(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     key = keys.quarantine(cast.press.id, asset_id, "invoice.txt")
     with cast.app.app_context():
         bucket = storage.managed_bucket()

@@ -14,7 +14,7 @@ from tests.support.client import Scene
 from tests.support.engines import EICAR, SIGNATURE
 from tests.support.factories import change_asset, schedule
 from tests.support.people import Cast
-from tests.support.quarantine import hold, infected, work
+from tests.support.quarantine import infected, quarantined, run_job
 
 
 def letters(cast: Cast, template: str) -> list[Email]:
@@ -33,31 +33,31 @@ def everybodys(cast: Cast) -> set[str]:
 
 def test_a_virus_is_told_to_the_admins_with_the_verdict_and_to_nobody_else(scene: Scene) -> None:
     sent = scene.bob.upload("invoice.txt", EICAR)
-    scene.door.work()
+    scene.site.run_jobs()
     (letter,) = letters(scene.cast, "infected")
     assert "Press" in letter.subject
     text = f"{letter.text}{letter.html}"
     for words in ("invoice.txt", SIGNATURE, "Bob", f"/t/{scene.cast.acme.slug}/quarantine"):
         assert words in text or letter.text == "", words
     assert not everybodys(scene.cast) & {scene.cast.bob.email, scene.cast.alice.email, scene.cast.mallory.email}
-    assert scene.door.sql(
+    assert scene.site.sql(
         "SELECT count(*) FROM events WHERE type = 'asset.quarantined' AND data->>'asset_id' = %s", sent.asset_id
     ) == [(1,)]
 
 
 def test_a_second_scan_that_finds_a_virus_tells_once(cast: Cast) -> None:
-    asset_id: UUID = hold(cast, EICAR, quarantine_order="rescan", ordered_by=cast.tina.id)
-    work(cast, "rescan", asset_id)
+    asset_id: UUID = quarantined(cast, EICAR, quarantine_order="rescan", ordered_by=cast.tina.id)
+    run_job(cast, "rescan", asset_id)
     assert len(letters(cast, "infected")) == 1
     change_asset(cast, asset_id, quarantine_order="rescan")
     schedule(cast, "rescan_quarantined", asset_id)
-    work(cast, "rescan", asset_id)
+    run_job(cast, "rescan", asset_id)
     assert len(letters(cast, "infected")) == 1
 
 
 def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
     infected(cast, file_name="one.txt")
-    old = hold(cast, b"other", file_name="two.txt")
+    old = quarantined(cast, b"other", file_name="two.txt")
     change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
     with cast.app.app_context():
         assert "e-mails about quarantined files" in daily_summary.run()
@@ -67,7 +67,7 @@ def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
 
 
 def test_where_nothing_is_held_nobody_is_written_to(cast: Cast) -> None:
-    leaving = hold(cast)
+    leaving = quarantined(cast)
     change_asset(cast, leaving, purge_after=now() - timedelta(seconds=1))
     with cast.app.app_context():
         daily_summary.run()

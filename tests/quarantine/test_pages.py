@@ -10,7 +10,7 @@ from portal.assets import jobs as asset_jobs
 from tests.support.engines import EICAR, SIGNATURE
 from tests.support.factories import read_asset
 from tests.support.people import Cast
-from tests.support.quarantine import CLEAN, WHY, decide, hold, infected, make_admin, set_rules, work
+from tests.support.quarantine import CLEAN, WHY, decide, infected, make_admin, quarantined, run_job, set_rules
 
 
 def page(cast: Cast, path: str = "") -> str:
@@ -24,7 +24,7 @@ def post(cast: Cast, path: str, deed: str, *asset_ids: UUID, **more: str) -> str
 
 def test_the_desk_tells_why_where_and_by_whom_and_narrows_down(cast: Cast) -> None:
     infected(cast, file_name="virus.txt")
-    hold(cast, b"another", file_name="locked.txt")
+    quarantined(cast, b"another", file_name="locked.txt")
     everything = cast.tina.browser.get(page(cast)).text
     assert "2 files" in everything
     for words in ("virus.txt", "locked.txt", "Virus found", "Encrypted", "Alice", "Press"):
@@ -43,7 +43,7 @@ def test_the_desk_tells_why_where_and_by_whom_and_narrows_down(cast: Cast) -> No
 
 def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
     asset_id = infected(cast, EICAR, file_name="<i>x.txt", scan_engine="ClamAV 1.4.6", scan_database="27817/Mon")
-    hold(cast, EICAR, file_name="copy.txt")
+    quarantined(cast, EICAR, file_name="copy.txt")
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     asset = read_asset(cast, asset_id)
     for words in (
@@ -63,7 +63,7 @@ def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
 
 
 def test_the_question_has_real_numbers_and_several_are_decided_at_once(cast: Cast) -> None:
-    first, second = hold(cast), hold(cast)
+    first, second = quarantined(cast), quarantined(cast)
     question = post(cast, "/review", "delete", first, second)
     assert f"Delete 2 files, {2 * len(CLEAN)} bytes?" in question
     assert "Choose at least one" in post(cast, "/review", "delete")
@@ -74,7 +74,7 @@ def test_the_question_has_real_numbers_and_several_are_decided_at_once(cast: Cas
 
 @pytest.mark.parametrize("reason", ["", "x" * 10_000])
 def test_without_a_good_reason_the_question_is_asked_again_with_what_was_typed(cast: Cast, reason: str) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     form = {"deed": "delete", "id": [str(asset_id)], "reason": reason}
     answer = cast.tina.browser.post(page(cast, "/decide"), data=form)
     assert answer.status_code == 422
@@ -85,7 +85,7 @@ def test_without_a_good_reason_the_question_is_asked_again_with_what_was_typed(c
 
 def test_an_item_that_left_while_its_page_was_open_is_told_and_the_list_is_fresh(cast: Cast) -> None:
     other = make_admin(cast, cast.bob)
-    gone, stays = hold(cast, file_name="gone.txt"), hold(cast, file_name="stays.txt")
+    gone, stays = quarantined(cast, file_name="gone.txt"), quarantined(cast, file_name="stays.txt")
     decide(cast, other.api, gone, "delete", "It is of no use.")
     assert "1 of the chosen files is not in quarantine any more" in post(cast, "/review", "delete", gone, stays)
     answer = post(cast, "/decide", "release", gone, reason=WHY)
@@ -99,10 +99,10 @@ def test_an_item_that_left_while_its_page_was_open_is_told_and_the_list_is_fresh
 
 
 def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: Cast) -> None:
-    asset_id = hold(cast, EICAR)
+    asset_id = quarantined(cast, EICAR)
     assert "scanned once more" in post(cast, "/decide", "release", asset_id, reason=WHY)
     assert "Being released" in cast.tina.browser.get(page(cast, f"/{asset_id}")).text
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     assert "Not released: a virus was found" in shown and SIGNATURE in shown
 
@@ -112,7 +112,7 @@ def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> 
     refused = post(cast, "/review", "release", asset_id)
     assert "do not allow its release" in refused and f'href="/t/{cast.acme.slug}/scan-policy"' in refused
     assert 'name="reason"' not in refused  # nothing to fill in for what the rules refuse
-    beside = hold(cast)
+    beside = quarantined(cast)
     assert 'name="reason"' in post(cast, "/review", "release", asset_id, beside)
     assert "do not allow infected files to be released" in post(cast, "/decide", "release", asset_id, reason=WHY)
     set_rules(cast, release_infected=True)
@@ -123,7 +123,7 @@ def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> 
 
 
 def test_only_admins_of_the_tenant_come_here(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     form = {"deed": "delete", "id": [str(asset_id)], "reason": WHY}
     paths = (f"/{asset_id}", f"/{asset_id}/download")
     for actor, status in ((cast.vera, 403), (cast.bob, 403), (cast.alice, 403), (cast.mallory, 404)):

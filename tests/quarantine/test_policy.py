@@ -14,7 +14,7 @@ from portal.inspection.scan_result import ScannerReport, verdict_of
 from portal.inspection.scanner import Scanner
 from tests.support import macros
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon
-from tests.support.client import Door, Scene, served
+from tests.support.client import Scene, Site, served
 from tests.support.engines import EICAR, TestEngines
 from tests.support.people import Cast
 from tests.support.processes import own_settings
@@ -41,7 +41,7 @@ def locked() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines) -> Iterator[Door]:
+def site(engines: TestEngines) -> Iterator[Site]:
     """A portal with a scanner of its own that takes 8 MB."""
     with Daemon(dated=True) as daemon:
         scanner: dict[str, Any] = {"scanner_url": daemon.tcp, "scanner_test_database": None}
@@ -93,7 +93,7 @@ def test_a_file_that_nobody_can_look_into_is_held_or_released_with_a_mark(
 ) -> None:
     set_rules(scene.cast, **{reason: choice})
     sent = scene.alice.upload(name, content)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert asset["scan"]["verdict"] == "not_scanned"
     if choice == "hold":
@@ -110,7 +110,7 @@ def test_macros_are_noticed_and_held_or_released_as_the_tenant_chose(
 ) -> None:
     set_rules(scene.cast, macros=choice)
     sent = scene.alice.upload(name, make())
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert asset["scan"]["verdict"] == "clean"
     assert "macros" in asset["scan"]["reason"]
@@ -120,7 +120,7 @@ def test_macros_are_noticed_and_held_or_released_as_the_tenant_chose(
 
 def test_a_virus_beside_a_macro_is_a_virus(scene: Scene) -> None:
     sent = scene.alice.upload("budget.xls", macros.old_office(Other=EICAR))
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
 
@@ -129,26 +129,26 @@ def test_a_virus_is_held_whatever_the_rules_say(scene: Scene) -> None:
     released = dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "release")
     set_rules(scene.cast, **released)
     sent = scene.alice.upload("eicar.txt", EICAR)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(sent.asset_id)["status"] == "quarantined"
 
 
 def test_where_a_scanner_is_required_files_wait_until_there_is_one(scene: Scene) -> None:
-    settings = scene.door.app.extensions["portal.settings"]
+    settings = scene.site.app.extensions["portal.settings"]
     set_rules(scene.cast, scanner_required=True)
-    scene.door.app.extensions["portal.settings"] = replace(settings, scanner_url="off")
+    scene.site.app.extensions["portal.settings"] = replace(settings, scanner_url="off")
     try:
         sent = scene.alice.upload("a.txt", b"hello\n")
-        scene.door.work()
+        scene.site.run_jobs()
         asset = scene.alice.asset(sent.asset_id)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
         assert len(scene.objects()) == 1
     finally:
-        scene.door.app.extensions["portal.settings"] = settings
+        scene.site.app.extensions["portal.settings"] = settings
         Scanner.at(settings)._report = None
-    scene.door.hurry()
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.make_due()
+    scene.site.sweep()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["scan"]["verdict"]) == ("available", "clean")
 

@@ -13,13 +13,13 @@ from portal.objectstore import keys
 from tests.support.client import Scene
 from tests.support.factories import change_asset, read_asset, schedule
 from tests.support.people import Cast
-from tests.support.quarantine import CLEAN, decide, decided, hold, make_admin, stored, work
+from tests.support.quarantine import CLEAN, decide, decided, make_admin, quarantined, run_job, stored
 
 
 @pytest.mark.parametrize("deeds", [("delete", "release"), ("release", "release"), ("delete", "delete")])
 def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, deeds: tuple[str, str]) -> None:
     admins = [cast.tina, make_admin(cast, cast.bob)]
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     tokens = [admin.api for admin in admins]
 
     def act(number: int) -> int:
@@ -36,9 +36,9 @@ def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, d
 
 def test_a_release_that_was_cut_short_after_the_switch_is_cleaned_up(scene: Scene) -> None:
     cast = scene.cast
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     asset_key = keys.original(cast.press.id, asset_id, "5eed", "invoice.txt")
-    scene.door.put(asset_key, CLEAN)
+    scene.site.put(asset_key, CLEAN)
     change_asset(
         cast,
         asset_id,
@@ -51,25 +51,25 @@ def test_a_release_that_was_cut_short_after_the_switch_is_cleaned_up(scene: Scen
     )
     schedule(cast, "release_quarantined", asset_id)
     assert len(stored(cast)) == 2
-    scene.door.app.extensions["portal.redis"].flushdb()
-    assert scene.door.sweep()["release_quarantined"] == 1
-    scene.door.work()
+    scene.site.app.extensions["portal.redis"].flushdb()
+    assert scene.site.sweep()["release_quarantined"] == 1
+    scene.site.run_jobs()
     assert stored(cast) == [asset_key]
     asset = read_asset(cast, asset_id)
     assert (asset.state, asset.quarantine_order) == (AssetState.AVAILABLE, None)
-    assert "release_quarantined" not in scene.door.sweep()
+    assert "release_quarantined" not in scene.site.sweep()
 
 
 def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_ends_it(cast: Cast) -> None:
-    asset_id = hold(cast)
+    asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "release")
     with cast.app.app_context():
         from portal.storage import service as storage
 
         left = keys.original(cast.press.id, asset_id, "dead", "invoice.txt")
         storage.managed_bucket().put(left, CLEAN, content_type="text/plain")
-    work(cast, "release", asset_id)
-    work(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
+    run_job(cast, "release", asset_id)
     asset = read_asset(cast, asset_id)
     assert stored(cast) == [asset.object_key]
     assert decided(cast, asset_id) == ["release", "outcome"]
@@ -77,19 +77,19 @@ def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_en
 
 def test_what_was_ordered_is_enqueued_again_when_the_queue_was_flushed(scene: Scene) -> None:
     cast = scene.cast
-    rescanned, released = hold(cast), hold(cast)
+    rescanned, released = quarantined(cast), quarantined(cast)
     decide(cast, cast.tina.api, rescanned, "rescan")
     decide(cast, cast.tina.api, released, "release")
-    scene.door.app.extensions["portal.redis"].flushdb()
+    scene.site.app.extensions["portal.redis"].flushdb()
     assert read_asset(cast, released).state is AssetState.QUARANTINED
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert read_asset(cast, released).state is AssetState.AVAILABLE
     assert read_asset(cast, rescanned).reason_code == "clean_now"
 
 
 def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
-    asset_id: UUID = hold(cast)
+    asset_id: UUID = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     from datetime import timedelta
 
@@ -98,7 +98,7 @@ def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
     from tests.support.factories import find_asset
 
     change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
-    work(cast, "rescan", asset_id)
+    run_job(cast, "rescan", asset_id)
     with cast.app.app_context():
         jobs.purge(str(cast.acme.id), str(cast.press.id), str(asset_id))
     assert find_asset(cast, asset_id) is None

@@ -11,7 +11,7 @@ import pytest
 from portal.objectstore import ownership_marker
 from portal.storage.models import StorageProfile
 from tests.support.api_client import done, refused
-from tests.support.client import Door, Scene
+from tests.support.client import Scene, Site
 from tests.support.engines import CUSTOMER, SECOND_CUSTOMER
 from tests.support.own_buckets import client_of, connect_own_bucket, see_it_work
 from tests.support.stores.unruly import Unruly, copies
@@ -22,16 +22,16 @@ FOREIGN = "somebody else"
 
 
 @pytest.fixture(scope="module")
-def door(customers_door: Door) -> Door:
+def site(own_bucket_site: Site) -> Site:
     """Where customers' buckets may be at a store that refuses."""
-    return customers_door
+    return own_bucket_site
 
 
 @pytest.fixture
 def own(scene: Scene, customers_store: Unruly) -> StorageProfile:
     """A bucket of alice's that was tested and takes the new files."""
     profile = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=customers_store.url)
-    scene.door.work()
+    scene.site.run_jobs()
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     return profile
 
@@ -49,14 +49,14 @@ def told(scene: Scene, profile: StorageProfile) -> tuple[str, str]:
 
 def letters(scene: Scene) -> list[tuple[str, str]]:
     """Every mail to somebody of this test: the template, and to whom."""
-    rows = scene.door.sql("SELECT template, recipient FROM emails WHERE template LIKE 'storage_%%' ORDER BY id")
+    rows = scene.site.sql("SELECT template, recipient FROM emails WHERE template LIKE 'storage_%%' ORDER BY id")
     names = {person.email: person.name for person in scene.cast.everybody}
     return [(template, names[recipient]) for template, recipient in rows if recipient in names]
 
 
 def events(scene: Scene) -> list[str]:
     """What was told to whoever listens about the storage, oldest first."""
-    rows = scene.door.sql(
+    rows = scene.site.sql(
         "SELECT type FROM events WHERE tenant_id = %s AND type LIKE 'storage.%%' ORDER BY id", scene.cast.acme.id
     )
     return [kind for (kind,) in rows]
@@ -75,14 +75,14 @@ def is_lost(scene: Scene, profile: StorageProfile, reason: str) -> None:
 
 def later(scene: Scene) -> None:
     """The minutes until the next test pass, and those of what waits."""
-    scene.door.hurry()
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.make_due()
+    scene.site.sweep()
+    scene.site.run_jobs()
 
 
 def attempts(scene: Scene, asset_id: str) -> int:
     """How many attempts were burnt."""
-    task = scene.door.task(asset_id, "take_in", "attempts")
+    task = scene.site.task(asset_id, "take_in", "attempts")
     assert task is not None
     return int(task[0])
 
@@ -92,7 +92,7 @@ def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
     with customers_store.failing(403, old_key):
-        scene.door.work()
+        scene.site.run_jobs()
         is_lost(scene, own, REVOKED)
         for _ in range(6):  # more often than a file may be tried
             later(scene)
@@ -113,7 +113,7 @@ def test_a_refused_write_is_told_in_plain_words(
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
     with customers_store.failing(403, copies):
-        scene.door.work()
+        scene.site.run_jobs()
         is_lost(scene, own, REVOKED)
     later(scene)
     later(scene)
@@ -134,19 +134,19 @@ def test_a_move_that_is_refused_finds_out_whose_store_it_is(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     profiles = done(scene.alice.call("GET", "storage-profiles"))["items"]
     (managed,) = [each["id"] for each in profiles if each["mode"] == "managed_r2"]
     move = done(scene.alice.call("POST", "storage-moves", {"target_id": managed}), 201)
     with customers_store.failing(403, old_key):
-        scene.door.work()
+        scene.site.run_jobs()
         assert REVOKED in done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["waiting_for"]
         assert told(scene, own)[0] == "unhealthy"
         assert events(scene) == ["storage.unhealthy"]
         assert scene.bob.begin("more.txt", 10).status_code == 201  # new files go to the managed storage already
-    scene.door.hurry()
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.make_due()
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["state"] == "copied"
     assert scene.bob.download(sent.asset_id).content == text
 
@@ -156,7 +156,7 @@ def test_a_store_that_is_busy_is_no_reason_to_stop(
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
     with customers_store.failing(503, copies):
-        scene.door.work()
+        scene.site.run_jobs()
         assert told(scene, own)[0] == "healthy"
     later(scene)
     assert scene.bob.asset(sent.asset_id)["status"] == "available"
@@ -172,13 +172,13 @@ def test_a_vanished_bucket_is_noticed_at_the_commit_and_in_a_job(
     refusal = refused(scene.bob.commit(open_one["upload_id"]), 503, "storage_unavailable")
     assert VANISHED in refusal["detail"]
     is_lost(scene, own, VANISHED)
-    scene.door.work()
+    scene.site.run_jobs()
     assert (scene.bob.asset(sent.asset_id)["status"], attempts(scene, sent.asset_id)) == ("processing", 0)
 
 
 def vanish(scene: Scene, profile: StorageProfile) -> None:
     """The bucket is deleted, with all that was in it."""
-    client = client_of(scene.door.settings, CUSTOMER)
+    client = client_of(scene.site.settings, CUSTOMER)
     for entry in client.list_objects_v2(Bucket=profile.bucket).get("Contents", []):
         client.delete_object(Bucket=profile.bucket, Key=entry["Key"])
     client.delete_bucket(Bucket=profile.bucket)
@@ -188,40 +188,40 @@ def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged
     scene: Scene, own: StorageProfile, text: bytes
 ) -> None:
     kept = scene.bob.upload("kept.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     waiting = scene.bob.upload("waiting.txt", text + b"2")
     vanish(scene, own)
-    theirs = client_of(scene.door.settings, SECOND_CUSTOMER)
+    theirs = client_of(scene.site.settings, SECOND_CUSTOMER)
     theirs.create_bucket(Bucket=own.bucket)
     key = f"team/files/workspaces/{scene.cast.press.id}/assets/{kept.asset_id}/original/theirs.txt"
     theirs.put_object(Bucket=own.bucket, Key=key, Body=b"what they have put there")
 
-    scene.door.work()  # the check of the file finds nothing, and does not believe it
+    scene.site.run_jobs()  # the check of the file finds nothing, and does not believe it
     assert (scene.bob.asset(waiting.asset_id)["status"], attempts(scene, waiting.asset_id)) == ("processing", 0)
     is_lost(scene, own, FOREIGN)
     assert FOREIGN in scene.cast.alice.browser.get(scene.cast.page(f"storage/{own.id}")).text
 
     assert scene.bob.call("DELETE", f"assets/{kept.asset_id}?permanent=true").status_code == 204
-    scene.door.work()
+    scene.site.run_jobs()
     later(scene)
     assert theirs.get_object(Bucket=own.bucket, Key=key)["Body"].read() == b"what they have put there"
-    assert scene.door.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == [("deleted",)]
+    assert scene.site.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == [("deleted",)]
     assert told(scene, own)[0] == "unhealthy"  # by itself it never believes that the place is ours again
 
     done(scene.alice.call("POST", f"storage-profiles/{own.id}/probe"), 202)  # a person does
-    scene.door.work()
+    scene.site.run_jobs()
     assert told(scene, own)[0] == "healthy"
     assert theirs.head_object(Bucket=own.bucket, Key=f"team/files/{ownership_marker.KEY}")
     later(scene)
     assert scene.bob.asset(waiting.asset_id)["reason"]["code"] == "upload_missing"
-    assert scene.door.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == []
+    assert scene.site.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == []
 
 
 def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under_way(
     scene: Scene, customers_store: Unruly, text: bytes
 ) -> None:
     own = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=customers_store.url)
-    scene.door.work()
+    scene.site.run_jobs()
     see_it_work(scene.cast, own.id, post=False, marker=True)  # a signed address says whose key signed it
     done(scene.alice.call("POST", f"storage-profiles/{own.id}/activate"))
     begun = [begin(scene, text, number) for number in range(20)]
@@ -236,7 +236,7 @@ def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under
             assert again["upload_id"] == each["upload_id"]
             assert scene.bob.send(again, text).status_code == 200
         assets = [done(scene.bob.commit(each["upload_id"]))["asset_id"] for each in begun]
-        scene.door.work()
+        scene.site.run_jobs()
         assert {scene.bob.asset(asset_id)["status"] for asset_id in assets} == {"available"}
     assert told(scene, own)[0] == "healthy"
     assert events(scene) == []

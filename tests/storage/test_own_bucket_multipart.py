@@ -12,7 +12,7 @@ import pytest
 
 from portal.storage.models import Encryption, StorageProfile
 from tests.support.api_client import done, refused
-from tests.support.client import Door, Scene
+from tests.support.client import Scene, Site
 from tests.support.engines import CUSTOMER
 from tests.support.own_buckets import client_of, connect_own_bucket, long_inactive, see_it_work
 from tests.support.stores.unruly import Unruly
@@ -23,9 +23,9 @@ PART = bytes(16 * MB)
 
 
 @pytest.fixture(scope="module")
-def door(customers_door: Door) -> Door:
+def site(own_bucket_site: Site) -> Site:
     """Where customers' buckets may be at a store that refuses."""
-    return customers_door
+    return own_bucket_site
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def send_first(scene: Scene, upload: dict[str, Any]) -> None:
 
 
 def unfinished(scene: Scene, profile: StorageProfile) -> list[str]:
-    listed = client_of(scene.door.settings, CUSTOMER).list_multipart_uploads(Bucket=profile.bucket)
+    listed = client_of(scene.site.settings, CUSTOMER).list_multipart_uploads(Bucket=profile.bucket)
     return [each["Key"] for each in listed.get("Uploads", [])]
 
 
@@ -58,7 +58,7 @@ def health(scene: Scene, profile: StorageProfile) -> str:
 
 def cancel(scene: Scene, upload: dict[str, Any]) -> None:
     assert scene.bob.call("DELETE", f"uploads/{upload['upload_id']}").status_code == 204
-    scene.door.work()
+    scene.site.run_jobs()
 
 
 def abortions(method: str, path: str, _headers: Message) -> bool:
@@ -97,10 +97,10 @@ def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(
     send_first(scene, upload)
     with customers_store.failing(403, abortions):
         cancel(scene, upload)
-        scene.door.over(upload["upload_id"])
-        scene.door.sweep()
-        scene.door.work()
-    cleared = scene.door.sql("SELECT cleared_at FROM uploads WHERE id = %s", UUID(upload["upload_id"]))
+        scene.site.expire_upload(upload["upload_id"])
+        scene.site.sweep()
+        scene.site.run_jobs()
+    cleared = scene.site.sql("SELECT cleared_at FROM uploads WHERE id = %s", UUID(upload["upload_id"]))
     assert cleared[0][0] is not None
     assert health(scene, own) == "healthy"
     assert len(unfinished(scene, own)) == 1  # until a rule of the bucket ends it, as the page of its rights says
@@ -114,9 +114,9 @@ def test_a_store_that_is_away_is_asked_again_to_give_parts_up(
     with customers_store.failing(503, abortions):
         cancel(scene, upload)
         assert len(unfinished(scene, own)) == 1
-    scene.door.over(upload["upload_id"])
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.expire_upload(upload["upload_id"])
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert unfinished(scene, own) == []
 
 

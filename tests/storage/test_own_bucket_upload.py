@@ -15,7 +15,7 @@ from tests.support.own_buckets import client_of, connect_over_http, connect_own_
 
 def keys_in(scene: Scene, bucket: str | None) -> list[str]:
     """Every object of the customer's bucket."""
-    listed = client_of(scene.door.settings, CUSTOMER).list_objects_v2(Bucket=bucket)
+    listed = client_of(scene.site.settings, CUSTOMER).list_objects_v2(Bucket=bucket)
     return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
@@ -26,8 +26,8 @@ def test_a_file_goes_to_the_own_bucket_and_comes_back_from_there(scene: Scene, t
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     sent = scene.bob.upload("note.txt", text)
     assert sent.begun["provider"] == "byos" and sent.begun["method"] == ("POST" if post else "PUT")
-    assert sent.begun["upload_url"].startswith(scene.door.settings.s3_endpoint)
-    scene.door.work()
+    assert sent.begun["upload_url"].startswith(scene.site.settings.s3_endpoint)
+    scene.site.run_jobs()
     scene.bob.wait(sent.asset_id, "available")
     below = f"team/files/workspaces/{scene.cast.press.id}/assets/{sent.asset_id}/original/"
     assert [key[: len(below)] for key in keys_in(scene, profile.bucket)] == [below]
@@ -40,47 +40,47 @@ def test_what_lies_in_an_own_bucket_is_not_counted(scene: Scene, text: bytes) ->
     begun = scene.bob.sent("note.txt", text)
     assert scene.bob.quota() == (0, 0)
     committed = done(scene.bob.commit(begun["upload_id"]))
-    scene.door.work()
+    scene.site.run_jobs()
     scene.bob.wait(committed["asset_id"], "available")
-    assert scene.bob.quota() == (0, 0) and scene.door.ledger(begun["upload_id"]) == []
-    scene.door.sql("UPDATE assets SET charged_bytes = charged_bytes")  # the row exists, and holds nothing:
-    assert scene.door.sql("SELECT charged_bytes FROM assets WHERE id = %s", UUID(committed["asset_id"])) == [(0,)]
+    assert scene.bob.quota() == (0, 0) and scene.site.ledger(begun["upload_id"]) == []
+    scene.site.sql("UPDATE assets SET charged_bytes = charged_bytes")  # the row exists, and holds nothing:
+    assert scene.site.sql("SELECT charged_bytes FROM assets WHERE id = %s", UUID(committed["asset_id"])) == [(0,)]
     cancelled = scene.bob.sent("other.txt", text)
-    assert scene.door.broken(scene.cast) == []  # while it is open, too
+    assert scene.site.broken(scene.cast) == []  # while it is open, too
     assert scene.bob.call("DELETE", f"uploads/{cancelled['upload_id']}").status_code == 204
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_files_stay_readable_where_they_are_when_another_place_is_activated(scene: Scene, text: bytes) -> None:
     first = scene.bob.upload("first.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     connect_own_bucket(scene.cast)
     second = scene.bob.upload("second.txt", text + b"2")
-    scene.door.work()
+    scene.site.run_jobs()
     (managed,) = [
         each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
     ]
     done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
     third = scene.bob.upload("third.txt", text + b"3")
-    scene.door.work()
+    scene.site.run_jobs()
     for sent in (first, second, third):
         scene.bob.wait(sent.asset_id, "available")
         assert scene.vera.download(sent.asset_id).content == sent.content
     assert [sent.begun["provider"] for sent in (first, second, third)] == ["managed", "byos", "managed"]
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text: bytes) -> None:
     profile = connect_own_bucket(scene.cast)
     sent = scene.bob.upload("note.txt", text)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.bob.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
-    scene.door.work()
-    scene.door.sweep()
-    scene.door.work()
-    scene.door.over(sent.upload_id)
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.run_jobs()
+    scene.site.sweep()
+    scene.site.run_jobs()
+    scene.site.expire_upload(sent.upload_id)
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert keys_in(scene, profile.bucket) == []
     (managed,) = [
         each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"
@@ -93,7 +93,7 @@ def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text
 
 
 def test_another_program_connects_a_bucket(scene: Scene) -> None:
-    made = connect_over_http(scene.alice, scene.door.settings)
+    made = connect_over_http(scene.alice, scene.site.settings)
     assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "probing")
 
 
@@ -117,12 +117,12 @@ def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryptio
 def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, text: bytes) -> None:
     """The key lists, reads and writes below its prefix; it can neither ask for the bucket's rules nor use forms."""
     bucket, prefix = LEAST_PLACE
-    owner = client_of(scene.door.settings, CUSTOMER)
+    owner = client_of(scene.site.settings, CUSTOMER)
     with suppress(owner.exceptions.BucketAlreadyOwnedByYou, owner.exceptions.BucketAlreadyExists):
         owner.create_bucket(Bucket=bucket)
     place = {"bucket": bucket, "key_prefix": f"{prefix}/{scene.cast.press.id}"}
     profile = connect_own_bucket(scene.cast, identity=LEAST, seen=False, activate=False, **place)
-    scene.door.work()
+    scene.site.run_jobs()
     told = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
     assert (told["health"], told["reason"]) == ("healthy", None)
     results = {step["name"]: step["result"] for step in told["probe"]["steps"]}
@@ -131,14 +131,14 @@ def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, te
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     sent = scene.bob.upload("note.txt", text)
     assert sent.begun["method"] == "PUT"
-    scene.door.work()
+    scene.site.run_jobs()
     scene.bob.wait(sent.asset_id, "available")
     assert scene.vera.download(sent.asset_id).content == text
     missing = done(scene.bob.begin("never-sent.txt", 10), 201)
     assert scene.bob.commit(missing["upload_id"]).json()["code"] == "upload_missing"
     assert scene.bob.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
-    scene.door.work()
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.run_jobs()
+    scene.site.sweep()
+    scene.site.run_jobs()
     assert [key for key in keys_in(scene, bucket) if f"{place['key_prefix']}/workspaces/" in key] == []
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []

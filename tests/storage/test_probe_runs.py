@@ -33,7 +33,7 @@ def url(cast: Cast, profile: StorageProfile, more: str = "") -> str:
     return cast.url(f"storage-profiles/{profile.id}{more}")
 
 
-def work(cast: Cast, profile: StorageProfile) -> None:
+def run_probe(cast: Cast, profile: StorageProfile) -> None:
     """What the worker does with its job."""
     with cast.app.app_context():
         jobs.probe(str(profile.tenant_id), str(profile.workspace_id), str(profile.id))
@@ -70,7 +70,7 @@ def run_sweep(cast: Cast) -> dict[str, int]:
 
 def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, profile: StorageProfile) -> None:
     assert told(cast, profile)["health"] == "probing"
-    work(cast, profile)
+    run_probe(cast, profile)
     shown = told(cast, profile)
     assert (shown["health"], shown["reason"]) == ("healthy", None)
     assert [step["name"] for step in shown["probe"]["steps"]] == [step.name for step in STEPS]
@@ -82,15 +82,15 @@ def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, pro
 
 
 def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -> None:
-    work(cast, profile)
+    run_probe(cast, profile)
     first = cast.alice.api.post(url(cast, profile, "/probe"))
     again = cast.alice.api.post(url(cast, profile, "/probe"))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json is not None and again.json is not None
     assert first.json["health"] == again.json["health"] == "probing"
     assert first.json["probe"]["at"] == again.json["probe"]["at"]
-    work(cast, profile)
-    work(cast, profile)  # a second bell finds nothing to do
+    run_probe(cast, profile)
+    run_probe(cast, profile)  # a second job finds nothing to do
     assert told(cast, profile)["health"] == "healthy"
 
 
@@ -136,7 +136,7 @@ def test_steps_are_seen_one_by_one_while_it_runs(
     monkeypatch.setattr(Probe, "__iter__", watched)
     seen: list[str] = []
     with ThreadPoolExecutor(1) as elsewhere:  # as another process sees it
-        work(cast, profile)
+        run_probe(cast, profile)
     assert [page.count("probe-pass") for page in seen[:6]] == [1, 2, 3, 4, 5, 6]
     assert all("hx-get" in page and 'aria-busy="true"' in page for page in seen)
     page = look()
@@ -162,32 +162,32 @@ def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
     with monkeypatch.context() as patch:
         patch.setattr(Probe, "__iter__", dies)
         with pytest.raises(Killed):
-            work(cast, profile)
+            run_probe(cast, profile)
     assert told(cast, profile)["health"] == "probing"
-    work(cast, profile)  # a job while the lease lasts does nothing
+    run_probe(cast, profile)  # a job while the lease lasts does nothing
     assert told(cast, profile)["health"] == "probing"
     age(cast, profile, "3 minutes")
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["health"] == "healthy"
 
 
 def test_one_that_can_never_be_finished_ends_visibly(cast: Cast, profile: StorageProfile) -> None:
     with cast.app.app_context(), transaction():
         db.session.execute(text("UPDATE tasks SET attempts = 5 WHERE target_id = :p"), {"p": profile.id})
-    work(cast, profile)
+    run_probe(cast, profile)
     shown = told(cast, profile)
     assert shown["health"] == "unhealthy"
     assert "could not be finished" in shown["reason"]
 
 
 def test_a_healthy_storage_that_fails_tells_an_event_and_keeps_what_it_can(cast: Cast, profile: StorageProfile) -> None:
-    work(cast, profile)
+    run_probe(cast, profile)
     before = told(cast, profile)["capabilities"]
     client_of(cast.app.extensions["portal.settings"], CUSTOMER).delete_object(
         Bucket=profile.bucket, Key="team/files/.stowage/owner.json"
     )
     ask(cast, profile)
-    work(cast, profile)
+    run_probe(cast, profile)
     shown = told(cast, profile)
     assert shown["health"] == "unhealthy"
     assert "marker that Stowage left" in shown["reason"]
@@ -199,21 +199,21 @@ def test_a_healthy_storage_that_fails_tells_an_event_and_keeps_what_it_can(cast:
 
     # By itself it stays so; a person who tests again says that it is all right.
     ask(cast, profile)
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["health"] == "unhealthy"
     cast.alice.api.post(url(cast, profile, "/probe"))
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["health"] == "healthy"
 
 
 def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: StorageProfile) -> None:
-    work(cast, profile)
+    run_probe(cast, profile)
     client = client_of(cast.app.extensions["portal.settings"], CUSTOMER)
     marker = client.get_object(Bucket=profile.bucket, Key="team/files/.stowage/owner.json")["Body"].read()
     theirs = connect_own_bucket(cast, seen=False, activate=False)
     strange = json.dumps({**json.loads(marker), "tenant_id": str(database.new_id())}).encode()
     client.put_object(Bucket=theirs.bucket, Key="team/files/.stowage/owner.json", Body=strange)
-    work(cast, theirs)
+    run_probe(cast, theirs)
     shown = told(cast, theirs)
     assert shown["health"] == "unhealthy"
     assert "belongs to another organisation" in shown["reason"]
@@ -222,12 +222,12 @@ def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: Stora
 
 
 def test_one_whose_last_test_is_a_week_old_is_tested_again(cast: Cast, profile: StorageProfile) -> None:
-    work(cast, profile)
+    run_probe(cast, profile)
     tested_at = told(cast, profile)["probe"]["at"]
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["probe"]["at"] == tested_at, "not before its time"
     age(cast, profile, "8 days")
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["probe"]["at"] > tested_at
     assert told(cast, profile)["health"] == "healthy"
 
@@ -244,7 +244,7 @@ def test_an_edit_while_it_runs_makes_the_running_one_nobodys(
                 change(cast, profile, health=Health.UNKNOWN, probe=None)
 
     monkeypatch.setattr(Probe, "__iter__", edited)
-    work(cast, profile)
+    run_probe(cast, profile)
     assert told(cast, profile)["health"] == "unknown"
     assert told(cast, profile)["probe"] is None
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 
 _TLS = httpx.create_ssl_context()  # made once: it takes longer than a request
-PATIENCE = 60.0  # seconds until a file has to be final; the wiped queue has a longer one of its own
+FINAL_WITHIN = 60.0  # seconds until a file has to be final; the wiped queue has a longer one of its own
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Sent:
         return str(self.committed["asset_id"])
 
 
-class Foreign:
+class ApiClient:
     """One person at one workspace, over HTTP."""
 
     def __init__(self, address: str, token: str, workspace: UUID | str) -> None:
@@ -100,7 +100,7 @@ class Foreign:
         answer = self.call("GET", f"assets/{asset_id}/download")
         return self.store.get(answer.headers["Location"]) if answer.status_code == 302 else answer
 
-    def wait(self, asset_id: str, *statuses: str, seconds: float = PATIENCE) -> dict[str, Any]:
+    def wait(self, asset_id: str, *statuses: str, seconds: float = FINAL_WITHIN) -> dict[str, Any]:
         """Poll until the file has one of these (or, when none is named, any final) status and its previews are done."""
         deadline = time.monotonic() + seconds
         while True:

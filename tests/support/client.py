@@ -25,7 +25,7 @@ from portal.lifecycle import doctor, sweep
 from portal.objectstore import keys
 from portal.settings import Settings
 from portal.webhooks import dispatch
-from tests.support.api_client import Foreign
+from tests.support.api_client import ApiClient
 from tests.support.engines import TestEngines
 from tests.support.people import Cast, make_cast
 from tests.support.processes import application, close, own_settings, owner_sql
@@ -35,8 +35,8 @@ LATER = "('expire', 'clear_staging', 'purge')"  # kinds whose time is a promise,
 
 
 @dataclass
-class Door:
-    """An application that is served over HTTP, and what a test does behind its back."""
+class Site:
+    """An application that is served over HTTP, and what a test changes past it."""
 
     app: Flask
     settings: Settings
@@ -66,7 +66,7 @@ class Door:
         listed = self.root.list_objects_v2(Bucket=self.settings.s3_bucket, Prefix=prefix)
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
-    def work(self) -> list[str]:
+    def run_jobs(self) -> list[str]:
         """Do what is due, in this process, until nothing is; the kinds of the jobs that were done.
 
         Events are dispatched, too: the scheduler does that within a second.
@@ -109,14 +109,14 @@ class Door:
             tasks.enqueue_due()
         return self._waiting()
 
-    def hurry(self) -> None:
+    def make_due(self) -> None:
         """Let what waits for its next attempt, or was leased by somebody who died, be due now."""
         past = "now() - interval '1 second'"
         ended = "lease_until = CASE WHEN lease_until IS NOT NULL THEN now() - interval '1 second' END"
         again = f"(kind NOT IN {LATER} OR waiting_for IS NOT NULL OR attempts > 0)"
         self.sql(f"UPDATE tasks SET due_at = {past}, {ended} WHERE due_at IS NOT NULL AND {again}")
 
-    def kill_holder(self, target_id: str | UUID, kind: str) -> None:
+    def kill_worker_of(self, target_id: str | UUID, kind: str) -> None:
         """What a worker leaves that was killed in the middle of this task, a minute later."""
         dead = "attempts = attempts + 1, lease_token = 'dead', lease_until = now() - interval '1 second'"
         self.sql(f"UPDATE tasks SET {dead} WHERE target_id = %s AND kind = %s", UUID(str(target_id)), kind)
@@ -133,7 +133,7 @@ class Door:
         return rows[0] if rows else None
 
     def sweep(self) -> dict[str, int]:
-        """One pass of the clock."""
+        """One pass of the sweep."""
         with self.app.app_context():
             return dict(sweep.run())
 
@@ -147,7 +147,7 @@ class Door:
         rows = self.sql("SELECT entry FROM quota_ledger WHERE subject_id = %s ORDER BY id", UUID(upload_id))
         return [entry for (entry,) in rows]
 
-    def over(self, upload_id: str) -> None:
+    def expire_upload(self, upload_id: str) -> None:
         """Let the life of a session, and of its form, be over since ten minutes."""
         past = "expires_at = now() - interval '10 minutes', form_expires_at = now() - interval '10 minutes'"
         self.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload_id))
@@ -156,14 +156,14 @@ class Door:
 
 @dataclass
 class Scene:
-    """A door, people with a workspace of their own behind it, and their clients."""
+    """A site, people with a workspace of their own behind it, and their clients."""
 
-    door: Door
+    site: Site
     cast: Cast
-    alice: Foreign
-    bob: Foreign
-    vera: Foreign
-    mallory: Foreign
+    alice: ApiClient
+    bob: ApiClient
+    vera: ApiClient
+    mallory: ApiClient
 
     def staging_key(self, begun: dict[str, Any], name: str) -> str:
         """Where an upload's bytes are sent to."""
@@ -171,17 +171,17 @@ class Scene:
 
     def objects(self) -> list[str]:
         """Every object of the workspace."""
-        return self.door.keys(keys.workspace_prefix(self.cast.press.id))
+        return self.site.keys(keys.workspace_prefix(self.cast.press.id))
 
 
-def served(settings: Settings) -> Iterator[Door]:
+def served(settings: Settings) -> Iterator[Site]:
     """Serve an application of these settings in a thread."""
     app = application(settings)
     port = int(settings.base_url.rpartition(":")[2])
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="door")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="site")
     thread.start()
-    yield Door(app, settings)
+    yield Site(app, settings)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -189,49 +189,49 @@ def served(settings: Settings) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="session")
-def form_door(engines: TestEngines) -> Iterator[Door]:
+def post_site(engines: TestEngines) -> Iterator[Site]:
     """On the embedded store, which takes forms."""
     yield from served(own_settings(engines, "forms", queue=2))
 
 
 @pytest.fixture(scope="session")
-def put_door(engines: TestEngines) -> Iterator[Door]:
+def put_site(engines: TestEngines) -> Iterator[Site]:
     """On a store that answers 501 to forms."""
     with Proxy(engines.settings().s3_endpoint) as proxy:
         addresses = {"s3_endpoint": proxy.url, "s3_public_endpoint": proxy.url}
         yield from served(own_settings(engines, "puts", queue=3, **addresses))
 
 
-def scene_at(door: Door, **options: Any) -> Iterator[Scene]:
-    """New people at a door, its queues empty."""
-    door.app.extensions["portal.redis"].flushdb()
-    door.sql("DELETE FROM tasks")
-    cast = make_cast(door.app, **options)
+def scene_at(site: Site, **options: Any) -> Iterator[Scene]:
+    """New people at a site, its queues empty."""
+    site.app.extensions["portal.redis"].flushdb()
+    site.sql("DELETE FROM tasks")
+    cast = make_cast(site.app, **options)
     clients = {
-        name: Foreign(door.settings.base_url, getattr(cast, name).token, cast.press.id)
+        name: ApiClient(site.settings.base_url, getattr(cast, name).token, cast.press.id)
         for name in ("alice", "bob", "vera", "mallory")
     }
-    yield Scene(door, cast, **clients)
+    yield Scene(site, cast, **clients)
     for client in clients.values():
         client.close()
 
 
 @pytest.fixture(scope="session")
-def door(form_door: Door) -> Door:
-    """Where ``scene`` plays. Tests that need a portal of their own have a ``door`` of their own."""
-    return form_door
+def site(post_site: Site) -> Site:
+    """The site of ``scene``. Tests that need a portal of their own have a ``site`` of their own."""
+    return post_site
 
 
 @pytest.fixture
-def scene(door: Door) -> Iterator[Scene]:
-    """New people behind the door."""
-    yield from scene_at(door)
+def scene(site: Site) -> Iterator[Scene]:
+    """New people behind the site."""
+    yield from scene_at(site)
 
 
-@pytest.fixture(params=["form", "put"])
+@pytest.fixture(params=["post", "put"])
 def either(request: pytest.FixtureRequest) -> Iterator[Scene]:
     """The same, in turn with a store that does not."""
-    yield from scene_at(request.getfixturevalue(f"{request.param}_door"))
+    yield from scene_at(request.getfixturevalue(f"{request.param}_site"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""All of Stowage as processes, its store and its scanner behind gates that can misbehave; for journeys and faults.
+"""All of Stowage as processes, its store and its scanner behind proxies that can misbehave; for journeys and faults.
 
 One a run (``live`` in ``tests/conftest.py``). When it ends, nothing may be broken in any tenant that the tests made.
 """
@@ -20,40 +20,40 @@ from portal.lifecycle import doctor, sweep
 from portal.objectstore import keys
 from portal.storage.service import managed_bucket
 from portal.tenancy.models import Tenant
-from tests.support.api_client import Foreign, Sent
+from tests.support.api_client import ApiClient, Sent
 from tests.support.clamd_daemons import Daemon
 from tests.support.client import LATER
 from tests.support.engines import TestEngines
 from tests.support.people import Actor, Cast, make_cast
 from tests.support.processes import Stack, own_settings
 from tests.support.stores.unruly import Unruly
-from tests.support.tcp_proxy import Gate
+from tests.support.tcp_proxy import TcpProxy
 
 
 @dataclass
 class Live:
-    """What runs, and the hands of a test on it."""
+    """The running processes, and what a test can do to them."""
 
     stack: Stack
     store: Unruly
-    gate: Gate
-    _clients: list[Foreign] = field(default_factory=list)
+    scanner_proxy: TcpProxy
+    _clients: list[ApiClient] = field(default_factory=list)
 
     def cast(self) -> Cast:
         """New people."""
         return make_cast(self.stack.app)
 
-    def client(self, cast: Cast, actor: Actor) -> Foreign:
+    def client(self, cast: Cast, actor: Actor) -> ApiClient:
         """Somebody's client at ``press``, until the test ends."""
-        self._clients.append(Foreign(self.stack.settings.base_url, actor.token, cast.press.id))
+        self._clients.append(ApiClient(self.stack.settings.base_url, actor.token, cast.press.id))
         return self._clients[-1]
 
     def sweep(self) -> dict[str, int]:
-        """One pass now, whatever the clock does."""
+        """One pass now, whatever the scheduler does."""
         with self.stack.app.app_context():
             return dict(sweep.run())
 
-    def lapse(self) -> None:
+    def expire_leases(self) -> None:
         """Let a minute pass: the leases of dead workers end, and what waits is due."""
         past = "now() - interval '1 second'"
         self.stack.sql(f"UPDATE tasks SET lease_until = {past} WHERE lease_until IS NOT NULL AND kind <> 'scheduler'")
@@ -61,7 +61,7 @@ class Live:
         self.stack.sql(f"UPDATE tasks SET due_at = {past} WHERE due_at IS NOT NULL AND {again}")
 
     def forms_run_out(self) -> None:
-        """Let every form expire, the clock come by, and the workers clear what it rings for."""
+        """Let every form expire, and the workers clear the staging keys."""
         past = "now() - interval '10 minutes'"
         self.stack.sql(f"UPDATE uploads SET expires_at = {past}, form_expires_at = {past} WHERE cleared_at IS NULL")
         self.stack.sql("UPDATE tasks SET due_at = now() WHERE kind IN ('expire', 'clear_staging')")
@@ -112,15 +112,15 @@ class Live:
         """Everything runs, nothing stands in the way, nobody's client is left."""
         while self._clients:
             self._clients.pop().close()
-        self.gate.release()
-        self.gate.open()
+        self.scanner_proxy.release()
+        self.scanner_proxy.open()
         for worker in self.stack.workers:
             worker.thaw()
         for process in self.stack.processes:
             if not process.running:
                 process.start()
 
-    def sound(self, cast: Cast, alice: Foreign, sent: Sent) -> None:
+    def sound(self, cast: Cast, alice: ApiClient, sent: Sent) -> None:
         """A file came out well: it reads as it was sent, it is charged once, and nothing else is left in the store."""
         assert alice.download(sent.asset_id).content == sent.content
         assert alice.quota() == (len(sent.content), 0)
@@ -143,12 +143,16 @@ def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
 @contextmanager
 def start_live(engines: TestEngines, folder: Path) -> Iterator[Live]:
     """Everything, until the end of the block; then each invariant of each tenant is proved."""
-    with Unruly(engines.settings().s3_endpoint) as store, Daemon(dated=True) as daemon, Gate(daemon.port) as gate:
-        scanner: dict[str, Any] = {"scanner_url": gate.url, "scanner_test_database": None}
+    with (
+        Unruly(engines.settings().s3_endpoint) as store,
+        Daemon(dated=True) as daemon,
+        TcpProxy(daemon.port) as scanner_proxy,
+    ):
+        scanner: dict[str, Any] = {"scanner_url": scanner_proxy.url, "scanner_test_database": None}
         allowed = (*engines.settings().egress_allow, store.url)
         settings = own_settings(engines, "live", queue=5, s3_endpoint=store.url, egress_allow=allowed, **scanner)
         stack = Stack(settings, folder)
-        live = Live(stack, store, gate)
+        live = Live(stack, store, scanner_proxy)
         try:
             stack.start()
             yield live

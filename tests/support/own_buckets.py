@@ -23,7 +23,7 @@ from portal.storage import profiles
 from portal.storage import service as storage
 from portal.storage.connection import Connection
 from portal.storage.models import AddressingStyle, Health, StorageProfile
-from tests.support.api_client import Foreign, done
+from tests.support.api_client import ApiClient, done
 from tests.support.engines import CUSTOMER
 from tests.support.people import Cast
 
@@ -105,7 +105,7 @@ def connect_own_bucket(
 
 
 def connect_over_http(
-    alice: Foreign, settings: Settings, identity: Identity = CUSTOMER, **changes: Any
+    alice: ApiClient, settings: Settings, identity: Identity = CUSTOMER, **changes: Any
 ) -> dict[str, Any]:
     """Connect a new bucket by the API; what it answered. It is neither tested nor active."""
     body = {

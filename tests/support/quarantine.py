@@ -1,4 +1,4 @@
-"""What tests of the desk share: held files with their bytes in the store, a second admin, what was decided."""
+"""What tests of the quarantine share: files with their bytes in the store, a second admin, what was decided."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CLEAN = b"Nothing but words, and a few more of them.\n"
 WHY = "It is an invoice that we wait for."
 
 
-def hold(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **values: Any) -> UUID:
-    """A held file of alice's whose bytes lie in the quarantine."""
+def quarantined(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **values: Any) -> UUID:
+    """A quarantined file of alice's whose bytes lie in the quarantine."""
     import hashlib
 
     asset_id = new_id()
@@ -63,7 +63,7 @@ def infected(cast: Cast, content: bytes = CLEAN, **values: Any) -> UUID:
         "reason_code": "infected",
         "reason_detail": Text("A virus was found: Eicar-Test-Signature."),
     }
-    return hold(cast, content, **(found | words | values))
+    return quarantined(cast, content, **(found | words | values))
 
 
 def make_admin(cast: Cast, actor: Actor) -> Actor:
@@ -86,7 +86,7 @@ def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = 
     return client.post(url, json={"reason": reason, **more})
 
 
-def work(cast: Cast, job: str, asset_id: UUID) -> None:
+def run_job(cast: Cast, job: str, asset_id: UUID) -> None:
     """What a worker does with its job."""
     from portal.quarantine import jobs
 

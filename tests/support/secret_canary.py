@@ -36,18 +36,18 @@ SPELLINGS = spellings(MARK)
 seen: list[str] = []  # where this process said it
 
 
-def sings(content: bytes, wanted: list[bytes] = SPELLINGS) -> bool:
+def contains_secret(content: bytes, wanted: list[bytes] = SPELLINGS) -> bool:
     """Is it in there?"""
     return any(each in content for each in wanted)
 
 
-class Ear(logging.Handler):
+class SecretLogHandler(logging.Handler):
     """Hears what is logged in this process, tracebacks included."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember who said it."""
         words = self.format(record)
-        if sings(words.encode()):
+        if contains_secret(words.encode()):
             seen.append(f"log: {record.name} {record.pathname}:{record.lineno}")
 
 
@@ -58,7 +58,7 @@ def listen(app: Flask) -> Flask:
     def look(response: Response) -> Response:
         whole = response.is_sequence and not response.direct_passthrough  # what is streamed must stay so
         said = str(response.headers).encode() + (response.get_data() if whole else b"")
-        if sings(said):
+        if contains_secret(said):
             from flask import request
 
             seen.append(f"answer: {request.method} {request.path}")
@@ -71,7 +71,7 @@ def search(engines: TestEngines, *folders: Path, wanted: list[bytes] = SPELLINGS
     """Every place where it is."""
     places = [*_in_databases(engines, wanted), *_in_valkey(engines, wanted)]
     logs = [path for folder in (engines.folder.log, *folders) for path in folder.rglob("*.log*") if path.is_file()]
-    return places + [str(path) for path in logs if sings(path.read_bytes(), wanted)] + seen
+    return places + [str(path) for path in logs if contains_secret(path.read_bytes(), wanted)] + seen
 
 
 def _in_databases(engines: TestEngines, wanted: list[bytes]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _in_databases(engines: TestEngines, wanted: list[bytes]) -> Iterator[str]:
             tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
             for (table,) in connection.execute(tables).fetchall():
                 rows = sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))
-                if any(sings(row.encode(), wanted) for (row,) in connection.execute(rows)):
+                if any(contains_secret(row.encode(), wanted) for (row,) in connection.execute(rows)):
                     yield f"table {database}.{table}"
 
 
@@ -93,7 +93,9 @@ def _in_valkey(engines: TestEngines, wanted: list[bytes]) -> Iterator[str]:
     for number in range(16):
         with redis.Redis.from_url(f"{root}/{number}") as connection:
             for key in connection.scan_iter():
-                if sings(key, wanted) or any(sings(each, wanted) for each in _values(connection, key)):
+                if contains_secret(key, wanted) or any(
+                    contains_secret(each, wanted) for each in _values(connection, key)
+                ):
                     yield f"valkey {number}: {key.decode(errors='replace')}"
 
 

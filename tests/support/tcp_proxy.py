@@ -1,4 +1,4 @@
-"""A gate before a clamd's TCP port: it can be shut, hold a file in the middle of its scan, or cut the line there.
+"""A proxy before clamd's TCP port: it can be shut, hold a file in the middle of its scan, or cut the line there.
 
 What a scanner is asked for its proof is small; only streams of more than ``SMALL`` bytes count as files here.
 """
@@ -12,10 +12,10 @@ from typing import Self
 
 SMALL = 32 * 1024
 CHUNK = 16 * 1024
-PATIENCE = 120  # seconds a held scan waits at most
+FINAL_WITHIN = 120  # seconds a held scan waits at most
 
 
-class Gate:
+class TcpProxy:
     """Passes connections on to ``port`` of this machine, at an address that stays the same while it is shut."""
 
     def __init__(self, port: int) -> None:
@@ -29,7 +29,7 @@ class Gate:
         self.url = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, name="gate", daemon=True).start()
+        threading.Thread(target=self._serve, name="tcp-proxy", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,7 +89,7 @@ class Gate:
             return False
         if held := self.held:
             self.arrived.set()
-            held.wait(PATIENCE)
+            held.wait(FINAL_WITHIN)
         return True
 
 

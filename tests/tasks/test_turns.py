@@ -14,29 +14,29 @@ from portal import queue, tasks
 from portal.database import db, transaction
 from portal.queue import JobTimeout
 from portal.tasks import dispatcher
-from tests.support.client import Door, served
+from tests.support.client import Site, served
 from tests.support.engines import TestEngines
 from tests.support.processes import own_settings
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines) -> Iterator[Door]:
+def site(engines: TestEngines) -> Iterator[Site]:
     """A portal of its own: the scheduler sees every tenant."""
     yield from served(own_settings(engines, "turns", queue=10))
 
 
 @pytest.fixture(autouse=True)
-def inside(door: Door) -> Iterator[None]:
+def inside(site: Site) -> Iterator[None]:
     """Inside the application, nothing to be done, and nothing waits."""
-    door.sql("DELETE FROM tasks")
-    door.app.extensions["portal.redis"].flushdb()
-    with door.app.app_context():
+    site.sql("DELETE FROM tasks")
+    site.app.extensions["portal.redis"].flushdb()
+    with site.app.app_context():
         yield
 
 
 @pytest.fixture
-def valkey(door: Door) -> redis.Redis:
-    connection: redis.Redis = door.app.extensions["portal.redis"]
+def valkey(site: Site) -> redis.Redis:
+    connection: redis.Redis = site.app.extensions["portal.redis"]
     return connection
 
 
@@ -164,7 +164,7 @@ def test_how_many_long_jobs_there_may_be(
     assert queue.capacity(valkey) == queue.Capacity(max(1, len(lanes)), slow)
 
 
-def test_what_takes_too_long_goes_on_in_the_slow_lane(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_too_long_goes_on_in_the_slow_lane(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "NORMAL_SECONDS", 1)
     tenant, target = uuid4(), uuid4()
     with transaction():
@@ -176,10 +176,10 @@ def test_what_takes_too_long_goes_on_in_the_slow_lane(door: Door, monkeypatch: p
             raise JobTimeout
 
     too_long()
-    assert door.task(target, "take_in", "lane, attempts, lease_token") == ("slow", 0, None)
+    assert site.task(target, "take_in", "lane, attempts, lease_token") == ("slow", 0, None)
 
 
-def test_two_kinds_of_work_never_meet_at_one_target(door: Door) -> None:
+def test_two_kinds_of_work_never_meet_at_one_target(site: Site) -> None:
     tenant, target = uuid4(), uuid4()
     with transaction():
         tasks.schedule("render_previews", target, tenant_id=tenant)
@@ -188,12 +188,12 @@ def test_two_kinds_of_work_never_meet_at_one_target(door: Door) -> None:
         assert first is not None
         with tasks.acquire("purge", tenant, tasks.NOWHERE, target) as second:
             assert second is None
-        assert door.task(target, "purge", "attempts, due_at > now()") == (0, True)
+        assert site.task(target, "purge", "attempts, due_at > now()") == (0, True)
         with tasks.exclusive("move_asset", target) as third:
             assert third is None
 
 
-def test_scheduling_anew_takes_the_lease_away(door: Door) -> None:
+def test_scheduling_anew_takes_the_lease_away(site: Site) -> None:
     tenant, target = uuid4(), uuid4()
     with transaction():
         tasks.schedule("probe", target, tenant_id=tenant)
@@ -203,10 +203,10 @@ def test_scheduling_anew_takes_the_lease_away(door: Door) -> None:
             tasks.schedule("probe", target, tenant_id=tenant)
         with pytest.raises(tasks.LeaseLost), transaction():
             tasks.complete(lease)
-    assert door.task(target, "probe", "attempts, lease_token") == (0, None)
+    assert site.task(target, "probe", "attempts, lease_token") == (0, None)
 
 
-def test_what_is_due_is_found_by_the_index_whatever_the_backlog(door: Door) -> None:
+def test_what_is_due_is_found_by_the_index_whatever_the_backlog(site: Site) -> None:
     def look() -> float:
         began = time.perf_counter()
         with transaction():
@@ -216,10 +216,10 @@ def test_what_is_due_is_found_by_the_index_whatever_the_backlog(door: Door) -> N
     tenants = [uuid4() for _ in range(20)]
     for tenant in tenants:
         make(tenant, "take_in", 10)
-    door.sql("ANALYZE tasks")
+    site.sql("ANALYZE tasks")
     few = min(look() for _ in range(5))
     for tenant in tenants:
         make(tenant, "take_in", 2000)
-    door.sql("ANALYZE tasks")
+    site.sql("ANALYZE tasks")
     many = min(look() for _ in range(5))
     assert many < 4 * few + 0.02, f"{few * 1000:.1f} ms with 200 tasks, {many * 1000:.1f} ms with 40,200"

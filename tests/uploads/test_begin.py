@@ -7,14 +7,14 @@ from uuid import uuid4
 import pytest
 
 from tests.support.api_client import done, refused
-from tests.support.client import Door, Scene, scene_at
+from tests.support.client import Scene, Site, scene_at
 
 MB = 1024 * 1024
 
 
 def nothing_happened(scene: Scene) -> None:
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.sql("SELECT id FROM uploads WHERE workspace_id = %s", scene.cast.press.id) == []
+    assert scene.site.sql("SELECT id FROM uploads WHERE workspace_id = %s", scene.cast.press.id) == []
     assert scene.objects() == []
 
 
@@ -55,7 +55,7 @@ def test_a_name_that_can_be_none_is_refused(scene: Scene, name: str) -> None:
 @pytest.mark.parametrize("name", ['a"; filename=x.exe.txt', "\U0001f600" * 200 + ".txt", "CON.txt", "Ü b'c;d&e=f.txt"])
 def test_a_strange_name_is_kept_as_it_is(scene: Scene, name: str, text: bytes) -> None:
     sent = scene.alice.upload(name, text)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["file_name"], asset["status"]) == (name, "available")
     answer = scene.alice.download(sent.asset_id)
@@ -89,7 +89,7 @@ def test_json_of_the_wrong_shape_is_refused(scene: Scene, body: object) -> None:
 
 
 def test_a_folder_or_library_of_somebody_else_does_not_exist(scene: Scene) -> None:
-    theirs = scene.door.sql("SELECT id FROM libraries WHERE workspace_id = %s", scene.cast.lair.id)[0][0]
+    theirs = scene.site.sql("SELECT id FROM libraries WHERE workspace_id = %s", scene.cast.lair.id)[0][0]
     for place in ({"library_id": str(theirs)}, {"library_id": str(uuid4())}, {"folder_id": str(uuid4())}):
         refused(scene.alice.begin("a.txt", 10, **place), 404, "not_found")
     nothing_happened(scene)
@@ -105,8 +105,8 @@ def test_who_may_not_upload_is_told_so_and_strangers_learn_nothing(scene: Scene)
     nothing_happened(scene)
 
 
-def test_above_the_quota_it_says_by_how_much(form_door: Door, text: bytes) -> None:
-    for scene in scene_at(form_door, limit_bytes=1000):
+def test_above_the_quota_it_says_by_how_much(post_site: Site, text: bytes) -> None:
+    for scene in scene_at(post_site, limit_bytes=1000):
         done(scene.alice.begin("a.txt", 900), 201)
         problem = refused(scene.alice.begin("b.txt", 150), 413, "quota_exceeded")
         facts = {name: problem[name] for name in ("scope", "used_bytes", "reserved_bytes", "limit_bytes")}

@@ -21,40 +21,40 @@ def test_a_cancelled_upload_gives_back_its_reservation_and_its_bytes(scene: Scen
     begun = scene.alice.sent("a.txt", text)
     assert cancel(scene, begun["upload_id"]).status_code == 204
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.work() == ["clear_staging"]
+    assert scene.site.run_jobs() == ["clear_staging"]
     assert scene.objects() == []
     state = scene.alice.upload_state(begun["upload_id"])
     assert (state["state"], state["reason"]["code"], state["upload_url"]) == ("aborted", "aborted", None)
     assert cancel(scene, begun["upload_id"]).status_code == 204
     refused(scene.alice.commit(begun["upload_id"]), 409, "conflict")
-    assert scene.door.ledger(begun["upload_id"]) == ["reserve", "release"]
+    assert scene.site.ledger(begun["upload_id"]) == ["reserve", "release"]
 
 
 def test_a_committed_upload_can_not_be_cancelled(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     refused(cancel(scene, sent.upload_id), 409, "conflict")
-    scene.door.work()
+    scene.site.run_jobs()
     refused(cancel(scene, sent.upload_id), 409, "conflict")
     assert scene.alice.download(sent.asset_id).content == text
 
 
 def test_an_upload_whose_time_is_over_expires_by_itself(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
-    scene.door.over(begun["upload_id"])
-    assert scene.door.sweep()["expire"] == 1
+    scene.site.expire_upload(begun["upload_id"])
+    assert scene.site.sweep()["expire"] == 1
     assert scene.alice.quota() == (0, 0)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.objects() == []
     state = scene.alice.upload_state(begun["upload_id"])
     assert (state["state"], state["reason"]["code"]) == ("expired", "upload_expired")
     refused(scene.alice.commit(begun["upload_id"]), 409, "upload_expired")
-    assert "expire" not in scene.door.sweep()
-    assert scene.door.ledger(begun["upload_id"]) == ["reserve", "release"]
+    assert "expire" not in scene.site.sweep()
+    assert scene.site.ledger(begun["upload_id"]) == ["reserve", "release"]
 
 
 def test_a_late_commit_is_told_that_the_time_is_over(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
-    scene.door.over(begun["upload_id"])
+    scene.site.expire_upload(begun["upload_id"])
     refused(scene.alice.commit(begun["upload_id"]), 409, "upload_expired")
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "expired"
     assert scene.alice.quota() == (0, 0)
@@ -63,23 +63,23 @@ def test_a_late_commit_is_told_that_the_time_is_over(scene: Scene, text: bytes) 
 def test_a_session_lives_an_hour_and_as_long_as_a_slow_line_needs(scene: Scene) -> None:
     small, large = (done(scene.alice.begin("a.mp4", size), 201) for size in (1000, 450_000_000))
     lives = "SELECT extract(epoch FROM expires_at - created_at) FROM uploads WHERE id = %s"
-    seconds = [float(scene.door.sql(lives, UUID(each["upload_id"]))[0][0]) for each in (small, large)]
+    seconds = [float(scene.site.sql(lives, UUID(each["upload_id"]))[0][0]) for each in (small, large)]
     assert seconds == pytest.approx([3600, 3600 + 3600], abs=5)
 
 
 def test_a_wrong_size_at_commit_ends_the_upload(scene: Scene, text: bytes) -> None:
     begun = done(scene.alice.begin("a.txt", len(text)), 201)
-    scene.door.put(scene.staging_key(begun, "a.txt"), text + b"more")
+    scene.site.put(scene.staging_key(begun, "a.txt"), text + b"more")
     problem = refused(scene.alice.commit(begun["upload_id"]), 422, "size_mismatch")
     assert (problem["expected_bytes"], problem["found_bytes"]) == (len(text), len(text) + 4)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
     state = scene.alice.upload_state(begun["upload_id"])
     assert (state["state"], state["reason"]["code"]) == ("failed", "size_mismatch")
     assert state["reason"]["detail"]
     refused(scene.alice.commit(begun["upload_id"]), 422, "size_mismatch")
-    assert scene.door.ledger(begun["upload_id"]) == ["reserve", "release"]
+    assert scene.site.ledger(begun["upload_id"]) == ["reserve", "release"]
 
 
 def outcomes(*calls: Any) -> list[httpx.Response]:
@@ -94,24 +94,24 @@ def test_commit_and_cancel_at_once_leave_one_truth(scene: Scene, text: bytes, at
         lambda: scene.alice.commit(begun["upload_id"]), lambda: cancel(scene, begun["upload_id"])
     )
     assert {committed.status_code, cancelled.status_code} in ({200, 409}, {409, 204})
-    scene.door.work()
+    scene.site.run_jobs()
     won = committed.status_code == 200
     assert scene.alice.quota() == (len(text) if won else 0, 0)
-    assert scene.door.ledger(begun["upload_id"]) == ["reserve", "settle" if won else "release"]
+    assert scene.site.ledger(begun["upload_id"]) == ["reserve", "settle" if won else "release"]
     assert len(scene.objects()) == (1 if won else 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_commit_and_expiry_at_once_leave_one_truth(scene: Scene, text: bytes, attempt: int) -> None:
     begun = scene.alice.sent("a.txt", text)
     soon = "UPDATE uploads SET expires_at = now() + interval '20 milliseconds' WHERE id = %s"
-    scene.door.sql(soon, UUID(begun["upload_id"]))
-    answers = outcomes(*[lambda: scene.alice.commit(begun["upload_id"])] * 4, scene.door.sweep, scene.door.sweep)[:4]
-    scene.door.sweep()
+    scene.site.sql(soon, UUID(begun["upload_id"]))
+    answers = outcomes(*[lambda: scene.alice.commit(begun["upload_id"])] * 4, scene.site.sweep, scene.site.sweep)[:4]
+    scene.site.sweep()
     codes = {answer.status_code for answer in answers}
     state = scene.alice.upload_state(begun["upload_id"])["state"]
     assert (codes, state) in (({200}, "verifying"), ({409}, "expired"))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.quota() == (len(text) if codes == {200} else 0, 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []

@@ -17,14 +17,14 @@ from tests.support.client import Scene
 def test_a_file_is_taken_in_and_what_is_read_is_what_was_sent(either: Scene) -> None:
     content = pictures.exif_orientation(6)
     begun = either.alice.sent("sea.jpg", content)
-    assert begun["method"] == ("POST" if "forms" in either.door.settings.s3_bucket else "PUT")
+    assert begun["method"] == ("POST" if "forms" in either.site.settings.s3_bucket else "PUT")
     assert (begun["state"], begun["provider"]) == ("created", "managed")
     assert either.alice.quota() == (0, len(content))
 
     committed = done(either.alice.commit(begun["upload_id"]))
     assert committed["status"] == "processing"
     assert either.alice.download(committed["asset_id"]).status_code == 409
-    either.door.work()
+    either.site.run_jobs()
 
     asset = either.alice.asset(committed["asset_id"])
     assert (asset["status"], asset["previews"], asset["mime_type"]) == ("available", "ready", "image/jpeg")
@@ -36,14 +36,14 @@ def test_a_file_is_taken_in_and_what_is_read_is_what_was_sent(either: Scene) -> 
 
 def test_nothing_is_left_of_it_but_the_original_and_its_previews(scene: Scene) -> None:
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
-    scene.door.work()
+    scene.site.run_jobs()
     variants = scene.alice.asset(sent.asset_id)["variants"]
     own = keys.asset_prefix(scene.cast.press.id, sent.asset_id)  # type: ignore[arg-type]
     assert all(key.startswith(own) for key in scene.objects())
     assert len(scene.objects()) == 1 + len(variants)
     assert scene.alice.quota() == (len(sent.content), 0)
-    assert scene.door.ledger(sent.upload_id) == ["reserve", "settle"]
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.ledger(sent.upload_id) == ["reserve", "settle"]
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_declared_digest_is_kept_by_the_store(either: Scene, text: bytes) -> None:
@@ -54,7 +54,7 @@ def test_a_declared_digest_is_kept_by_the_store(either: Scene, text: bytes) -> N
     refused(either.alice.commit(begun["upload_id"]), 409, "upload_missing")
     assert either.alice.send(begun, text).status_code in (200, 201, 204)
     committed = done(either.alice.commit(begun["upload_id"]))
-    either.door.work()
+    either.site.run_jobs()
     assert either.alice.asset(committed["asset_id"])["status"] == "available"
 
 
@@ -78,7 +78,7 @@ def test_bytes_that_have_not_arrived_leave_the_upload_open(scene: Scene, text: b
     assert again["upload_url"] and again["fields"]
     scene.alice.send(again, text)
     committed = done(scene.alice.commit(begun["upload_id"]))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(committed["asset_id"])["status"] == "available"
     assert scene.alice.quota() == (len(text), 0)
 
@@ -86,10 +86,10 @@ def test_bytes_that_have_not_arrived_leave_the_upload_open(scene: Scene, text: b
 def test_a_commit_may_be_repeated(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     assert done(scene.alice.commit(sent.upload_id))["asset_id"] == sent.asset_id
-    scene.door.work()
+    scene.site.run_jobs()
     again = done(scene.alice.commit(sent.upload_id))
     assert (again["asset_id"], again["status"]) == (sent.asset_id, "available")
-    assert scene.door.ledger(sent.upload_id) == ["reserve", "settle"]
+    assert scene.site.ledger(sent.upload_id) == ["reserve", "settle"]
 
 
 def test_a_commit_raced_twenty_times_gives_one_asset_and_one_charge(scene: Scene, text: bytes) -> None:
@@ -97,18 +97,18 @@ def test_a_commit_raced_twenty_times_gives_one_asset_and_one_charge(scene: Scene
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: done(scene.alice.commit(begun["upload_id"])), range(20)))
     assert len({answer["asset_id"] for answer in answers}) == 1
-    scene.door.work()
+    scene.site.run_jobs()
     assert len(done(scene.alice.call("GET", "assets"))["items"]) == 1
-    assert scene.door.ledger(begun["upload_id"]) == ["reserve", "settle"]
+    assert scene.site.ledger(begun["upload_id"]) == ["reserve", "settle"]
     assert scene.alice.quota() == (len(text), 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_another_digest_or_etag_at_commit_ends_the_upload(scene: Scene, text: bytes) -> None:
     for claim in ({"sha256": "0" * 64}, {"etag": "0" * 32}):
         begun = scene.alice.sent("a.txt", text, digest=True)
         refused(scene.alice.commit(begun["upload_id"], **claim), 422, "checksum_mismatch")
-        scene.door.work()
+        scene.site.run_jobs()
         state = scene.alice.upload_state(begun["upload_id"])
         assert (state["state"], state["reason"]["code"]) == ("failed", "checksum_mismatch")
         refused(scene.alice.commit(begun["upload_id"]), 422, "checksum_mismatch")
@@ -119,11 +119,11 @@ def test_another_digest_or_etag_at_commit_ends_the_upload(scene: Scene, text: by
 def test_a_digest_at_commit_is_checked_against_the_bytes(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     committed = done(scene.alice.commit(begun["upload_id"], sha256="0" * 64))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(committed["asset_id"])["reason"]["code"] == "checksum_mismatch"
     begun = scene.alice.sent("a.txt", text)
     committed = done(scene.alice.commit(begun["upload_id"], sha256=hashlib.sha256(text).hexdigest().upper()))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(committed["asset_id"])["status"] == "available"
 
 

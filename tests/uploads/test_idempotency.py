@@ -15,7 +15,7 @@ OCTETS = "application/octet-stream"
 
 
 def uploads_of(scene: Scene) -> int:
-    return int(scene.door.sql("SELECT count(*) FROM uploads WHERE workspace_id = %s", scene.cast.press.id)[0][0])
+    return int(scene.site.sql("SELECT count(*) FROM uploads WHERE workspace_id = %s", scene.cast.press.id)[0][0])
 
 
 def test_the_same_key_and_body_give_the_same_upload_freshly_signed(scene: Scene, text: bytes) -> None:
@@ -49,13 +49,13 @@ def test_the_same_request_many_times_at_once_is_one_upload(scene: Scene) -> None
     assert len({answer["upload_id"] for answer in answers}) == 1
     assert uploads_of(scene) == 1
     assert scene.alice.quota() == (0, 10)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_day_later_the_key_is_free_again(scene: Scene) -> None:
     first = done(scene.alice.begin("a.txt", 10, key="one"), 201)
     yesterday = "UPDATE uploads SET created_at = now() - interval '25 hours' WHERE id = %s"
-    scene.door.sql(yesterday, UUID(first["upload_id"]))
+    scene.site.sql(yesterday, UUID(first["upload_id"]))
     assert done(scene.alice.begin("b.txt", 20, key="one"), 201)["upload_id"] != first["upload_id"]
 
 
@@ -68,8 +68,8 @@ def test_what_came_to_nothing_is_begun_anew_with_the_same_key(scene: Scene, end:
         scene.alice.send(first, b"ten bytes.")
         refused(scene.alice.commit(first["upload_id"], sha256="0" * 64, etag="0"), 422, "checksum_mismatch")
     else:
-        scene.door.over(first["upload_id"])
-        scene.door.sweep()
+        scene.site.expire_upload(first["upload_id"])
+        scene.site.sweep()
     assert scene.alice.upload_state(first["upload_id"])["state"] == end
     again = done(scene.alice.begin("a.txt", 10, key="one"), 201)
     assert again["upload_id"] != first["upload_id"] and again["upload_url"]
@@ -109,7 +109,7 @@ def test_a_batch_takes_from_one_to_a_hundred(scene: Scene) -> None:
 
 
 def test_a_batch_stops_at_the_quota_and_no_further(scene: Scene) -> None:
-    scene.door.sql("UPDATE workspace_quotas SET limit_bytes = 25 WHERE workspace_id = %s", scene.cast.press.id)
+    scene.site.sql("UPDATE workspace_quotas SET limit_bytes = 25 WHERE workspace_id = %s", scene.cast.press.id)
     item = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 10}
     answers = done(scene.alice.call("POST", "uploads/batch", {"items": [item] * 4}))["items"]
     assert [answer.get("code") for answer in answers] == [None, None, "quota_exceeded", "quota_exceeded"]
@@ -131,7 +131,7 @@ def test_a_batch_with_keys_that_is_sent_again_gives_the_same_uploads_reserved_on
     assert [each["upload_id"] for each in again] == [each["upload_id"] for each in first]
     assert uploads_of(scene) == len({each["upload_id"] for each in first}) == 20
     assert scene.alice.quota() == (0, sum(range(1, 21)))
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_the_key_of_an_item_means_what_the_header_means(scene: Scene) -> None:
@@ -162,7 +162,7 @@ def test_the_same_batch_many_times_at_once_opens_each_upload_once(scene: Scene) 
     assert ids == [ids[0]] * 4
     assert uploads_of(scene) == 10
     assert scene.alice.quota() == (0, 100)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_batch_of_commits_answers_each_upload_by_itself_and_may_be_repeated(scene: Scene, text: bytes) -> None:

@@ -19,7 +19,7 @@ from portal.storage.service import UploadMethods
 from portal.uploads import part_plan
 from portal.uploads.part_plan import MB, Plan
 from tests.support import specimens
-from tests.support.api_client import Foreign, done, refused
+from tests.support.api_client import ApiClient, done, refused
 from tests.support.client import Scene
 
 NAME = "sea.mp4"
@@ -34,17 +34,17 @@ def film() -> bytes:
     return small + rest.to_bytes(4) + b"free" + bytes(rest - 8)
 
 
-def begin(client: Foreign, size: int = SIZE, name: str = NAME, **spec: Any) -> httpx.Response:
+def begin(client: ApiClient, size: int = SIZE, name: str = NAME, **spec: Any) -> httpx.Response:
     return client.begin(name, size, resumable_protocol="s3_multipart", **spec)
 
 
-def begun(client: Foreign, size: int = SIZE, **spec: Any) -> dict[str, Any]:
+def begun(client: ApiClient, size: int = SIZE, **spec: Any) -> dict[str, Any]:
     found = done(begin(client, size, **spec), 201)
     assert found["method"] == "s3_multipart"
     return found
 
 
-def ask(client: Foreign, upload_id: str, *numbers: Any) -> httpx.Response:
+def ask(client: ApiClient, upload_id: str, *numbers: Any) -> httpx.Response:
     return client.call("POST", f"uploads/{upload_id}/parts", {"part_numbers": list(numbers)})
 
 
@@ -52,14 +52,14 @@ def pieces(content: bytes, size: int) -> dict[int, bytes]:
     return {at // size + 1: content[at : at + size] for at in range(0, len(content), size)}
 
 
-def send(client: Foreign, upload: dict[str, Any], content: bytes, *numbers: int) -> list[httpx.Response]:
+def send(client: ApiClient, upload: dict[str, Any], content: bytes, *numbers: int) -> list[httpx.Response]:
     """Send these parts of a file, or all."""
     of = pieces(content, upload["part_size"])
     signed = done(ask(client, upload["upload_id"], *(numbers or of)))["parts"]
     return [client.store.put(each["url"], content=of[each["part_number"]], headers=each["headers"]) for each in signed]
 
 
-def sent(client: Foreign, content: bytes, **spec: Any) -> dict[str, Any]:
+def sent(client: ApiClient, content: bytes, **spec: Any) -> dict[str, Any]:
     upload = begun(client, len(content), **spec)
     assert {answer.status_code for answer in send(client, upload, content)} == {200}
     return upload
@@ -67,13 +67,13 @@ def sent(client: Foreign, content: bytes, **spec: Any) -> dict[str, Any]:
 
 def unfinished(scene: Scene) -> list[str]:
     """Every upload in parts that the store keeps of the workspace."""
-    place = {"Bucket": scene.door.settings.s3_bucket, "Prefix": keys.workspace_prefix(scene.cast.press.id)}
-    return [each["UploadId"] for each in scene.door.root.list_multipart_uploads(**place).get("Uploads", [])]
+    place = {"Bucket": scene.site.settings.s3_bucket, "Prefix": keys.workspace_prefix(scene.cast.press.id)}
+    return [each["UploadId"] for each in scene.site.root.list_multipart_uploads(**place).get("Uploads", [])]
 
 
 def multipart_id(scene: Scene, upload: dict[str, Any]) -> str:
     statement = "SELECT multipart_id FROM uploads WHERE id = %s"
-    return str(scene.door.sql(statement, UUID(upload["upload_id"]))[0][0])
+    return str(scene.site.sql(statement, UUID(upload["upload_id"]))[0][0])
 
 
 # --- which way
@@ -126,7 +126,7 @@ def test_nothing_is_larger_than_all_parts_together() -> None:
 
 
 def test_only_large_files_of_clients_that_can_go_in_parts(either: Scene) -> None:
-    single = "POST" if "forms" in either.door.settings.s3_bucket else "PUT"
+    single = "POST" if "forms" in either.site.settings.s3_bucket else "PUT"
     assert done(begin(either.alice, 99 * MB), 201)["method"] == single
     assert done(either.alice.begin(NAME, SIZE), 201)["method"] == single
     upload = begun(either.alice)
@@ -150,15 +150,15 @@ def test_a_large_file_is_taken_in_from_its_parts(either: Scene, film: bytes) -> 
     assert [part["part_number"] for part in state["parts"]] == [1, 2, 3, 4, 5, 6, 7]
     assert sum(part["size_bytes"] for part in state["parts"]) == SIZE
     committed = done(either.alice.commit(upload["upload_id"]))
-    either.door.work()
+    either.site.run_jobs()
     asset = either.alice.asset(committed["asset_id"])
     assert (asset["status"], asset["mime_type"], asset["size_bytes"]) == ("available", "video/mp4", SIZE)
     assert asset["sha256"] == hashlib.sha256(film).hexdigest()
     assert either.alice.download(committed["asset_id"]).content == film
     assert either.alice.quota() == (SIZE, 0)
-    assert either.door.ledger(upload["upload_id"]) == ["reserve", "settle"]
+    assert either.site.ledger(upload["upload_id"]) == ["reserve", "settle"]
     assert unfinished(either) == []
-    assert either.door.broken(either.cast) == []
+    assert either.site.broken(either.cast) == []
 
 
 def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
@@ -178,7 +178,7 @@ def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
     assert scene.alice.upload_state(upload["upload_id"])["state"] == "uploading"
     send(scene.alice, upload, film, 4, 5, 6, 7)
     committed = done(scene.alice.commit(upload["upload_id"]))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.download(committed["asset_id"]).content == film
     assert done(scene.alice.call("GET", "uploads"))["items"] == []
 
@@ -186,9 +186,9 @@ def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
 def test_it_lives_seven_days_from_the_last_part(scene: Scene) -> None:
     upload = begun(scene.alice)
     lives = "SELECT extract(epoch FROM expires_at - now()) / 86400 FROM uploads WHERE id = %s"
-    scene.door.sql("UPDATE uploads SET expires_at = now() + interval '1 hour' WHERE id = %s", UUID(upload["upload_id"]))
+    scene.site.sql("UPDATE uploads SET expires_at = now() + interval '1 hour' WHERE id = %s", UUID(upload["upload_id"]))
     done(ask(scene.alice, upload["upload_id"], 1))
-    assert float(scene.door.sql(lives, UUID(upload["upload_id"]))[0][0]) == pytest.approx(7, abs=0.01)
+    assert float(scene.site.sql(lives, UUID(upload["upload_id"]))[0][0]) == pytest.approx(7, abs=0.01)
 
 
 # --- what is refused
@@ -248,10 +248,10 @@ def test_the_store_takes_no_part_of_another_length(either: Scene, film: bytes) -
 def test_a_part_of_another_length_counts_as_missing(scene: Scene, film: bytes) -> None:
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1, 7)
-    place = {"Bucket": scene.door.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
+    place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
     which = {"UploadId": multipart_id(scene, upload)}
     for number, size in ((2, 5 * MB), (7, 5 * MB), (8, 1)):
-        scene.door.root.upload_part(**place, **which, PartNumber=number, Body=bytes(size))
+        scene.site.root.upload_part(**place, **which, PartNumber=number, Body=bytes(size))
     there = [part["part_number"] for part in scene.alice.upload_state(upload["upload_id"])["parts"]]
     assert there == [1, 7]
     problem = refused(scene.alice.commit(upload["upload_id"]), 409, "upload_missing")
@@ -262,7 +262,7 @@ def test_nothing_is_signed_for_what_is_over(scene: Scene) -> None:
     cancelled, expired = begun(scene.alice), begun(scene.alice)
     scene.alice.call("DELETE", f"uploads/{cancelled['upload_id']}")
     refused(ask(scene.alice, cancelled["upload_id"], 1), 409, "conflict")
-    scene.door.over(expired["upload_id"])
+    scene.site.expire_upload(expired["upload_id"])
     refused(ask(scene.alice, expired["upload_id"], 1), 409, "upload_expired")
 
 
@@ -272,7 +272,7 @@ def test_a_blocked_uploader_gets_no_more_parts(scene: Scene) -> None:
         "UPDATE tenant_memberships SET uploads_blocked_at = now(), uploads_blocked_reason = 'a virus' "
         "WHERE user_id = %s AND tenant_id = %s"
     )
-    scene.door.sql(block, scene.cast.alice.id, scene.cast.acme.id)
+    scene.site.sql(block, scene.cast.alice.id, scene.cast.acme.id)
     assert "a virus" in refused(ask(scene.alice, upload["upload_id"], 1), 403, "forbidden")["detail"]
     assert unfinished(scene) == []
 
@@ -288,15 +288,15 @@ def test_a_commit_raced_twenty_times_and_parts_that_come_late_give_one_asset(sce
     assert len({answer["asset_id"] for answer in answers}) == 1
     refused(ask(scene.alice, upload["upload_id"], 1), 409, "conflict")
     scene.alice.store.put(late["url"], content=bytes(16 * MB))
-    scene.door.work()
+    scene.site.run_jobs()
     scene.alice.store.put(late["url"], content=bytes(16 * MB))
     assert scene.alice.download(answers[0]["asset_id"]).content == film
-    assert scene.door.ledger(upload["upload_id"]) == ["reserve", "settle"]
+    assert scene.site.ledger(upload["upload_id"]) == ["reserve", "settle"]
     assert done(scene.alice.commit(upload["upload_id"]))["asset_id"] == answers[0]["asset_id"]
-    scene.door.over(upload["upload_id"])
-    scene.door.sweep()
+    scene.site.expire_upload(upload["upload_id"])
+    scene.site.sweep()
     assert unfinished(scene) == []
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_first_parts_asked_for_at_once_belong_to_one_upload(scene: Scene) -> None:
@@ -310,14 +310,14 @@ def test_first_parts_asked_for_at_once_belong_to_one_upload(scene: Scene) -> Non
 
 def test_a_commit_that_died_after_the_store_put_the_parts_together_is_repeated(scene: Scene, film: bytes) -> None:
     upload = sent(scene.alice, film)
-    place = {"Bucket": scene.door.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
+    place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
     there = scene.alice.upload_state(upload["upload_id"])["parts"]
     listed = [{"PartNumber": part["part_number"], "ETag": part["etag"]} for part in there]
     which = {"UploadId": multipart_id(scene, upload), "MultipartUpload": {"Parts": listed}}
-    scene.door.root.complete_multipart_upload(**place, **which)
+    scene.site.root.complete_multipart_upload(**place, **which)
     refused(ask(scene.alice, upload["upload_id"], 1), 409, "conflict")
     committed = done(scene.alice.commit(upload["upload_id"]))
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.download(committed["asset_id"]).content == film
     assert scene.objects() and unfinished(scene) == []
 
@@ -332,7 +332,7 @@ def test_of_a_part_that_was_sent_twice_the_last_counts_however_fast_it_came(scen
         missing = refused(answer, 409, "upload_missing")["missing_parts"]
         time.sleep(1.1)  # the next second: now it can be told
         send(scene.alice, upload, film, *missing)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.asset(done(answer)["asset_id"])["sha256"] == hashlib.sha256(film).hexdigest()
 
 
@@ -340,8 +340,8 @@ def test_parts_that_a_rule_of_the_bucket_removed_are_sent_again(scene: Scene, fi
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1, 2)
     before = multipart_id(scene, upload)
-    place = {"Bucket": scene.door.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
-    scene.door.root.abort_multipart_upload(**place, UploadId=before)
+    place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
+    scene.site.root.abort_multipart_upload(**place, UploadId=before)
     assert scene.alice.upload_state(upload["upload_id"])["parts"] == []
     assert len(refused(scene.alice.commit(upload["upload_id"]), 409, "upload_missing")["missing_parts"]) == 7
     assert send(scene.alice, upload, film, 7)[0].status_code == 200
@@ -366,9 +366,9 @@ def cancelled(scene: Scene, upload: dict[str, Any]) -> None:
 
 def expired(scene: Scene, upload: dict[str, Any]) -> None:
     past = "UPDATE uploads SET expires_at = now() - interval '1 minute' WHERE id = %s"
-    scene.door.sql(past, UUID(upload["upload_id"]))
-    scene.door.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
-    assert scene.door.sweep()["expire"] == 1
+    scene.site.sql(past, UUID(upload["upload_id"]))
+    scene.site.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
+    assert scene.site.sweep()["expire"] == 1
 
 
 @pytest.mark.parametrize("end", [cancelled, expired])
@@ -378,23 +378,23 @@ def test_parts_of_an_upload_that_ends_are_removed_also_the_late_ones(scene: Scen
     late = done(ask(scene.alice, upload["upload_id"], 2))["parts"][0]
     end(scene, upload)
     assert scene.alice.quota() == (0, 0)
-    scene.door.work()
+    scene.site.run_jobs()
     assert (unfinished(scene), scene.objects()) == ([], [])
     scene.alice.store.put(late["url"], content=film[16 * MB : 32 * MB])
-    scene.door.over(upload["upload_id"])
-    assert scene.door.sweep()["clear_staging"]
-    scene.door.work()
+    scene.site.expire_upload(upload["upload_id"])
+    assert scene.site.sweep()["clear_staging"]
+    scene.site.run_jobs()
     assert (unfinished(scene), scene.objects()) == ([], [])
-    assert scene.door.ledger(upload["upload_id"]) == ["reserve", "release"]
+    assert scene.site.ledger(upload["upload_id"]) == ["reserve", "release"]
 
 
 def test_what_was_begun_in_the_store_by_a_process_that_died_is_removed(scene: Scene) -> None:
     upload = begun(scene.alice)
-    place = {"Bucket": scene.door.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
-    scene.door.root.create_multipart_upload(**place)
+    place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
+    scene.site.root.create_multipart_upload(**place)
     assert len(unfinished(scene)) == 1
     cancelled(scene, upload)
-    scene.door.work()
+    scene.site.run_jobs()
     assert unfinished(scene) == []
 
 
@@ -402,7 +402,7 @@ def test_the_doctor_finds_parts_that_nobody_would_end(scene: Scene, monkeypatch:
     monkeypatch.setattr(objects, "YOUNG", timedelta(seconds=-60))
     upload = begun(scene.alice)
     done(ask(scene.alice, upload["upload_id"], 1))
-    assert scene.door.broken(scene.cast) == []  # it is open
+    assert scene.site.broken(scene.cast) == []  # it is open
     nobodys = keys.staging(scene.cast.press.id, uuid4(), NAME)
-    scene.door.root.create_multipart_upload(Bucket=scene.door.settings.s3_bucket, Key=nobodys)
-    assert scene.door.broken(scene.cast) == [f"Parts for {nobodys} were left behind by an upload that is over."]
+    scene.site.root.create_multipart_upload(Bucket=scene.site.settings.s3_bucket, Key=nobodys)
+    assert scene.site.broken(scene.cast) == [f"Parts for {nobodys} were left behind by an upload that is over."]

@@ -19,10 +19,10 @@ from portal.tasks import MOST_ATTEMPTS
 from tests.support import pictures
 from tests.support.api_client import refused
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
-from tests.support.client import Door, Scene, scene_at, served
+from tests.support.client import Scene, Site, scene_at, served
 from tests.support.engines import EICAR, SIGNATURE, TestEngines
 from tests.support.processes import own_settings
-from tests.support.tcp_proxy import Gate
+from tests.support.tcp_proxy import TcpProxy
 from tests.uploads.test_verify import infected_zip
 
 LONG = b"A line of a text that is longer than what a scanner is asked for its proof.\n" * 3000
@@ -43,145 +43,147 @@ def undated() -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def gate(daemon: Daemon) -> Iterator[Gate]:
+def scanner_proxy(daemon: Daemon) -> Iterator[TcpProxy]:
     """The way to it."""
-    with Gate(daemon.port) as gate:
-        yield gate
+    with TcpProxy(daemon.port) as scanner_proxy:
+        yield scanner_proxy
 
 
 @pytest.fixture(scope="module")
-def door(engines: TestEngines, gate: Gate) -> Iterator[Door]:
-    """A portal whose scanner stands behind the gate."""
-    scanner: dict[str, Any] = {"scanner_url": gate.url, "scanner_test_database": None}
+def site(engines: TestEngines, scanner_proxy: TcpProxy) -> Iterator[Site]:
+    """A portal whose scanner stands behind the scanner_proxy."""
+    scanner: dict[str, Any] = {"scanner_url": scanner_proxy.url, "scanner_test_database": None}
     yield from served(own_settings(engines, "scanned", queue=4, **scanner))
 
 
 @pytest.fixture
-def scene(door: Door, gate: Gate) -> Iterator[Scene]:
-    """New people; the gate is open in the end."""
-    yield from scene_at(door)
-    gate.open()
-    use(door, gate.url)
-    door.work()
+def scene(site: Site, scanner_proxy: TcpProxy) -> Iterator[Scene]:
+    """New people; the scanner_proxy is open in the end."""
+    yield from scene_at(site)
+    scanner_proxy.open()
+    use(site, scanner_proxy.url)
+    site.run_jobs()
 
 
-def use(door: Door, url: str) -> None:
+def use(site: Site, url: str) -> None:
     """What the next deployment says about the scanner; the proof of the last one is forgotten."""
-    settings = replace(door.app.extensions["portal.settings"], scanner_url=url)
-    door.app.extensions["portal.settings"] = settings
+    settings = replace(site.app.extensions["portal.settings"], scanner_url=url)
+    site.app.extensions["portal.settings"] = settings
     Scanner.at(settings)._report = None
 
 
-def soon(door: Door) -> None:
+def soon(site: Site) -> None:
     """Let everything that waits be due, and the scheduler and the workers come by."""
-    door.hurry()
-    door.sweep()
-    door.work()
+    site.make_due()
+    site.sweep()
+    site.run_jobs()
 
 
-def row(door: Door, asset_id: str, columns: str) -> tuple[Any, ...]:
-    return door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
+def row(site: Site, asset_id: str, columns: str) -> tuple[Any, ...]:
+    return site.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
 
 
-def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene, gate: Gate) -> None:
-    gate.shut()
-    use(scene.door, gate.url)
+def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene, scanner_proxy: TcpProxy) -> None:
+    scanner_proxy.shut()
+    use(scene.site, scanner_proxy.url)
     sent = scene.alice.upload("a.txt", LONG)
     for _ in range(8):  # more often than a file that is itself at fault would be tried
-        scene.door.work()
-        soon(scene.door)
+        scene.site.run_jobs()
+        soon(scene.site)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["waiting_for"], asset["scan"]["verdict"]) == ("processing", "scanner", "pending")
-    assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
+    assert scene.site.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
     assert scene.objects() == [scene.staging_key(sent.begun, "a.txt")]
     refused(scene.alice.download(sent.asset_id), 409, "conflict")
     assert scene.alice.quota() == (0, len(LONG))
 
-    gate.open()
-    soon(scene.door)
+    scanner_proxy.open()
+    soon(scene.site)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["waiting_for"], asset["scan"]["verdict"]) == ("available", None, "clean")
     assert scene.alice.quota() == (len(LONG), 0)
 
 
-def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene, gate: Gate) -> None:
-    gate.cut()
+def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene, scanner_proxy: TcpProxy) -> None:
+    scanner_proxy.cut()
     sent = scene.alice.upload("a.txt", LONG)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
-    assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (1, None)
-    soon(scene.door)
+    assert scene.site.task(sent.asset_id, "take_in", "attempts, lease_token") == (1, None)
+    soon(scene.site)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
     assert scene.alice.download(sent.asset_id).content == LONG
     assert len(scene.objects()) == 1
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
-def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, gate: Gate) -> None:
-    gate.cut(MOST_ATTEMPTS + 1)
+def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, scanner_proxy: TcpProxy) -> None:
+    scanner_proxy.cut(MOST_ATTEMPTS + 1)
     sent = scene.alice.upload("a.txt", LONG)
-    scene.door.work()
+    scene.site.run_jobs()
     for _ in range(MOST_ATTEMPTS):
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-        soon(scene.door)
+        soon(scene.site)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("failed", "processing_failed")
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
-    gate.cut(0)
+    scanner_proxy.cut(0)
 
 
-def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, gate: Gate) -> None:
+def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, scanner_proxy: TcpProxy) -> None:
     def says(command: str, content: bytes) -> str:
         return "stream: Can't write to file ERROR" if content == LONG else usual_answer(command, content)
 
     with FakeClamd(says) as fake:
-        use(scene.door, fake.tcp)
+        use(scene.site, fake.tcp)
         sent = scene.alice.upload("a.txt", LONG)
-        scene.door.work()
+        scene.site.run_jobs()
         for _ in range(MOST_ATTEMPTS + 2):
-            soon(scene.door)
+            soon(scene.site)
         asset = scene.alice.asset(sent.asset_id)
         assert (asset["status"], asset["waiting_for"]) == ("processing", "scanner")
-        assert scene.door.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
+        assert scene.site.task(sent.asset_id, "take_in", "attempts, lease_token") == (0, None)
         assert fake.commands.count("INSTREAM") > MOST_ATTEMPTS
-    use(scene.door, gate.url)
-    soon(scene.door)
+    use(scene.site, scanner_proxy.url)
+    soon(scene.site)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
 
 
 @pytest.mark.parametrize("reason", ["off", "no signatures"])
 def test_what_nobody_scanned_is_marked_and_scanned_when_a_scanner_appears(
-    scene: Scene, gate: Gate, undated: Daemon, reason: str
+    scene: Scene, scanner_proxy: TcpProxy, undated: Daemon, reason: str
 ) -> None:
-    use(scene.door, "off" if reason == "off" else undated.tcp)
+    use(scene.site, "off" if reason == "off" else undated.tcp)
     sent = scene.alice.upload("a.txt", LONG)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["scan"]["verdict"]) == ("available", "not_scanned")
     assert "Not scanned" in asset["scan"]["reason"]
-    soon(scene.door)
+    soon(scene.site)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "not_scanned"
 
-    use(scene.door, gate.url)
-    soon(scene.door)
+    use(scene.site, scanner_proxy.url)
+    soon(scene.site)
     scan = scene.alice.asset(sent.asset_id)["scan"]
     assert (scan["verdict"], scan["reason"]) == ("clean", None)
     assert scan["database"]
-    soon(scene.door)
-    assert scene.door.task(sent.asset_id, "rescan") is None
+    soon(scene.site)
+    assert scene.site.task(sent.asset_id, "rescan") is None
 
 
 @pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
-def test_an_infection_that_is_found_later_is_held_then(scene: Scene, gate: Gate, name: str, content: bytes) -> None:
-    use(scene.door, "off")
+def test_an_infection_that_is_found_later_is_held_then(
+    scene: Scene, scanner_proxy: TcpProxy, name: str, content: bytes
+) -> None:
+    use(scene.site, "off")
     sent = scene.alice.upload(name, content)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.download(sent.asset_id).content == content
 
-    use(scene.door, gate.url)
-    soon(scene.door)
+    use(scene.site, scanner_proxy.url)
+    soon(scene.site)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
     assert SIGNATURE in asset["scan"]["signature"]
@@ -189,46 +191,48 @@ def test_an_infection_that_is_found_later_is_held_then(scene: Scene, gate: Gate,
     assert [key.startswith(held) for key in scene.objects()] == [True]
     refused(scene.alice.download(sent.asset_id), 409, "held")
     assert scene.alice.quota() == (len(content), 0)
-    assert scene.door.task(sent.asset_id, "rescan") is None
-    actions = scene.door.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
+    assert scene.site.task(sent.asset_id, "rescan") is None
+    actions = scene.site.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
     assert ("asset.quarantined",) in actions
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
-def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(scene: Scene, gate: Gate) -> None:
+def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(
+    scene: Scene, scanner_proxy: TcpProxy
+) -> None:
     """Killed after the row had switched, before the original and its previews were removed."""
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
-    scene.door.work()
+    scene.site.run_jobs()
     place, asset_id = scene.cast.press.id, UUID(sent.asset_id)
     held = keys.quarantine(place, asset_id, "sea.jpg")
-    scene.door.put(held, sent.content)
-    scene.door.sql("UPDATE assets SET state = 'quarantined', object_key = %s WHERE id = %s", held, asset_id)
-    with scene.door.app.app_context(), database.transaction():
+    scene.site.put(held, sent.content)
+    scene.site.sql("UPDATE assets SET state = 'quarantined', object_key = %s WHERE id = %s", held, asset_id)
+    with scene.site.app.app_context(), database.transaction():
         tasks.schedule("rescan", asset_id, tenant_id=scene.cast.acme.id, workspace_id=place)
-    scene.door.kill_holder(asset_id, "rescan")
+    scene.site.kill_worker_of(asset_id, "rescan")
     assert len(scene.objects()) > 3
-    soon(scene.door)
+    soon(scene.site)
     assert scene.objects() == [held]
-    assert row(scene.door, sent.asset_id, "state") == ("quarantined",)
-    assert scene.door.task(asset_id, "rescan") is None
-    assert "rescan" not in scene.door.sweep()
+    assert row(scene.site, sent.asset_id, "state") == ("quarantined",)
+    assert scene.site.task(asset_id, "rescan") is None
+    assert "rescan" not in scene.site.sweep()
 
 
-def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, gate: Gate) -> None:
-    use(scene.door, "off")
+def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, scanner_proxy: TcpProxy) -> None:
+    use(scene.site, "off")
     sent = scene.alice.upload("a.txt", LONG)
-    scene.door.work()
-    use(scene.door, gate.url)
-    scene.door.sql("UPDATE tasks SET attempts = 5 WHERE target_id = %s", UUID(sent.asset_id))
-    soon(scene.door)
+    scene.site.run_jobs()
+    use(scene.site, scanner_proxy.url)
+    scene.site.sql("UPDATE tasks SET attempts = 5 WHERE target_id = %s", UUID(sent.asset_id))
+    soon(scene.site)
     scan = scene.alice.asset(sent.asset_id)["scan"]
     assert scan["verdict"] == "not_scanned"
     assert "can't open" in scan["reason"]
-    assert "rescan" not in scene.door.sweep()
+    assert "rescan" not in scene.site.sweep()
 
 
-def test_the_scanner_is_asked_outside_of_transactions(door: Door, daemon: Daemon) -> None:
-    with door.app.app_context():
+def test_the_scanner_is_asked_outside_of_transactions(site: Site, daemon: Daemon) -> None:
+    with site.app.app_context():
         with database.transaction() as session:
             session.execute(text("SELECT 1"))
             with pytest.raises(RuntimeError):
@@ -244,24 +248,24 @@ def test_a_server_without_room_for_temporary_files_burns_no_attempt(
 ) -> None:
     """The clock passes, the scanner is proved, and the file waits until there is room."""
     (tmp_path / "file").touch()
-    use(scene.door, daemon.unix)
+    use(scene.site, daemon.unix)
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "file" / "tmp"))
         sent = scene.alice.upload("a.txt", LONG)
         for _ in range(MOST_ATTEMPTS + 2):
-            scene.door.work()
-            soon(scene.door)
+            scene.site.run_jobs()
+            soon(scene.site)
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-        assert scene.door.task(sent.asset_id, "take_in") == (0, "spool_unavailable")
-        (state,) = scene.door.sql("SELECT state FROM scanner_status")[0]
+        assert scene.site.task(sent.asset_id, "take_in") == (0, "spool_unavailable")
+        (state,) = scene.site.sql("SELECT state FROM scanner_status")[0]
         assert state == "ready"
-    soon(scene.door)
+    soon(scene.site)
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
 
 
 def test_what_the_scanner_can_not_look_into_is_held(scene: Scene) -> None:
     sent = scene.alice.upload("large.txt", b"A very long text. " * (LIMIT_BYTES // 16))
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "too_large")
     assert asset["scan"]["verdict"] == "not_scanned"

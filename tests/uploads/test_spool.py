@@ -46,16 +46,16 @@ def no_room(tmp_path: Path) -> Iterator[None]:
 def test_previews_wait_for_room(scene: Scene, tmp_path: Path, trouble: Trouble) -> None:
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
     place = scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id)
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         verify.take_in(*place)
         for _ in range(MOST_ATTEMPTS + 2):
-            scene.door.hurry()
+            scene.site.make_due()
             with trouble(tmp_path):
                 preview_jobs.render_previews(*place)
     assert scene.alice.asset(sent.asset_id)["previews"] == "pending"
-    assert scene.door.task(sent.asset_id, "render_previews") == (0, "spool_unavailable")
-    scene.door.hurry()
+    assert scene.site.task(sent.asset_id, "render_previews") == (0, "spool_unavailable")
+    scene.site.make_due()
     assert list(tmp_path.glob("stowage-preview-*")) == []
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         preview_jobs.render_previews(*place)
     assert scene.alice.asset(sent.asset_id)["previews"] == "ready"

@@ -39,7 +39,7 @@ def infected_zip() -> bytes:
 )
 def test_content_that_contradicts_its_name_is_refused_for_good(scene: Scene, name: str, content: bytes) -> None:
     sent = scene.alice.upload(name, content)
-    scene.door.work()
+    scene.site.run_jobs()
     asset, upload = scene.alice.asset(sent.asset_id), scene.alice.upload_state(sent.upload_id)
     assert (asset["status"], upload["state"]) == ("failed", "failed")
     assert asset["reason"] == upload["reason"]
@@ -47,31 +47,31 @@ def test_content_that_contradicts_its_name_is_refused_for_good(scene: Scene, nam
     assert asset["reason"]["detail"].startswith("Not ")
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.ledger(sent.upload_id) == ["reserve", "release"]
+    assert scene.site.ledger(sent.upload_id) == ["reserve", "release"]
     assert "was rejected" in refused(scene.alice.download(sent.asset_id), 409, "conflict")["detail"]
     assert done(scene.alice.commit(sent.upload_id))["status"] == "failed"
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_refused_file_can_be_put_away(scene: Scene) -> None:
     sent = scene.alice.upload("photo.jpg", specimens.HTML)
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}").status_code == 204
     done(scene.alice.call("POST", f"assets/{sent.asset_id}/restore"))
     assert scene.alice.asset(sent.asset_id)["status"] == "failed"
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204
-    scene.door.work()
+    scene.site.run_jobs()
     assert scene.alice.call("GET", f"assets/{sent.asset_id}").status_code == 404
     refused(scene.alice.commit(sent.upload_id), 404, "not_found")
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_wrong_digest_that_the_store_let_pass_is_found_by_reading(scene: Scene, text: bytes) -> None:
     begun = done(scene.alice.begin("a.txt", len(text), sha256=hashlib.sha256(text).hexdigest()), 201)
-    scene.door.put(scene.staging_key(begun, "a.txt"), text[::-1])
+    scene.site.put(scene.staging_key(begun, "a.txt"), text[::-1])
     committed = done(scene.alice.commit(begun["upload_id"]))
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(committed["asset_id"])
     assert (asset["status"], asset["reason"]["code"]) == ("failed", "checksum_mismatch")
     assert scene.alice.upload_state(begun["upload_id"])["reason"] == asset["reason"]
@@ -81,8 +81,8 @@ def test_a_wrong_digest_that_the_store_let_pass_is_found_by_reading(scene: Scene
 
 def test_a_file_that_vanished_after_its_commit_is_refused_with_that_reason(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.root.delete_object(Bucket=scene.door.settings.s3_bucket, Key=scene.staging_key(sent.begun, "a.txt"))
-    scene.door.work()
+    scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=scene.staging_key(sent.begun, "a.txt"))
+    scene.site.run_jobs()
     assert scene.alice.asset(sent.asset_id)["reason"]["code"] == "upload_missing"
     assert scene.alice.quota() == (0, 0)
 
@@ -90,7 +90,7 @@ def test_a_file_that_vanished_after_its_commit_is_refused_with_that_reason(scene
 @pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
 def test_an_infected_file_is_held(scene: Scene, name: str, content: bytes) -> None:
     sent = scene.alice.upload(name, content)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
     scan = asset["scan"]
@@ -105,9 +105,9 @@ def test_an_infected_file_is_held(scene: Scene, name: str, content: bytes) -> No
     refused(scene.alice.call("DELETE", f"assets/{sent.asset_id}?permanent=true"), 409, "held")
     assert scene.alice.upload_state(sent.upload_id)["state"] == "committed"
     assert scene.alice.quota() == (len(content), 0)
-    actions = scene.door.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
+    actions = scene.site.sql("SELECT action FROM audit_events WHERE target_id = %s", UUID(sent.asset_id))
     assert ("asset.quarantined",) in actions
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_infected_file_is_held(scene: Scene, name: str, content: bytes) -> No
 )
 def test_a_failed_preview_is_not_a_failed_file(scene: Scene, name: str, content: bytes) -> None:
     sent = scene.alice.upload(name, content)
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["previews"], asset["variants"]) == ("available", "failed", [])
     assert asset["preview_reason"]["detail"]
@@ -130,7 +130,7 @@ def test_a_failed_preview_is_not_a_failed_file(scene: Scene, name: str, content:
 
 def test_an_svg_with_a_script_is_kept_and_never_shown_inline(scene: Scene) -> None:
     sent = scene.alice.upload("logo.svg", pictures.svg_with_script())
-    scene.door.work()
+    scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["previews"]) == ("available", "none")
     assert scene.alice.download(sent.asset_id).headers["Content-Disposition"].startswith("attachment")

@@ -25,7 +25,7 @@ from tests.support.client import Scene
 
 
 def row(scene: Scene, asset_id: str, columns: str) -> tuple[Any, ...]:
-    return scene.door.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
+    return scene.site.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
 
 
 def take_in(scene: Scene, asset_id: str) -> Any:
@@ -35,41 +35,41 @@ def take_in(scene: Scene, asset_id: str) -> Any:
 
 def come_by(scene: Scene) -> None:
     """The scheduler, when everything is due, and the workers."""
-    scene.door.hurry()
-    scene.door.sweep()
-    scene.door.work()
+    scene.site.make_due()
+    scene.site.sweep()
+    scene.site.run_jobs()
 
 
 def test_a_file_that_a_dead_worker_held_is_taken_in_by_another(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    scene.door.app.extensions["portal.redis"].flushall()
-    scene.door.kill_holder(sent.asset_id, "take_in")
+    scene.site.app.extensions["portal.redis"].flushall()
+    scene.site.kill_worker_of(sent.asset_id, "take_in")
     come_by(scene)
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
-    assert scene.door.task(sent.asset_id, "take_in") is None
+    assert scene.site.task(sent.asset_id, "take_in") is None
 
 
 def test_a_file_that_kills_every_worker_fails_visibly(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     for _ in range(tasks.MOST_ATTEMPTS):
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
-        scene.door.kill_holder(sent.asset_id, "take_in")
+        scene.site.kill_worker_of(sent.asset_id, "take_in")
     come_by(scene)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("failed", "processing_failed")
     assert scene.alice.upload_state(sent.upload_id)["reason"] == asset["reason"]
     assert scene.objects() == []
     assert scene.alice.quota() == (0, 0)
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_picture_that_kills_every_renderer_stays_available(scene: Scene) -> None:
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         verify.take_in(scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id))
-    scene.door.app.extensions["portal.redis"].flushall()
+    scene.site.app.extensions["portal.redis"].flushall()
     for _ in range(tasks.MOST_ATTEMPTS):
-        scene.door.kill_holder(sent.asset_id, "render_previews")
+        scene.site.kill_worker_of(sent.asset_id, "render_previews")
     come_by(scene)
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["previews"]) == ("available", "failed")
@@ -85,23 +85,23 @@ def test_what_is_merely_unavailable_burns_no_attempt_and_an_error_burns_one(scen
             assert leased is not None
             raise Unavailable("Away.", code="storage_unavailable")
 
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         find_the_store_unavailable()
         state = "attempts, waiting_for, lease_token, due_at > now() + interval '10 seconds'"
-        assert scene.door.task(sent.asset_id, "take_in", state) == (0, "storage_unavailable", None, True)
-        scene.door.hurry()
+        assert scene.site.task(sent.asset_id, "take_in", state) == (0, "storage_unavailable", None, True)
+        scene.site.make_due()
         with pytest.raises(ZeroDivisionError), take_in(scene, sent.asset_id):
             raise ZeroDivisionError
-    assert scene.door.task(sent.asset_id, "take_in", state) == (1, None, None, True)
+    assert scene.site.task(sent.asset_id, "take_in", state) == (1, None, None, True)
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
 
 
 def test_a_file_that_is_leased_is_nobody_elses(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+    with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
         assert leased is not None
-        assert "take_in" not in scene.door.sweep()
-        scene.door.work()
+        assert "take_in" not in scene.site.sweep()
+        scene.site.run_jobs()
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
 
 
@@ -110,11 +110,11 @@ def test_a_lease_is_renewed_as_long_as_the_work_goes_on(
 ) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
+    with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
         assert leased is not None
-        first = scene.door.task(sent.asset_id, "take_in", "lease_until")
+        first = scene.site.task(sent.asset_id, "take_in", "lease_until")
         deadline = time.monotonic() + 10
-        while scene.door.task(sent.asset_id, "take_in", "lease_until") == first:
+        while scene.site.task(sent.asset_id, "take_in", "lease_until") == first:
             assert time.monotonic() < deadline, "the lease was not renewed"
             time.sleep(0.02)
 
@@ -122,8 +122,8 @@ def test_a_lease_is_renewed_as_long_as_the_work_goes_on(
 def test_who_stalled_hears_that_the_lease_is_lost(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
-        scene.door.sql("UPDATE tasks SET lease_token = 'another' WHERE target_id = %s", UUID(sent.asset_id))
+    with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        scene.site.sql("UPDATE tasks SET lease_token = 'another' WHERE target_id = %s", UUID(sent.asset_id))
         assert leased.lease.lost.wait(10)
 
 
@@ -131,23 +131,23 @@ def test_many_workers_at_one_file_give_one_verdict(scene: Scene, text: bytes) ->
     sent = scene.alice.upload("a.txt", text)
 
     def check(_: int) -> None:
-        with scene.door.app.app_context():
+        with scene.site.app.app_context():
             verify.take_in(scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(check, range(8)))
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
-    assert scene.door.ledger(sent.upload_id) == ["reserve", "settle"]
+    assert scene.site.ledger(sent.upload_id) == ["reserve", "settle"]
     assert len(scene.objects()) == 1
-    assert scene.door.broken(scene.cast) == []
+    assert scene.site.broken(scene.cast) == []
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(scene: Scene, text: bytes) -> None:
     """It stalled for longer than its lease; meanwhile another one has finished."""
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as leased:
-        scene.door.end_leases(sent.asset_id)
-        scene.door.work()
+    with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
+        scene.site.end_leases(sent.asset_id)
+        scene.site.run_jobs()
         won = row(scene, sent.asset_id, "state, object_key")
         assert won[0] == "available"
         with pytest.raises(tasks.LeaseLost), transaction(scene.cast.acme.id):
@@ -159,8 +159,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing(scene: Scene, text: bytes) 
 def test_a_verdict_of_who_lost_the_lease_does_not_count(scene: Scene, text: bytes) -> None:
     """It wakes while another one is still at work: the verdict is the other one's to give."""
     sent = scene.alice.upload("a.txt", text)
-    with scene.door.app.app_context(), take_in(scene, sent.asset_id) as first:
-        scene.door.end_leases(sent.asset_id)
+    with scene.site.app.app_context(), take_in(scene, sent.asset_id) as first:
+        scene.site.end_leases(sent.asset_id)
         with take_in(scene, sent.asset_id) as second:
             assert second is not None
             asset = second.asset

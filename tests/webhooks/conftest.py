@@ -13,7 +13,7 @@ from portal.database import transaction
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.webhooks import delivery, dispatch
-from tests.support.client import Door, Scene, served
+from tests.support.client import Scene, Site, served
 from tests.support.engines import TestEngines
 from tests.support.people import Cast
 from tests.support.processes import own_settings
@@ -34,7 +34,7 @@ def receiver(_receiver: Receiver) -> Receiver:
 
 
 @pytest.fixture(scope="session")
-def door(engines: TestEngines, _receiver: Receiver) -> Iterator[Door]:
+def site(engines: TestEngines, _receiver: Receiver) -> Iterator[Site]:
     """The receiver is allowed by plain http, as an operator would."""
     allowed = (*engines.settings().egress_allow, _receiver.url)
     yield from served(own_settings(engines, "webhooks", queue=10, egress_allow=allowed))
@@ -80,32 +80,32 @@ class Hooks:
 
     def happen(self, kind: EventType = EventType.QUOTA_WARNING, *, here: bool = False, **data: Any) -> None:
         """Something happens in the tenant, or in its workspace."""
-        with self.scene.door.app.app_context(), transaction(self.cast.acme.id):
+        with self.scene.site.app.app_context(), transaction(self.cast.acme.id):
             events.record(kind, self.cast.acme.id, self.cast.press.id if here else None, **data)
 
     def tell(self) -> None:
         """What the scheduler does first, without the rest of its pass."""
-        with self.scene.door.app.app_context():
+        with self.scene.site.app.app_context():
             dispatch.run(self.cast.acme.id)
 
     def deliver(self, hook: dict[str, Any]) -> None:
         """What a worker does with its job."""
-        with self.scene.door.app.app_context():
+        with self.scene.site.app.app_context():
             delivery.run(self.cast.acme.id, UUID(hook["id"]))
 
     def pass_time(self, hook: dict[str, Any], interval: str = "1 day") -> None:
         """Let what waits be due, and the receiver have rested."""
         past = f"now() - interval '{interval}'"
-        self.scene.door.sql(
+        self.scene.site.sql(
             f"UPDATE webhook_deliveries SET due_at = {past} WHERE endpoint_id = %s AND state = 'waiting'",
             UUID(hook["id"]),
         )
-        self.scene.door.sql(f"UPDATE webhook_endpoints SET rests_until = {past} WHERE id = %s", UUID(hook["id"]))
-        self.scene.door.sql(f"UPDATE tasks SET due_at = {past} WHERE target_id = %s", UUID(hook["id"]))
+        self.scene.site.sql(f"UPDATE webhook_endpoints SET rests_until = {past} WHERE id = %s", UUID(hook["id"]))
+        self.scene.site.sql(f"UPDATE tasks SET due_at = {past} WHERE target_id = %s", UUID(hook["id"]))
 
 
 @pytest.fixture
 def hooks(scene: Scene, receiver: Receiver) -> Hooks:
     """The above; webhooks of other tests are gone."""
-    scene.door.sql("DELETE FROM webhook_endpoints")
+    scene.site.sql("DELETE FROM webhook_endpoints")
     return Hooks(scene, receiver)

@@ -31,7 +31,7 @@ from tests.webhooks.conftest import Hooks
 def test_a_file_is_told_to_a_receiver_that_verifies(hooks: Hooks, text: bytes) -> None:
     hook = hooks.add("/told?key=value", event_types=["asset.available"])
     sent = hooks.scene.alice.upload("notes.txt", text)
-    assert hooks.scene.door.work() == ["take_in", "dispatch", "deliver"]
+    assert hooks.scene.site.run_jobs() == ["take_in", "dispatch", "deliver"]
     (call,) = hooks.receiver.calls
     event = call.verified(hook["secret"])
     assert set(event) == {"id", "type", "time", "tenant_id", "workspace_id", "data"}
@@ -89,18 +89,18 @@ def test_what_was_told_is_not_told_again(hooks: Hooks) -> None:
 def test_the_scheduler_dispatches_by_itself(hooks: Hooks) -> None:
     hook = hooks.add()
     hooks.happen()
-    hooks.scene.door.app.extensions["portal.redis"].flushdb()
-    assert hooks.scene.door.sweep()["dispatch"] == 1
-    assert hooks.scene.door.work() == ["deliver"]
+    hooks.scene.site.app.extensions["portal.redis"].flushdb()
+    assert hooks.scene.site.sweep()["dispatch"] == 1
+    assert hooks.scene.site.run_jobs() == ["deliver"]
     assert hooks.receiver.calls[0].verified(hook["secret"])
 
 
 def test_many_events_of_one_command_are_one_job(hooks: Hooks) -> None:
     hooks.add()
-    with hooks.scene.door.app.app_context(), transaction(hooks.cast.acme.id):
+    with hooks.scene.site.app.app_context(), transaction(hooks.cast.acme.id):
         for number in range(5):
             events.record(EventType.QUOTA_WARNING, hooks.cast.acme.id, None, number=number)
-    assert hooks.scene.door.work() == ["dispatch", "deliver"]
+    assert hooks.scene.site.run_jobs() == ["dispatch", "deliver"]
     assert len(hooks.receiver.calls) == 5
 
 
@@ -109,7 +109,7 @@ def test_of_those_that_fail_one_is_tried_at_a_time(hooks: Hooks) -> None:
     hooks.happen()
     hooks.tell()
     fails = "UPDATE webhook_endpoints SET state = 'failing' WHERE url LIKE '%%/dead' AND tenant_id = %s"
-    hooks.scene.door.sql(fails, hooks.cast.acme.id)
+    hooks.scene.site.sql(fails, hooks.cast.acme.id)
     tried: list[str] = []
 
     def others_meanwhile() -> None:
@@ -129,14 +129,14 @@ def test_of_those_that_fail_one_is_tried_at_a_time(hooks: Hooks) -> None:
 def test_nothing_is_written_down_where_nobody_listens(hooks: Hooks) -> None:
     hooks.happen()
     waiting = "SELECT count(*) FROM tasks WHERE kind = 'dispatch' AND tenant_id = %s"
-    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(0,)]
+    assert hooks.scene.site.sql(waiting, hooks.cast.acme.id) == [(0,)]
     hook = hooks.add()
     hooks.happen()
-    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(1,)]
+    assert hooks.scene.site.sql(waiting, hooks.cast.acme.id) == [(1,)]
     hooks.tell()
     hooks.call("PATCH", hook["id"], body={"enabled": False})
     hooks.happen()
-    assert hooks.scene.door.sql(waiting, hooks.cast.acme.id) == [(0,)]
+    assert hooks.scene.site.sql(waiting, hooks.cast.acme.id) == [(0,)]
 
 
 def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hooks: Hooks) -> None:
@@ -155,7 +155,7 @@ def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hook
             assert hooks.show(hook)["state"] == "failing"
             hooks.pass_time(hook)
         since = "UPDATE webhook_endpoints SET failing_since = failing_since - interval '8 hours' WHERE id = %s"
-        hooks.scene.door.sql(since, UUID(hook["id"]))
+        hooks.scene.site.sql(since, UUID(hook["id"]))
     assert len(waits) == 9 and all(0.7 < wait <= 1.1 for wait in waits), waits
     assert sum(delivering.WAITS, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
     assert len({call.id for call in hooks.receiver.calls}) == 1, "the same id at every attempt"
@@ -164,7 +164,7 @@ def test_ten_attempts_in_three_days_then_it_is_given_up_and_people_are_told(hook
     assert (delivery["state"], shown["state"], shown["enabled"]) == ("failed", "disabled", False)
     assert shown["reason"] == "Nothing has arrived for 3 days. It answered 500."
     letters = "SELECT subject, text FROM emails WHERE recipient = %s AND template = 'webhook_disabled'"
-    ((subject, words),) = hooks.scene.door.sql(letters, hooks.cast.tina.email)
+    ((subject, words),) = hooks.scene.site.sql(letters, hooks.cast.tina.email)
     assert subject == "A webhook of Acme was disabled"
     assert f"/webhooks/{hook['id']}" in words and "/told" not in words
 
@@ -249,7 +249,7 @@ def test_who_is_gone_is_told_no_more(hooks: Hooks) -> None:
     assert sorted(each["state"] for each in hooks.deliveries(hook)) == ["failed", "waiting"]
     hooks.receiver.answer(200)
     assert hooks.call("PATCH", hook["id"], body={"enabled": True})["state"] == "healthy"
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert [each["state"] for each in hooks.deliveries(hook, state="waiting")] == []
 
 
@@ -264,7 +264,7 @@ def test_a_receiver_may_ask_for_time_within_reason(hooks: Hooks, asked: str, gra
     due = (datetime.fromisoformat(delivery["next_attempt_at"]) - datetime.now(UTC)).total_seconds()
     assert granted * 0.8 < due <= granted * 1.1 + 1
     rest = "SELECT extract(epoch FROM rests_until - now()) FROM webhook_endpoints WHERE id = %s"
-    ((seconds,),) = hooks.scene.door.sql(rest, UUID(hook["id"]))
+    ((seconds,),) = hooks.scene.site.sql(rest, UUID(hook["id"]))
     assert granted * 0.8 < float(seconds) <= granted * 1.1 + 1
 
 
@@ -284,7 +284,7 @@ def test_a_dead_receiver_rests_longer_each_time(hooks: Hooks) -> None:
     for _ in range(10):
         hooks.deliver(hook)
         row = "SELECT extract(epoch FROM rests_until - now()) FROM webhook_endpoints WHERE id = %s"
-        ((seconds,),) = hooks.scene.door.sql(row, UUID(hook["id"]))
+        ((seconds,),) = hooks.scene.site.sql(row, UUID(hook["id"]))
         rests.append(round(float(seconds)))
         hooks.pass_time(hook)
     assert len(hooks.receiver.calls) == 10, "one attempt, then others have their turn"
@@ -307,9 +307,9 @@ def test_a_worker_killed_after_the_answer_delivers_again_with_the_same_id(
             hooks.deliver(hook)
     hooks.deliver(hook)
     assert len(hooks.receiver.calls) == 1, "the dead worker's lease lasts for a minute"
-    hooks.scene.door.end_leases(hook["id"])
-    assert hooks.scene.door.sweep()["deliver"] == 1
-    hooks.scene.door.work()
+    hooks.scene.site.end_leases(hook["id"])
+    assert hooks.scene.site.sweep()["deliver"] == 1
+    hooks.scene.site.run_jobs()
     first, second = hooks.receiver.calls
     assert first.id == second.id and first.body == second.body
     (delivery,) = hooks.deliveries(hook)
@@ -320,7 +320,7 @@ def test_an_event_that_kills_its_worker_every_time_is_given_up(hooks: Hooks) -> 
     hook = hooks.add()
     hooks.happen()
     hooks.tell()
-    hooks.scene.door.sql("UPDATE webhook_deliveries SET attempts = 10 WHERE endpoint_id = %s", UUID(hook["id"]))
+    hooks.scene.site.sql("UPDATE webhook_deliveries SET attempts = 10 WHERE endpoint_id = %s", UUID(hook["id"]))
     hooks.deliver(hook)
     (delivery,) = hooks.deliveries(hook)
     assert (delivery["state"], delivery["reason"], hooks.receiver.calls) == (
@@ -347,7 +347,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing_more(hooks: Hooks) -> None:
     taken = "UPDATE tasks SET lease_token = 'another' WHERE target_id = %s"
 
     def another_takes_it() -> None:
-        hooks.scene.door.sql(taken, UUID(hook["id"]))
+        hooks.scene.site.sql(taken, UUID(hook["id"]))
 
     hooks.receiver.during = another_takes_it
     hooks.deliver(hook)
@@ -380,7 +380,7 @@ def test_a_webhook_may_be_removed_while_it_is_told(hooks: Hooks, answer: int) ->
     assert hooks.call("GET", hook["id"], status=404)["code"] == "not_found"
     for table in ("deliveries", "secrets"):
         left = f"SELECT count(*) FROM webhook_{table} WHERE endpoint_id = %s"
-        assert hooks.scene.door.sql(left, UUID(hook["id"])) == [(0,)]
+        assert hooks.scene.site.sql(left, UUID(hook["id"])) == [(0,)]
 
 
 @pytest.mark.parametrize("leads_to", ["169.254.169.254", None])
@@ -445,7 +445,7 @@ def test_the_secret_is_written_down_nowhere(
     for secret in (hook["secret"], replaced):
         wanted = secret_canary.spellings(secret.removeprefix("whsec_"))
         assert secret_canary.search(engines, wanted=wanted) == secret_canary.seen
-        assert not secret_canary.sings(caplog.text.encode(), wanted)
+        assert not secret_canary.contains_secret(caplog.text.encode(), wanted)
         assert hooks.call("GET", hook["id"]).keys().isdisjoint({"secret"})
 
 
@@ -459,7 +459,7 @@ def test_old_deliveries_and_secrets_are_forgotten(hooks: Hooks) -> None:
     hooks.deliver(hook)
     hooks.call("POST", hook["id"], "rotate", body={"keep_old": False})
     old = "UPDATE webhook_deliveries SET created_at = now() - interval '31 days' WHERE (endpoint_id, id) = (%s, %s)"
-    hooks.scene.door.sql(old, UUID(hook["id"]), UUID(hooks.deliveries(hook)[0]["id"]))
-    with hooks.scene.door.app.app_context():
+    hooks.scene.site.sql(old, UUID(hook["id"]), UUID(hooks.deliveries(hook)[0]["id"]))
+    with hooks.scene.site.app.app_context():
         assert dispatch.forget() == "1 deliveries older than 30 days and 1 old secrets were removed."
     assert len(hooks.deliveries(hook)) == 1

@@ -134,14 +134,14 @@ def test_while_a_secret_is_replaced_both_verify(hooks: Hooks) -> None:
     replaced = hooks.call("POST", hook["id"], "rotate", body={})
     assert replaced["secret"] != hook["secret"] and replaced["old_secret_until"]
     hooks.call("POST", hook["id"], "test", status=202)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     (call,) = hooks.receiver.calls
     assert call.verified(hook["secret"]) == call.verified(replaced["secret"])
     assert len(call.headers["webhook-signature"].split(" ")) == 2
     over = "UPDATE webhook_secrets SET ends_at = now() WHERE endpoint_id = %s AND ends_at IS NOT NULL"
-    hooks.scene.door.sql(over, UUID(hook["id"]))
+    hooks.scene.site.sql(over, UUID(hook["id"]))
     hooks.call("POST", hook["id"], "test", status=202)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert hooks.receiver.calls[1].verified(replaced["secret"])
     with pytest.raises(WebhookVerificationError):
         hooks.receiver.calls[1].verified(hook["secret"])
@@ -153,7 +153,7 @@ def test_a_secret_that_others_saw_ends_at_once(hooks: Hooks) -> None:
     replaced = hooks.call("POST", hook["id"], "rotate", body={"keep_old": False})
     assert replaced["old_secret_until"] is None
     hooks.call("POST", hook["id"], "test", status=202)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert hooks.receiver.calls[0].verified(replaced["secret"])
     with pytest.raises(WebhookVerificationError):
         hooks.receiver.calls[0].verified(hook["secret"])
@@ -172,13 +172,13 @@ def test_of_two_who_replace_it_at_once_both_have_one_that_holds(hooks: Hooks) ->
     for thread in threads:
         thread.join()
     hooks.call("POST", hook["id"], "test", status=202)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     (call,) = hooks.receiver.calls
     assert len({hook["secret"], *made}) == 3
     for secret in (hook["secret"], *made):
         assert call.verified(secret)
     present = "SELECT count(*) FROM webhook_secrets WHERE endpoint_id = %s AND ends_at IS NULL"
-    assert hooks.scene.door.sql(present, UUID(hook["id"])) == [(1,)]
+    assert hooks.scene.site.sql(present, UUID(hook["id"])) == [(1,)]
     for _ in range(2):
         hooks.call("POST", hook["id"], "rotate", body={})
     assert hooks.call("POST", hook["id"], "rotate", body={}, status=409)["code"] == "conflict"
@@ -189,7 +189,7 @@ def test_a_test_is_sent_now_and_once(hooks: Hooks) -> None:
     hooks.receiver.answer(500)
     sent = hooks.call("POST", hook["id"], "test", status=202)
     assert (sent["state"], sent["type"]) == ("waiting", "webhook.test")
-    assert hooks.scene.door.work() == ["deliver"]
+    assert hooks.scene.site.run_jobs() == ["deliver"]
     (call,) = hooks.receiver.calls
     event = call.verified(hook["secret"])
     assert (event["id"], event["type"]) == (sent["id"], "webhook.test")
@@ -198,7 +198,7 @@ def test_a_test_is_sent_now_and_once(hooks: Hooks) -> None:
     assert hooks.show(hook)["state"] == "failing"
     hooks.receiver.answer(200)
     hooks.call("POST", hook["id"], "test", status=202)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert hooks.show(hook)["state"] == "healthy", "a person who asks does not wait for its rest"
     hooks.call("PATCH", hook["id"], body={"enabled": False})
     assert hooks.call("POST", hook["id"], "test", status=409)["code"] == "conflict"
@@ -208,11 +208,11 @@ def test_what_failed_or_was_lost_is_sent_again_with_the_same_id(hooks: Hooks) ->
     hook = hooks.add()
     hooks.happen(EventType.ASSET_DELETED, here=True)
     hooks.tell()
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     (delivery,) = hooks.deliveries(hook)
     again = hooks.call("POST", hook["id"], "deliveries", delivery["id"], "retry", status=202)
     assert (again["state"], again["attempts"]) == ("waiting", 0)
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     first, second = hooks.receiver.calls
     assert (first.id, first.body) == (second.id, second.body)
     assert [each["state"] for each in hooks.deliveries(hook, state="delivered")] == ["delivered"]
@@ -236,7 +236,7 @@ def test_what_waited_goes_on_when_it_is_switched_on_again(hooks: Hooks) -> None:
     hooks.deliver(hook)
     assert hooks.receiver.calls == []
     hooks.call("PATCH", hook["id"], body={"enabled": True})
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert [call.verified(hook["secret"])["data"]["number"] for call in hooks.receiver.calls] == [1]
 
 
@@ -256,7 +256,7 @@ def test_deliveries_come_page_by_page(hooks: Hooks) -> None:
 
 
 def test_a_new_vault_key_seals_secrets_of_webhooks_too(hooks: Hooks) -> None:
-    hook, app = hooks.add(), hooks.scene.door.app
+    hook, app = hooks.add(), hooks.scene.site.app
     settings = app.extensions["portal.settings"]
     app.extensions["portal.settings"] = replace(settings, vault_keys=("n" * 40, *settings.vault_keys))
     try:
@@ -264,11 +264,11 @@ def test_a_new_vault_key_seals_secrets_of_webhooks_too(hooks: Hooks) -> None:
             assert vault_rotation.rotate().rewrapped >= 1
         app.extensions["portal.settings"] = replace(settings, vault_keys=("n" * 40,))
         hooks.call("POST", hook["id"], "test", status=202)
-        hooks.scene.door.work()
+        hooks.scene.site.run_jobs()
         assert hooks.receiver.calls[0].verified(hook["secret"])
         app.extensions["portal.settings"] = replace(settings, vault_keys=("x" * 40,))
         hooks.call("POST", hook["id"], "test", status=202)
-        hooks.scene.door.work()
+        hooks.scene.site.run_jobs()
     finally:
         app.extensions["portal.settings"] = replace(settings, vault_keys=(*settings.vault_keys, "n" * 40))
         with app.app_context():

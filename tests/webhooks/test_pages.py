@@ -72,12 +72,12 @@ def test_it_is_tried_changed_switched_and_removed(hooks: Hooks) -> None:
     hook = hooks.add()
     tried = post(hooks, hook["id"], "test").location
     assert "hx-get" in see(hooks, *tried.split("/")[-3:]), "it asks again while it waits"
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     part = see(hooks, *tried.split("/")[-3:], part=True)
     assert "Delivered" in part and "hx-get" not in part and "<html" not in part
     assert "&#34;type&#34;:&#34;webhook.test&#34;" in see(hooks, *tried.split("/")[-3:])
     post(hooks, hook["id"], "deliveries", tried.rpartition("/")[2], "send")
-    hooks.scene.door.work()
+    hooks.scene.site.run_jobs()
     assert len(hooks.receiver.calls) == 2
     post(hooks, hook["id"], "edit", url=hooks.receiver.url + "/other", event_types=["asset.deleted", "asset.purged"])
     assert hooks.show(hook)["url"].endswith("/other") and "A file went to the trash" in see(hooks, hook["id"])
@@ -135,11 +135,11 @@ def test_the_operator_sees_what_waits(hooks: Hooks) -> None:
     hooks.happen()
     hooks.tell()
     hooks.deliver(hook)
-    door = hooks.scene.door
-    door.sql("UPDATE users SET is_operator = true WHERE id = %s", UUID(str(hooks.cast.bob.id)))
+    site = hooks.scene.site
+    site.sql("UPDATE users SET is_operator = true WHERE id = %s", UUID(str(hooks.cast.bob.id)))
     board = hooks.cast.bob.browser.get("/operator").text
     assert "1 webhook fails" in board
-    door.app.extensions.pop("portal.numbers.kept", None)
+    site.app.extensions.pop("portal.numbers.kept", None)
     numbers = hooks.cast.nobody.get("/metrics").text
     assert 'portal_webhooks{state="failing"} 1.0' in numbers
     assert 'portal_webhook_deliveries{state="waiting"} 1.0' in numbers

@@ -152,15 +152,15 @@ def test_ids_that_lead_nowhere_change_nothing(live: Live, valkey: redis.Redis) -
 def test_a_right_id_in_a_wrong_place_costs_no_attempt(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     cast = scene.cast
-    with scene.door.app.app_context():
+    with scene.site.app.app_context():
         for tenant_id, workspace_id in [
             (cast.acme.id, cast.lair.id),
             (cast.evil.id, cast.press.id),
             (uuid4(), uuid4()),
         ]:
             jobs.take_in(str(tenant_id), str(workspace_id), sent.asset_id)
-    assert scene.door.task(sent.asset_id, "take_in") == (0, None)
-    scene.door.work()
+    assert scene.site.task(sent.asset_id, "take_in") == (0, None)
+    scene.site.run_jobs()
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 

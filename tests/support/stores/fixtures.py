@@ -19,7 +19,7 @@ import urllib3
 from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
 from portal.storage.probe.results import Result
-from tests.support.client import Door, served
+from tests.support.client import Site, served
 from tests.support.engines import LEAST, LEAST_PLACE, TestEngines
 from tests.support.probe import ORIGIN, PREFIX, forget, probe, subject
 from tests.support.processes import own_settings
@@ -123,7 +123,7 @@ def customers_store(engines: TestEngines) -> Iterator[Unruly]:
 
 
 @pytest.fixture(scope="session")
-def customers_door(engines: TestEngines, customers_store: Unruly) -> Iterator[Door]:
+def own_bucket_site(engines: TestEngines, customers_store: Unruly) -> Iterator[Site]:
     """A portal of its own that may connect to that store."""
     allowed = (*engines.settings().egress_allow, customers_store.url)
     yield from served(own_settings(engines, "customers", queue=13, egress_allow=allowed))

@@ -26,7 +26,7 @@ from tests.support.stores.no_post_proxy import Proxy
 
 Wanted = Callable[[str, str, Message], bool]
 Breakdown = Literal["reset", "truncated"] | int
-PATIENCE = 120  # seconds a held request waits at most
+FINAL_WITHIN = 120  # seconds a held request waits at most
 ERROR = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>%s</Code><Message>Told to fail.</Message></Error>'
 CODES = {403: b"AccessDenied", 500: b"InternalError", 503: b"SlowDown", 507: b"XMinioStorageFull"}
 
@@ -79,12 +79,12 @@ class Held:
         """Let it go on, and wait until it is answered."""
         self._go.set()
         if self.arrived.is_set():
-            assert self.done.wait(PATIENCE)
+            assert self.done.wait(FINAL_WITHIN)
 
     def stop_here(self) -> None:
         """Called by the request's own thread."""
         self.arrived.set()
-        self._go.wait(PATIENCE)
+        self._go.wait(FINAL_WITHIN)
 
 
 class Unruly(Proxy):
