@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from portal.embedded.certificate import make_certificate
 from portal.embedded.faults import StackError
 from portal.embedded.folder import DataFolder, write_private, write_private_text
 from portal.embedded.ports import HOST, Ports
@@ -30,7 +31,10 @@ _PORTS = (
 # Without keys, filer and volumes serve, take and remove every object without a login, whatever page of whatever site a
 # browser on this machine asks from: they allow every origin. With keys only the parts that share them are let in. The
 # master would hand such keys out, and drop whole buckets, for one GET: it answers no HTTP at all (``disableHttp``).
-_GUARDED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+_SIGNING_KEYS = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+# The gRPC ports serve ``weed shell``, ``weed backup`` and the filer's whole tree to any local account, without a login.
+# With mutual TLS (``weed scaffold -config=security``, "gRPC mTLS configuration") only a holder of our key gets in.
+_GRPC_PARTS = ("master", "volume", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client")
 
 
 EVERYTHING = ("Admin", "Read", "List", "Tagging", "Write")
@@ -72,10 +76,9 @@ class SeaweedFS(Service):
         return f"http://{HOST}:{self.ports['s3']}"
 
     def prepare(self) -> None:
-        """Write the identities and new keys for its parts; delete the options that it saved at the last start."""
+        """Write the identities, and new keys for its parts; delete the options that it saved at the last start."""
         self.data.mkdir(exist_ok=True)
-        self._keys.parent.mkdir(exist_ok=True)
-        write_private_text(self._keys, "".join(f'[{part}]\nkey = "{secrets.token_hex(32)}"\n' for part in _GUARDED))
+        self._write_security()
         (self.data / "mini.options").unlink(missing_ok=True)
         own = Identity("stowage", self.secrets.s3_access_key_id, self.secrets.s3_secret_access_key, EVERYTHING)
         write_private(self._identities, {"identities": [each.as_config() for each in (own, *self.identities)]})
@@ -140,10 +143,18 @@ class SeaweedFS(Service):
         finally:
             connection.close()
 
-    @property
-    def _keys(self) -> Path:
-        """Where it looks for them, below its home folder."""
-        return self.home / ".seaweedfs" / "security.toml"
+    def _write_security(self) -> None:
+        """Write ``security.toml`` where it looks for it below its home folder, and the certificate that it names."""
+        folder = self.home / ".seaweedfs"
+        folder.mkdir(exist_ok=True)
+        certificate, key = make_certificate("seaweedfs")
+        write_private_text(folder / "grpc.crt", certificate)
+        write_private_text(folder / "grpc.key", key)
+        pair = f'cert = "{folder / "grpc.crt"}"\nkey = "{folder / "grpc.key"}"\n'
+        sections = [f'[{name}]\nkey = "{secrets.token_hex(32)}"\n' for name in _SIGNING_KEYS]
+        sections.append(f'[grpc]\nca = "{folder / "grpc.crt"}"\n')
+        sections += [f"[grpc.{part}]\n{pair}" for part in _GRPC_PARTS]
+        write_private_text(folder / "security.toml", "".join(sections))
 
     @property
     def _identities(self) -> Path:

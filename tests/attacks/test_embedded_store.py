@@ -1,6 +1,13 @@
-"""The embedded store's ports beside S3's, as a page of any site can reach them from a browser on this machine."""
+"""The embedded store's ports beside S3's, as a page of any site, or another account of this machine, can reach them."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import urllib3
@@ -66,3 +73,84 @@ def test_no_part_drops_a_bucket_or_hands_out_keys(engines: TestEngines, in_app: 
     assert "Authorization" not in answer.headers
     assert bucket.head(KEY) is not None
     bucket.delete(KEY)
+
+
+def weed(engines: TestEngines, home: Path, command: list[str], typed: str = "") -> str:
+    """What ``weed`` prints for an account whose home folder is this one.
+
+    It repeats what was refused without end: it is given some seconds.
+    """
+    # A stranger is another account where we are root; else only the home folder, with the key in it, is another.
+    account = 65534 if os.getuid() == 0 and home != engines.store.home else None
+    run = subprocess.Popen(
+        [str(Path(sys.prefix) / "bin" / "weed"), *command],
+        cwd=home,
+        env={"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        user=account,
+        group=account,
+        extra_groups=None if account is None else [],
+    )
+    try:
+        return run.communicate(typed, timeout=8)[0]
+    except subprocess.TimeoutExpired:
+        run.kill()
+        return run.communicate()[0]
+
+
+@pytest.fixture
+def stranger() -> Iterator[Path]:
+    """The home folder of another local account: it has no key of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+def test_another_account_neither_lists_nor_removes_files_by_grpc(
+    engines: TestEngines, in_app: Flask, stranger: Path
+) -> None:
+    bucket = managed_bucket()
+    bucket.put(KEY, b"secret", content_type="text/plain")
+    ports = engines.store.ports
+    shell = [
+        "shell",
+        f"-master=127.0.0.1:{ports['master']}.{ports['master.grpc']}",
+        f"-filer=127.0.0.1:{ports['filer']}.{ports['filer.grpc']}",
+    ]
+    place = f"/buckets/{bucket.location.bucket}/{KEY}"
+    listing = f"fs.ls {place.rpartition('/')[0]}\nexit\n"
+    assert "secret.txt" in weed(engines, engines.store.home, shell, listing), "the command itself works, with our key"
+    assert "secret.txt" not in weed(engines, stranger, shell, listing)
+    weed(engines, stranger, shell, f"lock\nfs.rm -r {place}\nexit\n")
+    assert bucket.head(KEY) is not None
+    bucket.delete(KEY)
+
+
+def copied_volumes(engines: TestEngines, home: Path, target: Path, bucket: str) -> list[Path]:
+    """What ``weed backup`` of each volume leaves in a folder."""
+    master = f"-master=127.0.0.1:{engines.store.ports['master']}.{engines.store.ports['master.grpc']}"
+    for volume in range(1, 8):
+        weed(engines, home, ["backup", f"-dir={target}", f"-collection={bucket}", f"-volumeId={volume}", master])
+    return [path for path in target.rglob("*.dat") if path.stat().st_size > 8]  # a new one has 8 bytes of header
+
+
+def test_another_account_copies_no_volume_by_grpc(
+    engines: TestEngines, in_app: Flask, stranger: Path, tmp_path: Path
+) -> None:
+    bucket = managed_bucket()
+    bucket.put(KEY, b"secret", content_type="text/plain")
+    assert copied_volumes(engines, engines.store.home, tmp_path, bucket.location.bucket), "it works with our key"
+    assert not copied_volumes(engines, stranger, stranger, bucket.location.bucket)
+    bucket.delete(KEY)
+
+
+def test_nobody_else_reads_the_key_of_the_parts(engines: TestEngines) -> None:
+    folder = engines.store.home / ".seaweedfs"
+    assert {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir()} == {
+        "grpc.crt": 0,
+        "grpc.key": 0,
+        "security.toml": 0,
+    }
