@@ -10,7 +10,6 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -99,7 +98,6 @@ def _await_previews(here: Deployment, assets: list[str]) -> None:
 
 
 def _seconds_by_a_plain_script(scanner_url: str, folder: Path) -> float:
-    with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "bench.photos_peer", scanner_url, str(folder), out, str(WORKERS)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "bench.photos_peer", scanner_url, str(folder), str(WORKERS)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return float(json.loads(done.stdout))

@@ -1,6 +1,7 @@
 """The peer of ``bench.photos``: scan and render each file of a folder, some at a time. Prints the seconds it took.
 
-Arguments: clamd's address, the folder with JPEGs, a folder for the results, how many files at a time.
+Arguments: clamd's address, the folder with JPEGs, how many files at a time. The results go into folders beside them:
+the child that renders sees one folder.
 """
 
 import sys
@@ -12,14 +13,14 @@ from portal.inspection.clamd import ClamdClient
 from portal.previews import renderer
 
 
-def main(scanner_url: str, photos: str, out: str, at_once: str) -> None:
+def main(scanner_url: str, photos: str, at_once: str) -> None:
     """Both steps are other processes' work, clamd's and the renderer's child's, so threads are enough."""
 
     def process(photo: Path) -> None:
         with photo.open("rb") as file, ClamdClient(scanner_url) as clamd:
             if found := clamd.scan_descriptor(file.fileno()):
                 raise RuntimeError(f"{photo.name}: {found}")
-        results = Path(out, photo.stem)
+        results = photo.with_suffix("")
         results.mkdir()
         renderer.render(photo, "image/jpeg", results)
 
