@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from bench import peer
 from bench.deployment import Deployment, deployed
-from bench.load import fire, get
+from bench.load import fire, get, warm
 from bench.served import PORTAL, Running, served
 from portal.admin import load_data, load_data_sql
 
@@ -25,7 +25,7 @@ ROUNDS, SECONDS = 8, 0.8  # short turns, so that whatever else the machine does 
 SIZES = (1_000, 1_000_000)
 BROWSER = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # what browsers send
 PAGES = 1_000  # of the walk, at most
-WORK = "gallery page of 50 rows, {:,} files"
+WORK = "gallery page of 50 cards, {:,} files"
 
 _PLACE = """
 CREATE TEMP TABLE crowd_places ON COMMIT DROP AS
@@ -70,8 +70,8 @@ def _measure(here: Deployment, files: int) -> list[tuple[str, tuple[float, float
 
 def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[float, float]:
     rows = [get("/rows", "localhost", **BROWSER)]
-    fire(portal.port, requests, 3)  # warm
-    fire(bare.port, rows, 1)
+    warm(portal.port, requests)
+    warm(bare.port, rows)
     ours, theirs = [], []
     for number in range(ROUNDS):
         start = number * len(requests) // ROUNDS
@@ -81,7 +81,7 @@ def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[
 
 
 def _fill(here: Deployment, files: int) -> None:
-    """Bring the workspace to ``files`` files. ApiClient keys are not checked, the index of names is made afterwards."""
+    """Bring the workspace to ``files`` files. Foreign keys are not checked, the index of names is made afterwards."""
     values = {"workspace": here.cast.press.id, "person": here.cast.alice.id}
     engine = _superuser(here)
     with engine.begin() as connection:
@@ -132,7 +132,7 @@ def _row(files: int, name: str, ours: float, theirs: float) -> dict[str, Any]:
 
 def _growth(name: str, large: float, small: float) -> dict[str, Any]:
     return {
-        "work": "gallery page of 50 rows, a million files against a thousand",
+        "work": "gallery page of 50 cards, a million files against a thousand",
         "measure": f"time of one request, {name}, in pages of the peer",
         "ours": round(large, 2),
         "peer": round(small, 2),
