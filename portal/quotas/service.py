@@ -8,9 +8,9 @@ from uuid import UUID
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import BigInteger, ColumnElement, Update, bindparam, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Select, Uuid, bindparam, func, insert, or_, select, update
 
-from portal.database import db, now
+from portal.database import db, new_id, now
 from portal.errors import Invalid, NotFound
 from portal.quotas.levels import Counter, UsageStatus, tightness
 from portal.quotas.limits import checked
@@ -32,30 +32,56 @@ def _has_room(level: type[WorkspaceQuota | TenantQuota], limit: Any) -> ColumnEl
     return or_(_GROWTH <= 0, limit.is_(None), held + _GROWTH <= limit)
 
 
-# Checked and changed by one statement: of two that race for the last byte the second waits for the first one's commit,
-# and Postgres compares anew with what that left ("read committed", https://www.postgresql.org/docs/current/
-# transaction-iso.html).
+def _moved(level: type[WorkspaceQuota | TenantQuota]) -> dict[str, Any]:
+    return {
+        "used_bytes": level.used_bytes + _USED,
+        "reserved_bytes": level.reserved_bytes + _RESERVED,
+        "used_files": level.used_files + _FILES,
+    }
+
+
 _MOVE_WORKSPACE = (
     update(WorkspaceQuota)
     .where(WorkspaceQuota.tenant_id == bindparam("tenant"), WorkspaceQuota.workspace_id == bindparam("workspace"))
     .where(_has_room(WorkspaceQuota, WorkspaceQuota.limit_bytes))
-    .values(
-        used_bytes=WorkspaceQuota.used_bytes + _USED,
-        reserved_bytes=WorkspaceQuota.reserved_bytes + _RESERVED,
-        used_files=WorkspaceQuota.used_files + _FILES,
-        moved_at=bindparam("at"),
-    )
+    .values(_moved(WorkspaceQuota) | {"moved_at": bindparam("at")})
 )
-_MOVE_TENANT = (
-    update(TenantQuota)
-    .where(TenantQuota.tenant_id == bindparam("tenant"))
-    .where(_has_room(TenantQuota, TENANT_LIMIT))
-    .values(
-        used_bytes=TenantQuota.used_bytes + _USED,
-        reserved_bytes=TenantQuota.reserved_bytes + _RESERVED,
-        used_files=TenantQuota.used_files + _FILES,
+
+
+def _move_both() -> Select[int, int]:
+    """Move the workspace's counters, then the tenant's, then write the ledger: how many rows of both were moved.
+
+    One statement, since every other upload of the tenant waits for it. The steps run in this order because each reads
+    what the one before returned; a level without room returns nothing, and what comes after it is not done.
+    """
+    # Each row is checked and changed at once: of two that race for the last byte the second waits for the first one's
+    # commit, and Postgres compares anew with what that left ("read committed", https://www.postgresql.org/docs/current/
+    # transaction-iso.html).
+    workspace = _MOVE_WORKSPACE.returning(WorkspaceQuota.tenant_id).cte("workspace")
+    tenant = (
+        update(TenantQuota)
+        .where(TenantQuota.tenant_id == workspace.c.tenant_id, _has_room(TenantQuota, TENANT_LIMIT))
+        .values(_moved(TenantQuota))
+        .returning(TenantQuota.tenant_id)
+        .cte("tenant")
     )
-)
+    entry: dict[str, ColumnElement[Any]] = {
+        "id": bindparam("ledger_id", type_=Uuid()),
+        "created_at": bindparam("at", type_=DateTime(timezone=True)),
+        "tenant_id": tenant.c.tenant_id,
+        "workspace_id": bindparam("workspace", type_=Uuid()),
+        "entry": bindparam("entry", type_=LedgerEntry.entry.type),
+        "subject_id": bindparam("subject", type_=Uuid()),
+        "used_delta": _USED,
+        "reserved_delta": _RESERVED,
+    }
+    ledger = insert(LedgerEntry).from_select(list(entry), select(*entry.values())).cte("ledger")
+    in_workspace = select(func.count()).select_from(workspace).scalar_subquery()
+    in_tenant = select(func.count()).select_from(tenant).scalar_subquery()
+    return select(in_workspace, in_tenant).add_cte(ledger)
+
+
+_MOVE_BOTH = _move_both()
 
 
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
@@ -159,36 +185,21 @@ def _move(entry: Entry, tenant_id: UUID, workspace_id: UUID, subject_id: UUID, s
         "growth": growth,
         "at": now(),
     }
+    booked = {**values, "ledger_id": new_id(), "entry": entry, "subject": subject_id}
     # The command's own rows first, the workspace's counters, then the tenant's, for which all its uploads wait.
     db.session.flush()
-    if not _changed(_MOVE_WORKSPACE, values):
+    # As Core: the unit of work has no part in counters.
+    connection = db.session.connection()
+    in_workspace, in_tenant = connection.execute(_MOVE_BOTH, booked).one()
+    if not in_workspace:
         _require_room_in_workspace(tenant_id, workspace_id, growth)
-        _changed(_MOVE_WORKSPACE, values)
-    if not _changed(_MOVE_TENANT, values):
-        try:
-            _require_room_in_tenant(tenant_id, growth)
-        except Invalid:
-            # A caller that catches the refusal and commits must not have charged the workspace.
-            back = {"used": -used * size, "reserved": -reserved * size, "files": -files, "growth": -growth}
-            _changed(_MOVE_WORKSPACE, values | back)
-            raise
-        _changed(_MOVE_TENANT, values)
-    db.session.connection().execute(
-        insert(LedgerEntry),
-        {
-            "tenant_id": tenant_id,
-            "workspace_id": workspace_id,
-            "entry": entry,
-            "subject_id": subject_id,
-            "used_delta": used * size,
-            "reserved_delta": reserved * size,
-        },
-    )
-
-
-def _changed(statement: Update, values: dict[str, Any]) -> bool:
-    # As Core: the unit of work has no part in counters, and all uploads of a tenant wait for this.
-    return bool(db.session.connection().execute(statement, values).rowcount)
+        in_workspace, in_tenant = connection.execute(_MOVE_BOTH, booked).one()
+    if not in_tenant:
+        # A caller that catches the refusal and commits must not have charged the workspace.
+        back = {"used": -used * size, "reserved": -reserved * size, "files": -files, "growth": -growth}
+        connection.execute(_MOVE_WORKSPACE, values | back)
+        _require_room_in_tenant(tenant_id, growth)
+        connection.execute(_MOVE_BOTH, booked)
 
 
 def _require_room_in_workspace(tenant_id: UUID, workspace_id: UUID, growth: int) -> None:

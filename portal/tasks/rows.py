@@ -24,15 +24,34 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from portal import queue
 from portal.database import after_commit, db, new_id, now
-from portal.queue import JOBS
+from portal.queue import JOBS, Entry
 from portal.tasks.dispatcher import Due
 from portal.tasks.models import NOWHERE, SCHEDULER, Target, Task, changed
 
 KEY = ["target_id", "kind"]
+
+
+def _anew(statement: Insert) -> dict[str, Any]:
+    """What a task that is there already becomes when it is scheduled again."""
+    fresh = {name: statement.excluded[name] for name in ("lane", "due_at", "attempts", "waiting_for")}
+    return {**fresh, "lease_token": None, "lease_until": None}
+
+
+def _upsert(new: Insert) -> ReturningInsert[UUID, bool]:
+    """Write one row; its id, and whether it is due."""
+    is_due = func.coalesce(Task.due_at <= func.now(), False)
+    return new.on_conflict_do_update(index_elements=KEY, set_=_anew(new)).returning(Task.id, is_due)
+
+
+# Made once: to build this statement and look it up costs SQLAlchemy as much as two others cost in all, and every upload
+# that is begun, committed or verified schedules tasks.
+_SCHEDULE = _upsert(insert(Task))
+_SCHEDULE_NOW = _upsert(insert(Task).values(due_at=func.now()))
 
 
 def schedule(
@@ -50,8 +69,14 @@ def schedule(
     have happened after the facts that were read for it. Other than the kind's own lane only for what is known to be
     slow.
     """
-    statement = insert(Task).values(row_of(kind, Target(target_id, tenant_id, workspace_id, due_at, lane)))
-    _write(statement.on_conflict_do_update(index_elements=KEY, set_=_anew(statement)))
+    row = row_of(kind, Target(target_id, tenant_id, workspace_id, due_at, lane))
+    if due_at is None:
+        del row["due_at"]
+    db.session.flush()  # rows are locked in the order of the command, this one after those that it has changed
+    statement = _SCHEDULE_NOW if due_at is None else _SCHEDULE
+    task_id, is_due = db.session.connection().execute(statement, row).one()
+    if is_due and kind in JOBS:
+        _enqueue_after_commit([Due(task_id, kind, tenant_id, workspace_id, target_id, row["lane"], 0).entry])
 
 
 def schedule_all(
@@ -127,12 +152,6 @@ def waiting_for(target_ids: Iterable[UUID], kind: str) -> dict[UUID, str]:
     }
 
 
-def _anew(statement: Any) -> dict[str, Any]:
-    """What a task that is there already becomes when it is scheduled again."""
-    fresh = {name: statement.excluded[name] for name in ("lane", "due_at", "attempts", "waiting_for")}
-    return {**fresh, "lease_token": None, "lease_until": None}
-
-
 def row_of(kind: str, target: Target) -> dict[str, Any]:
     """The columns of a task.
 
@@ -159,5 +178,9 @@ def _write(statement: Any) -> None:
     rows = db.session.execute(statement.returning(*columns, soon)).all()
     ready = [Due(*row[:7]).entry for row in rows if row.soon and row.kind in JOBS]
     if ready:
-        connection: redis.Redis = current_app.extensions["portal.redis"]
-        after_commit(lambda: cast(None, queue.enqueue_where_idle(connection, ready)))
+        _enqueue_after_commit(ready)
+
+
+def _enqueue_after_commit(ready: Sequence[Entry]) -> None:
+    connection: redis.Redis = current_app.extensions["portal.redis"]
+    after_commit(lambda: cast(None, queue.enqueue_where_idle(connection, ready)))
