@@ -135,7 +135,7 @@ class Frame:
     def quarantine_count(self) -> int:
         """How many files wait for a decision in quarantine; 0 for those who may not see it."""
         here = self.member
-        return quarantine.count_held(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
+        return quarantine.count_quarantined(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
 
     @cached_property
     def upload(self) -> dict[str, Any] | None:

@@ -12,14 +12,14 @@ from portal.identity.access import recently_proved
 from portal.inspection import scan_policy
 from portal.quarantine import decisions, service
 from portal.quarantine.forms import (
-    Because,
     PolicyBody,
     PolicyView,
+    ProposedRulesBody,
+    ProposedRulesView,
     QuarantineQuery,
+    ReasonBody,
     ReleaseBody,
     RescanBody,
-    WishBody,
-    WishView,
 )
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
@@ -29,11 +29,11 @@ from portal.web.openapi import operation
 from portal.web.paging import Paging
 
 blueprint = Blueprint("quarantine_api", __name__)
-HELD = "/v1/tenants/<uuid:t>/quarantine/<uuid:a>"
+FILE = "/v1/tenants/<uuid:t>/quarantine/<uuid:a>"
 
 
-class HeldFileView(Answer):
-    """A held file; never its content."""
+class QuarantinedFileView(Answer):
+    """A quarantined file; never its content."""
 
     asset_id: UUID
     workspace_id: UUID
@@ -42,23 +42,37 @@ class HeldFileView(Answer):
     sha256: str | None
     declared_type: str
     found_type: str | None
-    reason: str = Field(description="in words")
-    signature: str | None = Field(description="null: held because it could not be scanned")
+    reason: str = Field(description="A sentence.")
+    signature: str | None = Field(description="null: quarantined because it could not be scanned")
     engine: str | None
     database: str | None
     uploaded_by: UUID
     quarantined_at: Time
-    deadline: Time = Field(description="when it is removed")
+    deadline: Time = Field(description="When it is removed.")
 
     @classmethod
-    def of(cls, held: service.HeldFile) -> HeldFileView:
-        """As the list shows it."""
-        names = cls.model_fields.keys() - {"uploaded_by"}
-        return cls(**{name: getattr(held, name) for name in names}, uploaded_by=held.uploaded_by.id)
+    def of(cls, item: service.QuarantinedFile) -> QuarantinedFileView:
+        """From what the service returns."""
+        return cls(
+            asset_id=item.asset_id,
+            workspace_id=item.workspace_id,
+            file_name=item.file_name,
+            size_bytes=item.size_bytes,
+            sha256=item.sha256,
+            declared_type=item.declared_type,
+            found_type=item.found_type,
+            reason=item.reason,
+            signature=item.signature,
+            engine=item.engine,
+            database=item.database,
+            uploaded_by=item.uploaded_by.id,
+            quarantined_at=item.quarantined_at,
+            deadline=item.deadline,
+        )
 
 
-class OutcomeView(Answer):
-    """What comes of a decision, in words; a scan and a release are done by a worker, in a moment."""
+class DecisionResultView(Answer):
+    """The result of a decision. Scans and releases are carried out by a worker, in a moment."""
 
     asset_id: UUID
     detail: str
@@ -66,58 +80,58 @@ class OutcomeView(Answer):
 
 @blueprint.get("/v1/tenants/<uuid:t>/quarantine")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(query=QuarantineQuery, paged=True, returns=Listing[HeldFileView])
-def index(member: Member, query: QuarantineQuery, paging: Paging) -> Listing[HeldFileView]:
-    """List what is held in the tenant, the newest upload first."""
-    held, cursor = service.list_items(member.tenant_id, paging, query.narrowing())
-    return Listing[HeldFileView](items=[HeldFileView.of(each) for each in held], next_cursor=cursor)
+@operation(query=QuarantineQuery, paged=True, returns=Listing[QuarantinedFileView])
+def index(member: Member, query: QuarantineQuery, paging: Paging) -> Listing[QuarantinedFileView]:
+    """List the quarantined files of the tenant, the newest upload first."""
+    items, cursor = service.list_items(member.tenant_id, paging, query.filter())
+    return Listing[QuarantinedFileView](items=[QuarantinedFileView.of(each) for each in items], next_cursor=cursor)
 
 
-@blueprint.post(f"{HELD}/rescan")
+@blueprint.post(f"{FILE}/rescan")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(body=RescanBody, returns=OutcomeView, errors=("conflict",))
-def rescan(member: Member, a: UUID, body: RescanBody) -> OutcomeView:
-    """Have a held file scanned again, now or after the next update of the signatures.
+@operation(body=RescanBody, returns=DecisionResultView, errors=("conflict",))
+def rescan(member: Member, a: UUID, body: RescanBody) -> DecisionResultView:
+    """Have a quarantined file scanned again, now or after the next update of the signatures.
 
-    The new verdict is recorded. Whatever it is, the file stays held until an admin decides.
+    The new verdict is recorded. Whatever it is, the file stays in quarantine until an admin decides.
     """
     return _view(decisions.decide(member, "rescan_later" if body.after_update else "rescan", a, body.reason))
 
 
-@blueprint.post(f"{HELD}/release")
+@blueprint.post(f"{FILE}/release")
 @tenant(Permission.REVIEW_QUARANTINE)
 @recently_proved
-@operation(body=ReleaseBody, returns=OutcomeView, errors=("conflict", "forbidden"))
-def release(member: Member, a: UUID, body: ReleaseBody) -> OutcomeView:
-    """Release a held file: it is scanned once more and becomes available, with the mark of who released it.
+@operation(body=ReleaseBody, returns=DecisionResultView, errors=("conflict", "forbidden"))
+def release(member: Member, a: UUID, body: ReleaseBody) -> DecisionResultView:
+    """Release a quarantined file: it is scanned once more and becomes available, marked with who released it.
 
-    Never one's own upload (403). Where the tenant demands two persons, the first call proposes and another admin's
-    confirms. What the scanner calls infected needs `infected_too` (409), refused (403) where the rules forbid it.
+    Nobody can release their own upload (403). Where the tenant requires two persons, the first call proposes and the
+    call of another admin confirms. An infected file needs `infected_too` (409); 403 where the rules forbid it.
     """
     return _view(decisions.decide(member, "release", a, body.reason, infected_too=body.infected_too))
 
 
-@blueprint.post(f"{HELD}/delete")
+@blueprint.post(f"{FILE}/delete")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(body=Because, returns=OutcomeView, errors=("conflict",))
-def delete(member: Member, a: UUID, body: Because) -> OutcomeView:
-    """Remove a held file for good, now. Its space is free once the bytes are gone, in a moment."""
+@operation(body=ReasonBody, returns=DecisionResultView, errors=("conflict",))
+def delete(member: Member, a: UUID, body: ReasonBody) -> DecisionResultView:
+    """Delete a quarantined file permanently. Its space is free once the bytes are gone, in a moment."""
     return _view(decisions.decide(member, "delete", a, body.reason))
 
 
 @blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/block-uploads")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(body=Because, errors=("conflict",))
-def block(member: Member, p: UUID, body: Because) -> None:
-    """Take no upload of this person from now on; sessions that are open can't be committed. They read the reason."""
+@operation(body=ReasonBody, errors=("conflict",))
+def block(member: Member, p: UUID, body: ReasonBody) -> None:
+    """Refuse uploads of this person from now on, open sessions included. They see the reason."""
     decisions.set_block(member, p, body.reason, blocked=True)
 
 
 @blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/unblock-uploads")
 @tenant(Permission.REVIEW_QUARANTINE)
-@operation(body=Because, errors=("conflict",))
-def unblock(member: Member, p: UUID, body: Because) -> None:
-    """Take this person's uploads again."""
+@operation(body=ReasonBody, errors=("conflict",))
+def unblock(member: Member, p: UUID, body: ReasonBody) -> None:
+    """Accept this person's uploads again."""
     decisions.set_block(member, p, body.reason, blocked=False)
 
 
@@ -125,7 +139,7 @@ def unblock(member: Member, p: UUID, body: Because) -> None:
 @tenant(Permission.REVIEW_QUARANTINE)
 @operation(returns=PolicyView)
 def show_policy(member: Member) -> PolicyView:
-    """Read the tenant's rules for what the virus scanner did not, or could not, look through."""
+    """Read the tenant's rules for files that the virus scanner could not examine completely."""
     return _policy(member)
 
 
@@ -133,7 +147,7 @@ def show_policy(member: Member) -> PolicyView:
 @tenant(Permission.SET_SCAN_POLICY)
 @operation(body=PolicyBody, returns=PolicyView, errors=("conflict",))
 def set_policy(member: Member, body: PolicyBody) -> PolicyView:
-    """Change them, for files that are checked from now on.
+    """Change the rules, for files that are checked from now on.
 
     Where a release needs two persons, looser rules wait for another admin, as `pending`; 409 where there is none.
     """
@@ -143,28 +157,27 @@ def set_policy(member: Member, body: PolicyBody) -> PolicyView:
 
 @blueprint.post("/v1/tenants/<uuid:t>/scan-policy/confirm")
 @tenant(Permission.SET_SCAN_POLICY)
-@operation(body=WishBody, returns=PolicyView, errors=("conflict",))
-def confirm_policy(member: Member, body: WishBody) -> PolicyView:
-    """Put the looser rules in force that another admin proposed; 403 for who proposed them."""
+@operation(body=ProposedRulesBody, returns=PolicyView, errors=("conflict",))
+def confirm_policy(member: Member, body: ProposedRulesBody) -> PolicyView:
+    """Put looser rules in force that another admin proposed; 403 for whoever proposed them."""
     scan_policy.confirm(member, body.at)
     return _policy(member)
 
 
 @blueprint.post("/v1/tenants/<uuid:t>/scan-policy/withdraw")
 @tenant(Permission.SET_SCAN_POLICY)
-@operation(body=WishBody, returns=PolicyView, errors=("conflict",))
-def withdraw_policy(member: Member, body: WishBody) -> PolicyView:
-    """Drop what was proposed."""
+@operation(body=ProposedRulesBody, returns=PolicyView, errors=("conflict",))
+def withdraw_policy(member: Member, body: ProposedRulesBody) -> PolicyView:
+    """Withdraw or reject what was proposed."""
     scan_policy.withdraw(member, body.at)
     return _policy(member)
 
 
 def _policy(member: Member) -> PolicyView:
-    wish = scan_policy.proposal_of(member.tenant_id)
-    return PolicyView(
-        **asdict(scan_policy.rules_of(member.tenant_id)), pending=WishView(**asdict(wish)) if wish else None
-    )
+    proposed = scan_policy.proposal_of(member.tenant_id)
+    pending = ProposedRulesView(**asdict(proposed)) if proposed else None
+    return PolicyView(**asdict(scan_policy.rules_of(member.tenant_id)), pending=pending)
 
 
-def _view(outcome: decisions.Outcome) -> OutcomeView:
-    return OutcomeView(asset_id=outcome.asset_id, detail=outcome.words)
+def _view(result: decisions.DecisionResult) -> DecisionResultView:
+    return DecisionResultView(asset_id=result.asset_id, detail=result.message)

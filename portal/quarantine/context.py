@@ -1,4 +1,4 @@
-"""What else is known of one quarantined file: its twins, the person who sent it, what was decided before."""
+"""Facts beside one quarantined file: files with the same content, the uploader's other uploads, earlier decisions."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from sqlalchemy import func, select
 from portal.assets.models import Asset, AssetState
 from portal.database import db
 from portal.identity.models import User
-from portal.quarantine.models import Decision, Verb
-from portal.quarantine.service import HeldFile
+from portal.quarantine.models import Decision, DecisionKind
+from portal.quarantine.service import QuarantinedFile
 from portal.texts import Text
 
-LOOKED_AT = 1000  # of a person's uploads, the newest
+COUNTED_UPLOADS = 1000  # the newest of a person; counting all of somebody with millions would make the page slow
 
 
 @dataclass(frozen=True)
-class Record:
-    """A person's newest uploads in this tenant: how many were looked at, and what became of them."""
+class UploadHistory:
+    """A person's newest uploads in this tenant: how many were counted, and how many were quarantined or rejected."""
 
-    looked_at: int
-    held: int
+    counted: int
+    quarantined: int
     failed: int
 
     @property
     def percent(self) -> float:
-        """The share of those that were held or refused."""
-        return 100 * (self.held + self.failed) / self.looked_at if self.looked_at else 0.0
+        """The share of those that were quarantined or rejected."""
+        return 100 * (self.quarantined + self.failed) / self.counted if self.counted else 0.0
 
 
 @dataclass(frozen=True)
-class Decided:
-    """A decision about a file, as the page tells it; ``who`` None: Stowage itself."""
+class PastDecision:
+    """A decision about a file, as the page shows it; ``who`` is None where a worker recorded a result."""
 
     what: str
     who: str | None
@@ -44,7 +44,7 @@ class Decided:
     facts: dict[str, Any]
 
 
-def same_content(tenant_id: UUID, item: HeldFile) -> dict[str, int]:
+def same_content(tenant_id: UUID, item: QuarantinedFile) -> dict[str, int]:
     """Other files of the tenant with the same SHA-256: how many in each state."""
     if item.sha256 is None:
         return {}
@@ -53,22 +53,22 @@ def same_content(tenant_id: UUID, item: HeldFile) -> dict[str, int]:
     return {state.value: count for state, count in db.session.execute(statement)}
 
 
-def record_of(tenant_id: UUID, person_id: UUID) -> Record:
-    """What became of somebody's newest uploads in this tenant; what was removed since is not counted."""
+def upload_history(tenant_id: UUID, person_id: UUID) -> UploadHistory:
+    """Counts over a person's newest uploads in this tenant; files that were removed since are not counted."""
     newest = (
         select(Asset.state)
         .where(Asset.tenant_id == tenant_id, Asset.created_by == person_id)
         .order_by(Asset.id.desc())
-        .limit(LOOKED_AT)
+        .limit(COUNTED_UPLOADS)
         .subquery()
     )
-    held = func.count().filter(newest.c.state == AssetState.QUARANTINED)
+    quarantined = func.count().filter(newest.c.state == AssetState.QUARANTINED)
     failed = func.count().filter(newest.c.state == AssetState.FAILED)
-    return Record(*db.session.execute(select(func.count(), held, failed).select_from(newest)).one())
+    return UploadHistory(*db.session.execute(select(func.count(), quarantined, failed).select_from(newest)).one())
 
 
-def decisions_about(asset_id: UUID) -> list[Decided]:
-    """What was decided about a file, the newest first."""
+def decisions_about(asset_id: UUID) -> list[PastDecision]:
+    """The decisions about a file, the newest first; at most 100."""
     statement = (
         select(Decision, func.coalesce(func.nullif(User.name, ""), User.email))
         .outerjoin(User, User.id == Decision.actor_id)
@@ -76,10 +76,12 @@ def decisions_about(asset_id: UUID) -> list[Decided]:
         .order_by(Decision.id.desc())
         .limit(100)
     )
-    rows = db.session.execute(statement)
-    return [Decided(each.what.value, who, _reason(each), each.created_at, each.facts) for each, who in rows]
+    return [
+        PastDecision(each.what.value, who, _reason(each), each.created_at, each.facts)
+        for each, who in db.session.execute(statement)
+    ]
 
 
 def _reason(decision: Decision) -> str:
-    """What a person wrote, or, of a scan's result, a text of ours."""
-    return str(Text.load(decision.reason)) if decision.what is Verb.OUTCOME else decision.reason
+    # Only results are texts of ours: what a person wrote must not be looked up in the catalogue.
+    return str(Text.load(decision.reason)) if decision.what is DecisionKind.OUTCOME else decision.reason

@@ -16,12 +16,12 @@ from portal.tenancy import people
 from portal.tenancy.models import Tenant
 from portal.web.paging import Paging
 
-LISTED = 20  # files that an e-mail names
-SOON = timedelta(days=2)
+LISTED_FILES = 20  # that an e-mail names; the page lists all
+REMOVED_SOON = timedelta(days=2)
 
 
 def run() -> str:
-    """Write to the admins of each tenant in which something is quarantined, once a day; what was done, in words."""
+    """Write to the admins of each tenant that has quarantined files, once a day; returns what was done."""
     with transaction():
         tenants = db.session.scalars(select(Tenant.id)).all()
     numbers = [_write(tenant_id) for tenant_id in tenants]
@@ -31,12 +31,12 @@ def run() -> str:
 def _write(tenant_id: UUID) -> int:
     at = now()
     with transaction(tenant_id):
-        held, new, leaving = _counts(tenant_id)
-        tenant = db.session.get_one(Tenant, tenant_id)
-        if not held:
+        quarantined, new, leaving = _counts(tenant_id)
+        if not quarantined:
             return 0
-        items, _ = service.list_items(tenant_id, Paging(LISTED))
-        lines = [
+        tenant = db.session.get_one(Tenant, tenant_id)
+        items, _ = service.list_items(tenant_id, Paging(LISTED_FILES))
+        listed = [
             {
                 "file_name": each.file_name,
                 "place": each.workspace_name,
@@ -49,21 +49,21 @@ def _write(tenant_id: UUID) -> int:
             "quarantine_digest",
             people.admins_of(tenant_id),
             tenant_id,
-            once=f"quarantine:{at.date()}",
+            once=f"quarantine:{at.date()}",  # the periodic task may run twice in a day: after a failure or by hand
             tenant_name=tenant.name,
-            held=held,
+            held=quarantined,
             new=new,
             leaving=leaving,
-            items=lines,
+            items=listed,
             path=alerts.quarantine_path(tenant.slug),
         )
 
 
 def _counts(tenant_id: UUID) -> tuple[int, int, int]:
-    """How many are quarantined, how many of them since a day, and how many leave within two."""
+    """How many are quarantined, how many of them since yesterday, and how many are removed within two days."""
     at = now()
     new = func.count().filter(Asset.quarantined_at > at - timedelta(days=1))
-    leaving = func.count().filter(Asset.purge_after < at + SOON)
-    statement = select(func.count(), new, leaving).where(*service.held_in(tenant_id))
-    held, fresh, soon = db.session.execute(statement).one()
-    return held, fresh, soon
+    leaving = func.count().filter(Asset.purge_after < at + REMOVED_SOON)
+    statement = select(func.count(), new, leaving).where(*service.quarantined_in(tenant_id))
+    quarantined, fresh, soon = db.session.execute(statement).one()
+    return quarantined, fresh, soon

@@ -1,8 +1,8 @@
-"""Tickets: that one person, in one session, may fetch one quarantined file once, within ten minutes of
-proving who they are.
+"""Download tokens: one person, in one session, may download one quarantined file once, within ten minutes of giving
+their password.
 
-A ticket is a random number. What it is good for is kept in Valkey under its hash, and is gone with the first try.
-Valkey may lose it at any time: then somebody begins again with their password.
+A token is a random number. What it allows is stored in Valkey under its hash and is deleted by the first attempt.
+Valkey may lose it at any time: then the person gives the password again.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ SECONDS = 600
 
 
 def issue(member: Member, session_id: UUID | None, asset_id: UUID) -> str:
-    """A ticket. Raises ``Unavailable`` while Valkey is away."""
-    ticket = secrets.token_urlsafe(32)
+    """A new token. Raises ``Unavailable`` while Valkey does not answer."""
+    token = secrets.token_urlsafe(32)
     try:
-        _valkey().set(_key(ticket), _bearer(member, session_id, asset_id), ex=SECONDS)
+        _valkey().set(_key(token), _bearer(member, session_id, asset_id), ex=SECONDS)
     except redis.RedisError:
-        raise _away() from None
-    return ticket
+        raise _unavailable() from None
+    return token
 
 
-def use(ticket: str, member: Member, session_id: UUID | None, asset_id: UUID) -> None:
-    """Take a ticket; whoever shows it, it is over then.
+def use(token: str, member: Member, session_id: UUID | None, asset_id: UUID) -> None:
+    """Use up a token, whoever sends it.
 
-    Raises ``Conflict`` for one that is used, old or somebody else's, ``Unavailable`` while Valkey is away.
+    Raises ``Conflict`` for one that is used, expired or somebody else's, ``Unavailable`` while Valkey does not answer.
     """
     try:
-        found = _valkey().getdel(_key(ticket))
+        # GETDEL is atomic: of two requests with one token only one finds it.
+        found = _valkey().getdel(_key(token))
     except redis.RedisError:
-        raise _away() from None
+        raise _unavailable() from None
     if found != _bearer(member, session_id, asset_id).encode():
         raise Conflict(
             _("This download link works once, for ten minutes and for one person. Enter your password again.")
@@ -50,8 +51,8 @@ def _bearer(member: Member, session_id: UUID | None, asset_id: UUID) -> str:
     return f"{member.tenant_id} {member.user_id} {session_id} {asset_id}"
 
 
-def _key(ticket: str) -> str:
-    return f"stowage:ticket:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"
+def _key(token: str) -> str:
+    return f"stowage:download-token:{hashlib.sha256(token.encode(errors='replace')).hexdigest()}"
 
 
 def _valkey() -> redis.Redis:
@@ -59,5 +60,5 @@ def _valkey() -> redis.Redis:
     return found
 
 
-def _away() -> Unavailable:
+def _unavailable() -> Unavailable:
     return Unavailable(_("Quarantined files can't be downloaded right now. Try again in a moment."), retry_after=10)

@@ -1,4 +1,4 @@
-"""What admins send: a reason with a decision, what a list is narrowed to, the tenant's rules."""
+"""Bodies and queries that admins send: the reason of a decision, the filters of the list, the tenant's rules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from portal.inspection.scan_policy import ScanRules
-from portal.quarantine.service import Narrowing
+from portal.quarantine.service import QuarantineFilter
 from portal.web.body import Answer, Body, Query
 
 
 class QuarantineQuery(Query):
-    """What the list is narrowed to."""
+    """The filters of the list."""
 
     reason: Literal["infected", "too_large", "encrypted", "macros", "unscannable", "clean_now"] | None = None
     workspace_id: UUID | None = None
@@ -25,29 +25,28 @@ class QuarantineQuery(Query):
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_out_what_is_empty(cls, sent: Any) -> Any:
-        """A form sends every field; an empty one narrows nothing."""
+    def _drop_empty_fields(cls, sent: Any) -> Any:
+        """A form sends every field; an empty one is no filter."""
         return {name: value for name, value in sent.items() if value != ""} if isinstance(sent, dict) else sent
 
-    def narrowing(self) -> Narrowing:
-        """As the service takes it."""
-        return Narrowing(self.reason, self.workspace_id, self.person_id, self.q)
+    def filter(self) -> QuarantineFilter:
+        return QuarantineFilter(self.reason, self.workspace_id, self.person_id, self.q)
 
 
-class Because(Body):
+class ReasonBody(Body):
     """A decision's reason: 3 to 1,000 characters."""
 
     reason: str = ""
 
 
-class RescanBody(Because):
-    """``after_update``: not now, but as soon as the signatures have changed."""
+class RescanBody(ReasonBody):
+    """``after_update``: scan it as soon as the signatures have changed, instead of now."""
 
     after_update: bool = False
 
 
-class ReleaseBody(Because):
-    """``infected_too``: also when the scanner calls it infected; refused unless the tenant's rules allow it."""
+class ReleaseBody(ReasonBody):
+    """``infected_too``: also when it is infected; refused unless the tenant's rules allow it."""
 
     infected_too: bool = False
 
@@ -59,17 +58,16 @@ class PolicyBody(Body):
     encrypted: Literal["hold", "release"]
     macros: Literal["hold", "release"]
     unscannable: Literal["hold", "release"]
-    scanner_required: bool = Field(description="Without a scanner files wait, instead of becoming available unscanned.")
+    scanner_required: bool = Field(description="Without a scanner, files wait instead of becoming available unscanned.")
     two_persons: bool = Field(description="One admin proposes a release, another confirms it.")
-    release_infected: bool = Field(description="What the scanner calls infected may be released, confirmed expressly.")
+    release_infected: bool = Field(description="Infected files can be released, with an explicit confirmation.")
 
     def rules(self) -> ScanRules:
-        """As the service takes them."""
         return ScanRules(**self.model_dump())
 
 
-class WishView(Answer):
-    """What somebody has proposed. Its time names it to whoever confirms it."""
+class ProposedRulesView(Answer):
+    """Rules that somebody proposed. Whoever confirms them names them by their time."""
 
     changes: dict[str, str | bool]
     at: datetime
@@ -77,8 +75,8 @@ class WishView(Answer):
     by_name: str
 
 
-class WishBody(Body):
-    """``at`` of the change that is meant: another one may have taken its place meanwhile."""
+class ProposedRulesBody(Body):
+    """``at`` of the proposal that is meant: another one may have replaced it in the meantime."""
 
     at: datetime
 
@@ -93,4 +91,4 @@ class PolicyView(Answer):
     scanner_required: bool
     two_persons: bool
     release_infected: bool
-    pending: WishView | None = Field(description="Looser rules that another admin has to confirm.")
+    pending: ProposedRulesView | None = Field(description="Looser rules that another admin has to confirm.")

@@ -8,10 +8,10 @@ from portal.quarantine import worker
 
 
 def rescan(tenant_id: str, workspace_id: str, asset_id: str) -> None:
-    """Scan a quarantined file again, as an admin has ordered."""
+    """Scan a quarantined file again, as an admin ordered."""
     worker.rescan(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
 
 
 def release(tenant_id: str, workspace_id: str, asset_id: str) -> None:
-    """Release a quarantined file, as an admin has ordered."""
+    """Release a quarantined file, as an admin ordered."""
     worker.release(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

@@ -1,4 +1,4 @@
-"""The table of the quarantine: who decided what about a quarantined file, and what came of it."""
+"""The table of the quarantine: who decided what about a quarantined file, and the results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
 
 
-class Verb(StrEnum):
-    """What was decided. ``propose`` waits for a second person; ``outcome`` is what came of an order, by no person."""
+class DecisionKind(StrEnum):
+    """``propose`` waits for a second person; ``outcome`` is the result that a worker recorded."""
 
     RESCAN = "rescan"
     DELETE = "delete"
@@ -38,6 +38,6 @@ class Decision(Identified, Base):
     asset_id: Mapped[UUID]
     person_id: Mapped[UUID]
     actor_id: Mapped[UUID | None]
-    what: Mapped[Verb] = mapped_column(choice(Verb, "what"))
+    what: Mapped[DecisionKind] = mapped_column(choice(DecisionKind, "what"))
     reason: Mapped[str] = mapped_column(Text)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)

@@ -1,4 +1,4 @@
-"""Queries of the quarantine: what is quarantined in a tenant, and what an admin has to know to decide about it."""
+"""Queries of the quarantine: the quarantined files of a tenant, and what an admin needs to know to decide."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from uuid import UUID
 from flask_babel import gettext as _
 from sqlalchemy import (
     ColumnElement,
-    Integer,
     Select,
-    Uuid,
     and_,
-    bindparam,
     func,
     literal_column,
     or_,
     select,
-    text,
     tuple_,
 )
 from sqlalchemy.orm import aliased
@@ -34,21 +30,16 @@ from portal.tenancy.models import TenantMembership, Workspace
 from portal.uploads.models import Upload
 from portal.web.paging import Paging, cut
 
-LISTED = 50  # workspaces and people that a list can be narrowed to
-COUNTED = 1000  # a number beside a menu entry need not be larger
-# A plan with a parameter in the state's place can't use the index of what is held.
-_HELD: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
+LISTED_GROUPS = 50  # in one filter: thousands of people would make the page slow and the list useless
+HIGHEST_COUNT = 1000  # the number beside the menu entry: counting further would cost every page of an admin
+# Literal: with a bound parameter PostgreSQL's generic plan can't use the partial index on this state.
+_QUARANTINED: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.QUARANTINED}'")
 _STAYS = or_(Asset.purge_after.is_(None), Asset.purge_after > func.now())
-# Asked for by every page of an admin.
-_COUNT_HELD = text(
-    "SELECT count(*) FROM (SELECT FROM assets WHERE tenant_id = :tenant AND state = 'quarantined' "
-    "AND (purge_after IS NULL OR purge_after > now()) LIMIT :most) AS held"
-).bindparams(bindparam("tenant", type_=Uuid()), bindparam("most", type_=Integer()))
 
 
 @dataclass(frozen=True)
 class Uploader:
-    """Who sent it. ``blocked``: why nothing more is taken from them, or None."""
+    """Who uploaded a file. ``blocked``: why their uploads are blocked, or None."""
 
     id: UUID
     name: str
@@ -56,17 +47,18 @@ class Uploader:
     blocked: str | None = None
 
     @property
-    def shown_name(self) -> str:
-        """What others see."""
+    def display_name(self) -> str:
+        """The name, or the e-mail address of somebody who gave none."""
         return self.name or self.email
 
 
 @dataclass(frozen=True)
-class HeldFile:
+class QuarantinedFile:
     """One quarantined file. ``declared_type`` is what the client said, ``found_type`` what the content says.
 
     At ``deadline`` it is removed for good. ``elsewhere`` counts other files of the tenant with the same content.
-    ``order`` is what a worker is about to do with it, ``proposed_by`` (and name) who wants it released.
+    ``order`` is what a worker is about to do with it (``assets.quarantine_orders``), ``proposed_by`` (and name) who
+    proposed to release it.
     """
 
     asset_id: UUID
@@ -93,8 +85,8 @@ class HeldFile:
 
 
 @dataclass(frozen=True)
-class Narrowing:
-    """What the list is narrowed to. ``q`` is a part of the file's name or of the signature, or the whole hash."""
+class QuarantineFilter:
+    """The filters of the list. ``q`` is a part of the file's name or of the signature, or the whole SHA-256."""
 
     reason: str | None = None
     workspace_id: UUID | None = None
@@ -113,17 +105,25 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """The largest groups, the chosen one among them, and how many more there are."""
+
+    listed: list[Group]
+    more: int = 0
+
+
+@dataclass(frozen=True)
 class Summary:
-    """What is quarantined altogether, by reason, workspace and person; the most first."""
+    """All that is quarantined, by reason, workspace and person; the largest groups first."""
 
     count: int
     bytes: int
-    reasons: list[Group]
-    workspaces: list[Group]
-    people: list[Group]
+    reasons: Groups
+    workspaces: Groups
+    people: Groups
 
 
-# Plain columns: making objects of rows costs more than reading them.
+# Columns instead of entities: the list shows facts of five tables and changes none.
 _COLUMNS = (
     *("id", "workspace_id", "created_by", "created_at", "file_name", "mime_type", "size_bytes", "sha256", "found_type"),
     *("reason_code", "reason_detail", "scan_signature", "scan_engine", "scan_database", "scanned_at"),
@@ -132,24 +132,24 @@ _COLUMNS = (
 
 
 def list_items(
-    tenant_id: UUID, paging: Paging, narrowing: Narrowing = Narrowing()
-) -> tuple[list[HeldFile], str | None]:
+    tenant_id: UUID, paging: Paging, chosen: QuarantineFilter = QuarantineFilter()
+) -> tuple[list[QuarantinedFile], str | None]:
     """One page of what is quarantined in the tenant, newest upload first, and the cursor of the next."""
-    conditions = _narrowed(narrowing)
+    conditions = _conditions(chosen)
     if (after := paging.after_id()) is not None:
         conditions.append(Asset.id < after)
     statement = _items(tenant_id).where(*conditions).order_by(Asset.id.desc()).limit(paging.limit + 1)
     rows, cursor = cut(db.session.execute(statement).all(), paging, key=lambda row: row.id)
-    return [_held_file(row) for row in rows], cursor
+    return [_quarantined_file(row) for row in rows], cursor
 
 
-def find_items(tenant_id: UUID, asset_ids: Sequence[UUID]) -> list[HeldFile]:
-    """Those of these that are quarantined now, the newest upload first."""
+def find_items(tenant_id: UUID, asset_ids: Sequence[UUID]) -> list[QuarantinedFile]:
+    """Those of ``asset_ids`` that are quarantined now, the newest upload first."""
     statement = _items(tenant_id).where(Asset.id.in_(asset_ids)).order_by(Asset.id.desc())
-    return [_held_file(row) for row in db.session.execute(statement)]
+    return [_quarantined_file(row) for row in db.session.execute(statement)]
 
 
-def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
+def find_item(tenant_id: UUID, asset_id: UUID) -> QuarantinedFile:
     """One quarantined file. Raises ``NotFound``."""
     found = find_items(tenant_id, [asset_id])
     if not found:
@@ -157,41 +157,44 @@ def find_item(tenant_id: UUID, asset_id: UUID) -> HeldFile:
     return found[0]
 
 
-def held_in(tenant_id: UUID) -> list[ColumnElement[bool]]:
-    """Conditions for what is quarantined in a tenant, and not on its way out."""
-    return [Asset.tenant_id == tenant_id, _HELD, _STAYS]
+def quarantined_in(tenant_id: UUID) -> list[ColumnElement[bool]]:
+    """Conditions for the quarantined files of a tenant whose purge has not begun."""
+    return [Asset.tenant_id == tenant_id, _QUARANTINED, _STAYS]
 
 
-def find_held(tenant_id: UUID, asset_id: UUID) -> Asset:
+def find_asset(tenant_id: UUID, asset_id: UUID) -> Asset:
     """The row of a quarantined file. Raises ``NotFound``."""
-    statement = select(Asset).where(*held_in(tenant_id), Asset.id == asset_id)
+    statement = select(Asset).where(*quarantined_in(tenant_id), Asset.id == asset_id)
     asset = db.session.scalar(statement.execution_options(populate_existing=True))
     if asset is None:
         raise _missing()
     return asset
 
 
-def summary(tenant_id: UUID) -> Summary:
+def summary(tenant_id: UUID, chosen: QuarantineFilter = QuarantineFilter()) -> Summary:
     """Everything that is quarantined, by reason, and by the workspaces and people that have the most of it."""
     by = (Asset.reason_code, Asset.workspace_id, Asset.created_by)
     totals = func.count(), func.coalesce(func.sum(Asset.size_bytes), 0)
     groups = func.grouping_sets(*(tuple_(column) for column in by))
-    rows: list[Any] = [
-        tuple(row) for row in db.session.execute(select(*by, *totals).where(*held_in(tenant_id)).group_by(groups))
-    ]
-    reasons, places, people = [sorted((row for row in rows if row[n] is not None), key=_size) for n in range(3)]
+    # One pass over the rows gives all three groupings; in each result row two of the three columns are null.
+    statement = select(*by, *totals).where(*quarantined_in(tenant_id)).group_by(groups)
+    rows: list[Any] = [tuple(row) for row in db.session.execute(statement)]
+    rows.sort(key=_largest_first)
+    reasons, places, people = [[row for row in rows if row[column] is not None] for column in range(3)]
+    shown_name = func.coalesce(func.nullif(User.name, ""), User.email)
     return Summary(
         sum(row[3] for row in places),
         int(sum(row[4] for row in places)),
-        [Group(row[0], "", row[3], int(row[4])) for row in reasons],
-        _named(places[:LISTED], 1, select(Workspace.id, Workspace.name)),
-        _named(people[:LISTED], 2, select(User.id, func.coalesce(func.nullif(User.name, ""), User.email))),
+        Groups([Group(row[0], "", row[3], int(row[4])) for row in reasons]),
+        _with_names(places, 1, chosen.workspace_id, select(Workspace.id, Workspace.name)),
+        _with_names(people, 2, chosen.person_id, select(User.id, shown_name)),
     )
 
 
-def count_held(tenant_id: UUID) -> int:
-    """How many files are quarantined in the tenant, counted up to ``COUNTED``."""
-    return db.session.scalar(_COUNT_HELD, {"tenant": tenant_id, "most": COUNTED}) or 0
+def count_quarantined(tenant_id: UUID) -> int:
+    """How many files are quarantined in the tenant, counted up to ``HIGHEST_COUNT``."""
+    counted = select(Asset.id).where(*quarantined_in(tenant_id)).limit(HIGHEST_COUNT).subquery()
+    return db.session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def _missing() -> NotFound:
@@ -199,9 +202,9 @@ def _missing() -> NotFound:
 
 
 def _items(tenant_id: UUID) -> Select[Any]:
-    twin, proposer = aliased(Asset), aliased(User)
-    same = twin.tenant_id == Asset.tenant_id, twin.sha256 == Asset.sha256, twin.id != Asset.id
-    elsewhere = select(func.count()).select_from(twin).where(*same).scalar_subquery()
+    other, proposer = aliased(Asset), aliased(User)
+    same = other.tenant_id == Asset.tenant_id, other.sha256 == Asset.sha256, other.id != Asset.id
+    elsewhere = select(func.count()).select_from(other).where(*same).scalar_subquery()
     membership = and_(TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == Asset.created_by)
     return (
         select(
@@ -219,43 +222,45 @@ def _items(tenant_id: UUID) -> Select[Any]:
         .outerjoin(User, User.id == Asset.created_by)
         .outerjoin(TenantMembership, membership)
         .outerjoin(proposer, proposer.id == Asset.proposed_by)
-        .where(*held_in(tenant_id))
+        .where(*quarantined_in(tenant_id))
     )
 
 
-def _narrowed(narrowing: Narrowing) -> list[ColumnElement[bool]]:
+def _conditions(chosen: QuarantineFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if narrowing.reason:
-        conditions.append(Asset.reason_code == narrowing.reason)
-    if narrowing.workspace_id:
-        conditions.append(Asset.workspace_id == narrowing.workspace_id)
-    if narrowing.person_id:
-        conditions.append(Asset.created_by == narrowing.person_id)
-    if narrowing.q:
-        words = narrowing.q.strip()
-        named = or_(
-            Asset.file_name.icontains(words, autoescape=True), Asset.scan_signature.icontains(words, autoescape=True)
+    if chosen.reason:
+        conditions.append(Asset.reason_code == chosen.reason)
+    if chosen.workspace_id:
+        conditions.append(Asset.workspace_id == chosen.workspace_id)
+    if chosen.person_id:
+        conditions.append(Asset.created_by == chosen.person_id)
+    if chosen.q:
+        text = chosen.q.strip()
+        is_named = or_(
+            Asset.file_name.icontains(text, autoescape=True), Asset.scan_signature.icontains(text, autoescape=True)
         )
-        conditions.append(or_(named, Asset.sha256 == words.lower()))
+        conditions.append(or_(is_named, Asset.sha256 == text.lower()))
     return conditions
 
 
-def _size(row: tuple[Any, ...]) -> tuple[int, str]:
-    """The most first, in an order that stays."""
+def _largest_first(row: tuple[Any, ...]) -> tuple[int, str]:
+    # The ids make the order of equal groups the same each time.
     return -row[3], str(row[:3])
 
 
-def _named(rows: list[tuple[Any, ...]], at: int, names: Any) -> list[Group]:
-    """Groups by an id, with the name that each id has."""
-    ids = [row[at] for row in rows]
+def _with_names(rows: list[tuple[Any, ...]], at: int, chosen: UUID | None, names: Any) -> Groups:
+    """The first groups and the chosen one, with the name that belongs to the id in column ``at``."""
+    listed = [row for number, row in enumerate(rows) if number < LISTED_GROUPS or row[at] == chosen]
+    ids = [row[at] for row in listed]
     found = db.session.execute(names.where(names.selected_columns[0].in_(ids)))
     known: dict[UUID, str] = dict(tuple(row) for row in found)
-    return [Group(str(row[at]), known.get(row[at], ""), row[3], int(row[4])) for row in rows]
+    groups = [Group(str(row[at]), known.get(row[at], ""), row[3], int(row[4])) for row in listed]
+    return Groups(groups, len(rows) - len(listed))
 
 
-def _held_file(row: Any) -> HeldFile:
+def _quarantined_file(row: Any) -> QuarantinedFile:
     since = row.quarantined_at or row.created_at
-    return HeldFile(
+    return QuarantinedFile(
         asset_id=row.id,
         workspace_id=row.workspace_id,
         workspace_name=row.workspace_name,

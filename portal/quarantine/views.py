@@ -1,12 +1,11 @@
-"""The quarantine pages: what is held, why, by whom; and what is to become of it. Never the content.
+"""The quarantine pages: which files are quarantined, why, by whom, and the decisions about them. Never the content.
 
 A decision takes two steps that work without script: ``review`` shows what it would do, in real numbers, and asks for
-the reason; ``decide`` does it and says for each file what came of it.
+the reason; ``decide`` carries it out and says for each file what came of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any, cast, get_args
@@ -15,7 +14,6 @@ from uuid import UUID
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
@@ -24,9 +22,8 @@ from portal.identity.forms import PROOFS
 from portal.inspection import scan_policy
 from portal.inspection.scan_policy import ScanRules
 from portal.objectstore import disposition
-from portal.quarantine import context as dossier
-from portal.quarantine import decisions, download_tokens, encrypted_zip, service
-from portal.quarantine.decisions import MOST_AT_ONCE, Deed, Outcome
+from portal.quarantine import context, decisions, download_tokens, encrypted_zip, presenters, service
+from portal.quarantine.decisions import MOST_AT_ONCE, Action
 from portal.quarantine.forms import QuarantineQuery
 from portal.tenancy import people
 from portal.tenancy.access import tenant
@@ -39,9 +36,8 @@ from portal.web.rate_limits import Rate, rates
 
 blueprint = Blueprint("quarantine", __name__)
 HERE = "/t/<tenant_slug>/quarantine"
-HELD = f"{HERE}/<uuid:asset_id>"
+FILE = f"{HERE}/<uuid:asset_id>"
 RULES = "/t/<tenant_slug>/scan-policy"
-NAMED = 10  # files that the question names
 DOWNLOADS = Rate("quarantine-download", "20 per hour")
 CHOICES = ("too_large", "encrypted", "macros", "unscannable")
 SWITCHES = ("scanner_required", "two_persons", "release_infected")
@@ -52,99 +48,94 @@ SWITCHES = ("scanner_required", "two_persons", "release_infected")
 def index(member: Member) -> ResponseReturnValue:
     """The list; to htmx, which asks with a cursor, the next rows alone."""
     paging, query = read_paging(), read_query(QuarantineQuery)
-    items, cursor = service.list_items(member.tenant_id, paging, query.narrowing())
+    items, cursor = service.list_items(member.tenant_id, paging, query.filter())
     given = query.model_dump(exclude_none=True)
     next_url = url_for(".index", tenant_slug=member.tenant_slug, cursor=cursor, **given) if cursor else None
+    rows = [presenters.row(item) for item in items]
     if wants_next_rows(paging):
-        return render_template("quarantine/_items.html", items=items, next_url=next_url, tenant=_place(member))
-    context = {"items": items, "next_url": next_url, "given": given, "summary": service.summary(member.tenant_id)}
-    return render_template("quarantine/index.html", tenant=_place(member), **context)
+        return render_template("quarantine/_rows.html", rows=rows, next_url=next_url, tenant=_tenant(member))
+    return _list(member, query, rows=rows, next_url=next_url)
 
 
-@blueprint.get(HELD)
+@blueprint.get(FILE)
 @tenant(Permission.REVIEW_QUARANTINE)
 def show(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Everything about one quarantined file; of one that has left, what was decided."""
-    decided = dossier.decisions_about(asset_id)
+    """Everything about one quarantined file; of one that is not in quarantine any more, the decisions."""
+    past = context.decisions_about(asset_id)
     found = service.find_items(member.tenant_id, [asset_id])
-    if not found:
-        if not decided:
-            raise NotFound(_("There is no such file in quarantine."))
-        return render_template("quarantine/gone.html", tenant=_place(member), decided=decided)
-    (item,) = found
-    return render_template(
-        "quarantine/show.html",
-        tenant=_place(member),
-        item=item,
-        decided=decided,
-        elsewhere=dossier.same_content(member.tenant_id, item),
-        record=dossier.record_of(member.tenant_id, item.uploaded_by.id),
-    )
+    if found:
+        return _file(member, found[0], past)
+    if past:
+        name = past[0].facts["file_name"]
+        history = presenters.history(past)
+        return render_template("quarantine/gone.html", tenant=_tenant(member), file_name=name, history=history)
+    raise NotFound(_("There is no such file in quarantine."))
 
 
-@blueprint.get(f"{HELD}/row")
+@blueprint.get(f"{FILE}/row")
 @tenant(Permission.REVIEW_QUARANTINE)
 def row(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """One row of the list, which asks for itself while a worker has it; nothing once it has left."""
-    items = service.find_items(member.tenant_id, [asset_id])
-    return render_template("quarantine/_items.html", items=items, next_url=None, tenant=_place(member))
+    """One row of the list, which asks for itself while a worker has the file; nothing once it has left."""
+    rows = [presenters.row(item) for item in service.find_items(member.tenant_id, [asset_id])]
+    return render_template("quarantine/_rows.html", rows=rows, next_url=None, tenant=_tenant(member))
 
 
 @blueprint.post(f"{HERE}/review")
 @tenant(Permission.REVIEW_QUARANTINE)
 def review(member: Member) -> ResponseReturnValue:
     """The question before a decision, with real numbers."""
-    deed, asset_ids = _sent()
+    action, asset_ids = _sent()
     if not asset_ids:
         flash(_("Choose at least one file first."), "warning")
         return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
-    return _question(member, deed, asset_ids)
+    return _question(member, action, asset_ids)
 
 
 @blueprint.post(f"{HERE}/decide")
 @tenant(Permission.REVIEW_QUARANTINE)
-@partial(recently_proved, when=lambda: request.form.get("deed") == "release")
+@partial(recently_proved, when=lambda: request.form.get("decision") == "release")
 def decide(member: Member) -> ResponseReturnValue:
-    """Do it, and say what came of it; without a good reason ask once more, with what was typed."""
-    deed, asset_ids = _sent()
-    infected_too = request.form.get("infected_too") == "yes"
+    """Carry out the decision; without a valid reason the question is asked again, with what was typed."""
+    action, asset_ids = _sent()
+    reason, infected_too = request.form.get("reason", ""), request.form.get("infected_too") == "yes"
     try:
-        done = decisions.decide_all(member, deed, asset_ids, request.form.get("reason", ""), infected_too=infected_too)
+        results = decisions.decide_all(member, action, asset_ids, reason, infected_too=infected_too)
     except Invalid as problem:
-        return _question(member, deed, asset_ids, problem=problem.detail), 422
-    _tell(done)
+        return _question(member, action, asset_ids, problem=problem.detail), 422
+    for message, category in presenters.result_messages(results):
+        flash(message, category)
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
-@blueprint.get(f"{HELD}/download")
+@blueprint.get(f"{FILE}/download")
 @tenant(Permission.REVIEW_QUARANTINE)
 def ask(member: Member, asset_id: UUID) -> ResponseReturnValue:
     """The form that asks for password and reason."""
-    return _form(member, asset_id)
+    return _download_form(member, asset_id)
 
 
-@blueprint.post(f"{HELD}/unlock")
+@blueprint.post(f"{FILE}/unlock")
 @tenant(Permission.REVIEW_QUARANTINE)
 def unlock(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Who has proved who they are sees the zip's password, this once, and may fetch it for ten minutes."""
+    """With the right password and a reason, show the zip's password once and allow one download for ten minutes."""
     rates().count(PROOFS, str(member.user_id))
     service.find_item(member.tenant_id, asset_id)
     if not identity.proves(member.user_id, request.form.get("password", "")):
-        return _form(member, asset_id, {"password": _("This is not your password.")}), 422
+        return _download_form(member, asset_id, {"password": _("This is not your password.")}), 422
     rates().forget(PROOFS, str(member.user_id))
     try:
-        ticket = encrypted_zip.issue(member, person().session_id, asset_id, request.form.get("reason", ""))
+        grant = encrypted_zip.issue(member, person().session_id, asset_id, request.form.get("reason", ""))
     except Invalid as problem:
-        return _form(member, asset_id, {"reason": problem.detail}), 422
-    return _form(member, asset_id, ticket=ticket)
+        return _download_form(member, asset_id, {"reason": problem.detail}), 422
+    return _download_form(member, asset_id, grant=grant)
 
 
-@blueprint.post(f"{HELD}/download")
+@blueprint.post(f"{FILE}/download")
 @tenant(Permission.REVIEW_QUARANTINE)
 def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """The encrypted zip, made while it is read."""
+    """The encrypted zip, made while it is sent."""
     rates().count(DOWNLOADS, str(member.user_id))
-    packed = encrypted_zip.pack(member, person().session_id, asset_id, request.form.get("ticket", ""))
+    packed = encrypted_zip.open_zip(member, person().session_id, asset_id, request.form.get("token", ""))
     response = Response(packed.chunks, mimetype="application/zip")
     response.headers["Content-Disposition"] = disposition.attachment(packed.name)
     response.headers["Cache-Control"] = "no-store"
@@ -155,20 +146,18 @@ def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @blueprint.get(RULES)
 @tenant(Permission.REVIEW_QUARANTINE)
 def rules(member: Member) -> ResponseReturnValue:
-    """The tenant's rules."""
-    return _rules(member, scan_policy.rules_of(member.tenant_id))
+    """The tenant's rules, and looser ones that wait for a second administrator."""
+    admins = len(people.admins_of(member.tenant_id))
+    fields = presenters.rule_fields(scan_policy.rules_of(member.tenant_id), admins)
+    proposal = presenters.proposal(scan_policy.proposal_of(member.tenant_id), fields, member.user_id)
+    return render_template("quarantine/policy.html", tenant=_tenant(member), fields=fields, proposal=proposal)
 
 
 @blueprint.post(RULES)
 @tenant(Permission.SET_SCAN_POLICY)
 def set_rules(member: Member) -> ResponseReturnValue:
-    """Change them."""
-    sent = request.form
-    if any(sent.get(name) not in ("hold", "release") for name in CHOICES):
-        raise Invalid(_("Choose for each kind of file whether it is quarantined or released."), field="too_large")
-    chosen: dict[str, Any] = {name: sent[name] for name in CHOICES}
-    switched: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
-    if scan_policy.set_rules(member, ScanRules(**chosen, **switched)):
+    """Change the rules."""
+    if scan_policy.set_rules(member, _sent_rules()):
         flash(_("Saved. The rules apply to files that are checked from now on."), "success")
     else:
         flash(_("Nothing has changed yet. Another administrator must confirm it, and was notified by e-mail."), "info")
@@ -178,7 +167,7 @@ def set_rules(member: Member) -> ResponseReturnValue:
 @blueprint.post(f"{RULES}/answer")
 @tenant(Permission.SET_SCAN_POLICY)
 def answer_rules(member: Member) -> ResponseReturnValue:
-    """Confirm or drop what another administrator proposed."""
+    """Confirm, reject or withdraw what an administrator proposed."""
     try:
         at = datetime.fromisoformat(request.form.get("at", ""))
     except ValueError:
@@ -192,86 +181,89 @@ def answer_rules(member: Member) -> ResponseReturnValue:
     return redirect(url_for(".rules", tenant_slug=member.tenant_slug), 303)
 
 
-def _sent() -> tuple[Deed, list[UUID]]:
-    """What is to be done, and with which files. Raises ``Invalid``."""
-    deed, ids = request.form.get("deed", ""), request.form.getlist("id")
-    if deed not in get_args(Deed):
-        raise Invalid(_("There is no such decision."), field="deed")
+def _sent() -> tuple[Action, list[UUID]]:
+    """The decision and the files of a form. Raises ``Invalid``."""
+    action, ids = request.form.get("decision", ""), request.form.getlist("id")
+    if action not in get_args(Action):
+        raise Invalid(_("There is no such decision."), field="decision")
     if len(ids) > MOST_AT_ONCE:
         raise Invalid(_("Choose %(most)s files or fewer.", most=MOST_AT_ONCE), field="id")
     try:
-        return cast(Deed, deed), [UUID(each) for each in ids]
+        return cast(Action, action), [UUID(each) for each in ids]
     except ValueError:
         raise Invalid(_("The id of a file is missing or wrong."), field="id") from None
 
 
-def _question(member: Member, deed: Deed, asset_ids: list[UUID], problem: str | None = None) -> str:
-    items = service.find_items(member.tenant_id, asset_ids)
-    own = [item for item in items if item.uploaded_by.id == member.user_id]
-    infected = [item for item in items if item.code == "infected"]
-    rules = scan_policy.rules_of(member.tenant_id)
-    refused = {item.asset_id for item in (own if rules.release_infected else own + infected)}
+def _sent_rules() -> ScanRules:
+    """The rules of a form. Raises ``Invalid``."""
+    sent = request.form
+    if any(sent.get(name) not in ("hold", "release") for name in CHOICES):
+        raise Invalid(_("Choose for each kind of file whether it is quarantined or released."), field="too_large")
+    choices: dict[str, Any] = {name: sent[name] for name in CHOICES}
+    switches: dict[str, Any] = {name: sent.get(name) == "yes" for name in SWITCHES}
+    return ScanRules(**choices, **switches)
+
+
+def _list(member: Member, query: QuarantineQuery, *, rows: list[presenters.Row], next_url: str | None) -> str:
+    summary = service.summary(member.tenant_id, query.filter())
     return render_template(
-        "quarantine/decide.html",
-        tenant=_place(member),
-        deed=deed,
-        items=items,
-        named=items[:NAMED],
-        gone=len(set(asset_ids)) - len(items),
-        bytes=sum(item.size_bytes for item in items),
-        people=sorted({item.uploaded_by.shown_name for item in items}),
-        own=own,
-        infected=infected,
-        possible=deed != "release" or len(refused) < len(items),
-        rules=rules,
-        reason=request.form.get("reason", ""),
-        problem=problem,
+        "quarantine/index.html",
+        tenant=_tenant(member),
+        rows=rows,
+        next_url=next_url,
+        summary=summary,
+        search=query.q or "",
+        reasons=presenters.filter_choices(summary.reasons, query.reason, are_reasons=True),
+        workspaces=presenters.filter_choices(summary.workspaces, query.workspace_id),
+        people=presenters.filter_choices(summary.people, query.person_id),
     )
 
 
-def _tell(outcomes: list[Outcome]) -> None:
-    """One line for what was done, one for each kind of refusal."""
-    done = [each for each in outcomes if each.done]
-    if len(done) == 1:
-        flash(done[0].words, "success")
-    elif done:
-        flash(ngettext("Done for %(num)s file.", "Done for %(num)s files.", len(done)) + f" {done[0].words}", "success")
-    refused = [each.words for each in outcomes if not each.done]
-    for words in dict.fromkeys(refused):
-        count = refused.count(words)
-        flash(
-            words
-            if len(outcomes) == 1
-            else ngettext("%(num)s file: %(reason)s", "%(num)s files: %(reason)s", count, reason=words),
-            "warning",
-        )
+def _file(member: Member, item: service.QuarantinedFile, past: list[context.PastDecision]) -> str:
+    return render_template(
+        "quarantine/show.html",
+        tenant=_tenant(member),
+        row=presenters.row(item),
+        buttons=presenters.buttons(item),
+        poll_seconds=presenters.page_poll_seconds(item),
+        same_content=presenters.same_content(context.same_content(member.tenant_id, item)),
+        upload_history=presenters.upload_history(context.upload_history(member.tenant_id, item.uploaded_by.id)),
+        history=presenters.history(past),
+    )
 
 
-def _form(
-    member: Member, asset_id: UUID, errors: dict[str, str] | None = None, ticket: encrypted_zip.Ticket | None = None
+def _question(member: Member, action: Action, asset_ids: list[UUID], problem: str | None = None) -> str:
+    question = presenters.question(
+        action,
+        service.find_items(member.tenant_id, asset_ids),
+        chosen=len(set(asset_ids)),
+        me=member.user_id,
+        tenant_name=member.tenant_name,
+        rules=scan_policy.rules_of(member.tenant_id),
+    )
+    reason = request.form.get("reason", "")
+    return render_template(
+        "quarantine/decide.html", tenant=_tenant(member), question=question, reason=reason, problem=problem
+    )
+
+
+def _download_form(
+    member: Member,
+    asset_id: UUID,
+    errors: dict[str, str] | None = None,
+    grant: encrypted_zip.DownloadGrant | None = None,
 ) -> str:
     return render_template(
         "quarantine/download.html",
-        tenant=_place(member),
+        tenant=_tenant(member),
         item=service.find_item(member.tenant_id, asset_id),
         errors=errors or {},
         reason=request.form.get("reason", ""),
-        ticket=ticket,
+        grant=grant,
         minutes=download_tokens.SECONDS // 60,
     )
 
 
-def _rules(member: Member, present: ScanRules) -> str:
-    return render_template(
-        "quarantine/policy.html",
-        tenant=_place(member),
-        rules=asdict(present),
-        admins=len(people.admins_of(member.tenant_id)),
-        wish=scan_policy.proposal_of(member.tenant_id),
-        me=member.user_id,
-    )
-
-
-def _place(member: Member) -> dict[str, Any]:
+def _tenant(member: Member) -> dict[str, Any]:
     """The tenant, as the templates name it."""
     return {"id": member.tenant_id, "slug": member.tenant_slug, "name": member.tenant_name}

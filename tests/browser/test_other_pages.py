@@ -1,4 +1,4 @@
-"""The other pages: tokens, the tenant's overview, what is held, how full it is, and pages that are none."""
+"""The other pages: tokens, the tenant's overview, the quarantine, usage, and addresses that do not exist."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_token_without_a_name_is_refused_beside_the_field(visit: Visits, cast:
     expect(page.locator(".invalid-feedback")).to_be_visible()
 
 
-def test_an_admin_sees_the_tenant_and_what_is_held(visit: Visits, cast: Cast, client: Client) -> None:
+def test_an_admin_sees_the_tenant_and_its_quarantined_files(visit: Visits, cast: Cast, client: Client) -> None:
     alice = client(cast.alice)
     alice.wait(alice.upload("eicar.txt", EICAR).asset_id, "quarantined")
     page = visit(cast.tina, "/")
@@ -52,17 +52,17 @@ def test_an_admin_sees_the_tenant_and_what_is_held(visit: Visits, cast: Cast, cl
     expect(page.get_by_role("heading", name="Acme", exact=True).first).to_be_visible()
     for person in ("Alice", "Bob", "Vera", "Tina"):
         expect(page.locator("#main")).to_contain_text(person)
-    desk = page.locator("#sidebar").get_by_role("link", name="Quarantine")
-    expect(desk).to_contain_text("1")
-    desk.click()
-    line = page.locator("#held tr")
-    for words in ("eicar.txt", "Press", SIGNATURE, "Alice"):
-        expect(line).to_contain_text(words)
-    (only,) = page.locator("#held a").all()
+    link = page.locator("#sidebar").get_by_role("link", name="Quarantine")
+    expect(link).to_contain_text("1")
+    link.click()
+    row = page.locator("#quarantined tr")
+    for text in ("eicar.txt", "Press", SIGNATURE, "Alice"):
+        expect(row).to_contain_text(text)
+    (only,) = page.locator("#quarantined a").all()
     assert "/download" not in (only.get_attribute("href") or "")
 
 
-def test_an_admin_decides_about_what_is_held(visit: Visits, cast: Cast, client: Client) -> None:
+def test_an_admin_decides_about_a_quarantined_file(visit: Visits, cast: Cast, client: Client) -> None:
     alice = client(cast.alice)
     alice.wait(alice.upload("eicar.txt", EICAR).asset_id, "quarantined")
     page = visit(cast.tina, f"/t/{cast.acme.slug}/quarantine")

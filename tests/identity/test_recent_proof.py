@@ -58,14 +58,16 @@ def test_the_acts_that_need_it(cast: Cast) -> None:
     for who, method, address, form in (
         (cast.tina, "POST", f"{t}/webhooks/new", {}),
         (cast.tina, "POST", f"{t}/webhooks/{none}/secret", {}),
-        (cast.tina, "POST", f"{t}/quarantine/decide", {"deed": "release", "id": none}),
+        (cast.tina, "POST", f"{t}/quarantine/decide", {"decision": "release", "id": none}),
         (cast.alice, "GET", f"{w}/new", {}),
         (cast.alice, "POST", f"{w}/new", {}),
         (cast.alice, "POST", f"{w}/{none}/keys", {}),
     ):
         answer = who.browser.open(address, method=method, data=form)
         assert (answer.status_code, "Enter your password" in answer.text) == (403, True), address
-    keeping = cast.tina.browser.post(f"{t}/quarantine/decide", data={"deed": "delete", "id": none, "reason": "a test"})
+    keeping = cast.tina.browser.post(
+        f"{t}/quarantine/decide", data={"decision": "delete", "id": none, "reason": "a test"}
+    )
     assert keeping.status_code == 303
 
 

@@ -1,4 +1,4 @@
-"""A blocked uploader: sends nothing, not even what was begun before, reads why, and may look as before."""
+"""A blocked uploader can upload nothing, not even what was begun before, sees the reason, and can still read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.quarantine import WHY, decide, quarantined
 FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
 
 
-def set_block(cast: Cast, client: Client, person: Actor, verb: str = "block", reason: str = WHY) -> Any:
-    return client.post(f"/v1/tenants/{cast.acme.id}/people/{person.id}/{verb}-uploads", json={"reason": reason})
+def set_block(cast: Cast, client: Client, person: Actor, action: str = "block", reason: str = WHY) -> Any:
+    return client.post(f"/v1/tenants/{cast.acme.id}/people/{person.id}/{action}-uploads", json={"reason": reason})
 
 
-def test_whoever_is_blocked_begins_nothing_and_reads_why(cast: Cast) -> None:
+def test_a_blocked_person_can_begin_no_upload_and_sees_the_reason(cast: Cast) -> None:
     assert set_block(cast, cast.tina.api, cast.bob, reason="Three viruses in a day.").status_code == 204
     answer = cast.bob.api.post(cast.url("uploads"), json=FILE)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "forbidden")
@@ -34,7 +34,7 @@ def test_whoever_is_blocked_begins_nothing_and_reads_why(cast: Cast) -> None:
     assert cast.bob.api.post(cast.url("uploads"), json=FILE).status_code == 201
 
 
-def test_a_session_that_was_open_before_can_not_be_committed_until_the_block_is_lifted(scene: Scene) -> None:
+def test_an_upload_that_was_begun_before_can_not_be_committed_while_blocked(scene: Scene) -> None:
     cast = scene.cast
     begun = scene.bob.sent("a.txt", b"hello")
     assert set_block(cast, cast.tina.api, cast.bob).status_code == 204
@@ -44,10 +44,10 @@ def test_a_session_that_was_open_before_can_not_be_committed_until_the_block_is_
     assert done(scene.bob.commit(begun["upload_id"]))["status"] == "processing"
 
 
-def test_the_desk_blocks_the_uploader_of_a_held_file(cast: Cast) -> None:
+def test_the_uploader_of_a_quarantined_file_can_be_blocked_on_its_page(cast: Cast) -> None:
     asset_id = quarantined(cast)
     page = f"/t/{cast.acme.slug}/quarantine"
-    form = {"deed": "block", "id": [str(asset_id)], "reason": WHY}
+    form = {"decision": "block", "id": [str(asset_id)], "reason": WHY}
     assert "Block Alice?" in cast.tina.browser.post(f"{page}/review", data=form).text
     assert "refused from now on" in cast.tina.browser.post(f"{page}/decide", data=form, follow_redirects=True).text
     assert "Uploads blocked" in cast.tina.browser.get(page).text
@@ -57,7 +57,7 @@ def test_the_desk_blocks_the_uploader_of_a_held_file(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 10_000])
-def test_it_takes_a_reason(cast: Cast, reason: str) -> None:
+def test_a_block_needs_a_reason(cast: Cast, reason: str) -> None:
     assert set_block(cast, cast.tina.api, cast.bob, reason=reason).status_code == 422
 
 
@@ -83,8 +83,7 @@ def test_it_is_in_the_audit_log(cast: Cast) -> None:
     assert (event.actor_id, event.target_id, event.facts) == (cast.tina.id, cast.bob.id, {"reason": WHY})
 
 
-def test_a_block_does_not_reach_held_files(cast: Cast) -> None:
-    """What is held can still be decided about."""
+def test_quarantined_files_of_a_blocked_person_can_still_be_decided_about(cast: Cast) -> None:
     asset_id: UUID = quarantined(cast)
     set_block(cast, cast.tina.api, cast.alice)
     assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200

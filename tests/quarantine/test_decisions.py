@@ -1,4 +1,4 @@
-"""What admins decide about held files: carried out once, with a reason, by those who may, and written down."""
+"""Decisions about quarantined files: carried out once, with a reason, by admins, and recorded."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tests.support.quarantine import (
     stored,
 )
 
-DEEDS = ("rescan", "release", "delete")
+ACTIONS = ("rescan", "release", "delete")
 
 
-def test_deleting_removes_bytes_row_and_charge_now(cast: Cast) -> None:
+def test_deleting_removes_bytes_row_and_used_space(cast: Cast) -> None:
     asset_id = quarantined(cast)
     answer = decide(cast, cast.tina.api, asset_id, "delete")
     assert answer.status_code == 200, answer.text
@@ -50,7 +50,7 @@ def test_deleting_removes_bytes_row_and_charge_now(cast: Cast) -> None:
     assert decided(cast, asset_id) == ["delete"]
 
 
-def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) -> None:
+def test_a_released_file_is_like_any_other_and_stays_marked(cast: Cast) -> None:
     picture = pictures.exif_orientation(1)
     asset_id = quarantined(cast, picture, "sea.jpg", mime_type="image/jpeg", kind="photo")
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
@@ -78,7 +78,7 @@ def test_a_released_file_takes_the_normal_road_and_keeps_its_mark(cast: Cast) ->
     assert decided(cast, asset_id) == ["release", "outcome"]
 
 
-def test_a_release_whose_scan_finds_a_virus_stays_held_and_says_so(cast: Cast) -> None:
+def test_a_release_whose_scan_finds_a_virus_leaves_the_file_in_quarantine(cast: Cast) -> None:
     asset_id = quarantined(cast, EICAR)
     assert decide(cast, cast.tina.api, asset_id, "release").status_code == 200
     run_job(cast, "release", asset_id)
@@ -93,7 +93,7 @@ def test_a_release_whose_scan_finds_a_virus_stays_held_and_says_so(cast: Cast) -
     assert SIGNATURE in (asset.scan_signature or "")
 
 
-def test_what_the_scanner_calls_infected_is_refused_by_the_rules_or_needs_an_express_word(cast: Cast) -> None:
+def test_an_infected_file_is_refused_by_the_rules_or_needs_an_explicit_confirmation(cast: Cast) -> None:
     asset_id = infected(cast, EICAR)
     refused = decide(cast, cast.tina.api, asset_id, "release")
     assert (refused.status_code, refused.get_json()["code"]) == (403, "forbidden")
@@ -109,7 +109,7 @@ def test_what_the_scanner_calls_infected_is_refused_by_the_rules_or_needs_an_exp
     assert decided(cast, asset_id) == ["release", "outcome"]
 
 
-def test_rules_that_were_tightened_meanwhile_hold_for_a_release_that_waited(cast: Cast) -> None:
+def test_rules_that_became_stricter_apply_to_a_release_that_waited(cast: Cast) -> None:
     asset_id = infected(cast, EICAR)
     set_rules(cast, release_infected=True)
     assert decide(cast, cast.tina.api, asset_id, "release", infected_too=True).status_code == 200
@@ -118,7 +118,7 @@ def test_rules_that_were_tightened_meanwhile_hold_for_a_release_that_waited(cast
     assert read_asset(cast, asset_id).state is AssetState.QUARANTINED
 
 
-def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
+def test_a_file_whose_content_does_not_match_its_name_is_never_released(cast: Cast) -> None:
     asset_id = quarantined(cast, b"no picture at all", "sea.jpg", mime_type="text/plain")
     decide(cast, cast.tina.api, asset_id, "release")
     run_job(cast, "release", asset_id)
@@ -126,7 +126,7 @@ def test_what_contradicts_its_name_is_never_released(cast: Cast) -> None:
     assert [key for key in stored(cast) if "/assets/" in key] == []
 
 
-def test_where_two_persons_are_demanded_one_proposes_and_another_confirms(cast: Cast) -> None:
+def test_where_two_persons_are_required_one_proposes_and_another_confirms(cast: Cast) -> None:
     set_rules(cast, two_persons=True)
     second = make_admin(cast, cast.bob)
     asset_id = quarantined(cast)
@@ -154,11 +154,11 @@ def test_nobody_releases_what_they_uploaded_themselves(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "words"),
+    ("content", "code", "text"),
     [(CLEAN, "clean_now", "nothing was found"), (EICAR, "infected", "A virus was found")],
 )
 def test_a_second_scan_records_its_verdict_and_leaves_the_decision_to_the_admin(
-    cast: Cast, content: bytes, code: str, words: str
+    cast: Cast, content: bytes, code: str, text: str
 ) -> None:
     asset_id = quarantined(cast, content)
     assert decide(cast, cast.tina.api, asset_id, "rescan").status_code == 200
@@ -167,7 +167,7 @@ def test_a_second_scan_records_its_verdict_and_leaves_the_decision_to_the_admin(
     assert (asset.state, asset.reason_code, asset.quarantine_order) == (AssetState.QUARANTINED, code, None)
     assert asset.scanned_at is not None and asset.scan_engine is not None
     (item,) = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine?reason={code}").get_json()["items"]
-    assert words in item["reason"]
+    assert text in item["reason"]
     assert stored(cast) == [asset.object_key]
     run_job(cast, "rescan", asset_id)
     assert decided(cast, asset_id) == ["rescan", "outcome"]
@@ -198,7 +198,7 @@ def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> 
 
 
 @pytest.mark.parametrize(("first", "second"), [("delete", "release"), ("release", "delete"), ("release", "rescan")])
-def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(cast: Cast, first: str, second: str) -> None:
+def test_of_two_who_decide_at_once_one_wins_and_the_other_gets_a_conflict(cast: Cast, first: str, second: str) -> None:
     other = make_admin(cast, cast.bob)
     asset_id = quarantined(cast)
     assert decide(cast, cast.tina.api, asset_id, first, "The first was here.").status_code == 200
@@ -208,22 +208,22 @@ def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(cast: Cast, fi
     assert decided(cast, asset_id) == [first]
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("reason", ["", "  x ", "y" * 10_000, "a\0b" * 3])
-def test_a_reason_has_three_to_a_thousand_characters(cast: Cast, deed: str, reason: str) -> None:
+def test_a_reason_has_three_to_a_thousand_characters(cast: Cast, action: str, reason: str) -> None:
     asset_id = quarantined(cast)
-    refused = decide(cast, cast.tina.api, asset_id, deed, reason)
+    refused = decide(cast, cast.tina.api, asset_id, action, reason)
     assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid")
     assert decided(cast, asset_id) == []
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_only_admins_of_this_tenant_decide(cast: Cast, deed: str) -> None:
+@pytest.mark.parametrize("action", ACTIONS)
+def test_only_admins_of_this_tenant_decide(cast: Cast, action: str) -> None:
     asset_id = quarantined(cast)
     for actor in (cast.alice, cast.bob, cast.vera):
-        assert decide(cast, actor.api, asset_id, deed).status_code == 403
-    assert decide(cast, cast.mallory.api, asset_id, deed).status_code == 404
-    theirs = f"/v1/tenants/{cast.evil.id}/quarantine/{asset_id}/{deed}"
+        assert decide(cast, actor.api, asset_id, action).status_code == 403
+    assert decide(cast, cast.mallory.api, asset_id, action).status_code == 404
+    theirs = f"/v1/tenants/{cast.evil.id}/quarantine/{asset_id}/{action}"
     foreign = cast.mallory.api.post(theirs, json={"reason": WHY})
     missing = cast.mallory.api.post(theirs.replace(str(asset_id), str(uuid4())), json={"reason": WHY})
     assert foreign.status_code == missing.status_code == 404
@@ -232,13 +232,13 @@ def test_only_admins_of_this_tenant_decide(cast: Cast, deed: str) -> None:
     assert decided(cast, asset_id) == []
 
 
-def test_what_is_not_held_is_not_the_desks(cast: Cast) -> None:
+def test_a_file_that_is_not_quarantined_gives_404(cast: Cast) -> None:
     asset_id = quarantined(cast, state=AssetState.AVAILABLE)
-    for deed in DEEDS:
-        assert decide(cast, cast.tina.api, asset_id, deed).status_code == 404
+    for action in ACTIONS:
+        assert decide(cast, cast.tina.api, asset_id, action).status_code == 404
 
 
-def test_a_file_whose_time_was_over_is_told_as_gone(cast: Cast) -> None:
+def test_a_file_whose_purge_has_begun_gives_a_conflict(cast: Cast) -> None:
     asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     change_asset(cast, asset_id, purge_after=now() - timedelta(seconds=1))
@@ -247,7 +247,7 @@ def test_a_file_whose_time_was_over_is_told_as_gone(cast: Cast) -> None:
     assert "not in quarantine any more" in late.get_json()["detail"]
 
 
-def test_every_decision_is_in_the_audit_log_and_told_as_an_event(cast: Cast) -> None:
+def test_every_decision_is_in_the_audit_log_and_an_event(cast: Cast) -> None:
     asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     with cast.app.app_context():

@@ -1,4 +1,4 @@
-"""Admins learn of a virus at once, and once a day of what waits."""
+"""E-mails to admins: about a virus at once, and a daily summary of what waits for a decision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.people import Cast
 from tests.support.quarantine import infected, quarantined, run_job
 
 
-def letters(cast: Cast, template: str) -> list[Email]:
+def emails(cast: Cast, template: str) -> list[Email]:
     """To tina, the newest last."""
     with cast.app.app_context():
         wanted = select(Email).where(Email.recipient == cast.tina.email, Email.template == template)
@@ -26,49 +26,49 @@ def letters(cast: Cast, template: str) -> list[Email]:
         return found
 
 
-def everybodys(cast: Cast) -> set[str]:
+def recipients(cast: Cast) -> set[str]:
     with cast.app.app_context():
         return set(db.session.scalars(select(Email.recipient)))
 
 
-def test_a_virus_is_told_to_the_admins_with_the_verdict_and_to_nobody_else(scene: Scene) -> None:
+def test_an_infected_upload_is_reported_to_the_admins_and_to_nobody_else(scene: Scene) -> None:
     sent = scene.bob.upload("invoice.txt", EICAR)
     scene.site.run_jobs()
-    (letter,) = letters(scene.cast, "infected")
-    assert "Press" in letter.subject
-    text = f"{letter.text}{letter.html}"
-    for words in ("invoice.txt", SIGNATURE, "Bob", f"/t/{scene.cast.acme.slug}/quarantine"):
-        assert words in text or letter.text == "", words
-    assert not everybodys(scene.cast) & {scene.cast.bob.email, scene.cast.alice.email, scene.cast.mallory.email}
+    (email,) = emails(scene.cast, "infected")
+    assert "Press" in email.subject
+    text = f"{email.text}{email.html}"
+    for part in ("invoice.txt", SIGNATURE, "Bob", f"/t/{scene.cast.acme.slug}/quarantine"):
+        assert part in text or email.text == "", part
+    assert not recipients(scene.cast) & {scene.cast.bob.email, scene.cast.alice.email, scene.cast.mallory.email}
     assert scene.site.sql(
         "SELECT count(*) FROM events WHERE type = 'asset.quarantined' AND data->>'asset_id' = %s", sent.asset_id
     ) == [(1,)]
 
 
-def test_a_second_scan_that_finds_a_virus_tells_once(cast: Cast) -> None:
+def test_a_second_scan_that_finds_a_virus_is_reported_once(cast: Cast) -> None:
     asset_id: UUID = quarantined(cast, EICAR, quarantine_order="rescan", ordered_by=cast.tina.id)
     run_job(cast, "rescan", asset_id)
-    assert len(letters(cast, "infected")) == 1
+    assert len(emails(cast, "infected")) == 1
     change_asset(cast, asset_id, quarantine_order="rescan")
     schedule(cast, "rescan_quarantined", asset_id)
     run_job(cast, "rescan", asset_id)
-    assert len(letters(cast, "infected")) == 1
+    assert len(emails(cast, "infected")) == 1
 
 
-def test_the_digest_comes_once_a_day_while_something_waits(cast: Cast) -> None:
+def test_the_summary_is_sent_once_a_day_while_something_waits(cast: Cast) -> None:
     infected(cast, file_name="one.txt")
     old = quarantined(cast, b"other", file_name="two.txt")
     change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
     with cast.app.app_context():
         assert "e-mails about quarantined files" in daily_summary.run()
         daily_summary.run()
-    (letter,) = letters(cast, "quarantine_digest")
-    assert "2 files are in quarantine" in letter.subject
+    (email,) = emails(cast, "quarantine_digest")
+    assert "2 files are in quarantine" in email.subject
 
 
-def test_where_nothing_is_held_nobody_is_written_to(cast: Cast) -> None:
+def test_without_quarantined_files_no_summary_is_sent(cast: Cast) -> None:
     leaving = quarantined(cast)
     change_asset(cast, leaving, purge_after=now() - timedelta(seconds=1))
     with cast.app.app_context():
         daily_summary.run()
-    assert letters(cast, "quarantine_digest") == []
+    assert emails(cast, "quarantine_digest") == []

@@ -1,4 +1,4 @@
-"""What admins of a tenant see of held files, and what nobody sees."""
+"""The list of quarantined files: what admins of a tenant see, and what nobody sees."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIELDS = {
 }
 
 
-def _hold(cast: Cast, file_name: str = "invoice.pdf", **values: Any) -> UUID:
+def _quarantine(cast: Cast, file_name: str = "invoice.pdf", **values: Any) -> UUID:
     infected: dict[str, Any] = {
         "state": AssetState.QUARANTINED,
         "previews": PreviewState.NONE,
@@ -49,7 +49,7 @@ def _hold(cast: Cast, file_name: str = "invoice.pdf", **values: Any) -> UUID:
 
 
 def _declare(cast: Cast, asset_id: UUID, declared_type: str) -> None:
-    """The upload that brought it."""
+    """Add the upload that the file came from."""
     asset = read_asset(cast, asset_id)
     shared = ("tenant_id", "workspace_id", "library_id", "profile_id", "file_name", "kind", "size_bytes")
     values: dict[str, Any] = {name: getattr(asset, name) for name in shared}
@@ -61,15 +61,15 @@ def _declare(cast: Cast, asset_id: UUID, declared_type: str) -> None:
 
 def test_an_admin_sees_everything_but_the_content(cast: Cast) -> None:
     make_asset(cast)
-    asset_id = _hold(cast)
-    _declare(cast, asset_id, "application/x-said")
+    asset_id = _quarantine(cast)
+    _declare(cast, asset_id, "application/x-declared")
     answer = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine")
     assert answer.status_code == 200, answer.text
     (item,) = answer.get_json()["items"]
     assert item.keys() == FIELDS
     assert (item["asset_id"], item["workspace_id"]) == (str(asset_id), str(cast.press.id))
     assert (item["file_name"], item["size_bytes"], item["sha256"]) == ("invoice.pdf", len(PIXEL), "ab" * 32)
-    assert (item["declared_type"], item["found_type"]) == ("application/x-said", "text/plain")
+    assert (item["declared_type"], item["found_type"]) == ("application/x-declared", "text/plain")
     assert (item["signature"], item["engine"], item["database"]) == ("Eicar-Test-Signature", "ClamAV 1.4.3", "test")
     assert (item["uploaded_by"], item["reason"]) == (str(cast.alice.id), "A virus was found: Eicar-Test-Signature.")
     assert item["deadline"] > item["quarantined_at"]
@@ -77,18 +77,18 @@ def test_an_admin_sees_everything_but_the_content(cast: Cast) -> None:
 
 
 def test_the_list_is_paged_without_gaps(cast: Cast) -> None:
-    held = [str(_hold(cast, f"{number}.txt")) for number in range(5)]
+    quarantined = [str(_quarantine(cast, f"{number}.txt")) for number in range(5)]
     found: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
         page = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine?limit=2&cursor={cursor}").get_json()
         found += [item["asset_id"] for item in page["items"]]
         cursor = page["next_cursor"]
-    assert found == held[::-1]
+    assert found == quarantined[::-1]
 
 
 def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
-    _hold(cast)
+    _quarantine(cast)
     url = f"/v1/tenants/{cast.acme.id}/quarantine"
     for actor in (cast.alice, cast.bob, cast.vera):
         assert actor.api.get(url).status_code == 403
@@ -101,18 +101,18 @@ def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
 def test_the_page_shows_what_and_who_and_no_link_to_the_content(cast: Cast) -> None:
     empty = cast.tina.browser.get(f"/t/{cast.acme.slug}/quarantine")
     assert "The quarantine is empty" in empty.text
-    asset_id = _hold(cast, "<b>invoice.txt")
+    asset_id = _quarantine(cast, "<b>invoice.txt")
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/quarantine")
     assert page.status_code == 200
-    for words in ("Eicar-Test-Signature", "ClamAV 1.4.3", "Press", "Alice", "&lt;b&gt;invoice.txt", "ab" * 32):
-        assert words in page.text
+    for text in ("Eicar-Test-Signature", "ClamAV 1.4.3", "Press", "Alice", "&lt;b&gt;invoice.txt", "ab" * 32):
+        assert text in page.text
     assert "X-Amz-Signature" not in page.text
     assert f"{asset_id}/download" not in page.text
 
 
-def test_to_htmx_the_next_rows_come_alone(cast: Cast) -> None:
+def test_htmx_gets_the_next_rows_without_the_page(cast: Cast) -> None:
     for number in range(3):
-        _hold(cast, f"file-{number}.txt")
+        _quarantine(cast, f"file-{number}.txt")
     address = f"/t/{cast.acme.slug}/quarantine?limit=2"
     cursor = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quarantine?limit=2").get_json()["next_cursor"]
     rest = cast.tina.browser.get(f"{address}&cursor={cursor}", headers={"HX-Request": "true"})
@@ -122,18 +122,18 @@ def test_to_htmx_the_next_rows_come_alone(cast: Cast) -> None:
     assert "<html" in cast.tina.browser.get(f"{address}&cursor={cursor}").text
 
 
-def test_the_number_beside_the_menu_counts_what_is_held(cast: Cast) -> None:
-    _hold(cast)
-    _hold(cast)
+def test_the_number_in_the_menu_counts_quarantined_files(cast: Cast) -> None:
+    _quarantine(cast)
+    _quarantine(cast)
     with cast.app.app_context():
         enter(cast.acme.id)
-        assert quarantine.count_held(cast.acme.id) == 2
+        assert quarantine.count_quarantined(cast.acme.id) == 2
         enter(cast.evil.id)
-        assert quarantine.count_held(cast.acme.id) == 0
+        assert quarantine.count_quarantined(cast.acme.id) == 0
 
 
-def test_no_answer_of_the_api_carries_a_link_to_held_content(cast: Cast) -> None:
-    asset_id = _hold(cast)
+def test_no_answer_of_the_api_has_a_link_to_quarantined_content(cast: Cast) -> None:
+    asset_id = _quarantine(cast)
     for actor in (cast.alice, cast.tina):
         for path in (f"assets/{asset_id}", f"assets/{asset_id}/download", "assets"):
             answer = actor.api.get(cast.url(path))

@@ -1,4 +1,4 @@
-"""Where a release needs two persons, one alone can't make the rules looser, the rule of two persons least of all."""
+"""Where a release needs two persons, one admin alone can't make the rules looser."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ LOOSER = [
 
 @pytest.mark.parametrize("change", LOOSER)
 def test_a_looser_rule_waits_until_another_admin_confirms_it(cast: Cast, bob: Actor, change: dict[str, Any]) -> None:
-    told = put(cast, cast.tina, STRICT | change)
-    pending = told.pop("pending")
-    assert {**told, "pending": None} == STRICT
+    rules = put(cast, cast.tina, STRICT | change)
+    pending = rules.pop("pending")
+    assert {**rules, "pending": None} == STRICT
     really = {name: value for name, value in change.items() if STRICT[name] != value}
     assert (pending["changes"], pending["by"]) == (really, str(cast.tina.id))
     assert answer(cast, cast.tina, "confirm", pending["at"]) == 403
@@ -65,11 +65,11 @@ def test_a_looser_rule_waits_until_another_admin_confirms_it(cast: Cast, bob: Ac
     assert acts(cast) == ["scan_policy.changed", "scan_policy.proposed", "scan_policy.changed"]
 
 
-def test_the_other_admins_get_a_letter_and_the_page_asks_them(cast: Cast, bob: Actor) -> None:
+def test_the_other_admins_get_an_e_mail_and_the_page_asks_them(cast: Cast, bob: Actor) -> None:
     put(cast, cast.tina, STRICT | {"two_persons": False})
     with cast.app.app_context():
-        letters = list(db.session.scalars(select(Email.recipient).where(text("template = 'rules_proposed'"))))
-    assert bob.email in letters and cast.tina.email not in letters
+        recipients = list(db.session.scalars(select(Email.recipient).where(text("template = 'rules_proposed'"))))
+    assert bob.email in recipients and cast.tina.email not in recipients
     address = f"/t/{cast.acme.slug}/scan-policy"
     mine, theirs = cast.tina.browser.get(address).text, bob.browser.get(address).text
     assert "Withdraw" in mine and 'value="confirm"' not in mine
@@ -79,21 +79,21 @@ def test_the_other_admins_get_a_letter_and_the_page_asks_them(cast: Cast, bob: A
     assert bob.api.get(url(cast)).get_json()["two_persons"] is False
 
 
-def test_stricter_rules_hold_at_once_and_answer_what_waited(cast: Cast, bob: Actor) -> None:
+def test_stricter_rules_apply_at_once_and_replace_a_proposal(cast: Cast, bob: Actor) -> None:
     waits = put(cast, cast.tina, STRICT | {"two_persons": False})["pending"]
     assert put(cast, bob, STRICT | {"macros": "hold"}) == STRICT
     assert answer(cast, bob, "confirm", waits["at"]) == 409
     assert cast.tina.api.get(url(cast)).get_json()["two_persons"] is True
 
 
-def test_what_was_exchanged_meanwhile_is_not_confirmed_unseen(cast: Cast, bob: Actor) -> None:
+def test_a_proposal_that_was_replaced_in_the_meantime_is_not_confirmed(cast: Cast, bob: Actor) -> None:
     harmless = put(cast, cast.tina, STRICT | {"macros": "release"})["pending"]
     put(cast, cast.tina, STRICT | {"two_persons": False})
     assert answer(cast, bob, "confirm", harmless["at"]) == 409
     assert cast.tina.api.get(url(cast)).get_json()["two_persons"] is True
 
 
-def test_what_waits_can_be_dropped_by_either(cast: Cast, bob: Actor) -> None:
+def test_a_proposal_can_be_withdrawn_or_rejected(cast: Cast, bob: Actor) -> None:
     for actor in (cast.tina, bob):
         waits = put(cast, cast.tina, STRICT | {"two_persons": False})["pending"]
         assert answer(cast, actor, "withdraw", waits["at"]) == 200
@@ -101,7 +101,7 @@ def test_what_waits_can_be_dropped_by_either(cast: Cast, bob: Actor) -> None:
     assert acts(cast)[-1] == "scan_policy.withdrawn"
 
 
-def test_an_only_admin_is_told_what_to_do(cast: Cast) -> None:
+def test_a_single_admin_is_refused_and_learns_what_to_do(cast: Cast) -> None:
     put(cast, cast.tina, STRICT)
     refused = put(cast, cast.tina, STRICT | {"two_persons": False}, 409)
     assert "second administrator" in refused["detail"]
@@ -112,7 +112,7 @@ def test_without_the_rule_one_admin_decides(cast: Cast) -> None:
     assert put(cast, cast.tina, DEFAULTS | {"release_infected": True})["release_infected"] is True
 
 
-def test_who_is_no_admin_answers_nothing(cast: Cast, bob: Actor) -> None:
+def test_only_admins_can_answer_a_proposal(cast: Cast, bob: Actor) -> None:
     waits = put(cast, bob, STRICT | {"two_persons": False})["pending"]
     for what in ("confirm", "withdraw"):
         assert answer(cast, cast.alice, what, waits["at"]) == 403

@@ -1,4 +1,4 @@
-"""The pages of the desk: all the facts, decisions in two steps with real numbers, told when somebody was faster."""
+"""The quarantine pages: all facts, decisions in two steps with real numbers, and conflicts that are explained."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def page(cast: Cast, path: str = "") -> str:
     return f"/t/{cast.acme.slug}/quarantine{path}"
 
 
-def post(cast: Cast, path: str, deed: str, *asset_ids: UUID, **more: str) -> str:
-    form = {"deed": deed, "id": [str(each) for each in asset_ids], **more}
+def post(cast: Cast, path: str, action: str, *asset_ids: UUID, **more: str) -> str:
+    form = {"decision": action, "id": [str(each) for each in asset_ids], **more}
     return cast.tina.browser.post(page(cast, path), data=form, follow_redirects=True).text
 
 
-def test_the_desk_tells_why_where_and_by_whom_and_narrows_down(cast: Cast) -> None:
+def test_the_list_shows_reason_workspace_and_uploader_and_can_be_filtered(cast: Cast) -> None:
     infected(cast, file_name="virus.txt")
     quarantined(cast, b"another", file_name="locked.txt")
     everything = cast.tina.browser.get(page(cast)).text
     assert "2 files" in everything
-    for words in ("virus.txt", "locked.txt", "Virus found", "Encrypted", "Alice", "Press"):
-        assert words in everything
+    for text in ("virus.txt", "locked.txt", "Virus found", "Encrypted", "Alice", "Press"):
+        assert text in everything
     for query, shown, hidden in [
         ("?reason=infected", "virus.txt", "locked.txt"),
         ("?reason=encrypted", "locked.txt", "virus.txt"),
@@ -37,16 +37,16 @@ def test_the_desk_tells_why_where_and_by_whom_and_narrows_down(cast: Cast) -> No
     ]:
         found = cast.tina.browser.get(page(cast, query)).text
         assert shown in found and hidden not in found, query
-    assert "Nothing fits" in cast.tina.browser.get(page(cast, f"?person_id={cast.bob.id}")).text
+    assert "No file matches" in cast.tina.browser.get(page(cast, f"?person_id={cast.bob.id}")).text
     assert cast.tina.browser.get(page(cast, "?reason=nonsense")).status_code == 422
 
 
-def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
+def test_the_page_of_a_file_has_every_fact_and_no_content(cast: Cast) -> None:
     asset_id = infected(cast, EICAR, file_name="<i>x.txt", scan_engine="ClamAV 1.4.6", scan_database="27817/Mon")
     quarantined(cast, EICAR, file_name="copy.txt")
     shown = cast.tina.browser.get(page(cast, f"/{asset_id}")).text
     asset = read_asset(cast, asset_id)
-    for words in (
+    for text in (
         "&lt;i&gt;x.txt",
         asset.sha256 or "",
         "ClamAV 1.4.6",
@@ -55,14 +55,14 @@ def test_a_files_page_has_every_fact_and_no_content(cast: Cast) -> None:
         "Alice",
         "1 file in quarantine",
     ):
-        assert words in shown, words
+        assert text in shown, text
     assert "2 quarantined, 0 rejected (100 %)" in shown
     assert EICAR.decode() not in shown
     assert "X-Amz-Signature" not in shown
     assert f"{asset_id}/original" not in shown
 
 
-def test_the_question_has_real_numbers_and_several_are_decided_at_once(cast: Cast) -> None:
+def test_the_question_has_real_numbers_and_several_files_are_decided_at_once(cast: Cast) -> None:
     first, second = quarantined(cast), quarantined(cast)
     question = post(cast, "/review", "delete", first, second)
     assert f"Delete 2 files, {2 * len(CLEAN)} bytes?" in question
@@ -75,7 +75,7 @@ def test_the_question_has_real_numbers_and_several_are_decided_at_once(cast: Cas
 @pytest.mark.parametrize("reason", ["", "x" * 10_000])
 def test_without_a_good_reason_the_question_is_asked_again_with_what_was_typed(cast: Cast, reason: str) -> None:
     asset_id = quarantined(cast)
-    form = {"deed": "delete", "id": [str(asset_id)], "reason": reason}
+    form = {"decision": "delete", "id": [str(asset_id)], "reason": reason}
     answer = cast.tina.browser.post(page(cast, "/decide"), data=form)
     assert answer.status_code == 422
     assert "Give a reason of 3 to 1000 characters" in answer.text
@@ -83,22 +83,22 @@ def test_without_a_good_reason_the_question_is_asked_again_with_what_was_typed(c
     assert read_asset(cast, asset_id).quarantine_order is None
 
 
-def test_an_item_that_left_while_its_page_was_open_is_told_and_the_list_is_fresh(cast: Cast) -> None:
+def test_a_file_that_left_while_its_page_was_open_is_reported_and_the_list_is_up_to_date(cast: Cast) -> None:
     other = make_admin(cast, cast.bob)
     gone, stays = quarantined(cast, file_name="gone.txt"), quarantined(cast, file_name="stays.txt")
-    decide(cast, other.api, gone, "delete", "It is of no use.")
+    decide(cast, other.api, gone, "delete", "Nobody needs it.")
     assert "1 of the chosen files is not in quarantine any more" in post(cast, "/review", "delete", gone, stays)
     answer = post(cast, "/decide", "release", gone, reason=WHY)
-    assert "Bob deleted it: It is of no use." in answer
+    assert "Bob deleted it: Nobody needs it." in answer
     assert "stays.txt" in answer and "gone.txt" not in answer
     with cast.app.app_context():
         asset_jobs.purge(str(cast.acme.id), str(cast.press.id), str(gone))
     past = cast.tina.browser.get(page(cast, f"/{gone}"))
     assert past.status_code == 200
-    assert "Not in quarantine any more" in past.text and "It is of no use." in past.text
+    assert "Not in quarantine any more" in past.text and "Nobody needs it." in past.text
 
 
-def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: Cast) -> None:
+def test_a_release_that_finds_a_virus_is_explained_on_the_page_of_the_file(cast: Cast) -> None:
     asset_id = quarantined(cast, EICAR)
     assert "scanned once more" in post(cast, "/decide", "release", asset_id, reason=WHY)
     assert "Being released" in cast.tina.browser.get(page(cast, f"/{asset_id}")).text
@@ -107,7 +107,7 @@ def test_a_release_that_the_scanner_stops_is_explained_on_the_files_page(cast: C
     assert "Not released: a virus was found" in shown and SIGNATURE in shown
 
 
-def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> None:
+def test_infected_files_are_released_only_where_the_rules_allow_it(cast: Cast) -> None:
     asset_id = infected(cast, EICAR)
     refused = post(cast, "/review", "release", asset_id)
     assert "do not allow its release" in refused and f'href="/t/{cast.acme.slug}/scan-policy"' in refused
@@ -122,9 +122,9 @@ def test_infected_files_are_released_only_where_the_rules_say_so(cast: Cast) -> 
     assert "scanned once more" in done
 
 
-def test_only_admins_of_the_tenant_come_here(cast: Cast) -> None:
+def test_only_admins_of_the_tenant_can_open_the_pages(cast: Cast) -> None:
     asset_id = quarantined(cast)
-    form = {"deed": "delete", "id": [str(asset_id)], "reason": WHY}
+    form = {"decision": "delete", "id": [str(asset_id)], "reason": WHY}
     paths = (f"/{asset_id}", f"/{asset_id}/download")
     for actor, status in ((cast.vera, 403), (cast.bob, 403), (cast.alice, 403), (cast.mallory, 404)):
         for path in paths:

@@ -1,4 +1,4 @@
-"""A tenant's rules: read and changed by its admins, and obeyed by the next file that is checked, on a real clamd."""
+"""A tenant's scan rules: read and changed by its admins, and applied to the next file that is checked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def url(cast: Cast) -> str:
     return f"/v1/tenants/{cast.acme.id}/scan-policy"
 
 
-def test_the_defaults_hold_what_nobody_could_look_into(cast: Cast) -> None:
+def test_by_default_files_that_could_not_be_scanned_are_quarantined(cast: Cast) -> None:
     assert cast.tina.api.get(url(cast)).get_json() == DEFAULTS
 
 
@@ -71,7 +71,7 @@ def test_admins_change_the_rules_and_the_page_shows_them(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("change", [{"macros": "keep"}, {"scanner_required": "yes"}, {"more": 1}])
-def test_nonsense_is_refused(cast: Cast, change: dict[str, Any]) -> None:
+def test_invalid_rules_are_refused(cast: Cast, change: dict[str, Any]) -> None:
     sent = {name: value for name, value in DEFAULTS.items() if name != "pending"}
     assert cast.tina.api.put(url(cast), json=sent | change).status_code == 422
     assert cast.tina.api.get(url(cast)).get_json() == DEFAULTS
@@ -88,7 +88,7 @@ def test_only_admins_of_this_tenant_set_rules(cast: Cast) -> None:
     ("name", "content", "reason"), [("locked.zip", locked(), "encrypted"), ("large.txt", LARGE, "too_large")]
 )
 @pytest.mark.parametrize("choice", ["hold", "release"])
-def test_a_file_that_nobody_can_look_into_is_held_or_released_with_a_mark(
+def test_a_file_that_could_not_be_scanned_is_quarantined_or_released_with_a_mark(
     scene: Scene, name: str, content: bytes, reason: str, choice: Any
 ) -> None:
     set_rules(scene.cast, **{reason: choice})
@@ -105,7 +105,7 @@ def test_a_file_that_nobody_can_look_into_is_held_or_released_with_a_mark(
 
 @pytest.mark.parametrize(("name", "make"), [("budget.xls", macros.old_office), ("letter.docx", macros.new_office)])
 @pytest.mark.parametrize("choice", ["hold", "release"])
-def test_macros_are_noticed_and_held_or_released_as_the_tenant_chose(
+def test_macros_are_found_and_quarantined_or_released_as_the_tenant_chose(
     scene: Scene, name: str, make: Callable[[], bytes], choice: Any
 ) -> None:
     set_rules(scene.cast, macros=choice)
@@ -118,14 +118,14 @@ def test_macros_are_noticed_and_held_or_released_as_the_tenant_chose(
     assert (asset["reason"] or {}).get("code") == {"hold": "macros", "release": None}[choice]
 
 
-def test_a_virus_beside_a_macro_is_a_virus(scene: Scene) -> None:
+def test_a_file_with_a_virus_and_a_macro_is_infected(scene: Scene) -> None:
     sent = scene.alice.upload("budget.xls", macros.old_office(Other=EICAR))
     scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)
     assert (asset["status"], asset["reason"]["code"]) == ("quarantined", "infected")
 
 
-def test_a_virus_is_held_whatever_the_rules_say(scene: Scene) -> None:
+def test_a_virus_is_quarantined_whatever_the_rules_say(scene: Scene) -> None:
     released = dict.fromkeys(("too_large", "encrypted", "macros", "unscannable"), "release")
     set_rules(scene.cast, **released)
     sent = scene.alice.upload("eicar.txt", EICAR)
@@ -165,7 +165,7 @@ def test_where_a_scanner_is_required_files_wait_until_there_is_one(scene: Scene)
         ("Doc.Downloader.Macro-1", "infected", None),
     ],
 )
-def test_what_clamd_noticed_is_not_taken_for_a_virus(name: str, result: str, reason: str | None) -> None:
+def test_heuristics_of_clamd_are_not_taken_for_a_virus(name: str, result: str, reason: str | None) -> None:
     verdict = verdict_of(name, READY, 100)
     assert (verdict.result, verdict.reason) == (result, reason)
     assert verdict.signature == (name if result == "infected" else None)

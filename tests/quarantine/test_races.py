@@ -1,4 +1,4 @@
-"""Several at once, and workers that die: one decision wins, and what was begun is brought to its end."""
+"""Concurrent decisions and workers that die: one decision wins, and every order is carried out once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.people import Cast
 from tests.support.quarantine import CLEAN, decide, decided, make_admin, quarantined, run_job, stored
 
 
-@pytest.mark.parametrize("deeds", [("delete", "release"), ("release", "release"), ("delete", "delete")])
-def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, deeds: tuple[str, str]) -> None:
+@pytest.mark.parametrize("actions", [("delete", "release"), ("release", "release"), ("delete", "delete")])
+def test_of_eight_concurrent_decisions_one_is_carried_out(cast: Cast, actions: tuple[str, str]) -> None:
     admins = [cast.tina, make_admin(cast, cast.bob)]
     asset_id = quarantined(cast)
     tokens = [admin.api for admin in admins]
 
     def act(number: int) -> int:
-        status: int = decide(cast, tokens[number % 2], asset_id, deeds[number % 2]).status_code
+        status: int = decide(cast, tokens[number % 2], asset_id, actions[number % 2]).status_code
         return status
 
     with ThreadPoolExecutor(8) as pool:
@@ -34,7 +34,7 @@ def test_of_eight_decisions_at_the_same_instant_one_is_carried_out(cast: Cast, d
     assert asset.quarantine_order == ("release" if what == "release" else None)
 
 
-def test_a_release_that_was_cut_short_after_the_switch_is_cleaned_up(scene: Scene) -> None:
+def test_a_release_that_was_interrupted_after_the_row_changed_is_cleaned_up(scene: Scene) -> None:
     cast = scene.cast
     asset_id = quarantined(cast)
     asset_key = keys.original(cast.press.id, asset_id, "5eed", "invoice.txt")
@@ -60,7 +60,7 @@ def test_a_release_that_was_cut_short_after_the_switch_is_cleaned_up(scene: Scen
     assert "release_quarantined" not in scene.site.sweep()
 
 
-def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_ends_it(cast: Cast) -> None:
+def test_a_copy_left_by_a_worker_that_died_is_deleted_by_the_next_attempt(cast: Cast) -> None:
     asset_id = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "release")
     with cast.app.app_context():
@@ -75,7 +75,7 @@ def test_a_worker_that_died_before_the_switch_leaves_nothing_and_the_next_one_en
     assert decided(cast, asset_id) == ["release", "outcome"]
 
 
-def test_what_was_ordered_is_enqueued_again_when_the_queue_was_flushed(scene: Scene) -> None:
+def test_orders_are_enqueued_again_after_the_queue_was_flushed(scene: Scene) -> None:
     cast = scene.cast
     rescanned, released = quarantined(cast), quarantined(cast)
     decide(cast, cast.tina.api, rescanned, "rescan")
@@ -88,7 +88,7 @@ def test_what_was_ordered_is_enqueued_again_when_the_queue_was_flushed(scene: Sc
     assert read_asset(cast, rescanned).reason_code == "clean_now"
 
 
-def test_a_purge_that_is_due_wins_over_a_rescan_that_waits(cast: Cast) -> None:
+def test_a_due_purge_wins_over_a_waiting_rescan(cast: Cast) -> None:
     asset_id: UUID = quarantined(cast)
     decide(cast, cast.tina.api, asset_id, "rescan")
     from datetime import timedelta

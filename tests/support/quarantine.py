@@ -1,4 +1,4 @@
-"""What tests of the quarantine share: files with their bytes in the store, a second admin, what was decided."""
+"""Support for tests of the quarantine: files with their bytes in the store, a second admin, decisions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ WHY = "It is an invoice that we wait for."
 
 
 def quarantined(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.txt", **values: Any) -> UUID:
-    """A quarantined file of alice's whose bytes lie in the quarantine."""
+    """A quarantined file of alice, with its bytes in the store."""
     import hashlib
 
     asset_id = new_id()
     key = keys.quarantine(cast.press.id, asset_id, file_name)
-    held: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": asset_id,
         "state": AssetState.QUARANTINED,
         "kind": "document",
@@ -48,7 +48,7 @@ def quarantined(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.tx
         "quarantined_at": now(),
         "purge_after": now() + timedelta(days=7),
     }
-    make_asset(cast, file_name, **(held | values))
+    make_asset(cast, file_name, **(defaults | values))
     if values.get("quarantine_order") == "rescan":
         schedule(cast, "rescan_quarantined", asset_id)
     with cast.app.app_context():
@@ -57,13 +57,13 @@ def quarantined(cast: Cast, content: bytes = CLEAN, file_name: str = "invoice.tx
 
 
 def infected(cast: Cast, content: bytes = CLEAN, **values: Any) -> UUID:
-    """The same, with a virus found in it."""
+    """The same, infected."""
     found = {"scan_result": ScanResult.INFECTED, "scan_signature": "Eicar-Test-Signature", "scan_reason": None}
-    words: dict[str, Any] = {
+    reason: dict[str, Any] = {
         "reason_code": "infected",
         "reason_detail": Text("A virus was found: Eicar-Test-Signature."),
     }
-    return quarantined(cast, content, **(found | words | values))
+    return quarantined(cast, content, **(found | reason | values))
 
 
 def make_admin(cast: Cast, actor: Actor) -> Actor:
@@ -80,14 +80,14 @@ def set_rules(cast: Cast, **rules: Any) -> None:
         scan_policy.set_rules(replace(cast.member(cast.tina), workspace_id=None), ScanRules(**rules))
 
 
-def decide(cast: Cast, client: Client, asset_id: UUID, deed: str, reason: str = WHY, **more: Any) -> Any:
+def decide(cast: Cast, client: Client, asset_id: UUID, action: str, reason: str = WHY, **more: Any) -> Any:
     """One decision over JSON."""
-    url = f"/v1/tenants/{cast.acme.id}/quarantine/{asset_id}/{deed}"
+    url = f"/v1/tenants/{cast.acme.id}/quarantine/{asset_id}/{action}"
     return client.post(url, json={"reason": reason, **more})
 
 
 def run_job(cast: Cast, job: str, asset_id: UUID) -> None:
-    """What a worker does with its job."""
+    """Run a job of the quarantine."""
     from portal.quarantine import jobs
 
     with cast.app.app_context():
@@ -95,7 +95,7 @@ def run_job(cast: Cast, job: str, asset_id: UUID) -> None:
 
 
 def decided(cast: Cast, asset_id: UUID) -> list[str]:
-    """What was decided about a file, the oldest first."""
+    """The decisions about a file, the oldest first."""
     with cast.app.app_context():
         enter(cast.acme.id)
         rows = db.session.scalars(select(Decision.what).where(Decision.asset_id == asset_id).order_by(Decision.id))

@@ -1,0 +1,482 @@
+"""Quarantined files and decisions as the pages show them: labels, sentences, and which controls a page offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from portal import sizes
+from portal.inspection.scan_policy import ProposedRules, ScanRules
+from portal.quarantine.context import PastDecision, UploadHistory
+from portal.quarantine.decisions import Action, DecisionResult
+from portal.quarantine.service import Groups, QuarantinedFile
+
+NAMED_FILES = 10  # that the question before a decision lists; the others are counted
+ROW_POLL_SECONDS, PAGE_POLL_SECONDS = 4, 3  # while a worker has the file
+
+
+@dataclass(frozen=True)
+class Label:
+    """A state in words, with its colour (``good``, ``warn``, ``bad``, ``wait``, ``busy``) and an icon of the sprite."""
+
+    text: str
+    tone: str
+    icon: str
+
+    @property
+    def icon_class(self) -> str:
+        """The icon of what is going on turns."""
+        return "icon-inline icon-spin" if self.tone == "busy" else "icon-inline"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of the list. ``poll_seconds``: how often the row asks for itself, None when nothing will change it."""
+
+    file: QuarantinedFile
+    reason: Label
+    order: Label | None
+    proposal: str | None
+    copies: str | None
+    poll_seconds: int | None
+
+
+@dataclass(frozen=True)
+class FilterChoice:
+    """An option of a filter; ``value`` None: how many more there are, not to be chosen."""
+
+    value: str | None
+    text: str
+    is_selected: bool = False
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """A decision as a sentence; ``quote`` is what the person gave as the reason."""
+
+    decision: PastDecision
+    sentence: str
+    quote: str | None
+
+
+@dataclass(frozen=True)
+class Button:
+    """A decision that the page of a file offers."""
+
+    action: Action
+    text: str
+    icon: str
+    css_class: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked before a decision. Without ``is_possible`` there is no form: nothing of it would be carried out.
+
+    ``gone`` says how many of the chosen files are not in quarantine any more, ``warnings`` what will be refused.
+    ``shows_rules``: a link to the rules helps; ``confirm_infected``: the label of a box that must be checked.
+    """
+
+    action: Action
+    title: str
+    explanation: str
+    files: Sequence[QuarantinedFile]
+    named: Sequence[Row]
+    more: str | None
+    gone: str | None
+    warnings: Sequence[Label]
+    shows_rules: bool
+    confirm_infected: str | None
+    is_possible: bool
+    button: str
+    button_class: str
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether it asks for the time of a new scan."""
+        return self.action in ("rescan", "rescan_later")
+
+
+_REASONS = {
+    "infected": (_l("Virus found"), "bad", "shield-x"),
+    "too_large": (_l("Too large to scan"), "warn", "shield-question"),
+    "encrypted": (_l("Encrypted"), "warn", "lock"),
+    "macros": (_l("Contains macros"), "warn", "shield-question"),
+    "unscannable": (_l("Could not be scanned"), "warn", "shield-question"),
+    "clean_now": (_l("Clean after another scan"), "good", "shield-check"),
+}
+
+
+def reason_label(code: str | None) -> Label:
+    """Why a file is in quarantine."""
+    text, tone, icon = _REASONS.get(code or "", (_l("Quarantined"), "warn", "shield-question"))
+    return Label(str(text), tone, icon)
+
+
+def order_label(order: str | None) -> Label | None:
+    """What a worker is about to do with a file."""
+    match order:
+        case None:
+            return None
+        case "rescan_later":
+            return Label(_("Scanned again after the next signature update"), "wait", "clock")
+        case "rescan":
+            return Label(_("Being scanned again…"), "busy", "loader-2")
+    return Label(_("Being released…"), "busy", "loader-2")
+
+
+def row(item: QuarantinedFile) -> Row:
+    """A file of the list."""
+    copies = ngettext("%(num)s copy elsewhere", "%(num)s copies elsewhere", item.elsewhere) if item.elsewhere else None
+    is_proposed = item.proposed_by is not None and item.order is None
+    return Row(
+        file=item,
+        reason=reason_label(item.code),
+        order=order_label(item.order),
+        proposal=_("%(name)s proposes to release it", name=item.proposer) if is_proposed else None,
+        copies=copies,
+        poll_seconds=ROW_POLL_SECONDS if _is_with_a_worker(item) else None,
+    )
+
+
+def page_poll_seconds(item: QuarantinedFile) -> int | None:
+    """How often the page of a file asks for itself, or None."""
+    return PAGE_POLL_SECONDS if _is_with_a_worker(item) else None
+
+
+def _is_with_a_worker(item: QuarantinedFile) -> bool:
+    # "Later" waits for new signatures, perhaps for days: asking every few seconds would be pointless.
+    return item.order is not None and item.order != "rescan_later"
+
+
+def filter_choices(groups: Groups, chosen: object, *, are_reasons: bool = False) -> list[FilterChoice]:
+    """The options of one filter, and how many more there are."""
+    selected = str(chosen or "")
+    choices = [
+        FilterChoice(
+            group.key,
+            f"{reason_label(group.key).text if are_reasons else group.name} ({group.count})",
+            is_selected=group.key == selected,
+        )
+        for group in groups.listed
+    ]
+    if groups.more:
+        choices.append(FilterChoice(None, ngettext("… and %(num)s more", "… and %(num)s more", groups.more)))
+    return choices
+
+
+def history(decisions: Sequence[PastDecision]) -> list[HistoryEntry]:
+    """The decisions about a file. A worker's result is part of its sentence, a person's reason is quoted."""
+    return [
+        HistoryEntry(
+            each,
+            f"{_decision_text(each)}: {each.reason}" if each.what == "outcome" else _decision_text(each),
+            None if each.what == "outcome" else each.reason,
+        )
+        for each in decisions
+    ]
+
+
+_DECISIONS = {
+    "rescan": _l("ordered another scan"),
+    "delete": _l("deleted it"),
+    "propose": _l("proposed to release it"),
+    "release": _l("ordered its release"),
+    "block": _l("blocked the uploader"),
+    "unblock": _l("unblocked the uploader"),
+    "download": _l("downloaded the encrypted file"),
+    "outcome": _l("Result"),
+}
+
+
+def _decision_text(decision: PastDecision) -> str:
+    if decision.what == "rescan" and decision.facts.get("when") == "later":
+        return _("ordered another scan after the next signature update")
+    return str(_DECISIONS.get(decision.what, decision.what))
+
+
+def buttons(item: QuarantinedFile) -> list[Button]:
+    """The decisions that the page of a file offers."""
+    blocked = item.uploaded_by.blocked is not None
+    return [
+        Button("rescan", _("Scan again"), "refresh"),
+        Button("release", _("Confirm the release") if item.proposed_by else _("Release"), "shield-check"),
+        Button("unblock", _("Unblock uploader"), "user") if blocked else Button("block", _("Block uploader"), "user"),
+        Button("delete", _("Delete now"), "trash-x", "btn-outline-danger"),
+    ]
+
+
+def same_content(counts: dict[str, int]) -> list[str]:
+    """How many other files have the same content, one sentence for each state."""
+    return [_same_content(state, count) for state, count in counts.items()]
+
+
+def _same_content(state: str, count: int) -> str:
+    match state:
+        case "available":
+            return ngettext("%(num)s available file", "%(num)s available files", count)
+        case "quarantined":
+            return ngettext("%(num)s file in quarantine", "%(num)s files in quarantine", count)
+        case "deleted":
+            return ngettext("%(num)s file in the trash", "%(num)s files in the trash", count)
+        case "failed":
+            return ngettext("%(num)s rejected file", "%(num)s rejected files", count)
+    return ngettext("%(num)s file being checked", "%(num)s files being checked", count)
+
+
+def upload_history(uploads: UploadHistory) -> str:
+    """The uploader's newest files, and how many of them were bad."""
+    counted = ngettext("%(num)s file", "%(num)s files", uploads.counted)
+    bad = _(
+        "%(quarantined)s quarantined, %(failed)s rejected (%(percent)s %%)",
+        quarantined=uploads.quarantined,
+        failed=uploads.failed,
+        percent=f"{uploads.percent:.0f}",
+    )
+    return f"{counted}: {bad}"
+
+
+def question(
+    action: Action,
+    items: Sequence[QuarantinedFile],
+    *,
+    chosen: int,
+    me: UUID,
+    tenant_name: str,
+    rules: ScanRules,
+) -> Question:
+    """The question before a decision about ``items``, of ``chosen`` files that were selected."""
+    own = [item for item in items if item.uploaded_by.id == me] if action == "release" else []
+    infected = [item for item in items if item.code == "infected"] if action == "release" else []
+    refused = own if rules.release_infected else own + infected
+    is_possible = action != "release" or len({item.asset_id for item in refused}) < len(items)
+    more = len(items) - NAMED_FILES
+    return Question(
+        action=action,
+        title=_title(action, items, is_possible) if items else _("There is nothing left to decide"),
+        explanation=_explanation(action, rules, tenant_name) if is_possible else _way_out(len(items), bool(infected)),
+        files=items,
+        named=[row(item) for item in items[:NAMED_FILES]],
+        more=ngettext("… and %(num)s more", "… and %(num)s more", more) if more > 0 else None,
+        gone=_gone(chosen - len(items)),
+        warnings=_warnings(len(own), 0 if rules.release_infected else len(infected)),
+        shows_rules=bool(infected) and not rules.release_infected,
+        confirm_infected=_confirm_infected(len(infected)) if rules.release_infected and infected else None,
+        is_possible=is_possible,
+        button=_button(action),
+        button_class="btn-danger" if action in ("delete", "block") else "btn-primary",
+    )
+
+
+def _title(action: Action, items: Sequence[QuarantinedFile], is_possible: bool) -> str:
+    count, size = len(items), sizes.in_words(sum(item.size_bytes for item in items))
+    people = sorted({item.uploaded_by.display_name for item in items})
+    names = ", ".join(people)
+    match action:
+        case "rescan" | "rescan_later":
+            return ngettext("Scan %(num)s file again?", "Scan %(num)s files again?", count)
+        case "delete":
+            return ngettext("Delete %(num)s file, %(size)s?", "Delete %(num)s files, %(size)s?", count, size=size)
+        case "release" if not is_possible:
+            return ngettext("%(num)s file can’t be released", "%(num)s files can’t be released", count)
+        case "release":
+            return ngettext("Release %(num)s file, %(size)s?", "Release %(num)s files, %(size)s?", count, size=size)
+        case "block":
+            return ngettext("Block %(who)s?", "Block %(num)s people?", len(people), who=names)
+        case "unblock":
+            return ngettext("Unblock %(who)s?", "Unblock %(num)s people?", len(people), who=names)
+
+
+def _explanation(action: Action, rules: ScanRules, tenant_name: str) -> str:
+    match action:
+        case "rescan" | "rescan_later":
+            return _(
+                "The new result is added to the list of decisions. Whatever it is, nothing leaves the quarantine until "
+                "an administrator decides."
+            )
+        case "delete":
+            return _("They are deleted permanently, and their space is free in a moment. This can’t be undone.")
+        case "release":
+            text = _(
+                "Each file is scanned once more. Then it is available to everybody in its workspace. It stays marked "
+                "as released from quarantine, with the name of who released it."
+            )
+            if not rules.two_persons:
+                return text
+            both = _("Your tenant requires two people: you propose the release, another administrator confirms it.")
+            return f"{text} {both}"
+        case "block":
+            return _(
+                "They can still view and download files, but can’t upload in %(tenant)s until somebody unblocks them. "
+                "They see your reason.",
+                tenant=tenant_name,
+            )
+        case "unblock":
+            return _("They can upload again.")
+
+
+def _way_out(count: int, has_infected: bool) -> str:
+    """What to do about files that can't be released."""
+    if not has_infected:
+        return _("Another administrator must decide about files that you uploaded.")
+    return ngettext(
+        "A later scan may find it clean. Scan it again after the next signature update, or delete it.",
+        "A later scan may find them clean. Scan them again after the next signature update, or delete them.",
+        count,
+    )
+
+
+def _gone(count: int) -> str | None:
+    if count <= 0:
+        return None
+    return ngettext(
+        "%(num)s of the chosen files is not in quarantine any more. Somebody else has decided about it, or it was "
+        "removed.",
+        "%(num)s of the chosen files are not in quarantine any more. Somebody else has decided about them, or they "
+        "were removed.",
+        count,
+    )
+
+
+def _warnings(own: int, infected: int) -> list[Label]:
+    warnings = []
+    if own:
+        text = ngettext(
+            "You uploaded %(num)s of them yourself. You can’t release that one.",
+            "You uploaded %(num)s of them yourself. You can’t release those.",
+            own,
+        )
+        warnings.append(Label(text, "warning", "alert-triangle"))
+    if infected:
+        text = ngettext(
+            "%(num)s of them is infected. The rules of this tenant do not allow its release.",
+            "%(num)s of them are infected. The rules of this tenant do not allow their release.",
+            infected,
+        )
+        warnings.append(Label(text, "danger", "shield-x"))
+    return warnings
+
+
+def _confirm_infected(count: int) -> str:
+    return ngettext(
+        "Release anyway: %(num)s of them is infected", "Release anyway: %(num)s of them are infected", count
+    )
+
+
+def _button(action: Action) -> str:
+    match action:
+        case "rescan" | "rescan_later":
+            return _("Scan again")
+        case "delete":
+            return _("Delete now")
+        case "release":
+            return _("Release")
+        case "block":
+            return _("Block")
+        case "unblock":
+            return _("Unblock")
+
+
+def result_messages(results: Sequence[DecisionResult]) -> list[tuple[str, str]]:
+    """(text, category) to flash after a decision: one for what was done, one for each kind of refusal."""
+    messages = []
+    done = [each for each in results if each.done]
+    if len(done) == 1:
+        messages.append((done[0].message, "success"))
+    elif done:
+        text = ngettext("Done for %(num)s file.", "Done for %(num)s files.", len(done))
+        messages.append((f"{text} {done[0].message}", "success"))
+    refused = [each.message for each in results if not each.done]
+    for reason in dict.fromkeys(refused):
+        count = refused.count(reason)
+        several = ngettext("%(num)s file: %(reason)s", "%(num)s files: %(reason)s", count, reason=reason)
+        messages.append((reason if len(results) == 1 else several, "warning"))
+    return messages
+
+
+@dataclass(frozen=True)
+class RuleField:
+    """A rule of the tenant as the form shows it; ``value`` is ``hold`` or ``release``, or whether it is on."""
+
+    name: str
+    label: str
+    hint: str
+    value: str | bool
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Rules that wait for a second admin. ``is_own``: whoever looks proposed them and can only withdraw them."""
+
+    rules: ProposedRules
+    is_own: bool
+    changes: Sequence[tuple[str, str, str]]  # label, value now, value then
+
+
+def rule_fields(rules: ScanRules, admins: int) -> list[RuleField]:
+    """The tenant's rules in the order of the form; ``admins`` is how many administrators the tenant has."""
+    two_persons = _("One administrator proposes, another confirms. The same applies to looser rules on this page.")
+    if admins < 2:
+        two_persons += " " + _("There is only one administrator: nobody else could confirm.")
+    return [
+        RuleField(
+            "too_large",
+            _("Too large to scan"),
+            _("The file, or its content, exceeds the limits of the scanner."),
+            rules.too_large,
+        ),
+        RuleField(
+            "encrypted",
+            _("Encrypted archives and documents"),
+            _("Nobody can look inside without the password."),
+            rules.encrypted,
+        ),
+        RuleField(
+            "macros",
+            _("Office files with macros"),
+            _("They were scanned and nothing was found, but a macro is a program."),
+            rules.macros,
+        ),
+        RuleField(
+            "unscannable",
+            _("Files that the scanner can’t read"),
+            _("Damaged, or of an unknown format."),
+            rules.unscannable,
+        ),
+        RuleField(
+            "scanner_required",
+            _("A virus scanner is required"),
+            _("Without a scanner, files wait instead of becoming available unscanned."),
+            rules.scanner_required,
+        ),
+        RuleField("two_persons", _("Releases need two people"), two_persons, rules.two_persons),
+        RuleField(
+            "release_infected",
+            _("Infected files can be released"),
+            _("For false alarms. Each release must be confirmed explicitly."),
+            rules.release_infected,
+        ),
+    ]
+
+
+def proposal(proposed: ProposedRules | None, fields: Sequence[RuleField], me: UUID) -> Proposal | None:
+    """What somebody proposed, beside the rules that are in force."""
+    if proposed is None:
+        return None
+    changes = [
+        (field.label, _rule_value(field.value), _rule_value(proposed.changes[field.name]))
+        for field in fields
+        if field.name in proposed.changes
+    ]
+    return Proposal(proposed, proposed.by == me, changes)
+
+
+def _rule_value(value: str | bool) -> str:
+    if isinstance(value, bool):
+        return _("on") if value else _("off")
+    return _("quarantine") if value == "hold" else _("release")
