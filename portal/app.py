@@ -15,7 +15,7 @@ from portal.admin import frame
 from portal.database import db, end_reads_of, engine_options, schema, watch
 from portal.identity import security
 from portal.inspection.scanner import Scanner
-from portal.operations import metrics as numbers
+from portal.operations.metrics import collect
 from portal.settings import Settings
 from portal.storage import service as storage
 from portal.tenancy import access as tenancy_access
@@ -91,7 +91,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     vault.register(app, storage.SECRETS, webhook_secrets.SECRETS)
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rate_limits.Rates(settings.redis_url)
-    app.extensions["portal.numbers"] = numbers.collect
+    app.extensions["portal.numbers"] = collect
     app.extensions["portal.checks"] = _checks(app, settings)
     if settings.trusted_proxies:
         # Each of them appends what it saw; only so many of the last entries are theirs, the rest is the client's word.

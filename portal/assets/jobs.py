@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from portal.assets import preview_jobs, rescans
-from portal.assets import purge as purge_jobs
+from portal.assets.purge import purge as purge_asset
 
 
 def render_previews(tenant_id: str, workspace_id: str, asset_id: str) -> None:
@@ -25,4 +25,4 @@ def scan_again(tenant_id: str, workspace_id: str, asset_id: str) -> None:
 
 def purge(tenant_id: str, workspace_id: str, asset_id: str) -> None:
     """Remove a deleted or quarantined asset for good."""
-    purge_jobs.purge(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))
+    purge_asset(UUID(tenant_id), UUID(workspace_id), UUID(asset_id))

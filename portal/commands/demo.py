@@ -12,11 +12,11 @@ from portal.commands import application, as_json, report
 @click.command("demo")
 @as_json
 def demo(as_json: bool) -> None:
-    """A tenant with people, workspaces and pictures, sent through the front door; repeatable."""
-    from portal.admin import demo as scene
+    """Create a tenant with people, workspaces and pictures, uploaded through the API; repeatable."""
+    from portal.admin.demo import play
 
     with application():
-        played = scene.play()
+        played = play()
     report(as_json, played.words(), **asdict(played), logins=played.logins())
 
 

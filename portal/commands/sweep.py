@@ -14,10 +14,10 @@ from portal.commands import application, as_json
 @as_json
 def sweep(dry_run: bool, as_json: bool) -> None:
     """One pass over what is due, now."""
-    from portal.lifecycle import sweep as sweeping
+    from portal.lifecycle.sweep import preview, run
 
     with application():
-        done = sweeping.preview() if dry_run else dict(sweeping.run())
+        done = preview() if dry_run else dict(run())
     if as_json:
         click.echo(json.dumps(done))
         return

@@ -14,8 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from portal import audit
-from portal.assets import daily_counts
-from portal.assets import full_scans as rescans
+from portal.assets import daily_counts, full_scans
 from portal.assets.models import Asset, AssetState, Rescan, ScanResult
 from portal.database import db, now, transaction
 from portal.errors import Conflict, Unavailable
@@ -87,7 +86,7 @@ def of_all() -> Standing:
         waiting=sum(line.due + line.later for line in work),
         per_minute=_last_hour() / 60,
         may_update=settings.signatures_ask is not None,
-        rescans=rescans.history(),
+        rescans=full_scans.history(),
     )
 
 

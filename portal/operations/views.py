@@ -18,8 +18,7 @@ from portal.identity.service import Person
 from portal.inspection import scanner_status
 from portal.lifecycle import periodic_tasks
 from portal.mail import service as mail
-from portal.operations import dashboard, forms, service
-from portal.operations import scanner as scanning
+from portal.operations import dashboard, forms, scanner, service
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
@@ -191,11 +190,11 @@ def _done(act: Callable[[], Any], words: Callable[[Any], str], page: str = "oper
     return redirect(url_for(page), 303)
 
 
-@blueprint.get("/operator/scanner")
+@blueprint.get("/operator/scanner", endpoint="scanner")
 @operator
-def scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
+def show_scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     """The scanner of the whole installation."""
-    return render_template("operations/scanner.html", scanner=scanning.of_all())
+    return render_template("operations/scanner.html", scanner=scanner.of_all())
 
 
 @blueprint.post("/operator/scanner/prove")
@@ -203,7 +202,7 @@ def scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 def prove_scanner(user: Person) -> ResponseReturnValue:
     """Let it find EICAR."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanning.prove(user.id), lambda proof: proof.detail, "operations.scanner")
+    return _done(lambda: scanner.prove(user.id), lambda proof: proof.detail, "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/reload")
@@ -211,7 +210,7 @@ def prove_scanner(user: Person) -> ResponseReturnValue:
 def reload_scanner(user: Person) -> ResponseReturnValue:
     """Let it read its signatures again."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanning.reload(user.id), lambda proof: proof.detail, "operations.scanner")
+    return _done(lambda: scanner.reload(user.id), lambda proof: proof.detail, "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/update")
@@ -220,7 +219,7 @@ def update_signatures(user: Person) -> ResponseReturnValue:
     """Let freshclam look now."""
     rates().count(HEAVY, str(user.id))
     words = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
-    return _done(lambda: scanning.update(user.id), lambda _nothing: words, "operations.scanner")
+    return _done(lambda: scanner.update(user.id), lambda _nothing: words, "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/rescan")
@@ -250,4 +249,4 @@ def stop_rescan(user: Person) -> ResponseReturnValue:
 @tenant(Permission.REVIEW_QUARANTINE)
 def tenant_scanner(member: Member) -> ResponseReturnValue:
     """The scanner as a tenant's admins see it."""
-    return render_template("operations/tenant_scanner.html", scanner=scanning.of_tenant(member.tenant_id))
+    return render_template("operations/tenant_scanner.html", scanner=scanner.of_tenant(member.tenant_id))

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from portal.previews import colour, metadata, repair
-from portal.previews import limits as counting
+from portal.previews.limits import check_pixels, count_frames, heif_size, webp_size
 from portal.previews.types import VARIANTS, DecodingFailed, Limits, fit
 
 # What libmagic calls it -> the one decoder that may look at it; no other ever sees a byte.
@@ -46,7 +46,7 @@ def read(source: Path, mime_type: str, limits: Limits) -> tuple[Image.Image, tup
     """
     with _opened(source, mime_type, limits) as image:
         stored, mode = image.size, image.mode
-        facts = metadata.facts(image, counting.count_frames(image, source, limits.frames))
+        facts = metadata.facts(image, count_frames(image, source, limits.frames))
         target = fit(stored, VARIANTS[0].longest)
         loaded = _loaded(image, source, target)
         # Asked after load: TIFF turns itself while loading and then no longer says so.
@@ -68,15 +68,15 @@ def _opened(source: Path, mime_type: str, limits: Limits) -> Image.Image:
         raise DecodingFailed("unsupported")
     most = limits.jpeg_pixels if name == "JPEG" else limits.pixels
     if name == "WEBP":
-        counting.check_pixels(counting.webp_size(source), most)
+        check_pixels(webp_size(source), most)
     elif name in ("HEIF", "AVIF"):
-        counting.check_pixels(counting.heif_size(source), most)
+        check_pixels(heif_size(source), most)
     _load_decoder(name)
     Image.MAX_IMAGE_PIXELS = None  # its own limit knows no plain words; ours is below
     repaired = {"PNG": repair.png, "AVIF": repair.avif}.get(name)
     image = Image.open(repaired(source) if repaired else source, formats=[name])
     Image.MAX_IMAGE_PIXELS = most  # for what shows later, a frame larger than its file's header
-    counting.check_pixels(image.size, most)
+    check_pixels(image.size, most)
     # Browsers and programs for pictures follow the orientation of EXIF alone; Pillow falls back to the one in XMP.
     image.info.pop("xmp", None)
     if name == "PNG":

@@ -14,9 +14,9 @@ from portal.storage.models import ProfileMode
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import begin as beginning
 from portal.uploads import multipart, part_plan, session
 from portal.uploads.begin import Begun
+from portal.uploads.begin import begin as begin_upload
 from portal.uploads.forms import (
     LONGEST_KEY,
     BatchView,
@@ -57,7 +57,7 @@ def begin(member: Member, body: BeginUpload) -> UploadView:
     Policy, permission and quota are checked and the size is reserved before a byte moves. Send the bytes with the
     request described in the answer, then commit.
     """
-    return view_of(beginning.begin(member, body.spec(), _idempotency_key()))
+    return view_of(begin_upload(member, body.spec(), _idempotency_key()))
 
 
 @blueprint.post("/v1/workspaces/<uuid:w>/uploads/batch")
@@ -186,7 +186,7 @@ def _part_size(upload: Upload) -> int | None:
 def _begin_one(member: Member, item: JsonValue) -> UploadView | ProblemView:
     try:
         one = parse(BeginOne, item)
-        return view_of(beginning.begin(member, one.spec(), (one.idempotency_key or "").strip() or None))
+        return view_of(begin_upload(member, one.spec(), (one.idempotency_key or "").strip() or None))
     except Problem as problem:
         return ProblemView.model_validate(problem_facts(problem))
 

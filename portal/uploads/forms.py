@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema
 
-from portal.uploads import part_plan as parts
 from portal.uploads.begin import Spec
 from portal.uploads.models import UploadState
+from portal.uploads.part_plan import MOST_PARTS
 from portal.web.body import Answer, Body, Time
 from portal.web.problems import ProblemView
 
@@ -81,9 +81,7 @@ class CommitBatch(Body):
 class SignParts(Body):
     """Which parts are sent next; numbers begin at 1."""
 
-    part_numbers: list[Annotated[int, Field(ge=1, le=parts.MOST_PARTS)]] = Field(
-        min_length=1, max_length=MOST_PARTS_AT_ONCE
-    )
+    part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(min_length=1, max_length=MOST_PARTS_AT_ONCE)
 
 
 class SignedPartView(Answer):

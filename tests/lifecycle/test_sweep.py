@@ -8,13 +8,12 @@ from contextlib import AbstractContextManager
 from uuid import UUID
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy import text as text_of
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from portal import database, scheduler, tasks
 from portal.lifecycle import sweep
-from portal.uploads import session as service
+from portal.uploads import session
 from tests.support.api_client import done
 from tests.support.client import Scene, Site, served
 from tests.support.engines import TestEngines
@@ -76,7 +75,7 @@ def test_one_bad_row_keeps_nobody_waiting(
     begun = [scene.alice.sent(f"{number}.txt", text)["upload_id"] for number in range(3)]
     for upload_id in begun:
         scene.site.expire_upload(upload_id)
-    expire = service.expire
+    expire = session.expire
 
     def fails(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
         if str(upload_id) == begun[0]:
@@ -84,7 +83,7 @@ def test_one_bad_row_keeps_nobody_waiting(
         expire(tenant_id, workspace_id, upload_id)
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(service, "expire", fails)
+        patch.setattr(session, "expire", fails)
         assert scene.site.sweep()["expire"] == 2
     assert begun[0] in caplog.text
     scene.site.expire_upload(begun[0])  # it had to wait for a minute
@@ -113,16 +112,16 @@ def test_nothing_is_asked_of_a_store_that_only_a_person_can_repair(scene: Scene,
 def test_a_session_that_was_prolonged_meanwhile_does_not_expire(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     with scene.site.app.app_context():
-        service.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
+        session.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "created"
 
 
 def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> None:
-    with scene.site.app.app_context(), database.transaction() as session:
-        session.execute(text_of("SET LOCAL statement_timeout = 10"))
+    with scene.site.app.app_context(), database.transaction() as reading:
+        reading.execute(text("SET LOCAL statement_timeout = 10"))
         with pytest.raises(OperationalError) as cancelled:
-            session.execute(text_of("SELECT pg_sleep(5)"))
-        session.rollback()
+            reading.execute(text("SELECT pg_sleep(5)"))
+        reading.rollback()
     nobody = create_engine("postgresql+psycopg://127.0.0.1:1/none")
     with pytest.raises(OperationalError) as away:
         nobody.connect()
