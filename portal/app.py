@@ -12,14 +12,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import queue, vault
 from portal.admin import frame
+from portal.assets.profile_contents import count_assets, count_by_profile
 from portal.database import db, end_reads_of, engine_options, schema, watch
 from portal.identity import security
 from portal.inspection.scanner import Scanner
+from portal.migration import service as migration
 from portal.operations.metrics import collect
 from portal.settings import Settings
+from portal.storage import contents as profile_contents
 from portal.storage import service as storage
+from portal.storage.contents import ContentQueries
 from portal.tenancy import access as tenancy_access
 from portal.tenancy import service as tenancy
+from portal.uploads import staging
+from portal.usage.profile_contents import measured_by_profile
 from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
@@ -88,6 +94,16 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     sessions.install(app)
     app.extensions["portal.settings"] = settings
     storage.egress_of(settings)  # what can't be read is said now, not when somebody connects a bucket
+    profile_contents.register(
+        app,
+        ContentQueries(
+            measured=measured_by_profile,
+            counted=count_by_profile,
+            count_assets=count_assets,
+            uploads_open_until=staging.open_until,
+            is_in_a_move=migration.is_in_a_move,
+        ),
+    )
     vault.register(app, storage.SECRETS, webhook_secrets.SECRETS)
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rate_limits.Rates(settings.redis_url)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit, database, tasks
@@ -37,6 +37,16 @@ class Plan:
     files: int
     bytes: int
     one_store: bool
+
+
+def is_in_a_move(workspace_id: UUID, profile_id: UUID) -> bool:
+    """Whether files are being moved from this profile or to it. Registered with ``storage`` in ``app``."""
+    unfinished = select(Move.id).where(
+        Move.workspace_id == workspace_id,
+        Move.state != MoveState.DONE,
+        or_(Move.source_id == profile_id, Move.target_id == profile_id),
+    )
+    return bool(db.session.scalar(select(unfinished.exists())))
 
 
 def plan(member: Member, target_id: UUID) -> Plan:

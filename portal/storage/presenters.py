@@ -9,9 +9,10 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from portal.storage.contents import Contents
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.probe.runner import STEPS
-from portal.storage.profiles import Contents, masked
+from portal.storage.profiles import masked
 from portal.storage.service import MANAGED_NAME, health_of
 from portal.texts import Text
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import Uuid, bindparam, func, select, text, update
+from sqlalchemy import func, select, update
 
 from portal import audit, database, tasks
 from portal.database import db, transaction
@@ -17,6 +17,7 @@ from portal.errors import Conflict, Invalid
 from portal.settings import Settings
 from portal.storage import probe_runs
 from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
+from portal.storage.contents import content_queries
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.service import SECRETS, egress_of, no_profile
 from portal.tenancy.service import Member
@@ -27,59 +28,12 @@ PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing li
 LAST_UPLOADS = timedelta(minutes=1)
 MOST = 20  # of one workspace: every page names their stores in a header
 
-# The tables of assets, uploads and moves are named in SQL only: their rooms stand above this one. An upload is over
-# once its staging key was removed for the last time; until then it needs its bucket.
-_HOLDS = text("""
-    SELECT (SELECT count(*) FROM assets WHERE workspace_id = :workspace AND profile_id = :profile) AS files,
-           (SELECT max(CASE WHEN state IN ('created', 'uploading') THEN greatest(expires_at, form_expires_at)
-                            ELSE form_expires_at END) FROM uploads
-            WHERE workspace_id = :workspace AND profile_id = :profile AND cleared_at IS NULL) AS open_until,
-           EXISTS (SELECT FROM moves WHERE workspace_id = :workspace AND state <> 'done'
-                   AND :profile IN (source_id, target_id)) AS in_a_move
-""").bindparams(bindparam("workspace", type_=Uuid()), bindparam("profile", type_=Uuid()))
-_MEASURED = text("""
-    SELECT profile_id, CAST(sum(files) FILTER (WHERE part <> 'derived') AS bigint) AS files,
-           CAST(sum(bytes) FILTER (WHERE part <> 'derived') AS bigint) AS original_bytes,
-           CAST(sum(bytes) FILTER (WHERE part = 'derived') AS bigint) AS derived_bytes
-    FROM usage_parts WHERE workspace_id = :workspace AND part <> 'staging' GROUP BY profile_id
-""").bindparams(bindparam("workspace", type_=Uuid()))
-COUNTED_UP_TO = 20_000  # files: 20 ms; of more, pages tell what was measured last (see ADR 7)
-# Of what failed only the entry is left; what is being verified still lies in staging. quotas/measuring.py draws the
-# same line, so that all pages tell the same number.
-_CONTENTS = text("""
-    SELECT a.profile_id, count(*) AS files, CAST(sum(a.size_bytes) AS bigint) AS original_bytes,
-           CAST(coalesce(sum(v.size_bytes), 0) AS bigint) AS derived_bytes
-    FROM assets a
-    LEFT JOIN (SELECT asset_id, sum(size_bytes) AS size_bytes FROM variants WHERE workspace_id = :workspace
-               GROUP BY asset_id) v ON v.asset_id = a.id
-    WHERE a.workspace_id = :workspace AND (a.state NOT IN ('processing', 'failed') OR a.charged_bytes > 0)
-    GROUP BY a.profile_id
-""").bindparams(bindparam("workspace", type_=Uuid()))
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a profile holds: files, the bytes of their originals, and of what was derived from them."""
-
-    files: int = 0
-    original_bytes: int = 0
-    derived_bytes: int = 0
-
 
 def list_profiles(workspace_id: UUID) -> list[StorageProfile]:
     """Those of a workspace that are not retired, the active one first, then the newest."""
     here = StorageProfile.workspace_id == workspace_id, StorageProfile.retired_at.is_(None)
     order = StorageProfile.active.desc(), StorageProfile.id.desc()
     return list(db.session.scalars(select(StorageProfile).where(*here).order_by(*order)))
-
-
-def contents(workspace_id: UUID) -> dict[UUID, Contents]:
-    """What each profile of a workspace holds: counted now, or as it was measured last where there is a great deal."""
-    rows = db.session.execute(_MEASURED, {"workspace": workspace_id}).all()
-    if sum(row.files or 0 for row in rows) < COUNTED_UP_TO:
-        rows = db.session.execute(_CONTENTS, {"workspace": workspace_id}).all()
-    counted = ((row.profile_id, row.files, row.original_bytes, row.derived_bytes) for row in rows)
-    return {profile_id: Contents(*(each or 0 for each in found)) for profile_id, *found in counted}
 
 
 def add(member: Member, wanted: Connection, secret_access_key: str) -> StorageProfile:
@@ -230,13 +184,15 @@ def _own(member: Member, profile_id: UUID) -> StorageProfile:
 
 
 def _require_empty(profile: StorageProfile, message: str) -> None:
-    holds = db.session.execute(_HOLDS, {"workspace": profile.workspace_id, "profile": profile.id}).one()
-    if holds.files:
-        raise Conflict(message, files=holds.files)
-    if holds.in_a_move:
+    queries = content_queries()
+    files = queries.count_assets(profile.workspace_id, profile.id)
+    if files:
+        raise Conflict(message, files=files)
+    if queries.is_in_a_move(profile.workspace_id, profile.id):
         raise Conflict(_("Files are being moved from it or to it. Finish the move first."))
-    if holds.open_until is not None:
-        until = holds.open_until.isoformat(timespec="minutes")
+    open_until = queries.uploads_open_until(profile.workspace_id, profile.id)
+    if open_until is not None:
+        until = open_until.isoformat(timespec="minutes")
         raise Conflict(
             _("An upload to it can still arrive, until %(time)s. Try again after that.", time=until), open_until=until
         )

@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from portal.errors import Conflict, Invalid
 from portal.identity.access import recently_proved
 from portal.storage import probe_runs, profiles
+from portal.storage.contents import contents_of
 from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.presenters import row_of, test_of
@@ -29,7 +30,7 @@ blueprint = Blueprint("storage", __name__)
 @member(Permission.MANAGE_STORAGE)
 def index(member: Member) -> ResponseReturnValue:
     """Where the workspace's files lie, and where new ones go."""
-    contents = profiles.contents(member.workspace)
+    contents = contents_of(member.workspace)
     rows = [row_of(each, contents.get(each.id)) for each in profiles.list_profiles(member.workspace)]
     return render_template("storage/index.html", rows=rows, workspace_id=member.workspace)
 
@@ -138,7 +139,7 @@ def retire(member: Member, profile_id: UUID) -> ResponseReturnValue:
 
 
 def _page(member: Member, profile: StorageProfile, keys_form: KeysForm) -> str:
-    contents = profiles.contents(member.workspace)
+    contents = contents_of(member.workspace)
     active = next(each for each in profiles.list_profiles(member.workspace) if each.active)
     own = profile.mode is ProfileMode.BYOS
     return render_template(

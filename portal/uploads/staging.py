@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 
 from portal import database, tasks
 from portal.assets.models import Asset, AssetState
@@ -31,6 +31,19 @@ CLEAR_AGAIN = timedelta(minutes=15)
 def staging_key(upload: Upload) -> str:
     """The only key that is signed for writing."""
     return keys.staging(upload.workspace_id, upload.id, upload.file_name)
+
+
+def open_until(workspace_id: UUID, profile_id: UUID) -> datetime | None:
+    """Until when an upload can still write to this profile; None when no upload needs it any more.
+
+    An upload needs its bucket until its staging key was removed for the last time.
+    """
+    end = case((Upload.state.in_(OPEN), func.greatest(Upload.expires_at, Upload.form_expires_at)))
+    query = select(func.max(func.coalesce(end, Upload.form_expires_at))).where(
+        Upload.workspace_id == workspace_id, Upload.profile_id == profile_id, Upload.cleared_at.is_(None)
+    )
+    until: datetime | None = db.session.scalar(query)
+    return until
 
 
 def schedule_clear(upload: Upload, *, at_once: bool) -> None:

@@ -19,6 +19,7 @@ from portal.errors import Unavailable
 from portal.settings import SettingsError
 from portal.storage import profiles
 from portal.storage import service as storage
+from portal.storage.contents import contents_of
 from portal.storage.models import StorageProfile
 from portal.usage.models import Part, UsagePart
 from tests.support.engines import CANARY, CUSTOMER, SECOND_CUSTOMER
@@ -322,13 +323,13 @@ def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> 
     make_asset(cast, profile_id=profile.id, charged_bytes=0)
     with cast.app.app_context():
         enter(cast.press.tenant_id)
-        assert profiles.contents(cast.press.id)[profile.id].files == 1
+        assert contents_of(cast.press.id)[profile.id].files == 1
         with transaction(cast.press.tenant_id) as session:
             place = {"workspace_id": cast.press.id, "tenant_id": cast.acme.id, "profile_id": profile.id}
             for part, files, size in ((Part.ORIGINAL, 30_000, 3_000), (Part.TRASH, 5, 50), (Part.DERIVED, 9, 90)):
                 values = {"part": part, "kind": "photo", "storage_class": "STANDARD", "files": files, "bytes": size}
                 session.add(UsagePart(**place, **values))
-        held = profiles.contents(cast.press.id)[profile.id]
+        held = contents_of(cast.press.id)[profile.id]
         assert (held.files, held.original_bytes, held.derived_bytes) == (30_005, 3_050, 90)
 
 
@@ -340,7 +341,7 @@ def test_what_failed_or_is_still_verified_is_not_told_as_stored(cast: Cast) -> N
         make_asset(cast, state=state, object_key=None, previews=PreviewState.NONE, **ours)
     with cast.app.app_context():
         enter(cast.press.tenant_id)
-        held = profiles.contents(cast.press.id)[profile.id]
+        held = contents_of(cast.press.id)[profile.id]
         assert (held.files, held.original_bytes) == (1, 100)
 
 
