@@ -38,7 +38,8 @@ def parse(written: str, *, field: str = "limit") -> int | None:
     size = Decimal(found[2].replace(",", ".")) * step
     if size > LARGEST:
         raise Invalid(
-            _("That is too much: the most is %(most)s. For no limit, write none.", most=in_words(LARGEST)), field=field
+            _("That is too much: the most is %(most)s. For no limit, write none.", most=format_size(LARGEST)),
+            field=field,
         )
     return int(size)
 
@@ -59,7 +60,7 @@ def from_json(value: Any) -> int | None:
     raise ValueError(_("A limit is a whole number of bytes, a text with a unit like “10 GB”, or null for no limit."))
 
 
-def in_words(size: int) -> str:
+def format_size(size: int) -> str:
     """A size for people in their language, at most one decimal; sizes below zero keep their sign."""
     for unit, name in _SHOWN:
         if abs(size) >= unit:

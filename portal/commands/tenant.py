@@ -56,7 +56,7 @@ class Size(click.ParamType[int | None]):
 def tenant_quota(slug: str, limit: int | None, until: datetime | None, plan: bool, as_json: bool) -> None:
     """Show how full a tenant is, or let another limit than its plan's hold until a day."""
     from portal.admin import service
-    from portal.sizes import in_words
+    from portal.sizes import format_size
 
     given = click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT
     if given != (until is not None) or (given and plan):
@@ -67,6 +67,6 @@ def tenant_quota(slug: str, limit: int | None, until: datetime | None, plan: boo
         elif plan:
             service.end_override(slug)
         now = service.tenant_limit(slug)
-    held = "and has no limit" if now.limit_bytes is None else f"of {in_words(now.limit_bytes)}"
+    held = "and has no limit" if now.limit_bytes is None else f"of {format_size(now.limit_bytes)}"
     end = f" until {now.override_until:%Y-%m-%d %H:%M} UTC" if now.override_until else ", as its plan says"
-    report(as_json, f"{slug} uses {in_words(now.used_bytes)} {held}{end}.", **asdict(now))
+    report(as_json, f"{slug} uses {format_size(now.used_bytes)} {held}{end}.", **asdict(now))

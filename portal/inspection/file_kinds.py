@@ -16,7 +16,7 @@ from flask_babel import lazy_gettext
 from portal import names
 from portal.errors import Invalid
 from portal.names import Flaw
-from portal.sizes import in_words
+from portal.sizes import format_size
 
 MB = 1024 * 1024
 
@@ -178,7 +178,7 @@ def check_size(kind: Kind, size_bytes: int) -> None:
             _(
                 "The file is too large: a %(kind)s may have up to %(size)s.",
                 kind=_KIND_NAMES[kind.name],
-                size=in_words(kind.limit_bytes),
+                size=format_size(kind.limit_bytes),
             ),
             code="file_too_large",
             field="size_bytes",

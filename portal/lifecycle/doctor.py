@@ -25,7 +25,7 @@ from portal.inspection.scanner import Scanner
 from portal.lifecycle import objects
 from portal.lifecycle.recount import recount
 from portal.sandbox import layers
-from portal.sizes import in_words
+from portal.sizes import format_size
 from portal.storage import disk
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -146,7 +146,7 @@ def _sandbox() -> Finding:
 def _limit_of(scanner: Scanner) -> str | None:
     """Where policy and scanner disagree, in words."""
     largest = file_kinds.largest_limit_bytes()
-    size = in_words(largest)
+    size = format_size(largest)
     try:
         if _takes(scanner, largest):
             return None

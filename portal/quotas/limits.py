@@ -20,7 +20,7 @@ from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity.models import User
 from portal.quotas.models import LimitChange, TenantQuota, WorkspaceQuota
-from portal.sizes import LARGEST, in_words
+from portal.sizes import LARGEST, format_size
 from portal.tenancy.service import Member
 
 MOST = 500  # workspaces at once
@@ -255,7 +255,7 @@ def _refusal(tenant_id: UUID, workspace_id: UUID) -> NotFound | Conflict:
     if row.limit_bytes is None:
         changed = _("%(who)s removed the limit after you opened this page.", who=who)
     else:
-        limit = in_words(row.limit_bytes)
+        limit = format_size(row.limit_bytes)
         changed = _("%(who)s set the limit to %(limit)s after you opened this page.", who=who, limit=limit)
     not_saved = _("Your limit was not saved. Check it, and save again if you still want to.")
     return Conflict(f"{changed} {not_saved}", limit_bytes=row.limit_bytes)

@@ -15,7 +15,7 @@ from portal.errors import Invalid, NotFound
 from portal.quotas.levels import Counter, UsageStatus, tightness
 from portal.quotas.limits import checked
 from portal.quotas.models import TENANT_LIMIT, Entry, LedgerEntry, TenantQuota, WorkspaceQuota
-from portal.sizes import in_words
+from portal.sizes import format_size
 
 # used, reserved, files
 SIGNS = {Entry.RESERVE: (0, 1, 0), Entry.SETTLE: (1, -1, 1), Entry.RELEASE: (0, -1, 0), Entry.FREE: (-1, 0, -1)}
@@ -235,9 +235,9 @@ def _require_room_in_tenant(tenant_id: UUID, growth: int) -> None:
 def _shortage(full: Counter, size: int) -> Iterator[str]:
     """What is missing, and what to do."""
     values = {
-        "left": in_words(full.remaining_bytes or 0),
-        "size": in_words(size),
-        "short": in_words(full.shortage(size)),
+        "left": format_size(full.remaining_bytes or 0),
+        "size": format_size(size),
+        "short": format_size(full.shortage(size)),
     }
     if full.scope == "workspace" and full.remaining_bytes:
         yield _("This workspace has %(left)s left, and this needs %(size)s: %(short)s too much.", **values)
