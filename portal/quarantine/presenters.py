@@ -274,7 +274,7 @@ def question(
 
 
 def _title(action: Action, items: Sequence[QuarantinedFile], is_possible: bool) -> str:
-    count, size = len(items), sizes.in_words(sum(item.size_bytes for item in items))
+    count, size = len(items), sizes.format_size(sum(item.size_bytes for item in items))
     people = sorted({item.uploaded_by.display_name for item in items})
     names = ", ".join(people)
     match action:
