@@ -50,7 +50,7 @@ def run() -> list[dict[str, Any]]:
         _row("their memory, growth in MB; peer: a Flask form", growth / MB, theirs.memory / MB, 1, "ours ≤ 5 MB"),
         {
             "work": WORK,
-            "measure": "CPU of worker and clock (start, fetch, hash, scan, previews), s",
+            "measure": "CPU of worker and scheduler (start, fetch, hash, scan, previews), s",
             "ours": round(behind, 2),
             "peer": "has none",
             "ratio": None,
@@ -74,7 +74,7 @@ def _ours(here: Deployment, film: Path) -> tuple[list[Usage], list[str]]:
 
 
 def _behind(here: Deployment, assets: list[str]) -> float:
-    """Seconds of CPU that worker and clock need until every asset is available."""
+    """Seconds of CPU that worker and scheduler need until every asset is available."""
     with (
         served(PORTAL, here.environment, here.folder, here.port),
         started("worker", here.environment, here.folder) as worker,
