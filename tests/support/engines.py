@@ -43,7 +43,7 @@ EICAR = (r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$
 SIGNATURE = "Eicar-Test-Signature"
 
 # Those who bring a bucket of their own: a customer with all rights, and one with rights in ``restricted`` alone. The
-# customer's secret is the canary: it must be found nowhere (tests/canary.py).
+# customer's secret is the canary: it must be found nowhere (tests/support/secret_canary.py).
 CANARY = "Canary7xQwertyKeepsThisSecretAndNobodyElse"
 CUSTOMER = Identity("customer", "CUSTOMERKEY0123456789", CANARY)
 SECOND_CUSTOMER = Identity("second-customer", "CUSTOMERKEY9876543210", f"{CANARY}Second")
