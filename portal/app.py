@@ -36,10 +36,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES_WITH_ROUTES = (
     "web.health",
     "web.openapi",
-    "identity.views",
     "identity.account.views",
     "tenancy.views",
     "tenancy.api",
+    "tenancy.token_views",
+    "tenancy.token_api",
     "storage.api",
     "storage.views",
     "storage.probe_api",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ class Settings:
     signatures_ask: Path | None = None
     pgbouncer: bool = False
     worker_queues: tuple[str, ...] = ()
+    token_days: int = 365
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
@@ -104,6 +106,7 @@ class Settings:
             signatures_ask=Path(ask) if ask else None,
             pgbouncer=reader.one_of("PORTAL_PGBOUNCER", ("0", "1")) == "1",
             worker_queues=reader.parts(reader.optional("PORTAL_WORKER_QUEUES")),
+            token_days=reader.number("PORTAL_TOKEN_DAYS", 1, 3650, default=365),
         )
         if reader.problems:
             raise SettingsError(reader.problems)
@@ -212,6 +215,13 @@ class _Reader:
                 f"{name} must be a number from 0 to 10: how many proxies of yours stand before the portal"
             )
             return 0
+        return int(value)
+
+    def number(self, name: str, least: int, most: int, *, default: int) -> int:
+        value = self.optional(name) or str(default)
+        if not re.fullmatch(r"[0-9]{1,18}", value) or not least <= int(value) <= most:
+            self.problems.append(f"{name} must be a number from {least} to {most}")
+            return default
         return int(value)
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 from flask_babel import gettext as _
 
@@ -11,12 +13,14 @@ from portal.database import enter, new_id, transaction
 from portal.errors import NotFound
 from portal.folders import libraries
 from portal.identity import service as identity
-from portal.identity.models import User
+from portal.identity.models import ApiToken, User
+from portal.identity.scopes import Scope
 from portal.quotas import limits
 from portal.quotas import service as quotas
 from portal.quotas.limits import TenantLimit
 from portal.storage import service as storage
 from portal.tenancy import service as tenancy
+from portal.tenancy import tokens
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
 
 
@@ -94,12 +98,26 @@ def make_operator(email: str) -> User:
     return user
 
 
-def create_token(email: str, name: str, days: int | None) -> str:
-    """A token that acts for somebody; this is the only time that it is seen. Raises ``NotFound``, ``Invalid``."""
+def create_token(
+    email: str, name: str, days: int | None, scopes: Collection[Scope], places: Collection[str]
+) -> tuple[ApiToken, str]:
+    """A token that acts for somebody, and the token itself, which is seen this once.
+
+    ``places``: the workspaces that it is for, as TENANT/SLUG; none: all of the person's.
+    Raises ``NotFound``, ``Invalid``.
+    """
     user = require_user(email)
-    with transaction():
-        _row, plain = identity.create_token(user.id, name, days=days)
-    return plain
+    found = [_workspace_of(user, place) for place in places] or None
+    return tokens.create(user.id, tokens.WantedToken(name, days, scopes, found))
+
+
+def _workspace_of(user: User, place: str) -> UUID:
+    tenant_slug, _slash, slug = place.partition("/")
+    for tenant in tenancy.places_of(user.id):
+        for workspace in tenant.workspaces:
+            if (tenant.slug, workspace.slug) == (tenant_slug, slug):
+                return workspace.id
+    raise NotFound(_("%(email)s is no member of a workspace %(place)s.", email=user.email, place=place))
 
 
 def override_quota(slug: str, limit_bytes: int | None, last_day: date) -> datetime:

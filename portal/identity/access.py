@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.errors import Forbidden
-from portal.identity import sessions
+from portal.identity import scopes, sessions
 from portal.identity.service import Person, authenticate
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
@@ -58,24 +58,48 @@ def signed_in(view: View) -> Callable[..., Any]:
 
     @wraps(view)
     def run(**arguments: Any) -> Any:
+        user = person()
+        require_whole_token(user)
+        return view(user=user, **arguments)
+
+    return put_mark(run, AccessMark("signed_in"))
+
+
+def identified(view: View) -> Callable[..., Any]:
+    """As ``signed_in``, but for a token of any scope and any workspaces: how a script finds out what it may do."""
+
+    @wraps(view)
+    def run(**arguments: Any) -> Any:
         return view(user=person(), **arguments)
 
     return put_mark(run, AccessMark("signed_in"))
 
 
-def recently_proved(view: View, *, when: Callable[[], bool] = lambda: True) -> View:
+def require_whole_token(user: Person) -> None:
+    """For what lies in no workspace. Raises ``Forbidden`` for a token of some workspaces, or without the scope."""
+    needed = scopes.scope_for(request.method)
+    if not scopes.allows(user.scopes, needed):
+        raise scopes.insufficient(needed)
+    if user.workspace_ids is not None:
+        raise scopes.too_narrow()
+
+
+def recently_proved(view: View, *, when: Callable[[], bool] = lambda: True, by_token: bool = True) -> View:
     """Whoever is here by a session must have entered their password in the last 15 minutes; below the access mark.
 
     For what outlasts a session or opens what was closed: a session that was left open, or taken over, must not be
     enough. ``when``: whether this request is such an act. Browsers are asked for the password, and the act follows
-    it; scripts get 403 ``proof_required``. A token is its own proof: it was made under one, for what it does.
+    it; scripts get 403 ``proof_required``. A token is its own proof: it was made under one, for what it does. Where
+    ``by_token`` is False it is none: what it makes would outlast it, or do more than it may.
     """
 
     @wraps(view)
     def run(**arguments: Any) -> Any:
         session_id = person().session_id
-        if session_id is None or not when() or sessions.is_proved(session_id):
+        if not when() or (by_token if session_id is None else sessions.is_proved(session_id)):
             return view(**arguments)
+        if session_id is None:
+            raise Forbidden(_("A token can't do this: log in, and enter your password."), code="proof_required")
         if speaks_json():
             raise Forbidden(_("Enter your password first, on the page “My account”."), code="proof_required")
         return ask_for_proof(request.full_path.rstrip("?"), request.method)
@@ -110,6 +134,7 @@ def operator(view: View) -> Callable[..., Any]:
         user = person()
         if not user.is_operator:
             raise Forbidden(_("Only an operator of this installation may do this."))
+        require_whole_token(user)
         return view(user=user, **arguments)
 
     return put_mark(run, AccessMark("operator"))

@@ -1,4 +1,4 @@
-"""Forms of identity: login, another password, and a new token."""
+"""Forms of identity: login, another password, another language."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from flask import after_this_request
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import EmailField, IntegerField, PasswordField, SelectField, StringField
-from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, NumberRange, Optional
+from wtforms import EmailField, PasswordField, SelectField
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from portal.identity.login_attempts import LoginAttempt
-from portal.identity.service import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN_DAYS, SHORTEST_PASSWORD
+from portal.identity.service import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from portal.web import languages
 from portal.web.rate_limits import Rate
 
@@ -69,10 +69,3 @@ class LanguageForm(FlaskForm):  # type: ignore[misc]
     def has_choice(self) -> bool:
         """Is there more than one language?"""
         return len(languages.available()) > 1
-
-
-class TokenForm(FlaskForm):  # type: ignore[misc]
-    """A new API token."""
-
-    name = StringField(_("Name"), validators=[DataRequired(_("Give the token a name.")), Length(max=LONGEST_NAME)])
-    days = IntegerField(_("Days"), default=365, validators=[Optional(), NumberRange(1, LONGEST_TOKEN_DAYS)])

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from flask import current_app
 from flask_babel import gettext as _
 from flask_security.utils import hash_password, verify_password
 from sqlalchemy import func, select, text, update
@@ -21,21 +23,27 @@ from portal.database import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import sessions
 from portal.identity.models import ApiToken, User
+from portal.identity.scopes import Scope
 from portal.mail.service import Addressee
+from portal.settings import Settings
 from portal.web import languages
 
 log = logging.getLogger(__name__)
 
 TOKEN_PREFIX = "stw_"  # noqa: S105  # so that scanners for leaked secrets, and people, recognise one
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
-LONGEST_NAME, LONGEST_TOKEN_DAYS = 100, 3650
+LONGEST_NAME = 100
+USUAL_TOKEN_DAYS = 365
 # A private network may well have people at these; nothing is sent to an address to find out.
 SPECIAL_USE_DOMAIN_NAMES[:] = [name for name in SPECIAL_USE_DOMAIN_NAMES if name not in {"local", "localhost", "test"}]
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who proved who they are; ``session_id`` None: by an API token."""
+    """Somebody who proved who they are; ``session_id`` None: by an API token.
+
+    ``scopes`` and ``workspace_ids`` are the token's; None: everything that the person may do, everywhere.
+    """
 
     id: UUID
     email: str
@@ -43,6 +51,8 @@ class Person:
     is_operator: bool = False
     session_id: UUID | None = None
     language: str | None = None  # the tag of what they chose; None: what the browser asks for
+    scopes: frozenset[Scope] | None = None
+    workspace_ids: frozenset[UUID] | None = None
 
     is_authenticated = is_active = True  # what Flask-Login asks of ``current_user``
     is_anonymous = False
@@ -199,10 +209,29 @@ def hash_token(plain: str) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def create_token(user_id: UUID, name: str, *, days: int | None = None) -> tuple[ApiToken, str]:
-    """Make a token that acts for a person in all their tenants; belongs inside the caller's transaction.
+def longest_token_days() -> int:
+    """How many days a new token is valid at most, as the operator decides. Older tokens keep their date."""
+    settings: Settings = current_app.extensions["portal.settings"]
+    return settings.token_days
 
-    Gives the row and the token itself, which is nowhere else. ``days`` None: it does not expire. Raises ``Invalid``.
+
+def usual_token_days() -> int:
+    """How many days a new token is valid when nobody says otherwise."""
+    return min(USUAL_TOKEN_DAYS, longest_token_days())
+
+
+def create_token(
+    user_id: UUID,
+    name: str,
+    *,
+    days: int | None = None,
+    scopes: Collection[Scope] = tuple(Scope),
+    workspace_ids: Collection[UUID] | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token that acts for a person; belongs inside the caller's transaction.
+
+    ``days`` None: the usual life. ``workspace_ids`` None: wherever the person is a member; the caller has checked that
+    they are one there. Gives the row and the token itself, which is nowhere else. Raises ``Invalid``.
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
@@ -210,20 +239,36 @@ def create_token(user_id: UUID, name: str, *, days: int | None = None) -> tuple[
             _("Give the token a name of 1 to %(most)s characters, so that you recognise it.", most=LONGEST_NAME),
             field="name",
         )
-    if days is not None and not 1 <= days <= LONGEST_TOKEN_DAYS:
-        raise Invalid(_("A token is valid for 1 to %(most)s days.", most=LONGEST_TOKEN_DAYS), field="days")
+    days = usual_token_days() if days is None else days
+    if not 1 <= days <= longest_token_days():
+        raise Invalid(_("A token is valid for 1 to %(most)s days.", most=longest_token_days()), field="days")
+    if not scopes:
+        raise Invalid(_("Choose at least one thing that the token may do."), field="scopes")
     plain = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    expires_at = now() + timedelta(days=days) if days is not None else None
-    row = ApiToken(user_id=user_id, name=name, hint=plain[:8], token_hash=hash_token(plain), expires_at=expires_at)
+    row = ApiToken(
+        user_id=user_id,
+        name=name,
+        hint=plain[:8],
+        token_hash=hash_token(plain),
+        expires_at=now() + timedelta(days=days),
+        scopes=[scope.value for scope in Scope if scope in scopes],
+        workspace_ids=None if workspace_ids is None else list(workspace_ids),
+    )
     db.session.add(row)
+    db.session.flush()
     log.info("token %s (%s) was made for %s", row.hint, name, user_id)
     return row, plain
 
 
-def list_tokens(user_id: UUID) -> list[ApiToken]:
-    """A person's tokens that were not revoked, the newest first; expired ones are shown as such."""
+def list_tokens(user_id: UUID, *, after: UUID | None = None, most: int | None = None) -> list[ApiToken]:
+    """A person's tokens that were not revoked, the newest first; expired ones are shown as such.
+
+    ``after``: the last of the page before, ``most``: how many of them; None: all.
+    """
     query = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
-    return list(db.session.scalars(query.order_by(ApiToken.id.desc())))
+    if after is not None:
+        query = query.where(ApiToken.id < after)
+    return list(db.session.scalars(query.order_by(ApiToken.id.desc()).limit(most)))
 
 
 def revoke_token(user_id: UUID, token_id: UUID) -> None:
@@ -236,8 +281,8 @@ def revoke_token(user_id: UUID, token_id: UUID) -> None:
 
 
 _BY_TOKEN = text(
-    "SELECT k.id AS token_id, k.last_used_at, u.id, u.email, u.name, u.is_operator FROM api_tokens k "
-    "JOIN users u ON u.id = k.user_id AND u.active "
+    "SELECT k.id AS token_id, k.last_used_at, k.scopes, k.workspace_ids, u.id, u.email, u.name, u.is_operator "
+    "FROM api_tokens k JOIN users u ON u.id = k.user_id AND u.active "
     "WHERE k.token_hash = :hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())"
 )
 _TOUCH = text("UPDATE api_tokens SET last_used_at = now() WHERE id = :id")
@@ -250,7 +295,19 @@ def authenticate(plain: str) -> Person | None:
     if row is None:
         return None
     touch(row.token_id, row.last_used_at)
-    return Person(row.id, row.email, row.name, row.is_operator)
+    return person_of_token(row.id, row.email, row.name, row.is_operator, row.scopes, row.workspace_ids)
+
+
+def person_of_token(
+    user_id: UUID, email: str, name: str, is_operator: bool, scopes: list[str] | None, workspace_ids: list[UUID] | None
+) -> Person:
+    """A person who is here by a token, with its limits as the row has them.
+
+    A scope that this release does not know (the row is a later one's) opens nothing.
+    """
+    known = frozenset(scope for scope in Scope if scope in scopes) if scopes is not None else None
+    places = frozenset(workspace_ids) if workspace_ids is not None else None
+    return Person(user_id, email, name, is_operator, scopes=known, workspace_ids=places)
 
 
 def touch(token_id: UUID, last_used_at: datetime | None) -> None:

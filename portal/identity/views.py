@@ -1,28 +1,20 @@
-"""Pages of identity: a person's API tokens. Login and logout are Flask-Security's, in our templates."""
+"""Login and logout: Flask-Security's, in our templates. Their addresses are in ``security``."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
-from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_security import views as security_views
 from flask_security.utils import logout_user
 
-from portal.database import now, transaction
+from portal.database import transaction
 from portal.errors import Invalid, NotFound
 from portal.identity import service, sessions
-from portal.identity.access import recently_proved, signed_in
-from portal.identity.forms import TokenForm
-from portal.identity.service import Person
-from portal.web.rate_limits import Rate, address, rates
-
-blueprint = Blueprint("tokens", __name__, url_prefix="/account/tokens")
-TOKENS = Rate("api-token", "30 per hour")
+from portal.web.rate_limits import address
 
 
 def log_in() -> ResponseReturnValue:
@@ -57,50 +49,3 @@ def log_out() -> ResponseReturnValue:
             sessions.end(current_user.id, current_user.session_id)
     answer: ResponseReturnValue = security_views.logout()
     return answer
-
-
-@blueprint.get("")
-@signed_in
-def index(user: Person) -> ResponseReturnValue:
-    """A person's tokens, and the form for another."""
-    return _page(user, TokenForm())
-
-
-@blueprint.post("")
-@signed_in
-@recently_proved
-def create(user: Person) -> ResponseReturnValue:
-    """Make a token and show it, this once."""
-    form = TokenForm()
-    if not form.validate_on_submit():
-        return _page(user, form), 422
-    rates().count(TOKENS, str(user.id))
-    with transaction():
-        row, plain = service.create_token(user.id, form.name.data, days=form.days.data)
-    return _page(user, TokenForm(formdata=None), fresh={"name": row.name, "token": plain}), 201
-
-
-@blueprint.post("/<uuid:token_id>/revoke")
-@signed_in
-def revoke(user: Person, token_id: UUID) -> ResponseReturnValue:
-    """End a token."""
-    with transaction():
-        service.revoke_token(user.id, token_id)
-    flash(_("The token was revoked."), "success")
-    return redirect(url_for("tokens.index"), 303)
-
-
-def _page(user: Person, form: TokenForm, fresh: dict[str, str] | None = None) -> str:
-    moment = now()
-    tokens: list[dict[str, Any]] = [
-        {
-            "id": token.id,
-            "name": token.name,
-            "created_at": token.created_at,
-            "expires_at": token.expires_at,
-            "last_used_at": token.last_used_at,
-            "expired": token.expires_at is not None and token.expires_at <= moment,
-        }
-        for token in service.list_tokens(user.id)
-    ]
-    return render_template("tokens/index.html", form=form, tokens=tokens, fresh=fresh)

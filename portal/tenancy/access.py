@@ -7,6 +7,9 @@ A mark takes the place out of the address and gives the view keyword ``member`` 
   member of: the same 404. A member without P: 403. An admin of the tenant gets through where P is theirs by that role.
 - ``tenant(P)`` is for the tenant; where the address names a workspace, for what the tenant decides about it.
 
+An API token narrows this: a workspace that it was not made for is as good as foreign (404), a scope that it lacks is
+403 ``insufficient_scope``.
+
 From here on the session sees this tenant's rows only. Where an operator has made it read-only, whatever changes
 something is refused with the reason, and pages offer nothing that would.
 """
@@ -25,10 +28,11 @@ from flask_babel import gettext as _
 from portal.database import enter
 from portal.errors import NotFound
 from portal.identity.access import person, remember_person, unauthenticated
+from portal.identity.scopes import insufficient, too_narrow
 from portal.identity.service import Person
 from portal.tenancy import service, switches
 from portal.tenancy.models import TenantRole
-from portal.tenancy.permissions import READING, Permission, forbidden, permissions_of
+from portal.tenancy.permissions import READING, Permission, forbidden, permissions_of, scopes_for, within_scopes
 from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
@@ -55,9 +59,9 @@ def current_member() -> Member | None:
 
 
 def current_places() -> list[TenantPlace]:
-    """Where the person who asks belongs; asked of the database once a request."""
+    """Where the person who asks belongs, as far as their token goes; asked of the database once a request."""
     if "places" not in g:
-        g.places = service.places_of(person().id)
+        g.places = _within(person().workspace_ids, service.places_of(person().id))
     places: list[TenantPlace] = g.places
     return places
 
@@ -85,6 +89,7 @@ def _mark(kind: Any, permission: Permission) -> Callable[[View], View]:
             found = _resolve(place)
             if permission not in found.permissions:
                 raise _nothing() if _is_invisible(place, found) else forbidden(permission)
+            found = _narrow(found, permission)
             if closed := switches.read_only(found.tenant_id):
                 if request.method not in SAFE_METHODS:
                     raise switches.refusal(closed)
@@ -98,6 +103,25 @@ def _mark(kind: Any, permission: Permission) -> Callable[[View], View]:
         return put_mark(run, AccessMark(kind, permission))
 
     return decorate
+
+
+def _narrow(found: Member, permission: Permission) -> Member:
+    """With what the request's token allows of what the person may do. Raises ``Forbidden``."""
+    who = person()
+    if found.workspace_id is None and who.workspace_ids is not None:
+        raise too_narrow()
+    left = within_scopes(found.permissions, who.scopes, request.method)
+    if permission not in left:
+        raise insufficient(scopes_for(permission, request.method)[0])
+    return replace(found, permissions=left)
+
+
+def _within(workspace_ids: frozenset[UUID] | None, places: list[TenantPlace]) -> list[TenantPlace]:
+    """These places without the workspaces that a token is not for, and without tenants where none is left."""
+    if workspace_ids is None:
+        return places
+    left = [replace(each, workspaces=[w for w in each.workspaces if w.id in workspace_ids]) for each in places]
+    return [each for each in left if each.workspaces]
 
 
 def _is_invisible(place: dict[str, Any], found: Member) -> bool:
@@ -125,12 +149,20 @@ def _resolve_token(token: str, workspace_id: UUID) -> Member:
     if resolved is None:
         raise unauthenticated()
     remember_person(resolved.person)
-    if resolved.tenant is None:
+    if resolved.tenant is None or not _is_for(workspace_id):
         raise _nothing()
     return _member(resolved.tenant, resolved.workspace, workspace_id)
 
 
+def _is_for(workspace_id: UUID) -> bool:
+    """Whether the request's token, if there is one, was made for this workspace."""
+    allowed = person().workspace_ids
+    return allowed is None or workspace_id in allowed
+
+
 def _at_workspace_id(workspace_id: UUID) -> Member:
+    if not _is_for(workspace_id):
+        raise _nothing()
     for each in current_places():
         for workspace in each.workspaces:
             if workspace.id == workspace_id:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from portal.identity.access import signed_in
+from portal.identity.access import identified
 from portal.identity.service import Person
 from portal.tenancy.access import current_places
 from portal.tenancy.models import TenantRole, WorkspaceRole
@@ -52,10 +52,10 @@ class MeView(Answer):
 
 
 @blueprint.get("/v1/me")
-@signed_in
+@identified
 @operation(returns=MeView)
 def me(user: Person) -> MeView:
-    """Who the token acts for, and where they are a member."""
+    """Who the token acts for, and where they are a member, as far as the token goes."""
     places = current_places()
     workspaces = [
         WorkspacePlaceView(id=each.id, tenant_id=tenant.id, slug=each.slug, name=each.name, role=each.role)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from flask_babel import lazy_gettext as _l
 
 from portal.errors import Forbidden
+from portal.identity.scopes import Scope, allows, scope_for
 from portal.tenancy.models import TenantRole, WorkspaceRole
 
 
@@ -69,6 +70,24 @@ def permissions_of(tenant_role: TenantRole | None, workspace_role: WorkspaceRole
     """What both roles allow together."""
     in_tenant = OF_TENANT_ROLE[tenant_role] if tenant_role else frozenset()
     return in_tenant | OF_WORKSPACE_ROLE[workspace_role] if workspace_role else in_tenant
+
+
+def scopes_for(permission: Permission, method: str) -> tuple[Scope, ...]:
+    """The scopes of which an API token needs one, for a request with this HTTP method that asks for this permission.
+
+    Looking at uploads is a part of uploading, and reading, too.
+    """
+    usual = scope_for(method)
+    if permission is not Permission.UPLOAD:
+        return (usual,)
+    return (Scope.UPLOAD, Scope.READ) if usual is Scope.READ else (Scope.UPLOAD,)
+
+
+def within_scopes(
+    permissions: frozenset[Permission], scopes: frozenset[Scope] | None, method: str
+) -> frozenset[Permission]:
+    """What is left of a person's permissions for a token with these scopes in a request with this method."""
+    return frozenset(each for each in permissions if allows(scopes, *scopes_for(each, method)))
 
 
 _NOT_ALLOWED = _l("You are a member here, but your role does not allow this. Ask an owner or an administrator.")

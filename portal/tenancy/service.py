@@ -20,7 +20,7 @@ from portal import audit
 from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
-from portal.identity.service import Person, hash_token, touch
+from portal.identity.service import Person, hash_token, person_of_token, touch
 from portal.tenancy.models import (
     SLUG,
     Plan,
@@ -109,7 +109,10 @@ _PERSON_AND_PLACES = text(
     "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active LEFT JOIN LATERAL places_of(u.id) p ON true "
     "WHERE s.secret_hash = :hash AND " + sessions.LIVE
 )
-_RESOLVE = text("SELECT * FROM resolve_member(:hash, :workspace)")
+_RESOLVE = text(
+    "SELECT m.*, k.scopes, k.workspace_ids FROM resolve_member(:hash, :workspace) m "
+    "JOIN api_tokens k ON k.id = m.token_id"
+)
 _TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
 
 
@@ -156,7 +159,7 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
     if row is None:
         return None
     touch(row.token_id, row.token_used_at)
-    person = Person(row.user_id, row.email, row.name, row.is_operator)
+    person = person_of_token(row.user_id, row.email, row.name, row.is_operator, row.scopes, row.workspace_ids)
     if row.tenant_id is None:
         return Resolved(person, None, None)
     tenant = TenantPlace(row.tenant_id, row.tenant_slug, row.tenant_name, TenantRole(row.tenant_role))

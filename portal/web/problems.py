@@ -32,6 +32,8 @@ API_PREFIXES = ("/v1/", "/tus")
 TITLES = {
     "unauthenticated": _l("Not signed in"),
     "proof_required": _l("Your password is needed"),
+    "insufficient_scope": _l("The token lacks a scope"),
+    "token_limited": _l("The token is limited to some workspaces"),
     "csrf": _l("The form has expired"),
     "file_too_large": _l("The file is too large"),
     "quota_exceeded": _l("Not enough space"),
@@ -91,6 +93,8 @@ def answer_problem(problem: Problem) -> Response:
     response = _answer(problem, problem.http_status)
     if problem.code == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
+    if problem.code == "insufficient_scope":  # RFC 6750, 3
+        response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{problem.facts["scope"]}"'
     if "retry_after" in problem.facts:
         response.headers["Retry-After"] = str(problem.facts["retry_after"])
     return response

@@ -13,7 +13,7 @@ from portal.database import db, now, transaction
 from portal.identity.models import ApiToken, Session
 from tests.support.people import PASSWORD, Actor, Browser, Cast
 
-TOKEN = {"name": "Nightly", "days": "30"}
+TOKEN = {"name": "Nightly", "days": "30", "scopes": "read"}
 
 
 def leave_open(cast: Cast, who: Actor) -> Browser:

@@ -35,6 +35,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "storage_recovered": {"since": AT, **STORE},
     "webhook_disabled": {"tenant_name": "Acme", "endpoint": "https://example.com", "reason": "It answered 500."}
     | {"since": AT, **PATH},
+    "token_created": {"token_name": "Nightly", "scopes": ["Read files"], "workspaces": ["Press"], "expires_at": LATER}
+    | PATH,
     "task_alarm": {"task": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
 }
 
