@@ -48,7 +48,7 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
             id=rescan_id,
             created_at=began,
             started_by=actor_id,
-            why=why,
+            cause=why,
             database=proof.database or "",
             total=total,
             done=0,

@@ -105,14 +105,14 @@ class Asset(Identified, Base):
             postgresql_using="gin",
             postgresql_ops={"file_name": "gin_trgm_ops"},
         ),
-        Index("ix_assets_held", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
+        Index("ix_assets_quarantined", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
         Index(
             "ix_assets_unscanned",
             "scan_reason",
             postgresql_where=text("state = 'available' AND scan_result = 'not_scanned'"),
         ),
         Index("ix_assets_same_hash", "tenant_id", "sha256"),
-        Index("ix_assets_of_person", "tenant_id", "created_by", "id"),
+        Index("ix_assets_created_by", "tenant_id", "created_by", "id"),
         Index("ix_assets_previews_failed", "id", postgresql_where=text("state = 'available' AND previews = 'failed'")),
     )
 
@@ -209,7 +209,7 @@ class Rescan(Identified, Base):
     )
 
     started_by: Mapped[UUID | None]
-    why: Mapped[str] = mapped_column(String(20))
+    cause: Mapped[str] = mapped_column(String(20))
     database: Mapped[str] = mapped_column(String(100))
     total: Mapped[int] = mapped_column(BigInteger)
     done: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -223,7 +223,7 @@ class Rescan(Identified, Base):
 
 
 class DailyCount(Base):
-    """What happened to files of a tenant on one day (UTC): ``what`` is ``scan`` (by verdict) or ``upload`` (by result).
+    """What happened to files of a tenant on one day (UTC): ``kind`` is ``scan`` (by verdict) or ``upload`` (by result).
 
     Written with the change that it counts, so that no chart ever sums over assets.
     """
@@ -233,7 +233,7 @@ class DailyCount(Base):
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-    what: Mapped[str] = mapped_column(String(20), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     label: Mapped[str] = mapped_column(String(60), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
     bytes: Mapped[int] = mapped_column(BigInteger)

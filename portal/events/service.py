@@ -51,7 +51,7 @@ def forget() -> int:
     before, total = now() - KEEP_EVENTS, 0
     while True:
         with transaction():
-            gone = int(db.session.scalar(select(func.forget_events(before, BATCH))) or 0)
+            gone = int(db.session.scalar(select(func.delete_old_events(before, BATCH))) or 0)
         total += gone
         if gone < BATCH:
             return total

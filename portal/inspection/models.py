@@ -55,6 +55,6 @@ class ScanPolicy(Base):
     release_infected: Mapped[bool]
     changed_at: Mapped[datetime]
     changed_by: Mapped[UUID | None]
-    proposed: Mapped[dict[str, Any] | None] = mapped_column("wished", JSONB(none_as_null=True))
-    proposed_at: Mapped[datetime | None] = mapped_column("wished_at")
-    proposed_by: Mapped[UUID | None] = mapped_column("wished_by")
+    proposed: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    proposed_at: Mapped[datetime | None]
+    proposed_by: Mapped[UUID | None]

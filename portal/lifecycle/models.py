@@ -13,8 +13,8 @@ from portal.database import Base
 class PeriodicTaskRun(Base):
     """The last run of one periodic task, of the whole installation. The scheduler's pass is here as ``sweep``.
 
-    ``finished_at`` before ``started_at``: it runs now, or was killed and runs again. ``ok`` and ``said`` are those of
-    the last run that ended; ``failures`` counts those in a row.
+    ``finished_at`` before ``started_at``: it runs now, or was killed and runs again. ``ok`` and ``message`` are those
+    of the last run that ended; ``failures`` counts those in a row.
     """
 
     __tablename__ = "periodic_task_runs"
@@ -23,6 +23,6 @@ class PeriodicTaskRun(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     ok: Mapped[bool | None]
-    said: Mapped[str] = mapped_column(Text, default="")
+    message: Mapped[str] = mapped_column(Text, default="")
     failures: Mapped[int] = mapped_column(default=0)
     next_due_at: Mapped[datetime]

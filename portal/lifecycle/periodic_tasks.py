@@ -156,7 +156,7 @@ def _status(name: str, run: PeriodicTaskRun | None) -> Status:
         return Status(name, "waiting", "It has not run yet.")
     running = run.finished_at is None or run.finished_at < run.started_at
     state = "running" if running else "ok" if run.ok else "failed"
-    return Status(name, state, run.said, run.started_at, run.finished_at, run.next_due_at, run.failures)
+    return Status(name, state, run.message, run.started_at, run.finished_at, run.next_due_at, run.failures)
 
 
 def _due() -> list[str]:
@@ -184,7 +184,7 @@ def _attempt(name: str, task: PeriodicTask) -> Outcome:
 
 
 def _begin(name: str, started: datetime) -> None:
-    values = {"started_at": started, "said": "", "failures": 0, "next_due_at": started}
+    values = {"started_at": started, "message": "", "failures": 0, "next_due_at": started}
     statement = insert(PeriodicTaskRun).values(name=name, **values)
     with transaction():
         db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"started_at": started}))
@@ -195,7 +195,7 @@ def _finish(outcome: Outcome, started: datetime, until_next: timedelta) -> None:
         "started_at": started,
         "finished_at": database.now(),
         "ok": outcome.ok,
-        "said": outcome.said[:LONGEST_WORDS],
+        "message": outcome.said[:LONGEST_WORDS],
         "failures": 0 if outcome.ok else 1,
         "next_due_at": started + until_next,
     }

@@ -98,4 +98,4 @@ def _ask_scanner() -> None:
 def _forget_links() -> int:
     with transaction():
         before = database.now() - KEEP_LINKS
-        return int(db.session.scalar(select(func.forget_issued_links(before, BATCH))) or 0)
+        return int(db.session.scalar(select(func.delete_old_links(before, BATCH))) or 0)

@@ -31,7 +31,7 @@ class Email(Identified, Base):
 
     __tablename__ = "emails"
     __table_args__ = (
-        UniqueConstraint("recipient", "once"),
+        UniqueConstraint("recipient", "deduplication_key"),
         Index("ix_emails_state", "state", "id"),
     )
     TRANSITIONS: ClassVar[dict[EmailState, frozenset[EmailState]]] = {
@@ -48,7 +48,7 @@ class Email(Identified, Base):
     subject: Mapped[str] = mapped_column(String(300))
     text: Mapped[str] = mapped_column(Text)
     html: Mapped[str] = mapped_column(Text)
-    once: Mapped[str | None] = mapped_column(String(200))
+    deduplication_key: Mapped[str | None] = mapped_column(String(200))
     state: Mapped[EmailState] = mapped_column(choice(EmailState, "state"))
     attempts: Mapped[int] = mapped_column(default=0)
     give_up_at: Mapped[datetime]

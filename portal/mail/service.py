@@ -65,7 +65,7 @@ def write(
     rows = [row for addressee in people.values() if (row := _row(template, addressee, key, context))]
     if not rows:
         return 0
-    new = insert(Email).values(rows).on_conflict_do_nothing(index_elements=[Email.recipient, Email.once])
+    new = insert(Email).values(rows).on_conflict_do_nothing(index_elements=[Email.recipient, Email.deduplication_key])
     written = list(db.session.scalars(new.returning(Email.id)))
     if server() is not None:
         tasks.schedule_all("send_email", written)
@@ -162,7 +162,7 @@ def _row(template: str, addressee: Addressee, key: str | None, context: dict[str
         "subject": words.subject,
         "text": words.text,
         "html": words.html,
-        "once": key,
+        "deduplication_key": key,
         "state": EmailState.KEPT if server() is None else EmailState.WAITING,
         "attempts": 0,
         "give_up_at": at + GIVE_UP_AFTER,

@@ -39,7 +39,7 @@ class Move(Identified, Base):
     """A workspace on its way from one profile (``source_id``) to another (``target_id``).
 
     ``total_*`` is what lay in the source when this direction began, originals only; ``moved_*`` what was switched
-    since. ``stretch_*``: when the work last began, and what had been moved by then, for the speed. ``waiting_for``:
+    since. ``run_started_*``: when the work last began, and what had been moved by then, for the speed. ``waiting_for``:
     words, when a store is away or the quota is full. ``bytes_per_second`` null: as fast as it goes.
     """
 
@@ -55,9 +55,9 @@ class Move(Identified, Base):
         UniqueConstraint("workspace_id", "id"),
         ForeignKeyConstraint(["workspace_id", "source_id"], ["storage_profiles.workspace_id", "storage_profiles.id"]),
         ForeignKeyConstraint(["workspace_id", "target_id"], ["storage_profiles.workspace_id", "storage_profiles.id"]),
-        CheckConstraint("source_id <> target_id", name="elsewhere"),
+        CheckConstraint("source_id <> target_id", name="two_profiles"),
         CheckConstraint("bytes_per_second > 0", name="speed"),
-        Index("uq_moves_under_way", "workspace_id", unique=True, postgresql_where=text("state <> 'done'")),
+        Index("uq_moves_unfinished", "workspace_id", unique=True, postgresql_where=text("state <> 'done'")),
     )
 
     tenant_id: Mapped[UUID]
@@ -73,8 +73,8 @@ class Move(Identified, Base):
     total_bytes: Mapped[int] = mapped_column(BigInteger)
     moved_files: Mapped[int] = mapped_column(default=0)
     moved_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    stretch_began: Mapped[datetime]
-    stretch_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    run_started_at: Mapped[datetime]
+    run_started_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     waiting_for: Mapped[str | None] = mapped_column(Text)
     copied_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

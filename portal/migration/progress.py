@@ -82,5 +82,5 @@ def keeps(profile: StorageProfile, asset_id: UUID) -> bool:
 
 
 def _speed(move: Move, at: datetime) -> float | None:
-    moved, seconds = move.moved_bytes - move.stretch_bytes, (at - move.stretch_began).total_seconds()
+    moved, seconds = move.moved_bytes - move.run_started_bytes, (at - move.run_started_at).total_seconds()
     return moved / seconds if moved > 0 and seconds > 0 and move.state is MoveState.COPYING else None

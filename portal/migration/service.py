@@ -75,7 +75,7 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
         _require_room(member, source, target)
         move = Move(**_place(member), source_id=source.id, target_id=target.id, started_by=member.user_id)
         move.bytes_per_second, move.total_files, move.total_bytes = speed, files, size
-        move.stretch_began = database.now()
+        move.run_started_at = database.now()
         session.add(move)
         try:
             session.flush()
@@ -137,7 +137,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
         move.state, move.total_files, move.total_bytes = MoveState.COPYING, files, size
         move.moved_files = move.moved_bytes = 0
         move.copied_at = None
-        _begin_stretch(move)
+        _start_run(move)
         profiles.make_active(member, back.id)
         _tell(move, member, "storage.move_rolled_back")
         _schedule(move)
@@ -150,7 +150,7 @@ def set_speed(member: Member, move_id: UUID, bytes_per_second: int | None) -> No
     with transaction(member.tenant_id):
         move = _find(member.workspace, move_id, lock=True)
         move.bytes_per_second = speed
-        _begin_stretch(move)
+        _start_run(move)
         _schedule(move)
 
 
@@ -222,8 +222,8 @@ def _change(
         if forget:
             failed = MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED
             session.execute(delete(MoveItem).where(*failed))
-        stretch = {"stretch_began": database.now(), "stretch_bytes": Move.moved_bytes, "waiting_for": None}
-        session.execute(update(Move).where(Move.id == move.id).values(stretch))
+        run = {"run_started_at": database.now(), "run_started_bytes": Move.moved_bytes, "waiting_for": None}
+        session.execute(update(Move).where(Move.id == move.id).values(run))
         _tell(move, member, action)
         if to is MoveState.PAUSED:
             tasks.cancel(move.id, "move")  # whoever works on it hears of that when its lease is renewed
@@ -231,9 +231,9 @@ def _change(
             _schedule(move)
 
 
-def _begin_stretch(move: Move) -> None:
+def _start_run(move: Move) -> None:
     """Whoever works on it stops within seconds; the next one finds what has changed."""
-    move.stretch_began, move.stretch_bytes, move.waiting_for = database.now(), move.moved_bytes, None
+    move.run_started_at, move.run_started_bytes, move.waiting_for = database.now(), move.moved_bytes, None
 
 
 def _size_in(profile: StorageProfile) -> tuple[int, int]:

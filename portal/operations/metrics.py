@@ -103,7 +103,7 @@ def _day() -> Iterator[Metric]:
     failed = CounterMetricFamily("portal_upload_failures", "Uploads that failed today.", labels=["reason"])
     scans = CounterMetricFamily("portal_scans", "Files that were scanned today, by verdict.", labels=["verdict"])
     for row in daily_counts.of_all(1):
-        if row.what == "scan":
+        if row.kind == "scan":
             scans.add_metric([row.label], row.number)
             continue
         result, _colon, reason = row.label.partition(":")

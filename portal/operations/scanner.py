@@ -76,7 +76,7 @@ def of_tenant(tenant_id: UUID) -> Standing:
 
 def of_all() -> Standing:
     """What an operator sees."""
-    rows = ((row.day, row.label, row.number) for row in daily_counts.of_all(DAYS) if row.what == "scan")
+    rows = ((row.day, row.label, row.number) for row in daily_counts.of_all(DAYS) if row.kind == "scan")
     work = [part for part in dashboard.backlog() if part.kind == "take_in"]
     settings: Settings = current_app.extensions["portal.settings"]
     return Standing(

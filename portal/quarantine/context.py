@@ -77,11 +77,11 @@ def decisions_about(asset_id: UUID) -> list[PastDecision]:
         .limit(100)
     )
     return [
-        PastDecision(each.what.value, who, _reason(each), each.created_at, each.facts)
+        PastDecision(each.kind.value, who, _reason(each), each.created_at, each.facts)
         for each, who in db.session.execute(statement)
     ]
 
 
 def _reason(decision: Decision) -> str:
     # Only results are texts of ours: what a person wrote must not be looked up in the catalogue.
-    return str(Text.load(decision.reason)) if decision.what is DecisionKind.OUTCOME else decision.reason
+    return str(Text.load(decision.reason)) if decision.kind is DecisionKind.OUTCOME else decision.reason

@@ -30,7 +30,7 @@ def record(asset: Asset, what: DecisionKind, actor_id: UUID | None, reason: str 
         asset_id=asset.id,
         person_id=asset.created_by,
         actor_id=actor_id,
-        what=what,
+        kind=what,
         reason=stored,
         facts=file_facts | facts,
     )

@@ -153,14 +153,14 @@ def _quarantined(member: Member, asset_id: UUID) -> Asset:
 def _last_decision(asset_id: UUID) -> str | None:
     """A sentence that says who decided last, and why."""
     statement = (
-        select(Decision.what, Decision.reason, User.name, User.email)
+        select(Decision.kind, Decision.reason, User.name, User.email)
         .join(User, User.id == Decision.actor_id)
         .where(Decision.asset_id == asset_id)
         .order_by(Decision.id.desc())
         .limit(1)
     )
     row = db.session.execute(statement).one_or_none()
-    return row and str(_DESCRIPTIONS[row.what]) % {"who": row.name or row.email, "reason": row.reason[:200]}
+    return row and str(_DESCRIPTIONS[row.kind]) % {"who": row.name or row.email, "reason": row.reason[:200]}
 
 
 def _already_decided(asset: Asset) -> Conflict:

@@ -38,6 +38,6 @@ class Decision(Identified, Base):
     asset_id: Mapped[UUID]
     person_id: Mapped[UUID]
     actor_id: Mapped[UUID | None]
-    what: Mapped[DecisionKind] = mapped_column(choice(DecisionKind, "what"))
+    kind: Mapped[DecisionKind] = mapped_column(choice(DecisionKind, "kind"))
     reason: Mapped[str] = mapped_column(Text)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)

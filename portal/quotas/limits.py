@@ -99,7 +99,7 @@ def undo(member: Member, change_id: UUID) -> ChangeResult:
             raise Conflict(_("This change was undone already."))
         change.undone_at = now()
         wanted = [
-            NewLimit(UUID(line["workspace_id"]), line["after_bytes"], line["before_bytes"]) for line in change.lines
+            NewLimit(UUID(line["workspace_id"]), line["after_bytes"], line["before_bytes"]) for line in change.changes
         ]
         before = _write(member.tenant_id, member.user_id, wanted)
     return _result(None, wanted, before)
@@ -232,7 +232,7 @@ def _record_change(member: Member, wanted: Sequence[NewLimit], before: dict[UUID
         for each in wanted
         if each.workspace_id in before
     ]
-    db.session.add(LimitChange(id=change_id, tenant_id=member.tenant_id, actor_id=member.user_id, lines=lines))
+    db.session.add(LimitChange(id=change_id, tenant_id=member.tenant_id, actor_id=member.user_id, changes=lines))
     return change_id
 
 

@@ -18,7 +18,7 @@ from portal.tenancy.models import in_workspace
 class WorkspaceQuota(Base):
     """``limit_bytes`` null: no limit of its own inside the tenant's.
 
-    ``warned_percent`` is the level of the last warning (0, 80, 90, 95), ``moved_at`` when counters last changed.
+    ``warned_percent`` is the level of the last warning (0, 80, 90, 95), ``changed_at`` when counters last changed.
     """
 
     __tablename__ = "workspace_quotas"
@@ -35,7 +35,7 @@ class WorkspaceQuota(Base):
     reserved_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     used_files: Mapped[int] = mapped_column(BigInteger, default=0)
     warned_percent: Mapped[int] = mapped_column(SmallInteger, default=0)
-    moved_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
     limit_set_by: Mapped[UUID | None]
     limit_set_at: Mapped[datetime | None]
 
@@ -86,14 +86,14 @@ class LedgerEntry(Identified, Base):
 
 
 class LimitChange(Identified, Base):
-    """What an admin changed at once, to be undone: ``lines`` of {workspace_id, before_bytes, after_bytes}."""
+    """What an admin changed at once, to be undone: ``changes`` of {workspace_id, before_bytes, after_bytes}."""
 
     __tablename__ = "quota_changes"
     __table_args__ = (Index("ix_quota_changes_tenant_id_id", "tenant_id", "id"),)
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     actor_id: Mapped[UUID | None]
-    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    changes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     undone_at: Mapped[datetime | None]
 
 
@@ -116,7 +116,7 @@ class SpaceRequest(Identified, Base):
     }
     __table_args__ = (
         in_workspace(),
-        CheckConstraint("wanted_bytes > 0", name="wanted"),
+        CheckConstraint("requested_bytes > 0", name="requested"),
         Index("uq_quota_requests_open", "workspace_id", unique=True, postgresql_where=text("state = 'open'")),
         Index("ix_quota_requests_tenant_id_id", "tenant_id", "id"),
     )
@@ -124,7 +124,7 @@ class SpaceRequest(Identified, Base):
     tenant_id: Mapped[UUID]
     workspace_id: Mapped[UUID]
     user_id: Mapped[UUID]
-    wanted_bytes: Mapped[int] = mapped_column(BigInteger)
+    requested_bytes: Mapped[int] = mapped_column(BigInteger)
     note: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[RequestState] = mapped_column(choice(RequestState, "state"), default=RequestState.OPEN)
     answered_by: Mapped[UUID | None]

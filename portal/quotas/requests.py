@@ -35,7 +35,7 @@ MOST_LISTED = 100
 class RequestDetails:
     """An open request with its names and the workspace's counters; sizes in bytes.
 
-    ``wanted_bytes``: more than the limit; ``limit_bytes`` None: the workspace has none of its own.
+    ``requested_bytes``: more than the limit; ``limit_bytes`` None: the workspace has none of its own.
     """
 
     id: UUID
@@ -46,7 +46,7 @@ class RequestDetails:
     user_id: UUID
     user_name: str
     user_email: str
-    wanted_bytes: int
+    requested_bytes: int
     note: str
     limit_bytes: int | None
     used_bytes: int
@@ -65,7 +65,7 @@ _OPEN = (
         SpaceRequest.user_id,
         func.coalesce(func.nullif(User.name, ""), User.email, ""),
         func.coalesce(User.email, ""),
-        SpaceRequest.wanted_bytes,
+        SpaceRequest.requested_bytes,
         SpaceRequest.note,
         WorkspaceQuota.limit_bytes,
         WorkspaceQuota.used_bytes,
@@ -92,12 +92,12 @@ def open_of(tenant_id: UUID, workspace_id: UUID) -> RequestDetails | None:
     return RequestDetails(*row) if row else None
 
 
-def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestDetails:
-    """Request ``wanted_bytes`` more from the tenant's admins.
+def create(member: Member, requested_bytes: int | None, note: str = "") -> RequestDetails:
+    """Request ``requested_bytes`` more from the tenant's admins.
 
     Raises ``Invalid``, and ``Conflict`` while another request of the workspace waits.
     """
-    if wanted_bytes is None or not 0 < wanted_bytes <= MOST_WANTED:
+    if requested_bytes is None or not 0 < requested_bytes <= MOST_WANTED:
         raise Invalid(_("Enter how much more you need, for example 10 GB."), field="wanted")
     if len(note) > LONGEST_NOTE or "\0" in note:
         raise Invalid(_("The reason may have up to %(most)s characters.", most=LONGEST_NOTE), field="note")
@@ -107,7 +107,7 @@ def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestD
         tenant_id=member.tenant_id,
         workspace_id=member.workspace,
         user_id=member.user_id,
-        wanted_bytes=wanted_bytes,
+        requested_bytes=requested_bytes,
         note=note.strip(),
         state=RequestState.OPEN,
     )
@@ -125,7 +125,7 @@ def create(member: Member, wanted_bytes: int | None, note: str = "") -> RequestD
             "quota.requested",
             request.id,
             workspace_id=member.workspace,
-            wanted_bytes=wanted_bytes,
+            wanted_bytes=requested_bytes,  # as rows of before have it
             note=request.note,
         )
         _write_to_admins(member, request)
@@ -143,8 +143,8 @@ def grant(member: Member, request_id: UUID) -> RequestDetails:
             raise Conflict(
                 _("This workspace has no limit of its own: the space of the tenant is full. Somebody must free space.")
             )
-        _answer(member, request, RequestState.GRANTED, granted_bytes=request.wanted_bytes)
-        given = min(request.limit_bytes + request.wanted_bytes, LARGEST)
+        _answer(member, request, RequestState.GRANTED, granted_bytes=request.requested_bytes)
+        given = min(request.limit_bytes + request.requested_bytes, LARGEST)
         limits.write(member.tenant_id, member.user_id, NewLimit(request.workspace_id, request.limit_bytes, given))
         _write_to_requester(member, request, granted=True, limit_bytes=given)
     return request
@@ -207,7 +207,7 @@ def _write_to_admins(member: Member, request: RequestDetails) -> None:
         message=request.note,
         used_bytes=request.used_bytes + request.reserved_bytes,
         limit_bytes=limit,
-        wanted_bytes=None if limit is None else limit + request.wanted_bytes,
+        requested_limit_bytes=None if limit is None else limit + request.requested_bytes,
         path=f"/t/{member.tenant_slug}/quotas",
     )
 

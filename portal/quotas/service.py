@@ -44,7 +44,7 @@ _MOVE_WORKSPACE = (
     update(WorkspaceQuota)
     .where(WorkspaceQuota.tenant_id == bindparam("tenant"), WorkspaceQuota.workspace_id == bindparam("workspace"))
     .where(_has_room(WorkspaceQuota, WorkspaceQuota.limit_bytes))
-    .values(_moved(WorkspaceQuota) | {"moved_at": bindparam("at")})
+    .values(_moved(WorkspaceQuota) | {"changed_at": bindparam("at")})
 )
 
 

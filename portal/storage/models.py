@@ -72,7 +72,7 @@ class StorageProfile(Identified, Base):
         UniqueConstraint("workspace_id", "id"),
         Index("uq_storage_profiles_active", "workspace_id", unique=True, postgresql_where=text("active")),
         Index(
-            "uq_storage_profiles_place",
+            "uq_storage_profiles_location",
             "store",
             "bucket",
             "key_prefix",

@@ -31,7 +31,7 @@ class Task(Identified, Base):
     __table_args__ = (
         UniqueConstraint("target_id", "kind"),
         # For ``due``: the groups of lane, kind and tenant are walked in this order, each of them by time.
-        Index("ix_tasks_turns", "lane", "kind", "tenant_id", "due_at"),
+        Index("ix_tasks_lane", "lane", "kind", "tenant_id", "due_at"),
         Index("ix_tasks_due_at", "due_at"),
         Index("ix_tasks_waiting_for", "waiting_for", "kind", postgresql_where=text("waiting_for IS NOT NULL")),
         Index("ix_tasks_leased", "lane", "tenant_id", postgresql_where=text("lease_token IS NOT NULL")),

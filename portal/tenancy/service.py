@@ -103,10 +103,11 @@ class Member:
         return permission in self.permissions
 
 
-_PLACES = text("SELECT * FROM places_of(:person)")
+_PLACES = text("SELECT * FROM named_memberships_of(:person)")
 _PERSON_AND_PLACES = text(
     "SELECT u.id, u.email, u.name, u.is_operator, u.language, s.id AS session_id, s.last_seen_at, p.* "
-    "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active LEFT JOIN LATERAL places_of(u.id) p ON true "
+    "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active "
+    "LEFT JOIN LATERAL named_memberships_of(u.id) p ON true "
     "WHERE s.secret_hash = :hash AND " + sessions.LIVE
 )
 _RESOLVE = text(

@@ -76,18 +76,18 @@ _DOWNLOADS = text("""
     WHERE workspace_id = :workspace AND created_at >= now() - :back
 """)
 _WRITE = text("""
-    INSERT INTO workspace_usage (workspace_id, tenant_id, as_of, took_ms, folders, largest, duplicates,
+    INSERT INTO workspace_usage (workspace_id, tenant_id, as_of, duration_ms, folders, largest, duplicates,
                                  duplicate_files, duplicate_bytes, downloads, download_bytes)
     VALUES (:workspace, :tenant, now(), :took, :folders, :largest, :duplicates,
             :duplicate_files, :duplicate_bytes, :downloads, :download_bytes)
     ON CONFLICT (workspace_id) DO UPDATE SET
-        as_of = excluded.as_of, took_ms = excluded.took_ms, folders = excluded.folders, largest = excluded.largest,
-        duplicates = excluded.duplicates, duplicate_files = excluded.duplicate_files,
+        as_of = excluded.as_of, duration_ms = excluded.duration_ms, folders = excluded.folders,
+        largest = excluded.largest, duplicates = excluded.duplicates, duplicate_files = excluded.duplicate_files,
         duplicate_bytes = excluded.duplicate_bytes, downloads = excluded.downloads,
         download_bytes = excluded.download_bytes
 """)
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_DUE = text("SELECT tenant_id, workspace_id FROM due_measures(:batch)")
+_DUE = text("SELECT tenant_id, workspace_id FROM due_measurements(:batch)")
 
 
 def measure_due() -> str:

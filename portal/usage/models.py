@@ -16,7 +16,7 @@ from portal.tenancy.models import in_workspace
 
 
 class WorkspaceUsage(Base):
-    """What was measured of a workspace ``as_of`` (null: not yet), which took ``took_ms``, and where it is going.
+    """What was measured of a workspace ``as_of`` (null: not yet), which took ``duration_ms``, and where it is going.
 
     ``folders``, ``largest`` and ``duplicates`` are the first few by size. ``growth_bytes`` is a day's, null while there
     are too few days; ``change_bytes`` since 30 days ago, or since the first snapshot.
@@ -28,7 +28,7 @@ class WorkspaceUsage(Base):
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID]
     as_of: Mapped[datetime | None]
-    took_ms: Mapped[int] = mapped_column(default=0)
+    duration_ms: Mapped[int] = mapped_column(default=0)
     folders: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
     largest: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
     duplicates: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)

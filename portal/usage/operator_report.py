@@ -19,13 +19,13 @@ from portal.usage.forecast import WINDOW
 from portal.usage.tenant_report import Place, PlanLine, Report, Somebody
 
 _TENANTS = text("""
-    SELECT q.*, t.slug, t.name, t.plan FROM quota_of_tenants() q JOIN tenants t ON t.id = q.tenant_id
+    SELECT q.*, t.slug, t.name, t.plan FROM usage_by_tenant() q JOIN tenants t ON t.id = q.tenant_id
     ORDER BY q.used_bytes DESC, t.slug
 """)
-_WORKSPACES = text("SELECT * FROM quota_top_workspaces(:most)")
-_PEOPLE = text("SELECT * FROM quota_top_people(:most)")
-_PARTS = text("SELECT * FROM quota_parts() ORDER BY part, bytes DESC")
-_DAYS = text("SELECT * FROM quota_days(:since)")
+_WORKSPACES = text("SELECT * FROM largest_workspaces(:most)")
+_PEOPLE = text("SELECT * FROM largest_people(:most)")
+_PARTS = text("SELECT * FROM usage_by_part() ORDER BY part, bytes DESC")
+_DAYS = text("SELECT * FROM usage_by_day(:since)")
 
 
 @dataclass(frozen=True)

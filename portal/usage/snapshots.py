@@ -37,7 +37,7 @@ _TAKE_TENANT = text("""
         growth_bytes = excluded.growth_bytes, full_on = excluded.full_on
 """)
 _WRITE_OUTLOOKS = text("""
-    INSERT INTO workspace_usage (workspace_id, tenant_id, took_ms, folders, largest, duplicates, duplicate_files,
+    INSERT INTO workspace_usage (workspace_id, tenant_id, duration_ms, folders, largest, duplicates, duplicate_files,
                                  duplicate_bytes, downloads, download_bytes, change_bytes, growth_bytes, full_on)
     SELECT n.workspace_id, :tenant, 0, '[]', '[]', '[]', 0, 0, 0, 0, n.change, n.growth, n.full_on
     FROM unnest(CAST(:workspaces AS uuid[]), CAST(:changes AS bigint[]), CAST(:growths AS bigint[]),

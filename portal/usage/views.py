@@ -104,7 +104,7 @@ def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
 def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Give what was asked for."""
     granted = requests.grant(member, request_id)
-    more = sizes.format_size(granted.wanted_bytes)
+    more = sizes.format_size(granted.requested_bytes)
     flash(gettext("%(name)s got %(more)s more.", name=granted.workspace_name, more=more), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 

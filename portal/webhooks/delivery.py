@@ -105,7 +105,7 @@ def schedule(endpoint: Endpoint) -> None:
 
     Whoever is delivering to it goes on, and finds what is new.
     """
-    tasks.schedule_sooner("deliver", Target(endpoint.id, endpoint.tenant_id, NOWHERE, endpoint.rests_until))
+    tasks.schedule_sooner("deliver", Target(endpoint.id, endpoint.tenant_id, NOWHERE, endpoint.paused_until))
 
 
 def body_for(delivery: Delivery) -> bytes | None:
@@ -173,7 +173,7 @@ def _note(lease: Lease, attempt: Attempt, result: PostResult) -> None:
     with transaction(attempt.tenant_id):
         if not result.reason:
             _set(attempt, DeliveryState.DELIVERED, due_at=None, status_code=result.status, reason=None)
-            well = {"reason": None, "failures": 0, "failing_since": None, "rests_until": None}
+            well = {"reason": None, "failures": 0, "failing_since": None, "paused_until": None}
             mine = [Endpoint.id == attempt.endpoint_id, Endpoint.state != EndpointState.DISABLED]
             compare_and_set(Endpoint, mine, EndpointState.HEALTHY, **well, delivered_at=func.now())
             return
@@ -197,7 +197,7 @@ def _fall(endpoint: Endpoint, result: PostResult) -> None:
     at = database.now()
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or at
-    endpoint.rests_until = at + max(
+    endpoint.paused_until = at + max(
         min(FIRST_REST * 2 ** min(endpoint.failures - 1, 20), LONGEST_REST), _retry_after(result)
     )
     endpoint.state, endpoint.reason = EndpointState.FAILING, result.reason
@@ -241,7 +241,7 @@ def _rest(lease: Lease, reason: Text) -> None:
     listens = [Endpoint.id == lease.target_id, Endpoint.state != EndpointState.DISABLED]
     with transaction(lease.tenant_id):
         until = func.now() + LONGEST_REST
-        compare_and_set(Endpoint, listens, EndpointState.FAILING, reason=reason, rests_until=until)
+        compare_and_set(Endpoint, listens, EndpointState.FAILING, reason=reason, paused_until=until)
 
 
 def _hand_back(lease: Lease) -> None:
@@ -256,7 +256,7 @@ def _hand_back(lease: Lease) -> None:
         if due_at is None or endpoint is None or endpoint.state is EndpointState.DISABLED:
             tasks.complete(lease)
         else:
-            tasks.hand_back(lease, max(due_at, endpoint.rests_until or due_at))
+            tasks.hand_back(lease, max(due_at, endpoint.paused_until or due_at))
 
 
 def _due_at(endpoint_id: UUID) -> tuple[ColumnElement[bool], ...]:

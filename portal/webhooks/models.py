@@ -39,7 +39,7 @@ class Endpoint(Identified, Base):
     """Where a tenant wants to be told. ``event_types`` and ``workspace_ids``: empty means all.
 
     ``reason`` says why it is not healthy, ``failing_since`` since when nothing has arrived. After a failure nobody
-    dials before ``rests_until``.
+    dials before ``paused_until``.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -60,7 +60,7 @@ class Endpoint(Identified, Base):
     failures: Mapped[int] = mapped_column(default=0)  # one after another
     failing_since: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
-    rests_until: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
 
 
 class Secret(Identified, Base):

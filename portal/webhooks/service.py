@@ -201,13 +201,13 @@ def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
     endpoint = _held(member, endpoint_id)
     if endpoint.state is EndpointState.DISABLED:
         raise Conflict(_("This webhook is disabled. Enable it first."))
-    endpoint.rests_until = None
+    endpoint.paused_until = None
     delivery.schedule(endpoint)
     return endpoint
 
 
 def _switch(endpoint: Endpoint, enabled: bool) -> None:
-    endpoint.failing_since = endpoint.rests_until = None
+    endpoint.failing_since = endpoint.paused_until = None
     if not enabled:
         endpoint.state, endpoint.reason = EndpointState.DISABLED, BY_A_PERSON
         return

@@ -151,7 +151,9 @@ def test_a_virus_that_is_found_while_the_file_goes_to_the_trash_is_held(scene: S
     columns = "state_before, deleted_at, deleted_by, folder_id, purge_after > now() + interval '6 days'"
     home = UUID(folder) if how == "and taken back" else None
     assert scene.site.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(sent)) == [(None, None, None, home, True)]
-    told = scene.site.sql("SELECT recipient FROM emails WHERE once = %s", f"{scene.cast.acme.id}:infected:{sent}")
+    told = scene.site.sql(
+        "SELECT recipient FROM emails WHERE deduplication_key = %s", f"{scene.cast.acme.id}:infected:{sent}"
+    )
     assert told == [(scene.cast.tina.email,)]
     assert standing(scene)[2] == 1
     assert scene.site.broken(scene.cast) == []
@@ -261,7 +263,7 @@ def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> N
     assert "29 databases ahead" in periodic(27029)
     assert scene.site.sql("SELECT count(*) FROM rescans") == [(0,)]
     assert "are scanned again" in periodic(27030)
-    assert scene.site.sql("SELECT why FROM rescans") == [("signatures",)]
+    assert scene.site.sql("SELECT cause FROM rescans") == [("signatures",)]
     assert "0 databases ahead" in periodic(27030)
 
 

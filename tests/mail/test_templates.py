@@ -25,7 +25,12 @@ HELD = {"file_name": "in<b>voice.pdf", "size_bytes": 5 << 20, "person": "Bob", "
 CONTEXTS: dict[str, dict[str, Any]] = {
     "quota_warning": {"place": "Press", "is_tenant": False, "tenant_name": "Acme", "level": "high", "percent": 90.4}
     | {"used_bytes": 9 << 30, "limit_bytes": 10 << 30, **PATH},
-    "quota_request": {"tenant_name": "Acme", "used_bytes": 9 << 30, "limit_bytes": None, "wanted_bytes": 20 << 30}
+    "quota_request": {
+        "tenant_name": "Acme",
+        "used_bytes": 9 << 30,
+        "limit_bytes": None,
+        "requested_limit_bytes": 20 << 30,
+    }
     | ASKED,
     "quota_answer": {"granted": True, "limit_bytes": 20 << 30, **ASKED},
     "rules_proposed": {"person": "Tina", "tenant_name": "Acme", **PATH},

@@ -185,7 +185,7 @@ def test_every_alert_leads_to_a_runbook() -> None:
 def test_rows_of_the_days_numbers_belong_to_their_tenant(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
-    rows = scene.site.sql("SELECT what, label, number FROM daily_counts WHERE tenant_id = %s", scene.cast.acme.id)
+    rows = scene.site.sql("SELECT kind, label, number FROM daily_counts WHERE tenant_id = %s", scene.cast.acme.id)
     assert ("scan", "clean", 1) in rows and ("upload", "available", 1) in rows
     when = scene.site.sql("SELECT scanned_at FROM assets WHERE id = %s", UUID(sent.asset_id))
     assert when[0][0] is not None

@@ -51,7 +51,7 @@ def test_a_member_asks_and_an_admin_gives_with_one_click(cast: Cast) -> None:
     assert "Send request" in cast.bob.browser.get(cast.page(ASK)).text
     assert ask(cast).status_code == 303
     (asked,) = waiting(cast)
-    assert (asked.user_name, asked.wanted_bytes, asked.note) == ("Bob", 10 * GB, "The film")
+    assert (asked.user_name, asked.requested_bytes, asked.note) == ("Bob", 10 * GB, "The film")
     (letter,) = letters(cast, cast.tina)
     assert "Bob" in letter.subject and "The film" in letter.text
     desk = cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text

@@ -98,7 +98,7 @@ def decided(cast: Cast, asset_id: UUID) -> list[str]:
     """The decisions about a file, the oldest first."""
     with cast.app.app_context():
         enter(cast.acme.id)
-        rows = db.session.scalars(select(Decision.what).where(Decision.asset_id == asset_id).order_by(Decision.id))
+        rows = db.session.scalars(select(Decision.kind).where(Decision.asset_id == asset_id).order_by(Decision.id))
         return [what.value for what in rows]
 
 

@@ -1,8 +1,9 @@
-"""A database of the revision before is upgraded with work under way: everything that is not done gets its task."""
+"""A database of an earlier revision is upgraded with rows in it: work under way gets its task, nothing is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,6 +27,7 @@ DUMMIES = {
     "bigint": "1",
     "smallint": "1",
     "boolean": "false",
+    "date": "current_date",
     "jsonb": "'{}'",
     "bytea": "''",
     "ARRAY": "'{}'",
@@ -39,22 +41,28 @@ def connection(engines: TestEngines) -> Iterator[Connection]:
     """The database at the revision before, as a superuser who is bound by no foreign key."""
     _make_database(engines, NAME, like="template0")
     upgrade(engines, BEFORE)
+    with superuser(engines, NAME) as opened:
+        yield opened
+
+
+@contextmanager
+def superuser(engines: TestEngines, database: str) -> Iterator[Connection]:
     postgres = engines.postgres
     with psycopg.connect(
         host="127.0.0.1",
         port=postgres.port,
         user="postgres",
         password=postgres.secrets.database_superuser,
-        dbname=NAME,
+        dbname=database,
         autocommit=True,
     ) as opened:
         opened.execute("SET session_replication_role = replica")
         yield opened
 
 
-def upgrade(engines: TestEngines, revision: str) -> None:
+def upgrade(engines: TestEngines, revision: str, database: str = NAME) -> None:
     settings = engines.settings()
-    owner = _with_database(settings.migration_database_url or "", NAME)
+    owner = _with_database(settings.migration_database_url or "", database)
     command.upgrade(schema.alembic_config(owner, make_url(settings.database_url).username or ""), revision)
 
 
@@ -124,3 +132,51 @@ def test_everything_that_is_not_done_gets_its_task(engines: TestEngines, connect
     assert connection.execute(waits).fetchone() == (2,)
     rests = "SELECT due_at > now() FROM tasks WHERE kind IN ('deliver', 'send_email')"
     assert connection.execute(rests).fetchall() == [(True,), (True,)]
+
+
+def test_rows_are_found_under_the_new_names(engines: TestEngines) -> None:
+    _make_database(engines, "renamed", like="template0")
+    upgrade(engines, "0020", "renamed")
+    with superuser(engines, "renamed") as connection:
+        values = {
+            "quota_changes": {"lines": """'[{"after_bytes": 5}]'"""},
+            "scan_policies": {
+                "too_large": "'hold'",
+                "encrypted": "'hold'",
+                "macros": "'hold'",
+                "unscannable": "'hold'",
+                "wished": """'{"macros": "release"}'""",
+            },
+            "emails": {"state": "'sent'", "once": "'quota:1'"},
+            "moves": {"state": "'done'", "stretch_bytes": "7"},
+            "webhook_endpoints": {"state": "'failing'", "rests_until": "'2026-11-30 12:00Z'"},
+            "quota_requests": {"state": "'open'", "wanted_bytes": "9"},
+            "quarantine_decisions": {"what": "'release'"},
+            "rescans": {"why": "'signatures'"},
+            "daily_counts": {"what": "'scan'", "day": "current_date", "number": "4"},
+            "periodic_task_runs": {"said": "'Done.'"},
+            "workspace_quotas": {"moved_at": "now() - interval '1 hour'"},
+            "workspace_usage": {"took_ms": "3", "as_of": "now() - interval '2 hours'"},
+        }
+        for table, row in values.items():
+            add(connection, table, **row)
+        connection.execute("INSERT INTO workspaces VALUES (%s, 'press', 'Press', %s, now())", [TENANT, PLACE])
+        upgrade(engines, "head", "renamed")
+        found = {
+            "SELECT changes FROM quota_changes": [{"after_bytes": 5}],
+            "SELECT proposed FROM scan_policies": {"macros": "release"},
+            "SELECT deduplication_key FROM emails": "quota:1",
+            "SELECT run_started_bytes FROM moves": 7,
+            "SELECT paused_until = '2026-11-30 12:00Z' FROM webhook_endpoints": True,
+            "SELECT requested_bytes FROM quota_requests": 9,
+            "SELECT kind FROM quarantine_decisions": "release",
+            "SELECT cause FROM rescans": "signatures",
+            "SELECT number FROM counts_since(current_date) WHERE kind = 'scan'": 4,
+            "SELECT message FROM periodic_task_runs": "Done.",
+            "SELECT workspace_id FROM due_measurements(10)": PLACE,
+            "SELECT count(*) FROM workspace_quotas WHERE changed_at < now()": 1,
+        }
+        for statement, value in found.items():
+            assert connection.execute(statement.encode()).fetchone() == (value,), statement
+        names = "SELECT conname FROM pg_constraint WHERE conname ~ '^(letters|chore_runs|scanner_proofs)_'"
+        assert connection.execute(names).fetchall() == []

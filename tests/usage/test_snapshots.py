@@ -26,14 +26,14 @@ def usage(cast: Cast) -> WorkspaceUsage:
 
 def due(cast: Cast) -> set[UUID]:
     with cast.app.app_context(), transaction() as session:
-        return {row.workspace_id for row in session.execute(text("SELECT * FROM due_measures(100000)"))}
+        return {row.workspace_id for row in session.execute(text("SELECT * FROM due_measurements(100000)"))}
 
 
-def measured(cast: Cast, ago: timedelta, took_ms: int = 0) -> None:
+def measured(cast: Cast, ago: timedelta, duration_ms: int = 0) -> None:
     with cast.app.app_context():
         measurement.measure(cast.acme.id, cast.press.id)
         with transaction(cast.acme.id) as session:
-            session.execute(update(WorkspaceUsage).values(as_of=now() - ago, took_ms=took_ms))
+            session.execute(update(WorkspaceUsage).values(as_of=now() - ago, duration_ms=duration_ms))
 
 
 def test_a_workspace_is_due_a_minute_after_it_moved_and_once_an_hour_otherwise(cast: Cast) -> None:
@@ -51,9 +51,9 @@ def test_a_workspace_is_due_a_minute_after_it_moved_and_once_an_hour_otherwise(c
 
 
 def test_measuring_takes_at_most_a_hundredth_of_the_time(cast: Cast) -> None:
-    measured(cast, timedelta(hours=2), took_ms=80_000)
+    measured(cast, timedelta(hours=2), duration_ms=80_000)
     assert cast.press.id not in due(cast)
-    measured(cast, timedelta(hours=2), took_ms=70_000)
+    measured(cast, timedelta(hours=2), duration_ms=70_000)
     assert cast.press.id in due(cast)
 
 

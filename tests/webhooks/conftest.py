@@ -100,7 +100,7 @@ class Hooks:
             f"UPDATE webhook_deliveries SET due_at = {past} WHERE endpoint_id = %s AND state = 'waiting'",
             UUID(hook["id"]),
         )
-        self.scene.site.sql(f"UPDATE webhook_endpoints SET rests_until = {past} WHERE id = %s", UUID(hook["id"]))
+        self.scene.site.sql(f"UPDATE webhook_endpoints SET paused_until = {past} WHERE id = %s", UUID(hook["id"]))
         self.scene.site.sql(f"UPDATE tasks SET due_at = {past} WHERE target_id = %s", UUID(hook["id"]))
 
 

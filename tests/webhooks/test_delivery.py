@@ -263,7 +263,7 @@ def test_a_receiver_may_ask_for_time_within_reason(hooks: Hooks, asked: str, gra
     (delivery,) = hooks.deliveries(hook)
     due = (datetime.fromisoformat(delivery["next_attempt_at"]) - datetime.now(UTC)).total_seconds()
     assert granted * 0.8 < due <= granted * 1.1 + 1
-    rest = "SELECT extract(epoch FROM rests_until - now()) FROM webhook_endpoints WHERE id = %s"
+    rest = "SELECT extract(epoch FROM paused_until - now()) FROM webhook_endpoints WHERE id = %s"
     ((seconds,),) = hooks.scene.site.sql(rest, UUID(hook["id"]))
     assert granted * 0.8 < float(seconds) <= granted * 1.1 + 1
 
@@ -283,7 +283,7 @@ def test_a_dead_receiver_rests_longer_each_time(hooks: Hooks) -> None:
     rests = []
     for _ in range(10):
         hooks.deliver(hook)
-        row = "SELECT extract(epoch FROM rests_until - now()) FROM webhook_endpoints WHERE id = %s"
+        row = "SELECT extract(epoch FROM paused_until - now()) FROM webhook_endpoints WHERE id = %s"
         ((seconds,),) = hooks.scene.site.sql(row, UUID(hook["id"]))
         rests.append(round(float(seconds)))
         hooks.pass_time(hook)
