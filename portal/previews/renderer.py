@@ -1,13 +1,19 @@
 """The parent's side: renders in the sandbox, and believes nothing it says without looking."""
 
+from __future__ import annotations
+
 import hashlib
+import json
 import logging
 import os
+import re
 import signal
 import stat
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
 from portal.errors import Unavailable
 from portal.previews.failures import PreviewFailed
@@ -20,6 +26,9 @@ from portal.texts import Text
 log = logging.getLogger(__name__)
 
 LIMITS = Limits()
+Pixels = Annotated[int, Field(ge=1, le=2**31 - 1)]  # what the column holds; the decoder's own limits are far lower
+_PIXELS = TypeAdapter(Pixels)
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # not a backslash that is a character itself, and "u0000"
 FUNCTION = "portal.previews.decoder:render"
 _UNAVAILABLE = Text(
     "Previews can't be made at the moment: the server is short of disk space or memory. They are made later."
@@ -29,6 +38,26 @@ _SIGNALS = {
     -signal.SIGXCPU: "timeout",
     -signal.SIGKILL: "out_of_memory",  # the parent's own kill is known as such; what is left is the kernel's
 }
+
+
+class _Size(BaseModel):
+    name: str
+    width: Pixels
+    height: Pixels
+
+
+class _Answer(BaseModel):
+    metadata: dict[str, Any]
+    placeholder: str = Field(pattern=r"^#[0-9a-f]{6}$")
+    variants: list[_Size]
+
+    @field_validator("metadata")
+    @classmethod
+    def _has_pixels(cls, metadata: dict[str, Any]) -> dict[str, Any]:
+        for name in ("width", "height"):  # they have columns of their own
+            if metadata.get(name) is not None:
+                metadata[name] = _PIXELS.validate_python(metadata[name])
+        return metadata
 
 
 def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS) -> Rendered:
@@ -51,19 +80,30 @@ def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS)
         )
     except OSError as error:
         raise Unavailable(_UNAVAILABLE) from error
+    return read_answer(child, out_dir)
+
+
+def read_answer(child: ChildResult, out_dir: Path) -> Rendered:
+    """Turn a child's answer and the files in ``out_dir`` into what was rendered; a captured decoder answers anything.
+
+    Raises PreviewFailed for what it refused, or answered wrongly, and Unavailable where the machine was to blame.
+    """
     answer = _result(child)
+    if not _is_storable(answer):
+        raise PreviewFailed("broken")
     if "unavailable" in answer:
         log.error("previews: the child could not work: %s", answer["unavailable"])
         raise Unavailable(_UNAVAILABLE)
     if "reason" in answer:
         raise _refusal(answer)
     try:
-        variants = [_variant(out_dir, sizes) for sizes in answer["variants"]]
+        read = _Answer.model_validate(answer)
+        variants = [_variant(out_dir, size) for size in read.variants]
         names = [variant.name for variant in variants]
         if names != [variant.name for variant in VARIANTS]:
             raise ValueError(f"variants {names}")
-        return Rendered(dict(answer["metadata"]), str(answer["placeholder"])[:7], variants)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        return Rendered(read.metadata, read.placeholder, variants)
+    except (ValueError, OSError) as error:
         raise PreviewFailed("broken") from error
 
 
@@ -88,6 +128,15 @@ def _result(child: ChildResult) -> dict[str, Any]:
     return result
 
 
+def _is_storable(answer: dict[str, Any]) -> bool:
+    """Whether Postgres takes it as JSON: no NaN, no lone surrogate, no NUL."""
+    try:
+        written = json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return _ESCAPED_NUL.search(written) is None
+
+
 def _refusal(answer: dict[str, Any]) -> PreviewFailed:
     try:
         return PreviewFailed(answer["reason"], answer.get("values"))
@@ -95,14 +144,14 @@ def _refusal(answer: dict[str, Any]) -> PreviewFailed:
         return PreviewFailed("broken")
 
 
-def _variant(out_dir: Path, sizes: dict[str, Any]) -> RenderedVariant:
+def _variant(out_dir: Path, size: _Size) -> RenderedVariant:
     """Looks at the file itself. Raises ValueError for anything but a plain file of a known name."""
-    name, width, height = str(sizes["name"]), int(sizes["width"]), int(sizes["height"])
-    if name not in {variant.name for variant in VARIANTS}:
-        raise ValueError(f"variant {name!r}")
-    path = out_dir / f"{name}.webp"
+    if size.name not in {variant.name for variant in VARIANTS}:
+        raise ValueError(f"variant {size.name!r}")
+    path = out_dir / f"{size.name}.webp"
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is no plain file")
         content = file.read()
-    return RenderedVariant(name, path, width, height, len(content), MIME_TYPE, hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    return RenderedVariant(size.name, path, size.width, size.height, len(content), MIME_TYPE, digest)

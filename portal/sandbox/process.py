@@ -85,10 +85,11 @@ def run(
             start_new_session=True,
         )
         timed_out = _wait(child, payload, limits.wall_seconds)
-        words = _read(stderr).decode("utf-8", "replace")
+        words = _end_of(stderr).decode("utf-8", "replace")
         if words:
             log.info("sandbox: the child ended with %s and wrote: %s", child.returncode, words[-2000:])
-        return ChildResult(child.returncode, timed_out, _parsed(_read(answer)), words)
+        answer.seek(0)
+        return ChildResult(child.returncode, timed_out, parse_answer(answer.read(MAX_ANSWER_BYTES)), words)
 
 
 @functools.cache
@@ -124,14 +125,16 @@ def _kill_group(number: int) -> None:
         os.killpg(number, signal.SIGKILL)
 
 
-def _read(file: IO[bytes]) -> bytes:
-    file.seek(0)
+def _end_of(file: IO[bytes]) -> bytes:
+    """Why a child ended stands in its last lines: a decoder may have warned at length before."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_ANSWER_BYTES))
     return file.read(MAX_ANSWER_BYTES)
 
 
-def _parsed(answer: bytes) -> dict[str, Any] | None:
+def parse_answer(answer: bytes) -> dict[str, Any] | None:
+    """Read what a child wrote, which may be anything; None where it is no JSON object."""
     try:
         parsed = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):  # "[[[[…" is nested too deep for the parser
         return None
     return parsed if isinstance(parsed, dict) else None
