@@ -53,6 +53,7 @@ PACKAGES_WITH_ROUTES = (
     "usage.operator_views",
     "usage.operator_api",
     "uploads.api",
+    "uploads.views",
     "library.api",
     "library.gallery",
     "library.trash",

@@ -65,13 +65,20 @@ PACKAGES = (
         "MIT",
         {"dist/uppy.min.js": "uppy.min.js", "dist/uppy.min.css": "uppy.min.css", "LICENSE": "LICENSE"},
     ),
-    # Uppy's queue by itself, in the version that uppy 5.2.4 is built of: the bundle does not export it.
+    # Uppy's queue and its request with progress and time-out by themselves, in the version that uppy 5.2.4 is built of:
+    # the bundle does not export them.
     Package(
         "uppy-utils",
         "@uppy/utils",
         "7.2.0",
         "MIT",
-        {"lib/RateLimitedQueue.js": "RateLimitedQueue.js", "LICENSE": "LICENSE"},
+        {
+            "lib/RateLimitedQueue.js": "RateLimitedQueue.js",
+            "lib/fetcher.js": "fetcher.js",
+            "lib/NetworkError.js": "NetworkError.js",
+            "lib/ProgressTimeout.js": "ProgressTimeout.js",
+            "LICENSE": "LICENSE",
+        },
     ),
     Package(
         "chart.js", "chart.js", "4.6.1", "MIT", {"dist/chart.umd.min.js": "chart.umd.min.js", "LICENSE.md": "LICENSE"}

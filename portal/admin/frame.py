@@ -148,7 +148,6 @@ class Frame:
             for kind in file_kinds.POLICY
         ]
         return {
-            "begin_url": url_for("uploads_api.begin", w=here),
             "uploads_url": url_for("uploads_api.begin", w=here),
             "assets_url": url_for("assets_api.index", w=here),
             "paths_url": url_for("folders_api.lay_paths", w=here),

@@ -6,7 +6,7 @@ that never sends a byte leaves nothing in the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +29,7 @@ from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.part_plan import LIFE, SIGNED_FOR, Plan, arrived_of
 from portal.uploads.staging import staging_key
 
+LISTED = 100  # unfinished uploads that are looked through for interrupted ones
 ATTEMPTS = 5  # at a race for the store's name of one upload: the loser finds the winner's
 
 
@@ -75,6 +76,19 @@ def look(member: Member, upload_id: UUID) -> Begun:
     except Unavailable as problem:
         health.report_problem(upload.tenant_id, profile.id, problem)
         raise
+
+
+def list_interrupted(member: Member, *, sending: Collection[str]) -> list[Upload]:
+    """This person's uploads here of which parts have been signed and that are not in ``sending``, ids as text.
+
+    Whether somebody is sending them only the browser knows: a part says nothing until it has arrived.
+    """
+    found = list_open(member, after=None, limit=LISTED)
+    return [
+        upload
+        for upload in found
+        if upload.method == MULTIPART and upload.state == UploadState.UPLOADING and str(upload.id) not in sending
+    ]
 
 
 def list_open(member: Member, *, after: UUID | None, limit: int) -> Sequence[Upload]:

@@ -1,21 +1,15 @@
 // Files out of a drop, folders included. The entries must be taken within the event; reading them may take longer.
 
-// What systems and office programs leave in folders by themselves: nobody means to upload it, or to read that it was refused.
-const IGNORED = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
-
-/** Is this a file that a system or a program left in a folder? */
-export const isIgnored = (name) => IGNORED.test(name);
-
 /**
- * All files of a DataTransfer: {files[{file, path}], unreadable[path]}; a path is "" for a file that lay in no folder. What
- * the browser may not read (no permission, a link that leads nowhere) keeps nothing else from being taken.
+ * All files of a DataTransfer: {files[{file, path}], unreadable[path]}; a path is "" for a file that lay in no folder.
+ * What the browser may not read (no permission, a link that leads nowhere) keeps nothing else from being taken.
  */
 export async function droppedFiles(transfer) {
   const found = { files: [], unreadable: [] };
   const items = [...transfer.items].filter((item) => item.kind === "file");
   for (const [entry, file] of items.map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()])) {
     if (entry?.isDirectory) await read(entry, found);
-    else if (file && !isIgnored(file.name)) found.files.push({ file, path: "" });
+    else if (file) found.files.push({ file, path: "" });
   }
   return found;
 }
@@ -32,7 +26,7 @@ async function read(entry, found) {
     // A reader answers at most 100 entries at a time, none at the end.
     for (let some = [null]; some.length; ) {
       some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      for (const each of some) if (!isIgnored(each.name)) await read(each, found);
+      for (const each of some) await read(each, found);
     }
   } catch {
     found.unreadable.push(path);

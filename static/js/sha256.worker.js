@@ -6,10 +6,11 @@ const CHUNK = 4 * 2 ** 20; // bytes
 
 async function digest(file) {
   const hash = sha256.create();
-  for (let start = 0; start < file.size; start += CHUNK) hash.update(new Uint8Array(await file.slice(start, start + CHUNK).arrayBuffer()));
-  return { sha256: bytesToHex(hash.digest()) };
+  for (let start = 0; start < file.size; start += CHUNK) {
+    hash.update(new Uint8Array(await file.slice(start, start + CHUNK).arrayBuffer()));
+  }
+  return bytesToHex(hash.digest());
 }
 
-self.onmessage = ({ data: file, ports: [port] }) => {
-  digest(file).catch((error) => ({ error: String(error) })).then((answer) => port.postMessage(answer));
-};
+// Answers null for a file that can not be read.
+self.onmessage = async ({ data: file, ports: [port] }) => port.postMessage(await digest(file).catch(() => null));

@@ -1,5 +1,5 @@
 // The ways into an upload: button, drop, paste, folder. The uploader itself is loaded when it is first needed.
-import { droppedFiles, isIgnored } from "./dropped_files.js";
+import { droppedFiles } from "./dropped_files.js";
 import { isOutdated } from "./requests.js";
 import { safe, t } from "./strings.js";
 import { toast } from "./toasts.js";
@@ -17,7 +17,7 @@ function openTray(open = true) {
 }
 
 /** The place that the page shows: {library_id, folder_id}, empty where it shows all files or something else. */
-function here() {
+export function here() {
   const shown = document.querySelector("#main [data-place]");
   return shown ? { library_id: shown.dataset.placeLibrary, folder_id: shown.dataset.placeFolder || undefined } : {};
 }
@@ -28,8 +28,7 @@ async function take(files, place = here()) {
   try {
     if (!uploader) showNames(files);
     uploader ??= import("./uploader.js").then(({ start }) => start());
-    const [{ add }, { withPlaces }] = await Promise.all([uploader, import("./folder_paths.js")]);
-    add(await withPlaces(files, place, (again) => take(again, place)));
+    (await uploader).add(files, place);
   } catch (error) {
     uploader = null;
     if (await isOutdated()) return; // other scripts, which do not fit those that the page has loaded
@@ -40,9 +39,9 @@ async function take(files, place = here()) {
 
 /** The tray is not empty while the uploader is being loaded. */
 function showNames(files) {
-  const names = files.slice(0, NAMES_SHOWN).map(({ file }) => Object.assign(document.createElement("li"), { textContent: safe(file.name) }));
+  const item = ({ file }) => Object.assign(document.createElement("li"), { textContent: safe(file.name) });
   const list = Object.assign(document.createElement("ul"), { className: "tray-names" });
-  list.append(...names);
+  list.append(...files.slice(0, NAMES_SHOWN).map(item));
   document.getElementById("tray-body").replaceChildren(list);
 }
 
@@ -72,7 +71,7 @@ async function drop(transfer) {
 /** Handle events of files that are dragged; the browser would show a dropped file in place of the page. */
 function onFiles(name, handle) {
   window.addEventListener(name, (event) => {
-    if (![...(event.dataTransfer?.types || [])].includes("Files")) return;
+    if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     handle(event);
   }, true);
@@ -93,17 +92,14 @@ if (tray) {
     if (upload) choose(upload.dataset.upload);
     if (target.closest("[data-tray-close]")) openTray(false);
     if (!target.closest("#tray-button")) return;
-    if (uploader || !tray.hidden || tray.querySelector("section:not([hidden])")) openTray(tray.hidden);
+    if (uploader || !tray.hidden || tray.querySelector("#tray-interrupted li")) openTray(tray.hidden);
     else choose("files");
   });
   for (const input of document.querySelectorAll("#pick-files, #pick-folder")) {
-    input.addEventListener("change", () => {
-      const chosen = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || "" }));
-      take(chosen.filter(({ file }) => !isIgnored(file.name)));
-    });
+    input.addEventListener("change", () => take([...input.files].map((file) => ({ file, path: file.webkitRelativePath }))));
   }
   document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files || [])];
+    const files = [...event.clipboardData.files];
     if (!files.length || event.target.closest("input, textarea, .uppy-Root")) return;
     event.preventDefault();
     take(files.map((file) => ({ file, path: "" })));

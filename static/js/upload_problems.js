@@ -1,8 +1,8 @@
 // The list of what was not uploaded: each file with its reason, and a way to try again where that can help.
 import { safe, say, t } from "./strings.js";
 
-const box = document.getElementById("tray-problems");
-const list = box.querySelector("ul");
+const list = document.querySelector("#tray-problems ul");
+const changed = () => document.dispatchEvent(new CustomEvent("stowage:problems"));
 
 export const problemCount = () => list.childElementCount;
 
@@ -11,7 +11,7 @@ export function addProblem(id, name, reason, retry = null, link = null) {
   removeProblem(id);
   const item = document.getElementById("problem-blank").content.firstElementChild.cloneNode(true);
   item.dataset.problem = id;
-  item.toggleAttribute("data-of-other-kind", reason === t("file_type"));
+  item.toggleAttribute("data-of-other-kind", reason === t("file_type")); // the list then names the kinds, once
   item.querySelector("strong").textContent = safe(name);
   item.querySelector("span").textContent = reason;
   if (link) Object.assign(item.querySelector("a"), { href: link.href, textContent: link.words, hidden: false });
@@ -22,15 +22,8 @@ export function addProblem(id, name, reason, retry = null, link = null) {
 }
 
 export function removeProblem(id) {
-  for (const item of [...list.children]) if (item.dataset.problem === id) item.remove();
+  [...list.children].find((item) => item.dataset.problem === id)?.remove();
   changed();
-}
-
-function changed() {
-  box.hidden = !problemCount();
-  // Which kinds are taken is said once, however many files are of another.
-  document.getElementById("tray-kinds").hidden = !list.querySelector("[data-of-other-kind]");
-  document.dispatchEvent(new CustomEvent("stowage:problems"));
 }
 
 document.getElementById("tray-problems-clear").addEventListener("click", () => {

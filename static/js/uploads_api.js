@@ -8,7 +8,8 @@ export const RETRY_MS = [0, 1000, 3000, 5000];
 const TRANSIENT = new Set([0, 408, 425, 429, 500, 502, 503, 504]);
 const FINAL = new Set(["invalid", "unsupported_type", "file_too_large", "forbidden"]);
 const TOGETHER_MS = 100;
-const TOGETHER = 25; // the portal looks for committed files one after the other in the store: more would wait for a slow one
+const BATCH = 25; // the portal looks for committed files one after the other: more would wait for a slow store
+const ASSETS = 100; // that the portal describes in one answer
 
 /** A failure in words for people. `status` is HTTP's, 0 when there was no answer; `retry_after` is in seconds. */
 export class UploadError extends Error {
@@ -19,7 +20,7 @@ export class UploadError extends Error {
   }
 }
 
-/** May a new upload of the same file succeed? Not where its name, type or size was judged, or the person may not upload. */
+/** May a new upload of the same file succeed? Not where its name, type or size was judged, or the person may not. */
 export const mayHelp = ({ code }) => !FINAL.has(code);
 
 /** May the same request succeed a moment later? */
@@ -40,7 +41,8 @@ async function request(method, url, body, attempt = 0) {
     checkScripts(answer);
     const data = answer.status === 204 ? null : await answer.json().catch(() => ({}));
     if (answer.ok) return data;
-    const words = answer.status === 401 ? t("error_login") : data.detail || t("error_any", { code: answer.headers.get("X-Request-ID") });
+    const code = answer.headers.get("X-Request-ID");
+    const words = answer.status === 401 ? t("error_login") : data.detail || t("error_any", { code });
     throw new UploadError(words, { ...data, status: answer.status });
   } catch (error) {
     if (attempt === RETRY_MS.length || !isTransient(error)) throw error;
@@ -49,30 +51,15 @@ async function request(method, url, body, attempt = 0) {
   }
 }
 
-/** An outcome for each item, in their order, with the member `wanted`; an Error is that item's own. */
-async function inOneRequest(url, items, wanted) {
-  try {
-    const { items: outcomes = [] } = await request("POST", url, { items });
-    return items.map((_, place) => {
-      const outcome = outcomes[place] || {};
-      if (outcome.code) return new UploadError(outcome.detail, outcome);
-      return wanted in outcome ? outcome : new UploadError(t("outdated"), { status: 409 });
-    });
-  } catch (error) {
-    if (items.length === 1 || isTransient(error) || error.status === 401) return items.map(() => error);
-    // One item may have brought it upon all: each is sent alone.
-    return Promise.all(items.map((item) => inOneRequest(url, [item], wanted).then(([outcome]) => outcome)));
-  }
-}
-
-/** Answers `ask(item)`; items that are asked about within a moment share a request. */
-function together(url, wanted) {
+/** A function of one item; what it is called with within a moment goes to `ask` together, at most so many items. */
+function together(most, ask) {
   const waiting = [];
   async function send() {
-    const some = waiting.splice(0, TOGETHER);
+    const some = waiting.splice(0, most);
     if (waiting.length) setTimeout(send);
-    const outcomes = await inOneRequest(url, some.map(({ item }) => item), wanted);
-    some.forEach(({ resolve, reject }, place) => (outcomes[place] instanceof Error ? reject : resolve)(outcomes[place]));
+    const failAll = (error) => some.map(() => error);
+    const outcomes = await ask(some.map(({ item }) => item)).catch(failAll);
+    some.forEach(({ resolve, reject }, at) => (outcomes[at] instanceof Error ? reject : resolve)(outcomes[at]));
   }
   return (item) =>
     new Promise((resolve, reject) => {
@@ -80,14 +67,32 @@ function together(url, wanted) {
     });
 }
 
+/** Posts many items in a request; an answer has the member `wanted`, or is a problem of that item alone. */
+const batch = (url, wanted) =>
+  together(BATCH, async (items) => {
+    const { items: outcomes = [] } = await request("POST", url, { items });
+    return items.map((_, at) => {
+      const outcome = outcomes[at] ?? {};
+      if (wanted in outcome) return outcome;
+      return outcome.code ? new UploadError(outcome.detail, outcome) : new UploadError(t("outdated"), { status: 409 });
+    });
+  });
+
 /** Open an upload; the same `idempotency_key` answers the same one, signed anew. */
-export const begin = together(`${policy.begin_url}/batch`, "upload_id");
+export const begin = batch(`${policy.uploads_url}/batch`, "upload_id");
 
 /** The bytes of `{upload_id}` are there; answers {upload_id, asset_id, status}. Safe to repeat. */
-export const commit = together(`${policy.begin_url}/batch/commit`, "asset_id");
+export const commit = batch(`${policy.uploads_url}/batch/commit`, "asset_id");
 
-/** A request that sends one part: {url, headers}. */
-export const signPart = async (id, number) => (await request("POST", `${policy.begin_url}/${id}/parts`, { part_numbers: [number] })).parts[0];
+/** An asset as the API describes it; null when it can not be seen any more. */
+export const findAsset = together(ASSETS, async (ids) => {
+  const { items } = await request("GET", `${policy.assets_url}?ids=${ids.join(",")}`);
+  return ids.map((id) => items.find((asset) => asset.asset_id === id) ?? null);
+});
+
+/** The requests that send these parts: [{part_number, url, headers}]. */
+export const signParts = async (id, numbers) =>
+  (await request("POST", `${policy.uploads_url}/${id}/parts`, { part_numbers: numbers })).parts;
 
 /** The parts of an upload that have arrived: [{part_number, etag}]. */
 export const arrivedParts = async (id) => (await request("GET", `${policy.uploads_url}/${id}`)).parts;
@@ -96,10 +101,7 @@ export const arrivedParts = async (id) => (await request("GET", `${policy.upload
 export const openUploads = async () => (await request("GET", `${policy.uploads_url}?limit=100`)).items;
 
 /** Cancel an upload, which frees what it reserved. A failure does not matter: it expires by itself. */
-export const cancel = (id) => request("DELETE", `${policy.begin_url}/${id}`).catch(() => null);
+export const cancel = (id) => request("DELETE", `${policy.uploads_url}/${id}`).catch(() => null);
 
 /** Make the folders of these paths; answers [{path, library_id, folder_id, detail}]. Safe to repeat. */
 export const makeFolders = async (body) => (await request("POST", policy.paths_url, body)).items;
-
-/** These assets as the API describes them, at most a hundred; what is gone for good is not among them. */
-export const assets = async (ids) => (await request("GET", `${policy.assets_url}?ids=${ids.join(",")}`)).items;
