@@ -148,9 +148,7 @@ class Frame:
             for kind in file_kinds.POLICY
         ]
         return {
-            "uploads_url": url_for("uploads_api.begin", w=here),
-            "assets_url": url_for("assets_api.index", w=here),
-            "paths_url": url_for("folders_api.lay_paths", w=here),
+            "api_url": url_for("uploads_api.begin", w=here).removesuffix("/uploads"),
             "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": kinds,

@@ -2,7 +2,7 @@
 import { redraw } from "./form_dialog.js";
 import { safe, t } from "./strings.js";
 import { toast } from "./toasts.js";
-import { makeFolders, policy, UploadError } from "./uploads_api.js";
+import { policy, request, UploadError } from "./uploads_api.js";
 
 const PATHS = 1000; // that the portal takes in one call
 
@@ -15,7 +15,8 @@ export async function makePlaces(files) {
   const paths = [...new Set(files.map(folderOf).filter(Boolean))];
   for (let from = 0; from < paths.length; from += PATHS) {
     const part = { paths: paths.slice(from, from + PATHS), library_id: place.library_id, parent_id: place.folder_id };
-    for (const { path, library_id, folder_id, detail } of await makeFolders(part)) {
+    const { items } = await request("POST", "/folders/paths", part); // safe to repeat
+    for (const { path, library_id, folder_id, detail } of items) {
       folders.set(path, folder_id ? { library_id, folder_id } : new UploadError(detail, { status: 409 }));
     }
   }

@@ -1,19 +1,15 @@
 // Uploads in parts that were interrupted, by a reload, a crash or in another browser: the portal lists them in the
 // tray, and they go on when the same file is chosen. This browser only remembers that there may be some.
-import { openUploads, policy } from "./uploads_api.js";
+import { policy, request } from "./uploads_api.js";
 
 const box = document.getElementById("tray-interrupted");
-const flag = `stowage:parts:${policy.uploads_url}`;
+const flag = `stowage:parts:${policy.api_url}`;
 const LOCK = "stowage-upload-";
 const active = new Set(); // ids that this page is sending
 
 /** This page sends the upload, until the function that it answers is called. Other tabs see the lock. */
 export function markActive(id) {
-  try {
-    localStorage.setItem(flag, "1");
-  } catch {
-    // Some private windows store nothing: the portal is asked when a file is added.
-  }
+  localStorage.setItem(flag, "1");
   active.add(id);
   if (box.querySelector(`[data-interrupted="${id}"]`)) showInterrupted();
   let release = () => {};
@@ -35,7 +31,7 @@ export async function findInterrupted({ file_name: name, size_bytes: size, sha25
   const ids = await activeIds();
   const isSame = (each) => sha256 && each.sha256 === sha256 && each.file_name === name && each.size_bytes === size;
   const isStopped = (each) => each.method === "s3_multipart" && each.state === "uploading" && !ids.has(each.upload_id);
-  return (await openUploads()).find((each) => isStopped(each) && isSame(each));
+  return (await request("GET", "/uploads?limit=100")).items.find((each) => isStopped(each) && isSame(each));
 }
 
 /** Let the portal list in the tray what was interrupted; whether there is something. */

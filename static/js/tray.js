@@ -1,10 +1,10 @@
 // The ways into an upload: button, drop, paste, folder. The uploader itself is loaded when it is first needed.
 import { droppedFiles } from "./dropped_files.js";
 import { isOutdated } from "./requests.js";
-import { safe, t } from "./strings.js";
+import { t } from "./strings.js";
 import { toast } from "./toasts.js";
+import { showNames } from "./tray_skeleton.js";
 
-const NAMES_SHOWN = 20; // while the uploader is being loaded
 const tray = document.getElementById("tray");
 const button = document.getElementById("tray-button");
 const veil = document.getElementById("drop-veil");
@@ -22,8 +22,8 @@ export function here() {
   return shown ? { library_id: shown.dataset.placeLibrary, folder_id: shown.dataset.placeFolder || undefined } : {};
 }
 
+/** Take [{file, path}] in. */
 async function take(files, place = here()) {
-  if (!files.length) return;
   openTray();
   try {
     if (!uploader) showNames(files);
@@ -37,35 +37,11 @@ async function take(files, place = here()) {
   }
 }
 
-/** The tray is not empty while the uploader is being loaded. */
-function showNames(files) {
-  const item = ({ file }) => Object.assign(document.createElement("li"), { textContent: safe(file.name) });
-  const list = Object.assign(document.createElement("ul"), { className: "tray-names" });
-  list.append(...files.slice(0, NAMES_SHOWN).map(item));
-  document.getElementById("tray-body").replaceChildren(list);
-}
-
-function choose(kind) {
-  const input = document.getElementById(kind === "folder" ? "pick-folder" : "pick-files");
-  input.value = "";
-  input.click();
-}
-
 function showVeil(shown) {
   const words = veil.querySelector("[data-words]");
   const place = document.querySelector("#main [data-place]")?.dataset.placeName;
   words.textContent = words.dataset.words.replace("{place}", place || words.dataset.name);
   veil.hidden = !shown;
-}
-
-async function drop(transfer) {
-  const place = here();
-  const { files, unreadable } = await droppedFiles(transfer);
-  take(files, place);
-  if (!unreadable.length) return;
-  openTray();
-  const { addProblem } = await import("./upload_problems.js");
-  for (const path of unreadable) addProblem(path, path, t("file_unreadable"));
 }
 
 /** Handle events of files that are dragged; the browser would show a dropped file in place of the page. */
@@ -75,6 +51,13 @@ function onFiles(name, handle) {
     event.preventDefault();
     handle(event);
   }, true);
+}
+
+async function drop(event) {
+  event.stopPropagation();
+  showVeil(false);
+  const place = here();
+  take(await droppedFiles(event.dataTransfer), place);
 }
 
 // After a crash or a reload: what was interrupted is shown once in a tab, and found in the tray later on.
@@ -88,15 +71,18 @@ async function offerInterrupted() {
 
 if (tray) {
   document.addEventListener("click", ({ target }) => {
-    const upload = target.closest("[data-upload]");
-    if (upload) choose(upload.dataset.upload);
+    const wanted = target.closest("[data-upload]")?.dataset.upload;
     if (target.closest("[data-tray-close]")) openTray(false);
-    if (!target.closest("#tray-button")) return;
-    if (uploader || !tray.hidden || tray.querySelector("#tray-interrupted li")) openTray(tray.hidden);
-    else choose("files");
+    const isButton = target.closest("#tray-button");
+    const isEmpty = !uploader && tray.hidden && !tray.querySelector("#tray-interrupted li");
+    if (wanted || (isButton && isEmpty)) document.getElementById(`pick-${wanted || "files"}`).click();
+    else if (isButton) openTray(tray.hidden);
   });
   for (const input of document.querySelectorAll("#pick-files, #pick-folder")) {
-    input.addEventListener("change", () => take([...input.files].map((file) => ({ file, path: file.webkitRelativePath }))));
+    input.addEventListener("change", () => {
+      take([...input.files].map((file) => ({ file, path: file.webkitRelativePath })));
+      input.value = ""; // so that the same file can be chosen again
+    });
   }
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
@@ -107,18 +93,15 @@ if (tray) {
   onFiles("dragenter", () => showVeil(true));
   onFiles("dragover", (event) => (event.dataTransfer.dropEffect = "copy"));
   onFiles("dragleave", (event) => event.relatedTarget || showVeil(false)); // there is one within the window
-  onFiles("drop", (event) => {
-    event.stopPropagation();
-    showVeil(false);
-    drop(event.dataTransfer);
-  });
+  onFiles("drop", drop);
+  document.getElementById("tray-reload").addEventListener("click", () => location.reload());
   document.addEventListener("stowage:outdated", () => {
     document.getElementById("tray-outdated").hidden = false;
     openTray();
   });
-  document.getElementById("tray-reload").addEventListener("click", () => location.reload());
   offerInterrupted().catch(console.error);
 } else {
+  const isFrame = Boolean(document.querySelector(".topbar-search input"));
   onFiles("dragover", () => {});
-  onFiles("drop", () => document.querySelector(".topbar-search input") && toast({ text: t("no_upload"), tone: "calm" }));
+  onFiles("drop", () => isFrame && toast({ text: t("no_upload"), tone: "calm" }));
 }

@@ -26,7 +26,7 @@ export function removeProblem(id) {
   changed();
 }
 
-document.getElementById("tray-problems-clear").addEventListener("click", () => {
+document.getElementById("tray-problems-clear")?.addEventListener("click", () => {
   list.replaceChildren();
   changed();
 });

@@ -2,7 +2,6 @@
 // Which part of it is Uppy's, and why: docs/adr/0014-uppy-does-the-scheduling.md.
 import { RateLimitedQueue } from "../vendor/uppy-utils/RateLimitedQueue.js";
 import { fetcher } from "../vendor/uppy-utils/fetcher.js";
-import { checked } from "./asset_poll.js";
 import { sha256Of } from "./file_hash.js";
 import { makePlaces } from "./folder_paths.js";
 import { findInterrupted, markActive } from "./interrupted_uploads.js";
@@ -13,9 +12,9 @@ import * as api from "./uploads_api.js";
 
 const { policy, RETRY_MS, UploadError } = api;
 const MB = 2 ** 20;
-const NAME_LIMIT = 255;
 const STALLED_MS = 120_000; // without a byte that moved; 1 Mbit/s empties a browser's buffers in 20 s
 const SIGNED = 8; // parts in a request
+const OCTETS = "application/octet-stream";
 // What systems and office programs leave in folders: nobody means to upload it, or to read that it was refused.
 const IGNORED = /^(\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|~\$.*)$/i;
 // AwsS3 has one queue, in which all parts of a film come before a photo that is added later: so it gets no limit, and
@@ -29,7 +28,7 @@ const beginLarge = large.wrapPromiseFunction(begin);
 const sendFile = small.wrapPromiseFunction(sending.wrapPromiseFunction(send), FIRST);
 const sendPart = large.wrapPromiseFunction(signAndSend, FIRST);
 const tray = document.getElementById("tray");
-const sessions = new Map(); // Uppy's file id, which is the idempotency key → {place, attempts, sha256, upload, …}
+const sessions = new Map(); // Uppy's file id, which is the idempotency key → {id, place, attempts, sha256, upload, …}
 let uppy = null;
 
 /** Load Uppy and put its Dashboard into the tray. Answers {add(files, place)}; rejects when it can not be loaded. */
@@ -42,26 +41,22 @@ export async function start() {
   uppy = new Uppy({ id: "stowage", logger, locale: { strings: uppyStrings }, onBeforeFileAdded: admit });
   const target = document.getElementById("tray-body");
   target.replaceChildren();
-  uppy.use(Dashboard, {
-    ...JSON.parse(tray.dataset.dashboard),
-    target,
-    theme: document.documentElement.dataset.bsTheme,
-    doneButtonHandler: null,
-    showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
-  });
+  const theme = document.documentElement.dataset.bsTheme;
+  const showNativePhotoCameraButton = matchMedia("(pointer: coarse)").matches;
+  uppy.use(Dashboard, { ...JSON.parse(tray.dataset.dashboard), target, theme, showNativePhotoCameraButton });
   uppy.use(AwsS3, {
     limit: 0,
     retryDelays: RETRY_MS,
     shouldUseMultipart: ({ id }) => isInParts(sessions.get(id)),
     getChunkSize,
-    getUploadParameters: async ({ id }) => requestOf(sessions.get(id).upload),
+    getUploadParameters,
     signPart: async ({ id }, { partNumber }) => ({ id, partNumber }), // just before it is sent
     uploadPartBytes: (options) => (options.signature.partNumber ? sendPart : sendFile)(options),
     listParts,
     completeMultipartUpload: async () => ({}), // the commit does
     abortMultipartUpload: async () => {}, // the portal does, when the file is taken off the list
   });
-  uppy.addPreProcessor(([id]) => prepare(uppy.getFile(id)));
+  uppy.addPreProcessor(([id]) => (isLarge(uppy.getFile(id)) ? beginLarge : beginSmall)(uppy.getFile(id)));
   uppy.addPostProcessor(([id]) => finish(uppy.getFile(id)));
   listen();
   return { add };
@@ -80,8 +75,8 @@ function refusal(name, size) {
   const kind = policy.kinds.find(({ extensions }) => extensions.includes(extension));
   if (!kind) return t("file_type");
   if (!size) return t("file_empty");
-  if (size > kind.limit_bytes) return t("file_large", { size: sizeWords(size), limit: sizeWords(kind.limit_bytes) });
-  return [...name].length > NAME_LIMIT ? t("file_name_long") : null;
+  const isLarger = size > kind.limit_bytes;
+  return isLarger ? t("file_large", { size: sizeWords(size), limit: sizeWords(kind.limit_bytes) }) : null;
 }
 
 const identity = ({ data, meta }) => [data.name, meta.relativePath, data.size, data.lastModified].join("/");
@@ -103,53 +98,50 @@ function admit(given, files) {
 
 /** Start what was added together, each file by itself: Uppy's own start would also send again what has failed. */
 async function startFiles(files) {
-  for (const { id } of files) sessions.set(id, { attempts: 0 });
+  for (const { id } of files) sessions.set(id, { id, attempts: 0 });
   const failAll = (error) => files.map((file) => [file, error]);
   for (const [file, place] of files.length ? await makePlaces(files).catch(failAll) : []) {
     if (place instanceof Error) giveUp(file, place);
-    else if (sessions.has(file.id)) run(file.id, Object.assign(sessions.get(file.id), { place }));
+    else if (sessions.has(file.id)) run(Object.assign(sessions.get(file.id), { place }));
   }
 }
 
-const run = (id) => uppy.retryUpload(id).catch((error) => recover(id, error));
+const run = ({ id }) => uppy.retryUpload(id).catch((error) => recover(id, error));
 const isLarge = ({ size }) => size >= policy.parts.from_bytes;
 const isInParts = ({ upload }) => upload?.method === "s3_multipart"; // as the portal decided
 const getChunkSize = ({ size }) => Math.max(policy.parts.part_bytes, Math.ceil(size / (policy.parts.most * MB)) * MB);
-const requestOf = ({ method, upload_url: url, fields, headers }) => ({ method, url, fields, headers });
 
-/** Uppy's pre-processor: the portal opens the upload, or answers the same one, signed anew. */
-async function prepare(file) {
+/** Uppy's pre-processor: the portal opens the upload of a file, or answers the same one, signed anew. */
+async function begin(file) {
   const session = sessions.get(file.id);
+  if (!session) return; // taken off the list
+  if (isLarge(file)) uppy.emit("preprocess-progress", file, { mode: "indeterminate", message: t("uploads_reading") });
+  session.sha256 ??= await sha256Of(file.data);
+  if (!sessions.has(file.id)) return;
+  const { data, size, type } = file;
+  const spec = { ...session.place, file_name: data.name, mime_type: type || OCTETS, size_bytes: size };
+  spec.sha256 = session.sha256;
+  if (isLarge(file)) spec.resumable_protocol = "s3_multipart";
+  if (!isInParts(session)) {
+    const interrupted = isLarge(file) && (await findInterrupted(spec));
+    session.upload = interrupted || (await api.begin({ ...spec, idempotency_key: file.id }));
+  }
   session.signed = new Map();
-  session.upload = await (isLarge(file) ? beginLarge : beginSmall)(file, session);
   if (!sessions.has(file.id)) return release(session); // taken off the list while the portal was asked
+  uppy.emit("preprocess-complete", file);
   if (!isInParts(session)) return;
   const { upload_id: uploadId } = session.upload;
   session.stopActive ??= markActive(uploadId);
   uppy.setFileState(file.id, { s3Multipart: { uploadId, key: uploadId } }); // Uppy asks which parts have arrived
 }
 
-async function begin(file, session) {
-  if (!sessions.has(file.id)) return null;
-  if (isLarge(file)) uppy.emit("preprocess-progress", file, { mode: "indeterminate", message: t("uploads_reading") });
-  session.sha256 ??= await sha256Of(file.data);
-  if (!sessions.has(file.id)) return null;
-  const spec = {
-    file_name: file.data.name,
-    mime_type: file.type || "application/octet-stream",
-    size_bytes: file.size,
-    sha256: session.sha256,
-    resumable_protocol: isLarge(file) ? "s3_multipart" : undefined,
-    ...session.place,
-  };
-  const interrupted = isLarge(file) && (await findInterrupted(spec));
-  const upload = interrupted || (await api.begin({ ...spec, idempotency_key: file.id }));
-  uppy.emit("preprocess-complete", file);
-  return upload;
+function getUploadParameters({ id }) {
+  const { method, upload_url: url, fields, headers } = sessions.get(id).upload;
+  return { method, url, fields, headers };
 }
 
 async function listParts(file, { uploadId }) {
-  const parts = await api.arrivedParts(uploadId);
+  const { parts } = await api.request("GET", `/uploads/${uploadId}`);
   return parts.map(({ part_number: PartNumber, etag: ETag }) => ({ PartNumber, ETag }));
 }
 
@@ -157,16 +149,16 @@ async function listParts(file, { uploadId }) {
 async function signAndSend({ signature: { id, partNumber }, signal, ...options }) {
   signal.throwIfAborted();
   const { signed, upload } = sessions.get(id);
+  const { size } = uppy.getFile(id);
+  const last = Math.min(partNumber + SIGNED - 1, Math.ceil(size / getChunkSize({ size })));
   if (!signed.has(partNumber)) {
-    const { size } = uppy.getFile(id);
-    const last = Math.min(partNumber + SIGNED - 1, Math.ceil(size / getChunkSize({ size })));
     const numbers = Array.from({ length: last - partNumber + 1 }, (_, at) => partNumber + at);
-    const request = api.signParts(upload.upload_id, numbers);
+    const request = api.request("POST", `/uploads/${upload.upload_id}/parts`, { part_numbers: numbers });
     for (const number of numbers) signed.set(number, request);
   }
-  const parts = signed.get(partNumber);
+  const request = signed.get(partNumber);
   signed.delete(partNumber); // one that is sent again is signed anew
-  const signature = (await parts).find(({ part_number: number }) => number === partNumber);
+  const signature = (await request).parts.find(({ part_number: number }) => number === partNumber);
   return send({ signature, signal, ...options });
 }
 
@@ -174,12 +166,8 @@ async function signAndSend({ signature: { id, partNumber }, signal, ...options }
 async function send({ signature: { url, headers, method = "PUT" }, body, size, onProgress, onComplete, signal }) {
   const stalled = new AbortController();
   const request = await fetcher(url, {
-    method,
-    headers,
-    body,
+    method, headers, body, retries: 0, timeout: STALLED_MS,
     signal: AbortSignal.any([signal, stalled.signal]),
-    retries: 0,
-    timeout: STALLED_MS,
     onTimeout: () => stalled.abort(),
     onBeforeRequest: ({ upload }) => upload.dispatchEvent(new ProgressEvent("progress")), // the time-out starts now
     onUploadProgress: ({ loaded }) => onProgress({ loaded: Math.min(loaded, size), lengthComputable: true }),
@@ -202,10 +190,10 @@ async function finish(file) {
   try {
     const { asset_id: assetId } = await api.commit({ upload_id: session.upload.upload_id });
     session.committed = true;
-    release(session);
+    session.stopActive?.();
     const detail = { assetId, place: session.place };
     document.dispatchEvent(new CustomEvent("stowage:committed", { detail }));
-    const asset = await checked(assetId);
+    const asset = await api.checked(assetId);
     if (asset && asset.status !== "available" && asset.status !== "deleted") {
       const words = asset.scan?.verdict === "infected" ? t("file_infected") : asset.reason?.detail || asset.status;
       throw new UploadError(words, { status: 422, code: asset.reason?.code });
@@ -226,7 +214,7 @@ async function recover(id, error) {
   uppy.setFileState(id, { error: null });
   uppy.setState({ error: null });
   await api.waitToRetry(delays[session.attempts++]);
-  if (sessions.has(id)) run(id);
+  if (sessions.has(id)) run(session);
 }
 
 /** Move a file from Uppy's list, whose progress is then about the others, to that of what was not uploaded. */
@@ -241,10 +229,10 @@ function giveUp(file, error) {
   uppy.setState({ error: null });
 }
 
-/** The page sends it no more; what was begun and is neither committed nor kept is cancelled at the portal. */
+/** The page sends it no more; what was begun and is neither committed nor kept is cancelled, or expires by itself. */
 function release({ upload, stopActive, committed, kept }) {
   stopActive?.();
-  if (upload && !committed && !kept) api.cancel(upload.upload_id);
+  if (upload && !committed && !kept) api.request("DELETE", `/uploads/${upload.upload_id}`).catch(() => {});
 }
 
 function listen() {
@@ -269,7 +257,8 @@ function listen() {
 function showState() {
   const files = uppy.getFiles();
   const { completeFiles, isAllPaused, isUploadStarted, processingFiles } = uppy.getObjectOfFilesPerState();
-  const [all, sent, done] = [files.length, completeFiles.length, files.filter((file) => !isUnfinished(file)).length];
+  const [all, sent] = [files.length, completeFiles.length];
+  const done = all - files.filter(isUnfinished).length;
   const percent = Math.min(99, uppy.getState().totalProgress);
   const words = [];
   if (isAllPaused) words.push(t("uploads_paused", { percent }));
@@ -279,10 +268,7 @@ function showState() {
   else if (done) words.push(t("uploads_done", { done }));
   if (problemCount()) words.push(t("uploads_failed", { failed: problemCount() }));
   for (const element of document.querySelectorAll("[data-upload-words]")) element.textContent = words.join(" · ");
-  const bar = document.getElementById("tray-progress");
-  bar.hidden = done === all;
-  if (sent < all) bar.value = percent;
-  else bar.removeAttribute("value");
+  Object.assign(document.getElementById("tray-progress"), { value: percent, hidden: done === all });
   tray.toggleAttribute("data-few", all < 3);
   // Before the first byte Uppy would say that 0 s are left.
   tray.toggleAttribute("data-sending", files.some(({ progress }) => progress.bytesUploaded));

@@ -10,6 +10,7 @@ const FINAL = new Set(["invalid", "unsupported_type", "file_too_large", "forbidd
 const TOGETHER_MS = 100;
 const BATCH = 25; // the portal looks for committed files one after the other: more would wait for a slow store
 const ASSETS = 100; // that the portal describes in one answer
+const CHECK_MS = [2000, 2000, 2000, 2000, 2000, 10_000]; // between questions whether a file is checked
 
 /** A failure in words for people. `status` is HTTP's, 0 when there was no answer; `retry_after` is in seconds. */
 export class UploadError extends Error {
@@ -32,14 +33,16 @@ export async function waitToRetry(ms) {
   if (!navigator.onLine) await new Promise((resolve) => window.addEventListener("online", resolve, { once: true }));
 }
 
-async function request(method, url, body, attempt = 0) {
+/** Ask the API of this workspace (docs/api.md); `path` begins behind the workspace's address. */
+export async function request(method, path, body, attempt = 0) {
   try {
     const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
-    const answer = await fetch(url, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
+    const options = { method, headers, body: body && JSON.stringify(body) };
+    const answer = await fetch(policy.api_url + path, options).catch(() => {
       throw new UploadError(t("error_offline"));
     });
     checkScripts(answer);
-    const data = answer.status === 204 ? null : await answer.json().catch(() => ({}));
+    const data = await answer.json().catch(() => ({}));
     if (answer.ok) return data;
     const code = answer.headers.get("X-Request-ID");
     const words = answer.status === 401 ? t("error_login") : data.detail || t("error_any", { code });
@@ -47,7 +50,7 @@ async function request(method, url, body, attempt = 0) {
   } catch (error) {
     if (attempt === RETRY_MS.length || !isTransient(error)) throw error;
     await waitToRetry(RETRY_MS[attempt]);
-    return request(method, url, body, attempt + 1);
+    return request(method, path, body, attempt + 1);
   }
 }
 
@@ -68,9 +71,9 @@ function together(most, ask) {
 }
 
 /** Posts many items in a request; an answer has the member `wanted`, or is a problem of that item alone. */
-const batch = (url, wanted) =>
+const batch = (path, wanted) =>
   together(BATCH, async (items) => {
-    const { items: outcomes = [] } = await request("POST", url, { items });
+    const { items: outcomes = [] } = await request("POST", path, { items });
     return items.map((_, at) => {
       const outcome = outcomes[at] ?? {};
       if (wanted in outcome) return outcome;
@@ -79,29 +82,24 @@ const batch = (url, wanted) =>
   });
 
 /** Open an upload; the same `idempotency_key` answers the same one, signed anew. */
-export const begin = batch(`${policy.uploads_url}/batch`, "upload_id");
+export const begin = batch("/uploads/batch", "upload_id");
 
 /** The bytes of `{upload_id}` are there; answers {upload_id, asset_id, status}. Safe to repeat. */
-export const commit = batch(`${policy.uploads_url}/batch/commit`, "asset_id");
+export const commit = batch("/uploads/batch/commit", "asset_id");
 
-/** An asset as the API describes it; null when it can not be seen any more. */
-export const findAsset = together(ASSETS, async (ids) => {
-  const { items } = await request("GET", `${policy.assets_url}?ids=${ids.join(",")}`);
+const findAsset = together(ASSETS, async (ids) => {
+  const { items } = await request("GET", `/assets?ids=${ids.join(",")}`);
   return ids.map((id) => items.find((asset) => asset.asset_id === id) ?? null);
 });
 
-/** The requests that send these parts: [{part_number, url, headers}]. */
-export const signParts = async (id, numbers) =>
-  (await request("POST", `${policy.uploads_url}/${id}/parts`, { part_numbers: numbers })).parts;
-
-/** The parts of an upload that have arrived: [{part_number, etag}]. */
-export const arrivedParts = async (id) => (await request("GET", `${policy.uploads_url}/${id}`)).parts;
-
-/** This person's unfinished uploads here, at most a hundred. */
-export const openUploads = async () => (await request("GET", `${policy.uploads_url}?limit=100`)).items;
-
-/** Cancel an upload, which frees what it reserved. A failure does not matter: it expires by itself. */
-export const cancel = (id) => request("DELETE", `${policy.uploads_url}/${id}`).catch(() => null);
-
-/** Make the folders of these paths; answers [{path, library_id, folder_id, detail}]. Safe to repeat. */
-export const makeFolders = async (body) => (await request("POST", policy.paths_url, body)).items;
+/** The asset as soon as it has left "processing"; null when it can not be seen any more. */
+export async function checked(id, round = 0) {
+  const period = CHECK_MS[round] ?? CHECK_MS.at(-1);
+  // At the same moments for all files, so that they share a request.
+  await new Promise((resolve) => setTimeout(resolve, period - (Date.now() % period)));
+  const asset = await findAsset(id).catch((error) => {
+    if (!isTransient(error)) throw error; // logged out, say
+    return { status: "processing" };
+  });
+  return asset?.status === "processing" ? checked(id, round + 1) : asset;
+}
