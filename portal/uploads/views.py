@@ -31,6 +31,4 @@ def discard(member: Member, upload_id: UUID) -> str:
 
 def _interrupted(member: Member, sending: list[str]) -> str:
     uploads = multipart.list_interrupted(member, sending=sending)
-    return render_template(
-        "uploads/_interrupted.html", uploads=uploads, sending=sending, workspace_id=member.workspace
-    )
+    return render_template("uploads/_interrupted.html", uploads=uploads, sending=sending, workspace_id=member.workspace)
