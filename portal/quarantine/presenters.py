@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from flask_babel.speaklater import LazyString
 
 from portal import sizes
+from portal.assets.presenters import StateMark
 from portal.inspection.scan_policy import ProposedRules, ScanRules
 from portal.quarantine.context import PastDecision, UploadHistory
 from portal.quarantine.decisions import Action, DecisionResult
 from portal.quarantine.service import Groups, QuarantinedFile
 
+Tone = Literal["good", "warn", "bad", "busy", "wait", "calm"]
 NAMED_FILES = 10  # that the question before a decision lists; the others are counted
 ROW_POLL_SECONDS, PAGE_POLL_SECONDS = 4, 3  # while a worker has the file
 
 
 @dataclass(frozen=True)
-class Label:
-    """A state in words, with its colour (``good``, ``warn``, ``bad``, ``wait``, ``busy``) and an icon of the sprite."""
+class Alert:
+    """A box with an icon; ``level`` is ``warning`` or ``danger``."""
 
-    text: str
-    tone: str
+    level: str
     icon: str
-
-    @property
-    def icon_class(self) -> str:
-        """The icon of what is going on turns."""
-        return "icon-inline icon-spin" if self.tone == "busy" else "icon-inline"
+    text: str
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Row:
     """One file of the list. ``poll_seconds``: how often the row asks for itself, None when nothing will change it."""
 
     file: QuarantinedFile
-    reason: Label
-    order: Label | None
+    reason: StateMark
+    order: StateMark | None
     proposal: str | None
     copies: str | None
     poll_seconds: int | None
@@ -89,7 +88,7 @@ class Question:
     named: Sequence[Row]
     more: str | None
     gone: str | None
-    warnings: Sequence[Label]
+    warnings: Sequence[Alert]
     shows_rules: bool
     confirm_infected: str | None
     is_possible: bool
@@ -102,32 +101,32 @@ class Question:
         return self.action in ("rescan", "rescan_later")
 
 
-_REASONS = {
-    "infected": (_l("Virus found"), "bad", "shield-x"),
-    "too_large": (_l("Too large to scan"), "warn", "shield-question"),
-    "encrypted": (_l("Encrypted"), "warn", "lock"),
-    "macros": (_l("Contains macros"), "warn", "shield-question"),
-    "unscannable": (_l("Could not be scanned"), "warn", "shield-question"),
-    "clean_now": (_l("Clean after another scan"), "good", "shield-check"),
+_REASONS: dict[str, tuple[Tone, str, LazyString]] = {
+    "infected": ("bad", "shield-x", _l("Virus found")),
+    "too_large": ("warn", "shield-question", _l("Too large to scan")),
+    "encrypted": ("warn", "lock", _l("Encrypted")),
+    "macros": ("warn", "shield-question", _l("Contains macros")),
+    "unscannable": ("warn", "shield-question", _l("Could not be scanned")),
+    "clean_now": ("good", "shield-check", _l("Clean after another scan")),
 }
 
 
-def reason_label(code: str | None) -> Label:
+def reason_mark(code: str | None) -> StateMark:
     """Why a file is in quarantine."""
-    text, tone, icon = _REASONS.get(code or "", (_l("Quarantined"), "warn", "shield-question"))
-    return Label(str(text), tone, icon)
+    tone, icon, text = _REASONS.get(code or "", ("warn", "shield-question", _l("Quarantined")))
+    return StateMark(tone, icon, str(text))
 
 
-def order_label(order: str | None) -> Label | None:
+def order_mark(order: str | None) -> StateMark | None:
     """What a worker is about to do with a file."""
     match order:
         case None:
             return None
         case "rescan_later":
-            return Label(_("Scanned again after the next signature update"), "wait", "clock")
+            return StateMark("wait", "clock", _("Scanned again after the next signature update"))
         case "rescan":
-            return Label(_("Being scanned again…"), "busy", "loader-2")
-    return Label(_("Being released…"), "busy", "loader-2")
+            return StateMark("busy", "loader-2", _("Being scanned again…"), spins=True)
+    return StateMark("busy", "loader-2", _("Being released…"), spins=True)
 
 
 def row(item: QuarantinedFile) -> Row:
@@ -136,8 +135,8 @@ def row(item: QuarantinedFile) -> Row:
     is_proposed = item.proposed_by is not None and item.order is None
     return Row(
         file=item,
-        reason=reason_label(item.code),
-        order=order_label(item.order),
+        reason=reason_mark(item.code),
+        order=order_mark(item.order),
         proposal=_("%(name)s proposes to release it", name=item.proposer) if is_proposed else None,
         copies=copies,
         poll_seconds=ROW_POLL_SECONDS if _is_with_a_worker(item) else None,
@@ -160,7 +159,7 @@ def filter_choices(groups: Groups, chosen: object, *, are_reasons: bool = False)
     choices = [
         FilterChoice(
             group.key,
-            f"{reason_label(group.key).text if are_reasons else group.name} ({group.count})",
+            f"{reason_mark(group.key).words if are_reasons else group.name} ({group.count})",
             is_selected=group.key == selected,
         )
         for group in groups.listed
@@ -264,9 +263,11 @@ def question(
         named=[row(item) for item in items[:NAMED_FILES]],
         more=ngettext("… and %(num)s more", "… and %(num)s more", more) if more > 0 else None,
         gone=_gone(chosen - len(items)),
-        warnings=_warnings(len(own), 0 if rules.release_infected else len(infected)),
+        warnings=_warnings(len(own), 0 if rules.release_infected else len(infected), is_single=len(items) == 1),
         shows_rules=bool(infected) and not rules.release_infected,
-        confirm_infected=_confirm_infected(len(infected)) if rules.release_infected and infected else None,
+        confirm_infected=_confirm_infected(len(infected), is_single=len(items) == 1)
+        if rules.release_infected and infected
+        else None,
         is_possible=is_possible,
         button=_button(action),
         button_class="btn-danger" if action in ("delete", "block") else "btn-primary",
@@ -343,26 +344,34 @@ def _gone(count: int) -> str | None:
     )
 
 
-def _warnings(own: int, infected: int) -> list[Label]:
+def _warnings(own: int, infected: int, *, is_single: bool) -> list[Alert]:
+    """What will be refused, of files that are to be released."""
     warnings = []
-    if own:
+    if own and is_single:
+        warnings.append(Alert("warning", "alert-triangle", _("You uploaded this file yourself. You can’t release it.")))
+    elif own:
         text = ngettext(
             "You uploaded %(num)s of them yourself. You can’t release that one.",
             "You uploaded %(num)s of them yourself. You can’t release those.",
             own,
         )
-        warnings.append(Label(text, "warning", "alert-triangle"))
-    if infected:
+        warnings.append(Alert("warning", "alert-triangle", text))
+    if infected and is_single:
+        text = _("This file is infected. The rules of this tenant do not allow its release.")
+        warnings.append(Alert("danger", "shield-x", text))
+    elif infected:
         text = ngettext(
             "%(num)s of them is infected. The rules of this tenant do not allow its release.",
             "%(num)s of them are infected. The rules of this tenant do not allow their release.",
             infected,
         )
-        warnings.append(Label(text, "danger", "shield-x"))
+        warnings.append(Alert("danger", "shield-x", text))
     return warnings
 
 
-def _confirm_infected(count: int) -> str:
+def _confirm_infected(count: int, *, is_single: bool) -> str:
+    if is_single:
+        return _("Release it anyway, although it is infected")
     return ngettext(
         "Release anyway: %(num)s of them is infected", "Release anyway: %(num)s of them are infected", count
     )
