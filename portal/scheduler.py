@@ -11,7 +11,6 @@ import logging
 import signal
 import threading
 import time
-from collections import Counter
 from datetime import timedelta
 
 from flask import Flask
@@ -68,7 +67,7 @@ def run(app: Flask, stop: threading.Event, lost: threading.Event) -> None:
             if time.monotonic() - swept_at >= SWEEP_SECONDS:
                 swept_at, began = time.monotonic(), now()
                 done = sweep.run()
-                periodic_tasks.note_sweep(began, _in_words(done))
+                periodic_tasks.record_sweep(began, done)
             else:
                 sweep.run_due()
             leave()
@@ -88,10 +87,6 @@ def _run_periodic_tasks(app: Flask, over: threading.Event) -> None:
                 log.exception("the periodic tasks failed")
             leave()
             over.wait(SWEEP_SECONDS)
-
-
-def _in_words(done: Counter[str]) -> str:
-    return ", ".join(f"{job} {count}" for job, count in sorted(done.items())) or "Nothing was due."
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from portal.inspection.models import ScannerStatus
 from portal.storage.models import Health, StorageProfile
 from portal.tasks import Task
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
@@ -108,21 +109,31 @@ def go_on() -> int:
         return _schedule(rescan.id, batch)
 
 
-def start_after_updates() -> str:
+def start_after_updates() -> Text:
     """The periodic task: begin when the signatures have made a big step since everything was scanned last."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready" or proof.version is None:
-        return "There is no scanner with dated signatures."
+        return Text("There is no virus scanner with dated signatures.")
     if proof.rescanned_version is None:
         with transaction(None):
             db.session.execute(update(ScannerStatus).values(rescanned_version=proof.version))
-        return f"From database {proof.version} on, steps are counted."
+        return Text("Signature updates are counted from version %(version)s on.", version=proof.version)
     step = proof.version - proof.rescanned_version
     if step < BIG_STEP:
-        return f"The signatures are {step} databases ahead of the last scan of everything; {BIG_STEP} are a big step."
+        return Text(
+            "The signatures are %(step)s versions newer than at the last scan of all files; at %(big)s all files are "
+            "scanned again.",
+            step=step,
+            big=BIG_STEP,
+        )
     if running() is not None:
-        return "Everything is being scanned again."
-    return f"The signatures are {step} databases ahead: {start('signatures', None).total} files are scanned again."
+        return Text("All files are being scanned again.")
+    return Text(
+        "The signatures are %(step)s versions newer than at the last scan of all files. They are scanned again: "
+        "%(total)s files.",
+        step=step,
+        total=start("signatures", None).total,
+    )
 
 
 def _is_done(rescan: Rescan) -> bool:

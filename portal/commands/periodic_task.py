@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 
 import click
 
@@ -23,7 +22,7 @@ def periodic_task(name: str | None, as_json: bool) -> None:
             _list(as_json)
             return
         outcome = periodic_tasks.run(name)
-    report(as_json, outcome.said, **asdict(outcome))
+    report(as_json, outcome.result.english, name=outcome.name, ok=outcome.ok, said=outcome.result.english)
     if not outcome.ok:
         sys.exit(1)
 
@@ -31,9 +30,21 @@ def periodic_task(name: str | None, as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     from portal.lifecycle import periodic_tasks
 
-    lines = periodic_tasks.statuses()
-    if as_json:
-        click.echo(json.dumps([asdict(line) for line in lines], default=str))
+    statuses = periodic_tasks.statuses()
+    if not as_json:
+        for status in statuses:
+            click.echo(f"{status.state:8} {status.name}: {status.result.english}")
         return
-    for line in lines:
-        click.echo(f"{line.state:8} {line.name}: {line.said}")
+    entries = [
+        {
+            "name": status.name,
+            "state": status.state,
+            "said": status.result.english,
+            "started_at": status.started_at,
+            "finished_at": status.finished_at,
+            "next_due_at": status.next_due_at,
+            "failures": status.failures,
+        }
+        for status in statuses
+    ]
+    click.echo(json.dumps(entries, default=str))

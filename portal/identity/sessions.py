@@ -22,6 +22,7 @@ from sqlalchemy import CursorResult, delete, or_, select, text, update
 from portal.database import db, now, transaction
 from portal.errors import NotFound
 from portal.identity.models import Session
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +118,17 @@ def devices(user_id: UUID, here: UUID | None) -> list[Device]:
     return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
 
 
-def forget() -> str:
-    """Remove what ended 30 days ago, by hand or by time; says how many."""
+def forget() -> Text:
+    """Delete sessions that ended more than 30 days ago; a periodic task."""
     before = now() - KEPT
     over = Session.ended_at < before, Session.last_seen_at < before - IDLE, Session.created_at < before - LONGEST
     with transaction():
         result = cast(CursorResult[Any], db.session.execute(delete(Session).where(or_(*over))))
-    return f"{result.rowcount} sessions that ended more than {KEPT.days} days ago were removed."
+    return Text(
+        "Sessions that ended more than %(days)s days ago were deleted: %(count)s.",
+        days=KEPT.days,
+        count=result.rowcount,
+    )
 
 
 def device_of(agent: str) -> str:

@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, choice
+from portal.texts import Text, TextColumn
 
 
 class ScannerStatus(Base):
@@ -24,7 +25,7 @@ class ScannerStatus(Base):
 
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     state: Mapped[str] = mapped_column(String(20))
-    detail: Mapped[str] = mapped_column(Text)
+    detail: Mapped[Text] = mapped_column(TextColumn)
     engine: Mapped[str | None] = mapped_column(String(100))
     database: Mapped[str | None] = mapped_column(String(100))
     version: Mapped[int | None]

@@ -72,7 +72,7 @@ class ScannerReport:
     """
 
     state: ScannerState
-    detail: str
+    detail: Text
     engine: str | None = None
     database: str | None = None
     reports_limits: bool = False
@@ -108,18 +108,23 @@ def report_on(
     """
     limits = nested is not None
     if database is None:
-        detail = f"{engine} has no dated signature database: nothing it passes counts as scanned. Run freshclam."
+        detail = Text(
+            "%(engine)s has no dated signature database, so files count as not scanned. Run freshclam.", engine=engine
+        )
         return ScannerReport("no_signatures", detail, engine, database, limits)
     if not is_detection(eicar):
-        detail = f"{engine} misses the EICAR test file. Look at its log, its temporary folder and its limits."
+        detail = Text(
+            "%(engine)s does not find the EICAR test file. Check its log, its temporary folder and its limits.",
+            engine=engine,
+        )
         return ScannerReport("down", detail, engine, database, limits)
-    detail = f"{engine} with signatures {database}."
+    details = [Text("%(engine)s with signatures %(database)s.", engine=engine, database=database)]
     if not limits:
-        detail += ' It does not report files above its limits: set "AlertExceedsMax yes" in clamd.conf.'
+        details.append(Text('It does not report files above its limits: set "AlertExceedsMax yes" in clamd.conf.'))
     missing = probe_archives.unreadable_in_words(readable)
     if missing:
-        detail += f" It can't unpack {missing}: such files count as not scanned."
-    return ScannerReport("ready", detail, engine, database, limits, readable=readable)
+        details.append(Text("It can't unpack %(formats)s: such files count as not scanned.", formats=missing))
+    return ScannerReport("ready", Text.join(*details), engine, database, limits, readable=readable)
 
 
 def report_failure(engine: str, database: str | None, error: str) -> ScannerReport:
@@ -127,7 +132,11 @@ def report_failure(engine: str, database: str | None, error: str) -> ScannerRepo
     it lies, and can't unpack the archive."""
     if database is None:
         return report_on(engine, database, eicar=None, nested=None, readable=frozenset())
-    detail = f"{engine} can't work: {error}. Look at the disk and the temporary folder of its machine."
+    detail = Text(
+        "%(engine)s can't work: %(error)s. Check the disk and the temporary folder of its machine.",
+        engine=engine,
+        error=error,
+    )
     return ScannerReport("down", detail, engine, database)
 
 

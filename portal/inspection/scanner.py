@@ -77,16 +77,20 @@ class Scanner:
 
     def _check(self, last: ScannerReport | None) -> ScannerReport:
         if self.url == "off":
-            words = "The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned."
-            return ScannerReport("off", words, has_daemon=False)
+            detail = Text("The virus scanner is switched off (PORTAL_SCANNER_URL=off). Files are not scanned.")
+            return ScannerReport("off", detail, has_daemon=False)
         if self._waits_for_signatures():
-            words = "ClamAV has no signatures yet. Files are not scanned until freshclam has fetched some."
-            return ScannerReport("no_signatures", words, has_daemon=False)
+            detail = Text("ClamAV has no signatures yet. Files are not scanned until freshclam has downloaded some.")
+            return ScannerReport("no_signatures", detail, has_daemon=False)
         try:
             return self._ask(last)
         except (clamd.ClamdError, OSError) as error:
-            words = f"The virus scanner can't be reached at {self.url}: {error}. Start it, or fix the address."
-            return ScannerReport("down", words, timed_out=isinstance(error.__cause__, TimeoutError))
+            detail = Text(
+                "The virus scanner can't be reached at %(url)s: %(error)s. Start it, or correct the address.",
+                url=self.url,
+                error=str(error),
+            )
+            return ScannerReport("down", detail, timed_out=isinstance(error.__cause__, TimeoutError))
 
     def _ask(self, last: ScannerReport | None) -> ScannerReport:
         version = ClamdClient(self.url, self._answer_seconds).version()

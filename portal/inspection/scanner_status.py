@@ -13,6 +13,7 @@ from portal import tasks
 from portal.database import db, now, transaction
 from portal.inspection.models import ScannerStatus
 from portal.inspection.scan_result import ScannerReport, signatures_of
+from portal.texts import Text
 
 STALE = timedelta(days=2)  # ClamAV publishes every day
 SIGNATURES = "signatures"  # what tasks wait for that wait for other ones
@@ -26,7 +27,7 @@ class SavedReport:
     date."""
 
     state: str
-    detail: str
+    detail: Text
     engine: str | None
     database: str | None
     version: int | None

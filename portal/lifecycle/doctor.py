@@ -1,4 +1,4 @@
-"""Does every part answer, and do the invariants hold? ``portal doctor [--verify]`` prints what this finds."""
+"""Checks of every part of the installation, and of the invariants. ``portal doctor [--verify]`` prints the findings."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.tasks import Task
 from portal.tenancy.models import Tenant, Workspace
+from portal.texts import Text
 from portal.uploads.models import OPEN, Upload, UploadState
 
-# A promise of product.md: after any crash a reservation is back within an hour of its expiry.
+# Promised: after any crash a reservation is released within an hour of its expiry.
 RESERVATION_GRACE = timedelta(hours=1)
 LONGEST_PROCESSING = timedelta(days=1)
 
@@ -50,15 +51,20 @@ UNFINISHED: tuple[tuple[Any, ...], ...] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One look: ``ok`` None means a warning that breaks nothing."""
+    """The result of one check: ``ok`` None is a warning about something that still works."""
 
     name: str
     ok: bool | None
-    detail: str
+    detail: Text
+
+    @property
+    def sentence(self) -> Text:
+        """With its name, for a list of several."""
+        return Text("%(name)s: %(detail)s", name=self.name, detail=self.detail)
 
 
 def examine(verify: bool = False) -> list[Finding]:
-    """Look at every part; with ``verify`` at every invariant of every tenant, too (it walks the whole bucket)."""
+    """Check every part; with ``verify`` also every invariant of every tenant, which lists the whole bucket."""
     findings = [_database()]
     if not findings[0].ok:
         return findings
@@ -78,41 +84,59 @@ def _database() -> Finding:
                 text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
             )
     except SQLAlchemyError:
-        return Finding("database", False, "The database does not answer, or was never set up. Run: portal setup")
+        return Finding("database", False, Text("The database does not answer, or was never set up. Run: portal setup"))
     if revision != head:
-        return Finding("database", False, f"The database is at revision {revision}, this release needs {head}.")
+        return Finding(
+            "database",
+            False,
+            Text(
+                "The database is at revision %(revision)s, this release needs %(head)s. Run: portal setup",
+                revision=revision,
+                head=head,
+            ),
+        )
     if owner:
-        return Finding("database", False, "PORTAL_DATABASE_URL names a role that row-level security does not bind.")
-    return Finding("database", True, f"answers, at revision {revision}, row-level security binds us")
+        return Finding(
+            "database",
+            False,
+            Text("PORTAL_DATABASE_URL names a role that bypasses row-level security. Use the application's role."),
+        )
+    return Finding(
+        "database", True, Text("answers, at revision %(revision)s, with row-level security", revision=revision)
+    )
 
 
 def _queue() -> Finding:
     try:
         waiting = queue.depths(current_app.extensions["portal.redis"])
     except redis.RedisError:
-        return Finding("queue", False, "Valkey does not answer. Uploads are kept and wait for it.")
-    words = ", ".join(f"{name} {count}" for name, count in waiting.items())
-    return Finding("queue", True, f"answers; waiting: {words}")
+        return Finding("queue", False, Text("Valkey does not answer. Uploads wait until it does."))
+    jobs = ", ".join(f"{name} {count}" for name, count in waiting.items())
+    return Finding("queue", True, Text("answers; queued jobs: %(jobs)s", jobs=jobs))
 
 
 def _store() -> Finding:
     try:
         storage.check_managed_store()
     except Unavailable as problem:
-        return Finding("store", False, problem.detail)
+        return Finding("store", False, Text.load(problem.detail))
     if storage.takes_cors_rules():
-        return Finding("store", True, "answers, and takes our key")
+        return Finding("store", True, Text("answers, and accepts the access key"))
     origin = current_app.extensions["portal.settings"].base_url
-    words = f"answers, and takes our key, but no CORS rule: browsers upload if it lets pages of {origin} in by itself"
-    return Finding("store", True, words)
+    detail = Text(
+        "answers, and accepts the access key, but takes no CORS rules: browsers can upload only if it allows the "
+        "origin %(origin)s by itself",
+        origin=origin,
+    )
+    return Finding("store", True, detail)
 
 
 def _disk() -> Iterator[Finding]:
     found = disk.look(current_app.extensions["portal.settings"])
     if found is not None:
-        words = f"{found.share:.0%} of the embedded store's disk is free"
-        full = f"{words}: uploads are refused below {disk.MIN_FREE_SHARE:.0%}. Free some space."
-        yield Finding("disk", not found.is_full, full if found.is_full else words)
+        free = Text("%(share)s of the disk of the embedded store is free.", share=f"{found.share:.0%}")
+        refused = Text("Uploads are refused below %(least)s. Free some space.", least=f"{disk.MIN_FREE_SHARE:.0%}")
+        yield Finding("disk", not found.is_full, Text.join(free, refused) if found.is_full else free)
 
 
 def _scanner(verify: bool) -> Finding:
@@ -120,45 +144,56 @@ def _scanner(verify: bool) -> Finding:
     report = scanner.report()
     ok = {"ready": True, "down": False}.get(report.state)
     if report.state == "ready" and not report.reports_limits:
-        return Finding("scanner", None, "The scanner says OK to what exceeds its limits. Set AlertExceedsMax yes.")
+        detail = Text('The scanner reports files above its limits as clean. Set "AlertExceedsMax yes" in clamd.conf.')
+        return Finding("scanner", None, detail)
     _version, made_at = signatures_of(report.database)
     if made_at is not None and database.now() - made_at > scanner_status.STALE:
         days = (database.now() - made_at).days
-        return Finding(
-            "scanner", None, f"The virus signatures are {days} days old. Run freshclam, or look into its log."
-        )
+        detail = Text("The virus signatures are %(days)s days old. Run freshclam, or look into its log.", days=days)
+        return Finding("scanner", None, detail)
     disagreement = _limit_of(scanner) if verify and report.state == "ready" else None
     return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
 
 
 def _sandbox() -> Finding:
-    """What protects this machine from a file that takes over a decoder of previews."""
+    """The layers that confine a preview decoder which a malicious file has taken over."""
     try:
         missing = layers.missing()
     except OSError as problem:
-        return Finding("preview sandbox", False, f"No confined process can be started: {problem.strerror}.")
+        return Finding(
+            "preview sandbox", False, Text("No confined process can be started: %(error)s.", error=problem.strerror)
+        )
     if missing:
-        return Finding("preview sandbox", None, f"Less protected than possible: {'; '.join(missing)}.")
-    words = "a user of its own, namespaces, rules for files and a filter of system calls"
-    return Finding("preview sandbox", True, words)
+        return Finding(
+            "preview sandbox", None, Text("Less protected than possible: %(missing)s.", missing="; ".join(missing))
+        )
+    detail = Text("a user of its own, namespaces, Landlock rules and a seccomp filter")
+    return Finding("preview sandbox", True, detail)
 
 
-def _limit_of(scanner: Scanner) -> str | None:
-    """Where policy and scanner disagree, in words."""
+def _limit_of(scanner: Scanner) -> Text | None:
+    """What is wrong when the upload limits and those of the scanner disagree."""
     largest = file_kinds.largest_limit_bytes()
     size = format_size(largest)
     try:
         if _takes(scanner, largest):
             return None
     except Unavailable as problem:
-        return f"Whether the scanner takes {size}, the most that an upload may have, is not known: {problem.detail}"
-    advice = "Raise its StreamMaxLength, MaxFileSize and MaxScanSize, or such files will be held unscanned."
-    return f"Uploads may have {size}, which the scanner refuses. {advice}"
+        return Text(
+            "It is not known whether the scanner accepts %(size)s, the largest upload allowed: %(reason)s",
+            size=size,
+            reason=Text.load(problem.detail),
+        )
+    return Text(
+        "Uploads can have %(size)s, which the scanner refuses. Raise its StreamMaxLength, MaxFileSize and MaxScanSize, "
+        "or such files will be quarantined unscanned.",
+        size=size,
+    )
 
 
 @functools.cache
 def _takes(scanner: Scanner, size: int) -> bool:
-    """An answer is asked for once a process: reading so many bytes takes seconds."""
+    """Tried once per process: scanning so many bytes takes seconds."""
     return scanner.accepts(size)
 
 
@@ -168,7 +203,7 @@ def _tenants() -> list[UUID]:
 
 
 def examine_tenant(tenant_id: UUID) -> Iterator[Finding]:
-    """Every broken invariant of one tenant, or one line that says there is none."""
+    """Every broken invariant of one tenant, or one finding that says there is none."""
     database.enter(tenant_id)
     slug = db.session.scalars(select(Tenant.slug).where(Tenant.id == tenant_id)).one()
     broken = [*recount(tenant_id), *_stuck(tenant_id)]
@@ -176,9 +211,9 @@ def examine_tenant(tenant_id: UUID) -> Iterator[Finding]:
     for workspace_id in workspaces:
         broken += objects.compare(tenant_id, workspace_id)
     if not broken:
-        yield Finding(f"tenant {slug}", True, "counters, ledger, states and objects agree")
-    for words in broken:
-        yield Finding(f"tenant {slug}", False, words)
+        yield Finding(f"tenant {slug}", True, Text("counters, ledger, states and objects agree"))
+    for sentence in broken:  # only the command line asks for these, so they are English
+        yield Finding(f"tenant {slug}", False, Text.load(sentence))
 
 
 def _stuck(tenant_id: UUID) -> Iterator[str]:
@@ -187,7 +222,7 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
         Upload.tenant_id == tenant_id, Upload.state.in_(OPEN), Upload.expires_at < now - RESERVATION_GRACE
     )
     for upload_id in db.session.scalars(late):
-        yield f"Upload {upload_id} holds its reservation more than an hour after its expiry. Is the scheduler running?"
+        yield f"Upload {upload_id} has a reservation more than an hour after its expiry. Is the scheduler running?"
     promised = Upload.state.in_((*OPEN, UploadState.VERIFYING))
     counted = case((StorageProfile.mode == ProfileMode.MANAGED, Upload.size_bytes), else_=0)
     differs = (promised & (Upload.reserved_bytes != counted)) | (~promised & (Upload.reserved_bytes != 0))
@@ -196,7 +231,7 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
     for upload in db.session.execute(wrong.where(Upload.tenant_id == tenant_id, differs)):
         yield (
             f"Upload {upload.id} is {upload.state} with {upload.size_bytes} bytes "
-            f"and holds a reservation of {upload.reserved_bytes}."
+            f"and has a reservation of {upload.reserved_bytes}."
         )
     unanswered = (
         select(Upload.id)
@@ -204,15 +239,15 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
         .where(Upload.tenant_id == tenant_id, Upload.state == UploadState.VERIFYING, Asset.id.is_(None))
     )
     for upload_id in db.session.scalars(unanswered):
-        yield f"Upload {upload_id} is being verified, but no file of it is."
-    standing = select(Asset.id).where(
+        yield f"Upload {upload_id} is being verified, but has no file that is."
+    stuck = select(Asset.id).where(
         Asset.tenant_id == tenant_id,
         Asset.state == AssetState.PROCESSING,
         Asset.created_at < now - LONGEST_PROCESSING,
         ~exists().where(Task.target_id == Asset.id, Task.waiting_for.is_not(None)),
     )
-    for asset_id in db.session.scalars(standing):
-        yield f"Asset {asset_id} has been processing for more than a day without a reason. Are workers running?"
+    for asset_id in db.session.scalars(stuck):
+        yield f"Asset {asset_id} has been processing for more than a day for no known reason. Are workers running?"
     yield from _without_task(tenant_id)
     failing = Task.tenant_id == tenant_id, Task.attempts > tasks.MOST_ATTEMPTS
     for task in db.session.scalars(select(Task).where(*failing)):
@@ -220,8 +255,8 @@ def _stuck(tenant_id: UUID) -> Iterator[str]:
 
 
 def _without_task(tenant_id: UUID) -> Iterator[str]:
-    """Rows that somebody has to do something about, and that no task names: nobody would ever look at them."""
+    """Unfinished rows that have no task: no worker would ever come to them."""
     for kind, model, *unfinished in UNFINISHED:
         unknown = ~exists().where(Task.target_id == model.id, Task.kind == kind)
         for row_id in db.session.scalars(select(model.id).where(model.tenant_id == tenant_id, *unfinished, unknown)):
-            yield f"Nothing is going to do {kind} of {row_id}: it has no task."
+            yield f"{kind} of {row_id} will never be done: it has no task."

@@ -1,16 +1,18 @@
-"""Daily and weekly work. ``PERIODIC_TASKS`` is the whole list: what is done, and how often.
+"""Hourly and daily work. ``PERIODIC_TASKS`` lists all of it: what is done, and how often.
 
-The scheduler runs what is due, one after another, in a thread of its own, so that a long one delays no sweep. No
-transaction is open while one runs, only a lease: one that was killed is still due, and runs again from its
-beginning. So each of them must be safe to run twice. One that fails is tried again in an hour.
+The scheduler runs what is due, one after another, in a thread of its own, so that a long task delays no sweep. A task
+has a lease while it runs, and no open transaction: one that was killed is still due and runs again from its start. So
+each of them must be safe to run twice. One that fails is tried again in an hour.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from flask_babel import gettext as _
@@ -24,55 +26,62 @@ from portal.errors import Conflict, NotFound, Problem
 from portal.events import service as events
 from portal.identity import sessions
 from portal.lifecycle import recount
+from portal.lifecycle.failure import TaskFailed
 from portal.lifecycle.models import PeriodicTaskRun
 from portal.mail import service as mail
 from portal.quarantine import daily_summary
+from portal.texts import Text
 from portal.usage import measurement, snapshots
 from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
 
 RETRY = timedelta(hours=1)
-LONGEST_WORDS = 2000
-NAMES = UUID("0c1f0f4a-6f0e-4e0d-9a53-7d6f0f9b6f01")  # of ours: a task's target is a UUID, made from a name here
-SWEEP = "sweep"  # the scheduler's own pass, kept beside the periodic tasks
+LONGEST_RESULT = 2000  # characters
+# The target of a task is a UUID. Those of periodic tasks are derived from their names in this namespace.
+NAMESPACE = UUID("0c1f0f4a-6f0e-4e0d-9a53-7d6f0f9b6f01")
+SWEEP = "sweep"  # the scheduler's own pass, recorded beside the periodic tasks
 
 
 @dataclass(frozen=True)
 class PeriodicTask:
-    """``run`` does it and says in one line what it did; a ``Problem`` says why it could not, any other error is logged.
+    """``run`` does the work and returns a sentence about it. A ``Problem`` it raises is shown, other errors are logged.
 
     It is called inside the application, in no tenant, and opens its own transactions.
     """
 
     every: timedelta
-    run: Callable[[], str]
+    run: Callable[[], Text]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one run went."""
+class RunResult:
+    """The result of one run."""
 
     name: str
     ok: bool
-    said: str
+    result: Text
 
 
-def examine() -> str:
-    """Look at every part as ``portal doctor`` does. Raises ``Problem`` when one is broken."""
+def examine() -> Text:
+    """Check every part as ``portal doctor`` does. Raises ``TaskFailed`` when one is broken."""
     from portal.lifecycle import doctor
 
     findings = doctor.examine()
-    broken = [f"{finding.name}: {finding.detail}" for finding in findings if finding.ok is False]
+    broken = [each.sentence for each in findings if each.ok is False]
     if broken:
-        raise Problem(" ".join(broken))
-    warnings = [f" {finding.name}: {finding.detail}" for finding in findings if finding.ok is None]
-    return f"{len(findings)} parts answer.{''.join(warnings)}"
+        raise TaskFailed(Text.join(*broken))
+    warnings = [each.sentence for each in findings if each.ok is None]
+    return Text.join(Text("%(count)s parts answer.", count=len(findings)), *warnings)
 
 
-def forget_events() -> str:
-    """Remove events and e-mails that were kept for 90 days."""
-    return f"{events.forget()} events and {mail.forget()} e-mails, older than 90 days, were removed."
+def forget_events() -> Text:
+    """Delete events and e-mails that are older than 90 days."""
+    return Text(
+        "Deleted, because they were older than 90 days: %(events)s events and %(emails)s e-mails.",
+        events=events.forget(),
+        emails=mail.forget(),
+    )
 
 
 PERIODIC_TASKS: dict[str, PeriodicTask] = {
@@ -88,7 +97,7 @@ PERIODIC_TASKS: dict[str, PeriodicTask] = {
 }
 
 
-def run_due(stop: Callable[[], bool] = lambda: False) -> list[Outcome]:
+def run_due(stop: Callable[[], bool] = lambda: False) -> list[RunResult]:
     """Run what is due, one after another, until ``stop`` says so."""
     done = []
     for name in _due():
@@ -101,15 +110,15 @@ def run_due(stop: Callable[[], bool] = lambda: False) -> list[Outcome]:
     return done
 
 
-def run(name: str) -> Outcome:
-    """Run one now, due or not. Raises ``NotFound`` for a name that is none, ``Conflict`` while it runs elsewhere."""
+def run(name: str) -> RunResult:
+    """Run one now, due or not. Raises ``NotFound`` for an unknown name, ``Conflict`` while it runs elsewhere."""
     task = PERIODIC_TASKS.get(name)
     if task is None:
         names = ", ".join(sorted(PERIODIC_TASKS))
-        raise NotFound(_("There is no periodic task “%(name)s”. These exist: %(names)s.", name=name, names=names))
-    with tasks.exclusive("periodic", uuid5(NAMES, name)) as lease:
+        raise NotFound(_("There is no periodic task “%(name)s”. There are: %(names)s.", name=name, names=names))
+    with tasks.exclusive("periodic", uuid5(NAMESPACE, name)) as lease:
         if lease is None:
-            raise Conflict(_("The periodic task %(name)s is running already.", name=name))
+            raise Conflict(_("The periodic task “%(name)s” is already running.", name=name))
         started = database.now()
         _begin(name, started)
         outcome = _attempt(name, task)
@@ -127,18 +136,20 @@ def request(name: str) -> None:
         )
 
 
-def note_sweep(started: datetime, said: str) -> None:
-    """Write down that the scheduler has made its pass."""
-    _finish(Outcome(SWEEP, ok=True, said=said), started, timedelta())
+def record_sweep(started: datetime, done: Counter[str]) -> None:
+    """Record a pass of the scheduler, with how many tasks of each kind it did or enqueued."""
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(done.items()))
+    result = Text("%(counts)s", counts=counts) if counts else Text("Nothing was due.")
+    _finish(RunResult(SWEEP, ok=True, result=result), started, timedelta())
 
 
 @dataclass(frozen=True)
 class Status:
-    """One periodic task as it is: ``state`` is ``ok``, ``failed``, ``running`` or ``waiting`` (it never ran)."""
+    """The state of one periodic task: ``ok``, ``failed``, ``running`` or ``waiting`` (it has never run)."""
 
     name: str
     state: str
-    said: str
+    result: Text
     started_at: datetime | None = None
     finished_at: datetime | None = None
     next_due_at: datetime | None = None
@@ -146,14 +157,15 @@ class Status:
 
 
 def statuses(*names: str) -> list[Status]:
-    """Every periodic task, or those of these names, as the table has it."""
+    """Every periodic task, or those of these names."""
     runs = {each.name: each for each in db.session.scalars(select(PeriodicTaskRun))}
     return [_status(name, runs.get(name)) for name in names or sorted(PERIODIC_TASKS)]
 
 
 def _status(name: str, run: PeriodicTaskRun | None) -> Status:
     if run is None:
-        return Status(name, "waiting", "It has not run yet.")
+        return Status(name, "waiting", Text("It has not run yet."))
+    # A run that was killed never finished; until it is tried again it can't be told from one that is running.
     running = run.finished_at is None or run.finished_at < run.started_at
     state = "running" if running else "ok" if run.ok else "failed"
     return Status(name, state, run.message, run.started_at, run.finished_at, run.next_due_at, run.failures)
@@ -167,39 +179,50 @@ def _due() -> list[str]:
     return [name for name in PERIODIC_TASKS if name not in later]
 
 
-def _attempt(name: str, task: PeriodicTask) -> Outcome:
+def _attempt(name: str, task: PeriodicTask) -> RunResult:
     leave()
     try:
-        return Outcome(name, ok=True, said=task.run())
+        return RunResult(name, ok=True, result=task.run())
     except Problem as problem:
         log.warning("the periodic task %s could not be done: %s", name, problem.detail)
-        return Outcome(name, ok=False, said=problem.detail)
+        result = problem.result if isinstance(problem, TaskFailed) else Text.load(problem.detail)
+        return RunResult(name, ok=False, result=result)
     except Exception as error:
         if database.is_unavailable(error):
-            raise  # nothing can be written down, and it is due still
+            raise  # nothing can be recorded, and the task is still due
         log.exception("the periodic task %s failed", name)
-        return Outcome(name, ok=False, said="It failed for a reason that nobody foresaw: the log says more.")
+        return RunResult(
+            name, ok=False, result=Text("It failed with an unexpected error. See the log of the scheduler.")
+        )
     finally:
         leave()
 
 
 def _begin(name: str, started: datetime) -> None:
-    values = {"started_at": started, "message": "", "failures": 0, "next_due_at": started}
-    statement = insert(PeriodicTaskRun).values(name=name, **values)
+    run = PeriodicTaskRun
+    values = {run.name: name, run.started_at: started, run.message: Text(""), run.failures: 0, run.next_due_at: started}
+    # A row that exists keeps its result, so that the page shows the last one while this run is going on.
+    statement = insert(run).values(values)
     with transaction():
-        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"started_at": started}))
+        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={run.started_at: started}))
 
 
-def _finish(outcome: Outcome, started: datetime, until_next: timedelta) -> None:
-    values = {
-        "started_at": started,
-        "finished_at": database.now(),
-        "ok": outcome.ok,
-        "message": outcome.said[:LONGEST_WORDS],
-        "failures": 0 if outcome.ok else 1,
-        "next_due_at": started + until_next,
+def _finish(outcome: RunResult, started: datetime, until_next: timedelta) -> None:
+    run = PeriodicTaskRun
+    values: dict[Any, Any] = {
+        run.started_at: started,
+        run.finished_at: database.now(),
+        run.ok: outcome.ok,
+        run.message: _shortened(outcome.result),
+        run.next_due_at: started + until_next,
     }
-    changed = values | {"failures": 0 if outcome.ok else PeriodicTaskRun.failures + 1}
-    statement = insert(PeriodicTaskRun).values(name=outcome.name, **values)
+    first = {run.name: outcome.name, run.failures: 0 if outcome.ok else 1}
+    again = {run.failures: 0 if outcome.ok else run.failures + 1}
+    statement = insert(run).values(values | first)
     with transaction():
-        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+        db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values | again))
+
+
+def _shortened(result: Text) -> Text:
+    """A long result is cut, and then it is English: the middle of its values can't be translated."""
+    return result if len(result.stored) <= LONGEST_RESULT else Text.load(result.english[:LONGEST_RESULT])

@@ -1,6 +1,6 @@
-"""The books of quotas, recounted: counters against the ledger, and against what assets and uploads hold.
+"""Recount of the quota counters: against the ledger, and against the rows of assets and uploads.
 
-Each night for every tenant: equal, or an alarm with the difference.
+Each night for every tenant; a difference is an alarm to the operators.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Uuid, bindparam, select, text
 
 from portal import audit
 from portal.database import db, enter, now, transaction
-from portal.errors import Problem
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.identity import service as identity
+from portal.lifecycle.failure import TaskFailed
 from portal.mail import service as mail
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 
-TOLD = 20  # differences of a tenant that are told one by one
+LISTED_DIFFERENCES = 20  # of one tenant
 PATH = "/operator"
 
-# One statement, hence one snapshot: it may run beside uploads. The tables of assets and uploads are named here in SQL
-# only: their rooms stand above this one.
-_BOOKS = text("""
+# One statement sees one snapshot, so it may run beside uploads: two statements would report an upload that is committed
+# between them as a difference. Text, because the four aggregates beside outer joins are easier to check in SQL.
+_COUNTERS = text("""
     SELECT w.id, w.slug, q.workspace_id IS NOT NULL AS counted,
            coalesce(q.used_bytes, 0) AS used, coalesce(q.reserved_bytes, 0) AS reserved,
            coalesce(l.used, 0) AS ledger_used, coalesce(l.reserved, 0) AS ledger_reserved,
@@ -53,17 +53,17 @@ _BOOKS = text("""
 
 
 def recount(tenant_id: UUID) -> list[str]:
-    """Every difference in a tenant's books, in words; empty when each byte is explained.
+    """Every difference between a tenant's counters and its rows, as sentences.
 
     The session has entered the tenant.
     """
-    rows = db.session.execute(_BOOKS, {"tenant": tenant_id}).all()
-    found = [line for row in rows if row.id is not None for line in _of_workspace(row)]
+    rows = db.session.execute(_COUNTERS, {"tenant": tenant_id}).all()
+    found = [difference for row in rows if row.id is not None for difference in _of_workspace(row)]
     return found + list(_of_tenant(rows))
 
 
-def recount_all() -> str:
-    """Recount every tenant's books; a periodic task. Raises ``Problem`` with what differs, once that was mailed."""
+def recount_all() -> Text:
+    """Recount every tenant; a periodic task. Raises ``TaskFailed`` with the differences, once they were mailed."""
     with transaction():
         tenants = db.session.execute(select(Tenant.id, Tenant.slug).order_by(Tenant.id)).all()
     differing = []
@@ -73,17 +73,17 @@ def recount_all() -> str:
         enter(None)
         if found:
             _alarm(tenant_id, slug, found)
-            differing.append(f"{slug}: {'; '.join(found[:TOLD])}")
+            differing.append(f"{slug}: {'; '.join(found[:LISTED_DIFFERENCES])}")
     if differing:
-        raise Problem(
-            _(
-                "The counters of %(count)s of %(total)s tenants differ. %(names)s",
+        raise TaskFailed(
+            Text(
+                "The counters of %(count)s of %(total)s tenants are wrong. %(differences)s",
                 count=len(differing),
                 total=len(tenants),
-                names=" — ".join(differing),
+                differences=" — ".join(differing),
             )
         )
-    return f"The books of {len(tenants)} tenants are right: counters, ledger, files and uploads agree."
+    return Text("Counters, ledger, files and uploads agree in all tenants (%(count)s).", count=len(tenants))
 
 
 def _of_workspace(row: Any) -> Iterator[str]:
@@ -119,9 +119,13 @@ def _differences(name: str, *pairs: tuple[str, int, str, int]) -> Iterator[str]:
 
 
 def _alarm(tenant_id: UUID, slug: str, found: list[str]) -> None:
-    detail = f"The books of the tenant {slug} differ: {'; '.join(found[:TOLD])}."
+    detail = f"The quota counters of the tenant {slug} are wrong: {'; '.join(found[:LISTED_DIFFERENCES])}."
     facts = {"task": _l("Recount of the quotas"), "detail": detail, "at": now(), "path": PATH}
     with transaction(tenant_id):
-        audit.record(tenant_id, None, "quota.miscounted", tenant_id, differences=found[:TOLD], count=len(found))
-        events.record(EventType.QUOTA_MISCOUNTED, tenant_id, None, differences=found[:TOLD], count=len(found))
+        audit.record(
+            tenant_id, None, "quota.miscounted", tenant_id, differences=found[:LISTED_DIFFERENCES], count=len(found)
+        )
+        events.record(
+            EventType.QUOTA_MISCOUNTED, tenant_id, None, differences=found[:LISTED_DIFFERENCES], count=len(found)
+        )
         mail.write("task_alarm", identity.operators(), tenant_id, once=f"recount:{now():%Y-%m-%d}", **facts)

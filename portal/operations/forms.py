@@ -1,4 +1,4 @@
-"""What operators type: plain fields of small forms, read and checked here."""
+"""The forms of the operations page, read and checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Form = MultiDict[str, str]
 
 
 @dataclass(frozen=True)
-class Raise:
+class TemporaryLimit:
     """A limit for a tenant until the end of a day (UTC); ``limit_bytes`` None: unlimited."""
 
     slug: str
@@ -23,13 +23,13 @@ class Raise:
     until: datetime
 
 
-def read_raise(form: Form) -> Raise:
-    """Raises ``Invalid``."""
+def read_temporary_limit(form: Form) -> TemporaryLimit:
+    """Raises ``Invalid`` for the day or the limit."""
     try:
         day = datetime.strptime(form.get("until", ""), "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise Invalid(_("Enter the day as in 2026-12-31."), field="until") from None
-    return Raise(form.get("slug", ""), sizes.parse(form.get("limit", "")), _end_of(day))
+    return TemporaryLimit(form.get("slug", ""), sizes.parse(form.get("limit", "")), _end_of(day))
 
 
 def _end_of(day: datetime) -> datetime:

@@ -1,6 +1,7 @@
-"""The installation's numbers for Prometheus, collected when they are asked for and kept for a few seconds.
+"""Metrics of the installation for Prometheus, read when they are requested and cached for a few seconds.
 
-What is counted since midnight (UTC) begins at nothing each day: ``rate`` and ``increase`` take that for a restart.
+The names and labels are a contract: dashboards and alerts use them, also the old words clock, chore, letters and held.
+Counts since midnight (UTC) start at zero each day: ``rate`` and ``increase`` treat that as a restart.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from portal import tasks
 from portal.assets import daily_counts
 from portal.database import db, end_read, enter
 from portal.inspection import scanner_status
@@ -25,20 +27,21 @@ from portal.tenancy import switches
 from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
-BELIEVED_SECONDS = 5.0
+CACHE_SECONDS = 5.0  # several monitors may read, and each reading asks the database a dozen questions
+_CACHE = "portal.metrics"
 
 
 def collect() -> list[Metric]:
-    """Every number that is of the installation, not of one process."""
-    read_at, known = current_app.extensions.get("portal.numbers.kept", (float("-inf"), []))
-    if time.monotonic() - read_at > BELIEVED_SECONDS:
+    """The metrics that are about the installation, not about one process."""
+    read_at, known = current_app.extensions.get(_CACHE, (float("-inf"), []))
+    if time.monotonic() - read_at > CACHE_SECONDS:
         known = _read()
-        current_app.extensions["portal.numbers.kept"] = (time.monotonic(), known)
+        current_app.extensions[_CACHE] = (time.monotonic(), known)
     return list(known)
 
 
 def _read() -> list[Metric]:
-    """Part after part. One that can't be read is left out; without a database all that follow are, at once."""
+    """Part after part. One that can't be read is left out; without a database all that follow are left out."""
     known: list[Metric] = []
     up = 1.0
     for part in PARTS:
@@ -52,13 +55,13 @@ def _read() -> list[Metric]:
             break
         except SQLAlchemyError as error:
             db.session.rollback()
-            log.warning("numbers of %s can't be read: %s", part.__name__, type(error).__name__)
+            log.warning("metrics of %s can't be read: %s", part.__name__, type(error).__name__)
     return [*known, gauge("portal_database_up", "Whether the database answers.", value=up)]
 
 
-def gauge(name: str, words: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+def gauge(name: str, description: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
     """A gauge with its ``value``, or one whose samples follow."""
-    metric = GaugeMetricFamily(name, words, labels=labels)
+    metric = GaugeMetricFamily(name, description, labels=labels)
     if value is not None:
         metric.add_metric([], value)
     return metric
@@ -66,34 +69,34 @@ def gauge(name: str, words: str, *labels: str, value: float | None = None) -> Ga
 
 def _queues() -> Iterator[Metric]:
     found = dashboard.queues()
-    yield gauge("portal_queue_up", "Whether Valkey answers.", value=float(not found.away))
+    yield gauge("portal_queue_up", "Whether Valkey answers.", value=float(found.is_available))
     depth = gauge("portal_queue_depth", "Jobs that wait, by queue.", "queue")
     for name, number in found.depths.items():
         depth.add_metric([name], number)
     yield depth
-    yield gauge("portal_workers", "Workers that were heard of lately.", value=len(found.workers))
+    yield gauge("portal_workers", "Workers with a recent heartbeat.", value=len(found.workers))
 
 
 def _work() -> Iterator[Metric]:
-    due = gauge("portal_work_due", "Rows that are due, by job and what they wait for.", "job", "waiting_for")
-    later = gauge("portal_work_later", "Rows whose time comes later.", "job", "waiting_for")
-    oldest = gauge("portal_work_oldest_seconds", "Since when the oldest of them stands.", "job", "waiting_for")
-    for part in dashboard.backlog():
+    due = gauge("portal_work_due", "Tasks that are due, by kind and what they wait for.", "job", "waiting_for")
+    later = gauge("portal_work_later", "Tasks that are due later.", "job", "waiting_for")
+    oldest = gauge("portal_work_oldest_seconds", "Age of the oldest of them.", "job", "waiting_for")
+    for part in tasks.backlog():
         for metric, value in ((due, part.due), (later, part.later), (oldest, part.oldest_seconds)):
             metric.add_metric([part.kind, part.waiting_for], float(value))
     yield from (due, later, oldest)
 
 
 def _scheduler() -> Iterator[Metric]:
-    yield _moment(
-        "portal_clock_last_pass_timestamp_seconds", "When the scheduler last swept.", dashboard.scheduler().at
+    yield _timestamp(
+        "portal_clock_last_pass_timestamp_seconds", "The last pass of the scheduler.", dashboard.scheduler().at
     )
-    ok = gauge("portal_chore_ok", "1: the last run went well.", "name")
-    at = gauge("portal_chore_last_run_timestamp_seconds", "When it last ended.", "name")
-    for line in periodic_tasks.statuses():
-        if line.finished_at is not None:
-            ok.add_metric([line.name], 0.0 if line.failures else 1.0)
-            at.add_metric([line.name], line.finished_at.timestamp())
+    ok = gauge("portal_chore_ok", "1: the last run succeeded.", "name")
+    at = gauge("portal_chore_last_run_timestamp_seconds", "The end of the last run.", "name")
+    for status in periodic_tasks.statuses():
+        if status.finished_at is not None:
+            ok.add_metric([status.name], 0.0 if status.failures else 1.0)
+            at.add_metric([status.name], status.finished_at.timestamp())
     yield from (ok, at)
 
 
@@ -116,21 +119,23 @@ def _day() -> Iterator[Metric]:
 
 
 def _scanner() -> Iterator[Metric]:
-    proof = scanner_status.last()
-    state = proof.state if proof else "unknown"
-    yield gauge("portal_scanner_up", "1: the scanner proved that it finds what it must.", value=float(state == "ready"))
-    yield gauge("portal_scanner_off", "1: files are not scanned by decision.", value=float(state == "off"))
-    yield _moment(
-        "portal_signatures_timestamp_seconds", "When the signatures were made.", proof.signatures_at if proof else None
+    report = scanner_status.last()
+    state = report.state if report else "unknown"
+    yield gauge(
+        "portal_scanner_up", "1: the scanner answers and finds the EICAR test file.", value=float(state == "ready")
+    )
+    yield gauge("portal_scanner_off", "1: the scanner is switched off.", value=float(state == "off"))
+    yield _timestamp(
+        "portal_signatures_timestamp_seconds", "The date of the signatures.", report.signatures_at if report else None
     )
 
 
 def _counts() -> Iterator[Metric]:
     names = {
-        "unscanned": gauge("portal_unscanned_files", "Files that nobody has scanned, by reason.", "reason"),
+        "unscanned": gauge("portal_unscanned_files", "Files that were not scanned, by reason.", "reason"),
         "held": gauge("portal_held_files", "Files in quarantine.", "state"),
-        "open_uploads": gauge("portal_open_uploads", "Uploads under way.", "state"),
-        "quota": gauge("portal_quota_warnings", "Limits of workspaces and tenants that fill up.", "level"),
+        "open_uploads": gauge("portal_open_uploads", "Open uploads.", "state"),
+        "quota": gauge("portal_quota_warnings", "Limits of workspaces and tenants that are nearly reached.", "level"),
         "store": gauge("portal_own_buckets", "Customers' buckets, by health.", "health"),
     }
     for (what, label), number in dashboard.counts().items():
@@ -138,37 +143,37 @@ def _counts() -> Iterator[Metric]:
     yield from names.values()
 
 
-def _rest() -> Iterator[Metric]:
+def _resources() -> Iterator[Metric]:
     facts, store, disk = dashboard.database_facts(), dashboard.managed_store(), dashboard.free_disk()
     yield gauge("portal_database_bytes", "Size of the database.", value=facts.bytes)
     yield gauge("portal_database_connections", "Open connections.", value=facts.connections)
-    yield gauge("portal_database_most_connections", "Connections that there can be.", value=facts.most_connections)
+    yield gauge("portal_database_most_connections", "The most connections allowed.", value=facts.max_connections)
     oldest = facts.oldest_seconds
     yield gauge("portal_database_oldest_transaction_seconds", "The oldest open transaction.", value=oldest)
-    yield gauge("portal_store_up", "1: the managed store answered when last asked.", value=float(_answered(store)))
-    letters = gauge("portal_letters", "Mail, by state.", "state")
+    yield gauge(
+        "portal_store_up",
+        "1: the managed store answered at the last check.",
+        value=float(store is not None and store.reason is None),
+    )
+    emails = gauge("portal_letters", "E-mails, by state.", "state")
     for state, number in mail.counts().items():
-        letters.add_metric([state.value], number)
-    yield letters
-    hooks = gauge("portal_webhooks", "Addresses that are told what happens, by state.", "state")
-    waits = gauge("portal_webhook_deliveries", "Events for webhooks: what waits, and the last day's by state.", "state")
+        emails.add_metric([state.value], number)
+    yield emails
+    endpoints = gauge("portal_webhooks", "Webhooks, by state.", "state")
+    deliveries = gauge("portal_webhook_deliveries", "Deliveries that wait, and the last day's by state.", "state")
     for (what, label), number in dispatch.counts().items():
-        (hooks if what == "endpoint" else waits).add_metric([label], number)
-    yield from (hooks, waits)
+        (endpoints if what == "endpoint" else deliveries).add_metric([label], number)
+    yield from (endpoints, deliveries)
     paused = switches.paused() is not None
     yield gauge("portal_uploads_paused", "1: an operator has paused uploads.", value=float(paused))
     if disk is not None:
-        yield gauge("portal_disk_free_bytes", "Free where the embedded store lies.", value=disk.free)
+        yield gauge("portal_disk_free_bytes", "Free on the disk of the embedded store.", value=disk.free)
         yield gauge("portal_disk_bytes", "Size of that disk.", value=disk.total)
 
 
-def _answered(store: object) -> bool:
-    return store is not None and getattr(store, "reason", None) is None
+def _timestamp(name: str, description: str, moment: datetime | None) -> GaugeMetricFamily:
+    """Seconds since 1970; no sample for what has never happened."""
+    return gauge(name, description, value=moment.timestamp() if moment else None)
 
 
-def _moment(name: str, words: str, moment: datetime | None) -> GaugeMetricFamily:
-    """Seconds since 1970; no sample for what never was."""
-    return gauge(name, words, value=moment.timestamp() if moment else None)
-
-
-PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (_queues, _work, _scheduler, _day, _scanner, _counts, _rest)
+PARTS: tuple[Callable[[], Iterator[Metric]], ...] = (_queues, _work, _scheduler, _day, _scanner, _counts, _resources)

@@ -1,4 +1,4 @@
-"""How the scanner is, what it found day by day, and what operators do about it."""
+"""The virus scanner: its state, its results day by day, and commands of operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask import current_app
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
-from portal import audit
+from portal import audit, tasks
 from portal.assets import daily_counts, full_scans
 from portal.assets.models import Asset, AssetState, Rescan, ScanResult
 from portal.database import db, now, transaction
@@ -31,95 +31,90 @@ VERDICTS = ("clean", "infected", "not_scanned")
 
 @dataclass(frozen=True)
 class Day:
-    """What the scanner said on one day (UTC): verdict → files."""
+    """The results of one day (UTC): verdict → files."""
 
     day: date
     numbers: dict[str, int]
 
     @property
     def total(self) -> int:
-        """All files of the day."""
+        """All files that were scanned on the day."""
         return sum(self.numbers.values())
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScannerOverview:
     """The scanner for one page. ``waiting``: files that wait to be scanned; ``per_minute``: over the last hour."""
 
-    proof: SavedReport | None
+    report: SavedReport | None
     days: list[Day]
     unscanned: int
     waiting: int = 0
     per_minute: float = 0.0
-    may_update: bool = False
+    can_update: bool = False
     rescans: list[Rescan] = field(default_factory=list)
 
     @property
     def running(self) -> Rescan | None:
-        """The scan of everything that goes on."""
+        """The scan of all files that is going on."""
         return next((each for each in self.rescans if each.finished_at is None), None)
 
-    @property
-    def age_days(self) -> int | None:
-        """How old the signatures are."""
-        made_at = self.proof.signatures_at if self.proof else None
-        return (now() - made_at).days if made_at else None
 
-
-def of_tenant(tenant_id: UUID) -> Standing:
-    """What an admin sees of it, with the verdicts on the tenant's own files."""
+def of_tenant(tenant_id: UUID) -> ScannerOverview:
+    """For an admin of a tenant: with the results of the tenant's own files."""
     rows = ((row.day, row.label, row.number) for row in daily_counts.of_tenant(tenant_id, "scan", DAYS))
     here = Asset.tenant_id == tenant_id, Asset.state == AssetState.AVAILABLE
     unscanned = select(func.count()).where(*here, Asset.scan_result == ScanResult.NOT_SCANNED)
-    return Standing(scanner_status.last(), _by_day(rows), db.session.scalar(unscanned) or 0)
+    return ScannerOverview(scanner_status.last(), _by_day(rows), db.session.scalar(unscanned) or 0)
 
 
-def of_all() -> Standing:
-    """What an operator sees."""
+def of_all() -> ScannerOverview:
+    """For an operator: with the results and the queue of the whole installation."""
     rows = ((row.day, row.label, row.number) for row in daily_counts.of_all(DAYS) if row.kind == "scan")
-    work = [part for part in dashboard.backlog() if part.kind == "take_in"]
+    work = [part for part in tasks.backlog() if part.kind == "take_in"]
     settings: Settings = current_app.extensions["portal.settings"]
-    return Standing(
+    return ScannerOverview(
         scanner_status.last(),
         _by_day(rows),
         sum(number for (what, _label), number in dashboard.counts().items() if what == "unscanned"),
-        waiting=sum(line.due + line.later for line in work),
+        waiting=sum(part.due + part.later for part in work),
         per_minute=_last_hour() / 60,
-        may_update=settings.signatures_ask is not None,
+        can_update=settings.signatures_ask is not None,
         rescans=full_scans.history(),
     )
 
 
-def prove(actor_id: UUID) -> SavedReport:
-    """Let the scanner find EICAR now, and keep what it proved to be."""
-    proof = scanner_status.save(_scanner().check())
+def test(actor_id: UUID) -> SavedReport:
+    """Check the scanner now, with the EICAR test file, and save the report."""
+    report = scanner_status.save(_scanner().check())
     with transaction(None):
-        audit.record_act(actor_id, "scanner.proved", None, name=proof.state)
-    return proof
+        audit.record_act(actor_id, "scanner.proved", None, name=report.state)
+    return report
 
 
 def reload(actor_id: UUID) -> SavedReport:
-    """Let the daemon read its signatures again. Raises ``Conflict`` without one that could."""
+    """Make the daemon read its signatures again, and check it. Raises ``Conflict`` when it can't be reached."""
     try:
-        proof = scanner_status.save(_scanner().reload())
+        report = scanner_status.save(_scanner().reload())
     except Unavailable as problem:
         raise Conflict(problem.detail) from None
     with transaction(None):
         audit.record_act(actor_id, "scanner.reloaded", None)
-    return proof
+    return report
 
 
 def update(actor_id: UUID) -> None:
-    """Ask the freshclam of ``portal up`` to look for new signatures now. Raises ``Conflict`` where none is ours."""
+    """Make the freshclam of ``portal up`` check for new signatures now. Raises ``Conflict`` where it is not ours."""
     settings: Settings = current_app.extensions["portal.settings"]
     if settings.signatures_ask is None:
-        raise Conflict(_("Signatures can't be updated from here: run freshclam where the scanner runs."))
+        raise Conflict(_("Signatures can't be updated from here. Run freshclam where the scanner runs."))
     try:
+        # freshclam is a child of the supervisor, another process: it looks for this file.
         settings.signatures_ask.touch()
     except OSError as error:
-        log.warning("the request for new signatures could not be left: %s", error.strerror)
+        log.warning("the request for new signatures could not be written: %s", error.strerror)
         raise Conflict(
-            _("The request for new signatures could not be written: the folder of `portal up` can't be written to.")
+            _("The request for new signatures could not be saved: the data folder can't be written to.")
         ) from None
     with transaction(None):
         audit.record_act(actor_id, "scanner.update_asked", None)
@@ -140,7 +135,8 @@ def _by_day(rows: Iterable[tuple[date, str, int]]) -> list[Day]:
 
 
 def _last_hour() -> int:
-    """Files that were taken in within the hour and have their verdict: ids begin with the time they were made at."""
+    """Files that were uploaded within the hour and have a verdict."""
+    # A UUIDv7 begins with milliseconds since 1970, so the smallest id of an hour ago is a range of the primary key.
     since = int((now() - timedelta(hours=1)).timestamp() * 1000)
     count: Any = db.session.scalar(select(func.scanned_since(UUID(int=since << 80))))
     return int(count or 0)

@@ -1,4 +1,4 @@
-"""What operators do. Every act is written down with who did it; those on a tenant in its audit, too."""
+"""Commands of operators. Each is recorded with who did it, and in the audit log of a tenant that it is about."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
 from portal.lifecycle import periodic_tasks, sweep
-from portal.operations.forms import Raise
+from portal.operations.forms import TemporaryLimit
 from portal.quotas import limits
 from portal.tasks import Target
 from portal.tenancy import service as tenancy
@@ -23,10 +23,10 @@ from portal.tenancy import switches
 from portal.tenancy.models import Tenant
 from portal.uploads import verify
 
-BATCH = 500  # rows that one click works on; the page says how many are left
+BATCH = 500  # files that one click acts on, so that the request ends in time; the page shows how many are left
 
-Act = Callable[[UUID, UUID, UUID], bool]
-ACTS: dict[tuple[str, str], Act] = {
+# (kind, act) of the form → what is done with one file, given its tenant, workspace and id.
+FAILURE_ACTIONS: dict[tuple[str, str], Callable[[UUID, UUID, UUID], bool]] = {
     ("previews", "retry"): preview_jobs.render_again,
     ("previews", "give_up"): preview_jobs.give_up,
     ("check", "retry"): verify.check_again,
@@ -35,41 +35,46 @@ ACTS: dict[tuple[str, str], Act] = {
 
 
 def pause_uploads(reason: str, actor_id: UUID) -> None:
-    """No upload begins anywhere. Raises ``Invalid``, ``Conflict``."""
-    switches.throw(switches.PAUSE, switches.EVERYWHERE, reason, actor_id)
+    """Refuse new uploads in all tenants. Raises ``Invalid`` for the reason, ``Conflict`` when they are paused."""
+    switches.turn_on(switches.PAUSE, switches.EVERYWHERE, reason, actor_id)
 
 
 def resume_uploads(actor_id: UUID) -> None:
-    """Raises ``Conflict``."""
-    switches.release(switches.PAUSE, switches.EVERYWHERE, actor_id)
+    """Accept uploads again. Raises ``Conflict`` when they are not paused."""
+    switches.turn_off(switches.PAUSE, switches.EVERYWHERE, actor_id)
 
 
 def close_tenant(slug: str, reason: str, actor_id: UUID) -> Tenant:
-    """Nothing can be changed in it. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
+    """Make a tenant read-only. Raises ``NotFound``, ``Invalid`` for the reason, ``Conflict`` when it is read-only."""
     tenant = _tenant(slug)
-    switches.throw(switches.READ_ONLY, tenant.id, reason, actor_id)
+    switches.turn_on(switches.READ_ONLY, tenant.id, reason, actor_id)
     return tenant
 
 
 def open_tenant(slug: str, actor_id: UUID) -> Tenant:
-    """Raises ``NotFound``, ``Conflict``."""
+    """End the read-only mode of a tenant. Raises ``NotFound``, ``Conflict`` when it is not read-only."""
     tenant = _tenant(slug)
-    switches.release(switches.READ_ONLY, tenant.id, actor_id)
+    switches.turn_off(switches.READ_ONLY, tenant.id, actor_id)
     return tenant
 
 
-def raise_quota(wanted: Raise, actor_id: UUID) -> Tenant:
-    """Another limit for a tenant until a day. Raises ``NotFound``, ``Invalid``."""
+def raise_quota(wanted: TemporaryLimit, actor_id: UUID) -> Tenant:
+    """Give a tenant another limit until a day. Raises ``NotFound``, ``Invalid``."""
     tenant = _tenant(wanted.slug)
     limits.override(tenant.id, wanted.limit_bytes, wanted.until, actor_id)
     with transaction(None):
-        facts = {"limit_bytes": wanted.limit_bytes, "until": wanted.until.isoformat()}
-        audit.record_act(actor_id, "quota.override", tenant.id, **facts)
+        audit.record_act(
+            actor_id,
+            "quota.override",
+            tenant.id,
+            limit_bytes=wanted.limit_bytes,
+            until=wanted.until.isoformat(),
+        )
     return tenant
 
 
 def request_periodic_task(name: str, actor_id: UUID) -> str:
-    """Let the scheduler run a periodic task within seconds; its name. Raises ``NotFound``."""
+    """Make a periodic task due, so that the scheduler runs it within seconds; its name. Raises ``NotFound``."""
     periodic_tasks.request(name)
     with transaction(None):
         audit.record_act(actor_id, "chore.asked", None, name=name)
@@ -77,7 +82,7 @@ def request_periodic_task(name: str, actor_id: UUID) -> str:
 
 
 def block_person(email: str, reason: str, actor_id: UUID) -> User:
-    """Their sessions and tokens stop at once. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
+    """End a person's sessions and refuse their tokens. Raises ``NotFound``, ``Invalid``, ``Conflict``."""
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= switches.LONGEST_REASON or "\0" in reason:
         raise Invalid(_("Give a reason of 1 to %(most)s characters.", most=switches.LONGEST_REASON), field="reason")
@@ -85,17 +90,17 @@ def block_person(email: str, reason: str, actor_id: UUID) -> User:
     with transaction(None):
         user = identity.block(user_id, actor_id)
         audit.record_act(actor_id, "person.blocked", user_id, reason=reason)
-    _tell_tenants(user_id, actor_id, "person.blocked", reason=reason)
+    _record_in_tenants(user_id, actor_id, "person.blocked", reason=reason)
     return user
 
 
 def unblock_person(email: str, actor_id: UUID) -> User:
-    """They can log in again, and their tokens work again. Raises ``NotFound``, ``Conflict``."""
+    """Let a person log in and use their tokens again. Raises ``NotFound``, ``Conflict``."""
     user_id = _person(email).id
     with transaction(None):
         user = identity.unblock(user_id, actor_id)
         audit.record_act(actor_id, "person.unblocked", user_id)
-    _tell_tenants(user_id, actor_id, "person.unblocked")
+    _record_in_tenants(user_id, actor_id, "person.unblocked")
     return user
 
 
@@ -109,13 +114,13 @@ def restart_stuck(actor_id: UUID) -> int:
 
 
 def act_on_failures(kind: str, code: str, act: str, actor_id: UUID) -> int:
-    """Retry or give up what failed for one reason, at most ``BATCH`` of it; how many. Raises ``NotFound``."""
-    do = ACTS.get((kind, act))
-    if do is None:
+    """Retry or give up what failed for one reason, at most ``BATCH`` files; how many. Raises ``NotFound``."""
+    apply = FAILURE_ACTIONS.get((kind, act))
+    if apply is None:
         raise NotFound(_("There is no such action."))
     with transaction(None):
         targets = tasks.failing_targets("take_in", code, BATCH) if kind == "check" else _failed_previews(code)
-    done = sum(do(each.tenant_id, each.workspace_id, each.id) for each in targets)
+    done = sum(apply(each.tenant_id, each.workspace_id, each.id) for each in targets)
     with transaction(None):
         audit.record_act(actor_id, f"failures.{act}", None, kind=kind, code=code, rows=done)
     return done
@@ -127,10 +132,11 @@ def _failed_previews(code: str) -> list[Target]:
     return [Target(*row) for row in db.session.execute(select(*columns))]
 
 
-def _tell_tenants(user_id: UUID, actor_id: UUID, action: str, reason: str | None = None) -> None:
-    for place in tenancy.places_of(user_id):
-        with transaction(place.id):
-            audit.record(place.id, actor_id, action, user_id, reason=reason)
+def _record_in_tenants(user_id: UUID, actor_id: UUID, action: str, reason: str | None = None) -> None:
+    # Each tenant of the person sees it in its own audit log: row-level security allows one tenant a transaction.
+    for tenant in tenancy.places_of(user_id):
+        with transaction(tenant.id):
+            audit.record(tenant.id, actor_id, action, user_id, reason=reason)
 
 
 def _tenant(slug: str) -> Tenant:
@@ -143,5 +149,5 @@ def _tenant(slug: str) -> Tenant:
 def _person(email: str) -> User:
     user = identity.find_user(email)
     if user is None:
-        raise NotFound(_("There is nobody with the address “%(email)s”.", email=email.strip()))
+        raise NotFound(_("Nobody has the e-mail address “%(email)s”.", email=email.strip()))
     return user

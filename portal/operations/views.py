@@ -1,4 +1,4 @@
-"""The operator's pages: what goes on, and the switches. The live part asks for itself while somebody looks at it."""
+"""The operator's pages: the dashboard, the switches, the virus scanner."""
 
 from __future__ import annotations
 
@@ -15,86 +15,67 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.inspection import scanner_status
-from portal.lifecycle import periodic_tasks
-from portal.mail import service as mail
-from portal.operations import dashboard, forms, scanner, service
+from portal.operations import dashboard, forms, presenters, scanner, service
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.rate_limits import Rate, rates
-from portal.webhooks import dispatch
 
 blueprint = Blueprint("operations", __name__)
-HEAVY = Rate("operator-heavy", "60 per hour")  # what keeps scanner, scheduler or workers busy
+LISTED_PEOPLE = 50  # blocked ones; more would push the forms out of sight
+HEAVY = Rate("operator-heavy", "60 per hour")  # of a person: each keeps scanner, scheduler or workers busy
 
 
 @blueprint.get("/operator")
 @operator
 def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
-    """Everything at a glance, the switches, and what operators did last."""
-    thrown = switches.thrown().values()
-    closed = [switch for switch in thrown if switch.name == switches.READ_ONLY]
+    """The dashboard, the switches, and what operators did last."""
+    read = dashboard.read()
     return render_template(
         "operations/index.html",
-        **_live(),
-        pause=switches.paused(),
-        closed=closed,
-        slugs=dashboard.tenants_by_id({switch.scope for switch in closed}),
-        blocked=identity.list_blocked(dashboard.LONGEST_LIST),
-        acts=dashboard.acts(),
+        dashboard=presenters.dashboard(read, service.BATCH),
+        switches=_switches(read.counts.get(("open_uploads", ""), 0)),
+        blocked=identity.list_blocked(LISTED_PEOPLE),
+        actions=presenters.action_rows(dashboard.actions()),
     )
 
 
-@blueprint.get("/operator/board")
+def _switches(running_uploads: int) -> presenters.Switches:
+    read_only = [switch for switch in switches.active().values() if switch.name == switches.READ_ONLY]
+    slugs = dashboard.tenants_by_id({switch.scope for switch in read_only})
+    return presenters.switches(switches.paused(), read_only, slugs, running_uploads)
+
+
+@blueprint.get("/operator/dashboard")
 @operator
 def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
-    """The part of the page that changes by itself."""
-    return render_template("operations/_board.html", **_live())
-
-
-def _live() -> dict[str, Any]:
-    return {
-        "work": dashboard.backlog(),
-        "counts": dashboard.counts(),
-        "failures": dashboard.failures(),
-        "database": dashboard.database_facts(),
-        "queues": dashboard.queues(),
-        "scheduler": dashboard.scheduler(),
-        "proof": scanner_status.last(),
-        "checks": periodic_tasks.statuses(),
-        "store": dashboard.managed_store(),
-        "disk": dashboard.free_disk(),
-        "letters": mail.counts(),
-        "webhooks": dispatch.counts(),
-        "batch": service.BATCH,
-    }
+    """The part of the page that updates itself."""
+    view = presenters.dashboard(dashboard.read(), service.BATCH)
+    return render_template("operations/_dashboard.html", dashboard=view)
 
 
 @blueprint.post("/operator/pause")
 @operator
 def pause(user: Person) -> ResponseReturnValue:
-    """No upload begins anywhere."""
+    """Pause uploads in all tenants."""
     return _done(
         lambda: service.pause_uploads(request.form.get("reason", ""), user.id),
-        lambda _nothing: _(
-            "Uploads are paused. Running uploads continue; within a few seconds nobody can start another."
-        ),
+        lambda _nothing: _("Uploads are paused. Running uploads continue; nobody can start another."),
     )
 
 
 @blueprint.post("/operator/resume")
 @operator
 def resume(user: Person) -> ResponseReturnValue:
-    """Uploads begin again."""
+    """Accept uploads again."""
     return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are resumed."))
 
 
 @blueprint.post("/operator/tenants/close")
 @operator
 def close_tenant(user: Person) -> ResponseReturnValue:
-    """A tenant can only be read."""
+    """Make a tenant read-only."""
     form = request.form
     return _done(
         lambda: service.close_tenant(form.get("slug", ""), form.get("reason", ""), user.id),
@@ -105,7 +86,7 @@ def close_tenant(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/tenants/open")
 @operator
 def open_tenant(user: Person) -> ResponseReturnValue:
-    """A tenant can be changed again."""
+    """End the read-only mode of a tenant."""
     return _done(
         lambda: service.open_tenant(request.form.get("slug", ""), user.id),
         lambda tenant: _("%(name)s can be changed again.", name=tenant.name),
@@ -115,9 +96,9 @@ def open_tenant(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/tenants/raise")
 @operator
 def raise_quota(user: Person) -> ResponseReturnValue:
-    """More space for a tenant until a day."""
+    """Give a tenant another limit until a day."""
     return _done(
-        lambda: service.raise_quota(forms.read_raise(request.form), user.id),
+        lambda: service.raise_quota(forms.read_temporary_limit(request.form), user.id),
         lambda tenant: _("The limit of %(name)s is changed until that day.", name=tenant.name),
     )
 
@@ -125,7 +106,7 @@ def raise_quota(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/people/block")
 @operator
 def block(user: Person) -> ResponseReturnValue:
-    """A person's sessions and tokens stop."""
+    """Block a person: their sessions and tokens stop working."""
     form = request.form
     return _done(
         lambda: service.block_person(form.get("email", ""), form.get("reason", ""), user.id),
@@ -138,7 +119,7 @@ def block(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/people/unblock")
 @operator
 def unblock(user: Person) -> ResponseReturnValue:
-    """They may log in again."""
+    """Unblock a person."""
     return _done(
         lambda: service.unblock_person(request.form.get("email", ""), user.id),
         lambda person: _("%(email)s can log in again.", email=person.email),
@@ -148,7 +129,7 @@ def unblock(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/restart")
 @operator
 def restart(user: Person) -> ResponseReturnValue:
-    """What waits for its turn is due now."""
+    """Make every waiting task due now."""
     return _done(
         lambda: service.restart_stuck(user.id),
         lambda due: ngettext(
@@ -170,21 +151,21 @@ def failures(user: Person) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/operator/chores")
+@blueprint.post("/operator/periodic-tasks")
 @operator
 def run_periodic_task(user: Person) -> ResponseReturnValue:
-    """Let the scheduler run a periodic task within seconds."""
+    """Make a periodic task due now."""
     rates().count(HEAVY, str(user.id))
     return _done(
         lambda: service.request_periodic_task(request.form.get("name", ""), user.id),
-        lambda name: _("The scheduler runs “%(name)s” within a few seconds.", name=name),
+        lambda name: _("The scheduler will run “%(name)s” within a few seconds.", name=name),
     )
 
 
-def _done(act: Callable[[], Any], words: Callable[[Any], str], page: str = "operations.index") -> ResponseReturnValue:
-    """Do it and say so on the page; a refusal is said there, too."""
+def _done(act: Callable[[], Any], message: Callable[[Any], str], page: str = "operations.index") -> ResponseReturnValue:
+    """Carry out ``act`` and show the message for its result, or the refusal, on the page."""
     try:
-        flash(words(act()), "success")
+        flash(message(act()), "success")
     except (Invalid, Conflict, NotFound) as refusal:
         flash(refusal.detail, "danger")
     return redirect(url_for(page), 303)
@@ -193,39 +174,47 @@ def _done(act: Callable[[], Any], words: Callable[[Any], str], page: str = "oper
 @blueprint.get("/operator/scanner", endpoint="scanner")
 @operator
 def show_scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
-    """The scanner of the whole installation."""
-    return render_template("operations/scanner.html", scanner=scanner.of_all())
+    """The scanner for operators."""
+    overview = scanner.of_all()
+    return render_template(
+        "operations/scanner.html",
+        overview=overview,
+        card=presenters.scanner_card(overview),
+        days=overview.days,
+        running=presenters.running_scan(overview.running),
+        scans=presenters.scan_rows(overview.rescans),
+    )
 
 
-@blueprint.post("/operator/scanner/prove")
+@blueprint.post("/operator/scanner/test")
 @operator
-def prove_scanner(user: Person) -> ResponseReturnValue:
-    """Let it find EICAR."""
+def test_scanner(user: Person) -> ResponseReturnValue:
+    """Check it now, with the EICAR test file."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanner.prove(user.id), lambda proof: proof.detail, "operations.scanner")
+    return _done(lambda: scanner.test(user.id), lambda report: str(report.detail), "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/reload")
 @operator
 def reload_scanner(user: Person) -> ResponseReturnValue:
-    """Let it read its signatures again."""
+    """Make it read its signatures again."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanner.reload(user.id), lambda proof: proof.detail, "operations.scanner")
+    return _done(lambda: scanner.reload(user.id), lambda report: str(report.detail), "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/update")
 @operator
 def update_signatures(user: Person) -> ResponseReturnValue:
-    """Let freshclam look now."""
+    """Make freshclam check for new signatures now."""
     rates().count(HEAVY, str(user.id))
-    words = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
-    return _done(lambda: scanner.update(user.id), lambda _nothing: words, "operations.scanner")
+    message = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
+    return _done(lambda: scanner.update(user.id), lambda _nothing: message, "operations.scanner")
 
 
 @blueprint.post("/operator/scanner/rescan")
 @operator
 def start_rescan(user: Person) -> ResponseReturnValue:
-    """Scan everything again."""
+    """Start a scan of all files."""
     rates().count(HEAVY, str(user.id))
     return _done(
         lambda: full_scans.start("operator", user.id),
@@ -241,12 +230,14 @@ def start_rescan(user: Person) -> ResponseReturnValue:
 @blueprint.post("/operator/scanner/rescan/stop")
 @operator
 def stop_rescan(user: Person) -> ResponseReturnValue:
-    """Stop that."""
+    """Stop the scan of all files."""
     return _done(lambda: full_scans.stop(user.id), lambda _nothing: _("The scan was stopped."), "operations.scanner")
 
 
 @blueprint.get("/t/<tenant_slug>/scanner")
 @tenant(Permission.REVIEW_QUARANTINE)
 def tenant_scanner(member: Member) -> ResponseReturnValue:
-    """The scanner as a tenant's admins see it."""
-    return render_template("operations/tenant_scanner.html", scanner=scanner.of_tenant(member.tenant_id))
+    """The scanner for the admins of a tenant."""
+    overview = scanner.of_tenant(member.tenant_id)
+    card = presenters.scanner_card(overview)
+    return render_template("operations/tenant_scanner.html", card=card, days=overview.days)

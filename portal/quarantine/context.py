@@ -37,7 +37,7 @@ class UploadHistory:
 class PastDecision:
     """A decision about a file, as the page shows it; ``who`` is None where a worker recorded a result."""
 
-    what: str
+    kind: str
     who: str | None
     reason: str
     at: datetime

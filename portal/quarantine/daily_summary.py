@@ -14,18 +14,23 @@ from portal.mail import service as mail
 from portal.quarantine import service
 from portal.tenancy import people
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 from portal.web.paging import Paging
 
 LISTED_FILES = 20  # that an e-mail names; the page lists all
 REMOVED_SOON = timedelta(days=2)
 
 
-def run() -> str:
+def run() -> Text:
     """Write to the admins of each tenant that has quarantined files, once a day; returns what was done."""
     with transaction():
         tenants = db.session.scalars(select(Tenant.id)).all()
     numbers = [_write(tenant_id) for tenant_id in tenants]
-    return f"{sum(numbers)} e-mails about quarantined files of {sum(map(bool, numbers))} tenants were written."
+    return Text(
+        "E-mails about quarantined files: %(emails)s, in %(tenants)s tenants.",
+        emails=sum(numbers),
+        tenants=sum(map(bool, numbers)),
+    )
 
 
 def _write(tenant_id: UUID) -> int:

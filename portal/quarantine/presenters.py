@@ -174,8 +174,8 @@ def history(decisions: Sequence[PastDecision]) -> list[HistoryEntry]:
     return [
         HistoryEntry(
             each,
-            f"{_decision_text(each)}: {each.reason}" if each.what == "outcome" else _decision_text(each),
-            None if each.what == "outcome" else each.reason,
+            f"{_decision_text(each)}: {each.reason}" if each.kind == "outcome" else _decision_text(each),
+            None if each.kind == "outcome" else each.reason,
         )
         for each in decisions
     ]
@@ -194,9 +194,9 @@ _DECISIONS = {
 
 
 def _decision_text(decision: PastDecision) -> str:
-    if decision.what == "rescan" and decision.facts.get("when") == "later":
+    if decision.kind == "rescan" and decision.facts.get("when") == "later":
         return _("ordered another scan after the next signature update")
-    return str(_DECISIONS.get(decision.what, decision.what))
+    return str(_DECISIONS.get(decision.kind, decision.kind))
 
 
 def buttons(item: QuarantinedFile) -> list[Button]:

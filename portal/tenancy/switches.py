@@ -1,7 +1,7 @@
-"""The operator's switches: uploads paused for everybody, a tenant that may only be read. Members read the reason.
+"""The operator's switches: uploads paused for everybody, a tenant that is read-only. Members see the reason.
 
-Every request asks for them, so a process believes what it read for a few seconds. Whoever throws a switch sees it at
-once in their own process, everybody else within ``BELIEVED_SECONDS``.
+Every request needs them, so each process caches them for a few seconds. A change is seen at once by the process that
+made it, by every other within ``CACHE_SECONDS``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import delete, text
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
@@ -25,10 +25,10 @@ from portal.tenancy.models import Switch
 PAUSE = "pause_uploads"
 READ_ONLY = "read_only"
 EVERYWHERE = UUID(int=0)
-BELIEVED_SECONDS = 3.0
+CACHE_SECONDS = 3.0
 LONGEST_REASON = 500
 
-_ALL = text("SELECT name, scope, reason, set_at, set_by FROM switches")
+_CACHE = "portal.switches"
 _ACTIONS = {
     PAUSE: ("uploads.paused", "uploads.resumed"),
     READ_ONLY: ("tenant.read_only", "tenant.writable"),
@@ -36,8 +36,8 @@ _ACTIONS = {
 
 
 @dataclass(frozen=True)
-class Thrown:
-    """A switch that is on."""
+class ActiveSwitch:
+    """A switch that is on, since when, why and by whom. ``scope``: the tenant, or ``EVERYWHERE``."""
 
     name: str
     scope: UUID
@@ -46,23 +46,24 @@ class Thrown:
     by: UUID | None
 
 
-def thrown() -> dict[tuple[str, UUID], Thrown]:
+def active() -> dict[tuple[str, UUID], ActiveSwitch]:
     """Every switch that is on, as it was a few seconds ago at most."""
-    read_at, known = current_app.extensions.get("portal.switches", (float("-inf"), {}))
-    if time.monotonic() - read_at > BELIEVED_SECONDS:
-        known = {(row.name, row.scope): Thrown(*row) for row in db.session.execute(_ALL)}
-        current_app.extensions["portal.switches"] = (time.monotonic(), known)
-    return cast(dict[tuple[str, UUID], Thrown], known)
+    read_at, known = current_app.extensions.get(_CACHE, (float("-inf"), {}))
+    if time.monotonic() - read_at > CACHE_SECONDS:
+        rows = db.session.execute(select(Switch.name, Switch.scope, Switch.reason, Switch.set_at, Switch.set_by))
+        known = {(row.name, row.scope): ActiveSwitch(*row) for row in rows}
+        current_app.extensions[_CACHE] = (time.monotonic(), known)
+    return cast(dict[tuple[str, UUID], ActiveSwitch], known)
 
 
-def paused() -> Thrown | None:
-    """Why no upload may begin, or None."""
-    return thrown().get((PAUSE, EVERYWHERE))
+def paused() -> ActiveSwitch | None:
+    """The switch that pauses uploads, or None."""
+    return active().get((PAUSE, EVERYWHERE))
 
 
-def read_only(tenant_id: UUID) -> Thrown | None:
-    """Why nothing may change in this tenant, or None."""
-    return thrown().get((READ_ONLY, tenant_id))
+def read_only(tenant_id: UUID) -> ActiveSwitch | None:
+    """The switch that makes this tenant read-only, or None."""
+    return active().get((READ_ONLY, tenant_id))
 
 
 def require_uploads() -> None:
@@ -71,25 +72,26 @@ def require_uploads() -> None:
         raise Unavailable(_("Uploads are paused: %(reason)s", reason=pause.reason), retry_after=60)
 
 
-def refusal(switch: Thrown) -> Forbidden:
+def refusal(switch: ActiveSwitch) -> Forbidden:
     """The refusal of every change in a tenant that is read-only."""
     return Forbidden(_("This tenant is read-only for now: %(reason)s", reason=switch.reason))
 
 
-def throw(name: str, scope: UUID, reason: str, actor_id: UUID) -> None:
+def turn_on(name: str, scope: UUID, reason: str, actor_id: UUID) -> None:
     """Turn one on. Raises ``Invalid`` without a reason, ``Conflict`` when it is on already."""
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= LONGEST_REASON or "\0" in reason:
         raise Invalid(
-            _("Give a reason of 1 to %(most)s characters: members read it.", most=LONGEST_REASON), field="reason"
+            _("Give a reason of 1 to %(most)s characters. Members see it.", most=LONGEST_REASON), field="reason"
         )
     values = {"name": name, "scope": scope, "reason": reason, "set_at": now(), "set_by": actor_id}
     with transaction(_tenant_of(scope)):
+        # Of two operators at once one inserts the row; the other gets the conflict.
         made = db.session.execute(insert(Switch).values(values).on_conflict_do_nothing().returning(Switch.name))
         _record(made, _ACTIONS[name][0], scope, actor_id, reason=reason)
 
 
-def release(name: str, scope: UUID, actor_id: UUID) -> None:
+def turn_off(name: str, scope: UUID, actor_id: UUID) -> None:
     """Turn one off. Raises ``Conflict`` when it is not on."""
     with transaction(_tenant_of(scope)):
         gone = db.session.execute(
@@ -100,13 +102,13 @@ def release(name: str, scope: UUID, actor_id: UUID) -> None:
 
 def _record(result: Any, action: str, scope: UUID, actor_id: UUID, **facts: Any) -> None:
     if result.one_or_none() is None:
-        raise Conflict(_("Somebody else has done this already."))
+        raise Conflict(_("Somebody else has already done this."))
     tenant_id = _tenant_of(scope)
     audit.record_act(actor_id, action, tenant_id, **facts)
     if tenant_id is not None:
         audit.record(tenant_id, actor_id, action, tenant_id, **facts)
     extensions = current_app.extensions
-    after_commit(lambda: extensions.pop("portal.switches", None) and None)
+    after_commit(lambda: extensions.pop(_CACHE, None) and None)
 
 
 def _tenant_of(scope: UUID) -> UUID | None:

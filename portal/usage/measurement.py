@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from portal.database import db, transaction
+from portal.texts import Text
 from portal.usage.models import Part
 
 FIRST = 20  # folders, files and duplicates that are kept by size
@@ -90,13 +91,13 @@ _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _DUE = text("SELECT tenant_id, workspace_id FROM due_measurements(:batch)")
 
 
-def measure_due() -> str:
+def measure_due() -> Text:
     """Measure what is due; a periodic task."""
     with transaction():
         due = db.session.execute(_DUE, {"batch": BATCH}).all()
     for each in due:
         measure(each.tenant_id, each.workspace_id)
-    return f"{len(due)} workspaces were measured."
+    return Text("Workspaces measured: %(count)s.", count=len(due))
 
 
 def measure(tenant_id: UUID, workspace_id: UUID) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 
 from portal.database import db, now, transaction
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 from portal.usage import forecast
 from portal.usage.forecast import WINDOW, Outlook
 from portal.usage.models import TenantSnapshot, UsageSnapshot
@@ -61,13 +62,13 @@ def today() -> date:
     return now().astimezone(UTC).date()
 
 
-def take() -> str:
+def take() -> Text:
     """Write today's rows of every tenant; a periodic task, safe to run at any time."""
     with transaction():
         tenants = list(db.session.scalars(select(Tenant.id).order_by(Tenant.id)))
     for tenant_id in tenants:
         take_of(tenant_id)
-    return f"{len(tenants)} tenants were written down for {today().isoformat()}."
+    return Text("Snapshots of %(day)s were taken. Tenants: %(count)s.", day=today().isoformat(), count=len(tenants))
 
 
 def take_of(tenant_id: UUID) -> None:

@@ -13,6 +13,7 @@ from portal.database import db, now, transaction
 from portal.events.models import Event
 from portal.tasks import Task
 from portal.tenancy.models import Tenant
+from portal.texts import Text
 from portal.webhooks import delivery, secrets
 from portal.webhooks.models import Delivery, DeliveryState, Endpoint, EndpointState
 
@@ -66,7 +67,7 @@ def _row(endpoint: Endpoint, event: Any) -> dict[str, Any]:
     }
 
 
-def forget() -> str:
+def forget() -> Text:
     """Remove deliveries that are older than ``KEEP_DELIVERIES`` and secrets that have ended, of every tenant."""
     with transaction():
         tenants = list(db.session.scalars(select(Tenant.id)))
@@ -75,7 +76,12 @@ def forget() -> str:
     for tenant_id in tenants:
         with transaction(tenant_id):
             keys += secrets.delete_ended(tenant_id)
-    return f"{total} deliveries older than {KEEP_DELIVERIES.days} days and {keys} old secrets were removed."
+    return Text(
+        "Deleted: %(deliveries)s deliveries older than %(days)s days, %(secrets)s expired secrets.",
+        deliveries=total,
+        days=KEEP_DELIVERIES.days,
+        secrets=keys,
+    )
 
 
 def _forget_deliveries(tenant_id: UUID) -> int:

@@ -16,6 +16,7 @@ from portal.errors import Conflict
 from portal.inspection import scanner_status
 from portal.inspection.scan_result import ScannerReport
 from portal.objectstore import keys
+from portal.texts import Text
 from tests.support.api_client import done
 from tests.support.clamd_daemons import FakeClamd, usual_answer
 from tests.support.client import Scene, Site, scene_at, served
@@ -256,15 +257,15 @@ def test_a_big_step_of_the_signatures_begins_one(scene: Scene, text: bytes) -> N
         words = f"{version}/Mon Nov 23 10:24:00 2026"
         with scene.site.app.app_context():
             database.enter(None)
-            scanner_status.save(ScannerReport("ready", "fine", "ClamAV", words, reports_limits=True))
-            return full_scans.start_after_updates()
+            scanner_status.save(ScannerReport("ready", Text("fine"), "ClamAV", words, reports_limits=True))
+            return full_scans.start_after_updates().english
 
-    assert "From database 27000 on" in periodic(27000)
-    assert "29 databases ahead" in periodic(27029)
+    assert "counted from version 27000" in periodic(27000)
+    assert "29 versions newer" in periodic(27029)
     assert scene.site.sql("SELECT count(*) FROM rescans") == [(0,)]
     assert "are scanned again" in periodic(27030)
     assert scene.site.sql("SELECT cause FROM rescans") == [("signatures",)]
-    assert "0 databases ahead" in periodic(27030)
+    assert "0 versions newer" in periodic(27030)
 
 
 def test_without_a_scanner_none_begins(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""The operator's page changes by itself while somebody looks, and everybody can use it."""
+"""The operations page updates itself while it is open, and is accessible."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ def olga(cast: Cast) -> Actor:
     return cast.tina
 
 
-def test_it_changes_by_itself_and_its_buttons_lead_to_one_page(visit: Visits, cast: Cast, olga: Actor) -> None:
+def test_the_dashboard_updates_itself_and_its_buttons_keep_one_page(visit: Visits, cast: Cast, olga: Actor) -> None:
     page = visit(olga, "/operator")
-    expect(page.get_by_text("tidied the attic")).to_have_count(0)
+    expect(page.get_by_text("12 parts answer")).to_have_count(0)
     with cast.app.app_context():
         periodic_tasks._finish(
-            periodic_tasks.Outcome("doctor", ok=True, said="tidied the attic"), database.now(), periodic_tasks.RETRY
+            periodic_tasks.RunResult("doctor", ok=True, result=Text("12 parts answer.")),
+            database.now(),
+            periodic_tasks.RETRY,
         )
-    expect(page.get_by_text("tidied the attic")).to_be_visible()
-    make_asset(cast, previews=PreviewState.FAILED, previews_code="odd_code", previews_detail=Text("no"))
-    retry = page.get_by_role("row", name="odd code").get_by_role("button", name="Retry")
+    expect(page.get_by_text("12 parts answer")).to_be_visible()
+    make_asset(cast, previews=PreviewState.FAILED, previews_code="bad_code", previews_detail=Text("no"))
+    retry = page.get_by_role("row", name="bad code").get_by_role("button", name="Retry")
     retry.click()
     expect(page.get_by_text("file was processed")).to_be_visible()
     expect(page.locator("#sidebar")).to_have_count(1)
     expect(page.get_by_role("heading", name="Operations", exact=True)).to_have_count(1)
 
 
-def test_everybody_can_use_the_pages(visit: Visits, cast: Cast, olga: Actor) -> None:
+def test_the_pages_are_accessible(visit: Visits, cast: Cast, olga: Actor) -> None:
     examination = Examination()
     page = visit(olga, "/operator", **EXAMINED)
     examination.look_at(page, "operations")

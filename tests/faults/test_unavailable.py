@@ -186,10 +186,10 @@ def test_a_store_that_takes_no_cors_rules_is_prepared_and_the_doctor_says_so(eng
             with store.failing(403, lambda _method, path, _headers: path.endswith("?cors")):
                 sweep.run()
             assert owner_sql(settings, known) == [("true", True)]
-            told = doctor.examine()[2]
+            finding = doctor.examine()[2]
         close(app)
-    assert told.ok
-    assert f"lets pages of {settings.base_url} in" in told.detail
+    assert finding.ok
+    assert f"allows the origin {settings.base_url}" in finding.detail.english
 
 
 def test_a_store_that_is_away_at_the_start_is_prepared_when_it_comes(engines: TestEngines) -> None:

@@ -17,6 +17,7 @@ from portal.inspection import containers, content_type, file_kinds, intake, prob
 from portal.inspection.decision import Decision, DeclaredFile, FileFacts, decide
 from portal.inspection.scan_result import ScannerReport, ScanVerdict
 from portal.inspection.scanner import Scanner
+from portal.texts import Text
 from tests.inspection import test_decision
 from tests.support import macros, specimens
 from tests.support.clamd_daemons import Daemon
@@ -114,8 +115,8 @@ def test_debians_daemon_says_what_it_can_not_open(scanner: Scanner) -> None:
     for form in ("zip-stored", "zip-deflate", "gzip", "7z-lzma"):
         assert form in report.readable
     missing = set(probe_archives.archives()) - report.readable
-    assert ("RAR archives" in report.detail) == ("rar5" in missing)
-    assert ("can't unpack" in report.detail) == bool(missing)
+    assert ("RAR archives" in report.detail.english) == ("rar5" in missing)
+    assert ("can't unpack" in report.detail.english) == bool(missing)
 
 
 def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -171,7 +172,7 @@ def test_a_daemon_that_opens_everything_is_believed() -> None:
     for content in probe_archives.archives().values():
         assert intake._if_readable(verdict, "application/zip", io.BytesIO(content), everything) == verdict
     assert probe_archives.unreadable_in_words(everything) == ""
-    assert ScannerReport("ready", "").readable == frozenset()
+    assert ScannerReport("ready", Text("")).readable == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_what_is_encrypted_is_not_scanned(clamd: Daemon, way: str) -> None:
 def test_a_daemon_without_a_dated_database_calls_nothing_clean_yet_still_finds(clamd: Daemon, way: str) -> None:
     scanner = Scanner(getattr(clamd, way))
     assert scanner.report().state == "no_signatures"
-    assert "freshclam" in scanner.report().detail
+    assert "freshclam" in scanner.report().detail.english
     with file_with(b"words") as file:
         assert scanner.scan(file).reason == "no_signatures"
     with file_with(EICAR) as file:
@@ -112,7 +112,7 @@ def test_a_daemon_that_misses_eicar_is_down() -> None:
     with Daemon(dated=True, options={"MaxFileSize": "10"}) as daemon:
         report = Scanner(daemon.unix).report()
     assert report.state == "down"
-    assert "EICAR" in report.detail
+    assert "EICAR" in report.detail.english
 
 
 @BOTH_WAYS
@@ -174,14 +174,14 @@ def test_a_daemon_that_finds_eicar_and_can_not_unpack_archives_is_down(answer: s
     ) as fake:
         report = Scanner(fake.unix).report()
     assert report.state == "down"
-    assert answer.removeprefix("fd[10]: ").removesuffix(" ERROR") in report.detail
+    assert answer.removeprefix("fd[10]: ").removesuffix(" ERROR") in report.detail.english
 
 
 def test_a_daemon_that_does_not_report_its_limits_is_believed_only_up_to_debians_limit() -> None:
     with Daemon(dated=True, options={"AlertExceedsMax": "no"}) as daemon:
         scanner = Scanner(daemon.unix)
         assert scanner.report().reports_limits is False
-        assert "AlertExceedsMax" in scanner.report().detail
+        assert "AlertExceedsMax" in scanner.report().detail.english
         with file_with(b"x", size=1024) as file:
             assert scanner.scan(file).result == "clean"
         with file_with(b"x", size=DEFAULT_MAX_FILE_SIZE + 1) as file:
@@ -215,7 +215,7 @@ def test_a_scanner_that_does_not_answer_is_down_and_not_asked_again_at_once(way:
     with FakeClamd(lambda _command, _content: None) as fake:
         scanner = Scanner(getattr(fake, way), answer_seconds=0.3)
         assert scanner.report().state == "down"
-        assert "timed out" in scanner.report().detail
+        assert "timed out" in scanner.report().detail.english
         with file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
             scanner.scan(file)
         assert refusal.value.facts == {"during": "connect"}

@@ -46,15 +46,15 @@ def only(scene: Scene, words: str, *more: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_young")
-def test_a_healthy_tenant_has_nothing_to_be_said_about(scene: Scene, sent: Sent, text: bytes) -> None:
-    held = scene.alice.upload("eicar.txt", EICAR)
+def test_a_healthy_tenant_has_no_findings(scene: Scene, sent: Sent, text: bytes) -> None:
+    quarantined = scene.alice.upload("eicar.txt", EICAR)
     failed = scene.alice.upload("no.pdf", text)
     waste = scene.alice.upload("waste.txt", text)
     scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{waste.asset_id}").status_code == 204
     scene.alice.sent("open.txt", text)
     done(scene.alice.begin("empty.txt", 10), 201)
-    states = [scene.alice.asset(each.asset_id)["status"] for each in (sent, held, failed, waste)]
+    states = [scene.alice.asset(each.asset_id)["status"] for each in (sent, quarantined, failed, waste)]
     assert states == ["available", "quarantined", "failed", "deleted"]
     assert scene.site.broken(scene.cast) == []
 
@@ -77,7 +77,7 @@ def test_an_original_of_another_size_is_found(scene: Scene, sent: Sent) -> None:
     only(scene, f"{key} has 7 bytes")
 
 
-def test_a_missing_held_file_is_found(scene: Scene) -> None:
+def test_a_missing_quarantined_file_is_found(scene: Scene) -> None:
     sent = scene.alice.upload("eicar.txt", EICAR)
     scene.site.run_jobs()
     key = keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "eicar.txt")
@@ -89,7 +89,7 @@ def test_a_missing_held_file_is_found(scene: Scene) -> None:
 
 
 @pytest.mark.usefixtures("nothing_is_young")
-def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> None:
+def test_objects_without_a_row_are_found(scene: Scene, sent: Sent) -> None:
     place = scene.cast.press.id
     strays = [
         keys.original(place, uuid4(), "token", "a.jpg"),
@@ -108,17 +108,17 @@ def test_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> No
 
 
 @pytest.mark.usefixtures("nothing_is_young")
-def test_held_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) -> None:
-    held = scene.alice.upload("eicar.txt", EICAR)
+def test_quarantined_objects_without_a_row_are_found(scene: Scene, sent: Sent) -> None:
+    quarantined = scene.alice.upload("eicar.txt", EICAR)
     scene.site.run_jobs()
-    scene.site.expire_upload(held.upload_id)
+    scene.site.expire_upload(quarantined.upload_id)
     scene.site.sweep()
     scene.site.run_jobs()
     place = scene.cast.press.id
     strays = [
         keys.quarantine(place, uuid4(), "a.jpg"),
         keys.quarantine(place, UUID(sent.asset_id), "sea.jpg"),
-        keys.quarantine(place, UUID(held.asset_id), "other.txt"),
+        keys.quarantine(place, UUID(quarantined.asset_id), "other.txt"),
         f"workspaces/{place}/quarantine/no-id-of-ours/x",
     ]
     assert scene.site.broken(scene.cast) == []
@@ -129,25 +129,25 @@ def test_held_objects_that_belong_to_nobody_are_found(scene: Scene, sent: Sent) 
     assert len(found) == 4
 
 
-def test_a_held_file_of_another_size_is_found(scene: Scene) -> None:
-    held = scene.alice.upload("eicar.txt", EICAR)
+def test_a_quarantined_file_of_another_size_is_found(scene: Scene) -> None:
+    quarantined = scene.alice.upload("eicar.txt", EICAR)
     scene.site.run_jobs()
-    key = keys.quarantine(scene.cast.press.id, UUID(held.asset_id), "eicar.txt")
+    key = keys.quarantine(scene.cast.press.id, UUID(quarantined.asset_id), "eicar.txt")
     scene.site.put(key, b"shorter")
     only(scene, f"{key} has 7 bytes")
 
 
-def test_a_young_object_in_quarantine_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
+def test_a_young_object_in_quarantine_is_not_reported(scene: Scene, sent: Sent) -> None:
     scene.site.put(keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "sea.jpg"), b"just now")
     assert scene.site.broken(scene.cast) == []
 
 
-def test_young_objects_may_belong_to_work_that_goes_on(scene: Scene, sent: Sent) -> None:
+def test_young_objects_are_not_reported(scene: Scene, sent: Sent) -> None:
     scene.site.put(keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "a.jpg"), b"just now")
     assert scene.site.broken(scene.cast) == []
 
 
-def test_objects_of_an_asset_that_never_was_are_found_at_once(scene: Scene, sent: Sent) -> None:
+def test_objects_of_an_unknown_asset_are_found_at_once(scene: Scene, sent: Sent) -> None:
     stray = keys.original(scene.cast.press.id, uuid4(), "token", "a.jpg")
     scene.site.put(stray, b"just now")
     assert [line.split()[2] for line in scene.site.broken(scene.cast)] == [stray]
@@ -159,16 +159,16 @@ def test_objects_of_an_asset_that_never_was_are_found_at_once(scene: Scene, sent
         ("UPDATE workspace_quotas SET used_bytes = used_bytes + 1 WHERE workspace_id = %(workspace)s", "used_bytes"),
         ("UPDATE tenant_quotas SET reserved_bytes = reserved_bytes + 1 WHERE tenant_id = %(tenant)s", "reserved_bytes"),
         ("UPDATE assets SET charged_bytes = charged_bytes - 1 WHERE id = %(asset)s", "its assets"),
-        ("UPDATE uploads SET reserved_bytes = 5 WHERE id = %(upload)s", "holds a reservation of 5"),
+        ("UPDATE uploads SET reserved_bytes = 5 WHERE id = %(upload)s", "has a reservation of 5"),
         ("DELETE FROM quota_ledger WHERE subject_id = %(upload)s", "the ledger"),
-        ("UPDATE uploads SET state = 'verifying' WHERE id = %(upload)s", "no file of it is"),
+        ("UPDATE uploads SET state = 'verifying' WHERE id = %(upload)s", "has no file that is"),
         (
             "UPDATE assets SET state = 'processing', created_at = now() - interval '25 hours' WHERE id = %(asset)s",
             "processing for more than a day",
         ),
     ],
 )
-def test_books_that_somebody_wrote_in_are_found(scene: Scene, sent: Sent, statement: str, words: str) -> None:
+def test_changed_counters_and_states_are_found(scene: Scene, sent: Sent, statement: str, words: str) -> None:
     ids = {"workspace": scene.cast.press.id, "tenant": scene.cast.acme.id}
     ids |= {"asset": UUID(sent.asset_id), "upload": UUID(sent.upload_id)}
     assert scene.site.broken(scene.cast) == []
@@ -179,7 +179,7 @@ def test_books_that_somebody_wrote_in_are_found(scene: Scene, sent: Sent, statem
     assert any(words in line for line in found), found
 
 
-def test_a_reservation_that_is_stuck_is_found(scene: Scene) -> None:
+def test_a_reservation_that_was_not_released_is_found(scene: Scene) -> None:
     begun = done(scene.alice.begin("a.txt", 10), 201)
     past = "UPDATE uploads SET expires_at = now() - interval '%s minutes' WHERE id = '%s'"
     scene.site.sql(past % (59, begun["upload_id"]))
@@ -221,10 +221,10 @@ def found(asset_id: str, **sizes: int) -> Found:
     ],
 )
 def test_two_streams_are_merged(rows: Rows, listing: Listing, expected: list[Difference] | str) -> None:
-    told = differences(rows, listing)
+    found = differences(rows, listing)
     if isinstance(expected, str):
         names = {A: "A", B: "B", C: "C"}
-        words = [f"{names[each.asset_id]} {'stray' if each.expected is None else 'missing'}" for each in told]
+        words = [f"{names[each.asset_id]} {'stray' if each.expected is None else 'missing'}" for each in found]
         assert ", ".join(words) == expected
     else:
-        assert told == expected
+        assert found == expected

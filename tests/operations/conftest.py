@@ -12,14 +12,14 @@ from tests.support.people import Actor, Cast
 
 @pytest.fixture
 def olga(cast: Cast) -> Actor:
-    """Vera, for once an operator of the installation."""
+    """Vera as an operator of the installation."""
     with cast.app.app_context():
         admin.make_operator(cast.vera.email)
     return cast.vera
 
 
 @pytest.fixture(autouse=True)
-def all_open(cast: Cast) -> Iterator[None]:
+def switches_off(cast: Cast) -> Iterator[None]:
     """No switch outlives its test."""
     yield
     with cast.app.app_context():

@@ -1,7 +1,8 @@
-"""The operator sees what goes on, and can do something about it."""
+"""The operations page: it shows every part, and operators can retry or give up failures."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -21,11 +22,11 @@ from tests.support.people import Actor, Cast
 
 def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        periodic_tasks.note_sweep(database.now(), "take_in 3")
+        periodic_tasks.record_sweep(database.now(), Counter(take_in=3))
         periodic_tasks.run("doctor")
     page = olga.browser.get("/operator")
     assert page.status_code == 200
-    for words in (
+    for text in (
         "take_in 3",
         "The managed storage answers",
         "Connections",
@@ -33,25 +34,25 @@ def test_the_page_shows_every_part(cast: Cast, olga: Actor) -> None:
         "parts answer",
         "Switches",
     ):
-        assert words in page.text, words
+        assert text in page.text, text
     assert 'href="/operator"' in olga.browser.get("/workspaces").text
     assert 'href="/operator"' not in cast.alice.browser.get("/workspaces").text
 
 
-def test_a_scheduler_that_has_stopped_is_shown(cast: Cast, olga: Actor) -> None:
+def test_a_stopped_scheduler_is_shown(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
-        periodic_tasks.note_sweep(database.now(), "")
-    assert "It has stopped" not in olga.browser.get("/operator/board").text
+        periodic_tasks.record_sweep(database.now(), Counter())
+    assert "It has stopped" not in olga.browser.get("/operator/dashboard").text
     with cast.app.app_context(), database.transaction() as session:
         session.execute(update(PeriodicTaskRun).values(finished_at=database.now() - timedelta(minutes=5)))
-    assert "It has stopped" in olga.browser.get("/operator/board").text
+    assert "It has stopped" in olga.browser.get("/operator/dashboard").text
 
 
-def test_failed_previews_are_counted_tried_again_and_given_up(cast: Cast, olga: Actor) -> None:
+def test_failed_previews_are_counted_retried_and_given_up(cast: Cast, olga: Actor) -> None:
     code = f"bad_{cast.acme.slug[-8:]}"
     failed: dict[str, Any] = {"previews": PreviewState.FAILED, "previews_code": code, "previews_detail": Text("no")}
     first, second = make_asset(cast, "a.jpg", **failed), make_asset(cast, "b.jpg", **failed)
-    assert "Retry 2" in olga.browser.get("/operator/board").text
+    assert "Retry 2" in olga.browser.get("/operator/dashboard").text
     send(olga, kind="previews", code=code, act="retry")
     for asset_id in (first, second):
         asset = read_asset(cast, asset_id)
@@ -69,7 +70,7 @@ def send(olga: Actor, **form: str) -> str:
     return answer.text
 
 
-def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, text: bytes) -> None:
+def test_a_check_that_is_given_up_releases_its_space_and_says_why(scene: Scene, text: bytes) -> None:
     with scene.cast.app.app_context():
         admin.make_operator(scene.cast.vera.email)
     sent = scene.alice.upload("a.txt", text)
@@ -94,7 +95,7 @@ def test_a_check_that_is_given_up_frees_the_space_and_says_why(scene: Scene, tex
     assert scene.site.broken(scene.cast) == []
 
 
-def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
+def test_waiting_tasks_can_be_made_due_now(cast: Cast, olga: Actor) -> None:
     later = database.now() + timedelta(hours=1)
     asset_id = make_asset(
         cast,
@@ -112,13 +113,13 @@ def test_what_is_stuck_is_due_at_once(cast: Cast, olga: Actor) -> None:
     change_asset(cast, asset_id, state=AssetState.FAILED)
 
 
-def test_a_periodic_task_that_is_asked_for_is_due(cast: Cast, olga: Actor) -> None:
+def test_a_periodic_task_can_be_made_due_now(cast: Cast, olga: Actor) -> None:
     with cast.app.app_context():
         periodic_tasks.run("doctor")
         assert "doctor" not in periodic_tasks._due()
-        assert olga.browser.post("/operator/chores", data={"name": "doctor"}).status_code == 303
+        assert olga.browser.post("/operator/periodic-tasks", data={"name": "doctor"}).status_code == 303
         assert "doctor" in periodic_tasks._due()
     assert (
         "There is no periodic task"
-        in olga.browser.post("/operator/chores", data={"name": "x"}, follow_redirects=True).text
+        in olga.browser.post("/operator/periodic-tasks", data={"name": "x"}, follow_redirects=True).text
     )

@@ -1,4 +1,4 @@
-"""The scanner's pages: what it is, what it said, and what operators can do."""
+"""The scanner pages: state, signatures, results by day, and what operators can do."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from portal.inspection.scan_result import ScannerReport
 from portal.inspection.scanner import Scanner
 from portal.lifecycle import doctor
 from portal.operations import scanner
+from portal.texts import Text
 from tests.support.people import Actor, Cast
 
 
-def keep(cast: Cast, **changed: object) -> None:
-    facts = {"state": "ready", "detail": "fine", "engine": "ClamAV 1.4.6", "database": dated(0), **changed}
+def save_report(cast: Cast, **changed: object) -> None:
+    facts = {"state": "ready", "detail": Text("fine"), "engine": "ClamAV 1.4.6", "database": dated(0), **changed}
     with cast.app.app_context():
         scanner_status.save(ScannerReport(**facts))  # type: ignore[arg-type]
 
@@ -31,18 +32,18 @@ def dated(days: int) -> str:
 
 
 def test_operators_see_engine_signatures_queue_and_verdicts(cast: Cast, olga: Actor) -> None:
-    keep(cast)
+    save_report(cast)
     with cast.app.app_context(), database.transaction(cast.acme.id):
         daily_counts.count(cast.acme.id, "scan", "clean")
         daily_counts.count(cast.acme.id, "scan", "infected")
     page = olga.browser.get("/operator/scanner").text
-    for words in ("ClamAV 1.4.6", "version 27817", "EICAR test", "files a minute", "Infected", "Show as a table"):
-        assert words in page, words
+    for text in ("ClamAV 1.4.6", "version 27817", "EICAR test", "files a minute", "Infected", "Show as a table"):
+        assert text in page, text
     assert "It works" in page and "old signatures" not in page
 
 
-def test_admins_of_a_tenant_see_their_own_numbers_and_nothing_to_press(cast: Cast) -> None:
-    keep(cast)
+def test_admins_of_a_tenant_see_their_own_results_and_no_buttons(cast: Cast) -> None:
+    save_report(cast)
     with cast.app.app_context():
         with database.transaction(cast.acme.id):
             for _ in range(3):
@@ -59,27 +60,27 @@ def test_admins_of_a_tenant_see_their_own_numbers_and_nothing_to_press(cast: Cas
 
 
 def test_signatures_older_than_two_days_are_a_warning(cast: Cast, olga: Actor) -> None:
-    keep(cast, database=dated(3))
+    save_report(cast, database=dated(3))
     page = olga.browser.get("/operator/scanner").text
     assert "It works, with old signatures" in page and "3 days" in page
 
 
 def test_the_doctor_warns_of_old_signatures(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = ScannerReport("ready", "fine", "ClamAV", dated(5), reports_limits=True)
+    report = ScannerReport("ready", Text("fine"), "ClamAV", dated(5), reports_limits=True)
     monkeypatch.setattr(Scanner, "report", lambda _self: report)
     with cast.app.app_context():
         found = doctor._scanner(verify=False)
-    assert found.ok is None and "5 days old" in found.detail
+    assert found.ok is None and "5 days old" in found.detail.english
 
 
-def test_it_is_proved_and_reloaded_at_a_click(cast: Cast, olga: Actor) -> None:
-    keep(cast, state="down", detail="It was away.")
-    answer = olga.browser.post("/operator/scanner/prove", follow_redirects=True).text
-    assert "It works" in answer and "It was away." not in answer
+def test_operators_can_test_and_reload_the_scanner(cast: Cast, olga: Actor) -> None:
+    save_report(cast, state="down", detail=Text("It was unavailable."))
+    answer = olga.browser.post("/operator/scanner/test", follow_redirects=True).text
+    assert "It works" in answer and "It was unavailable." not in answer
     assert "alert-success" in olga.browser.post("/operator/scanner/reload", follow_redirects=True).text
 
 
-def test_new_signatures_are_asked_for_where_freshclam_is_ours(cast: Cast, olga: Actor, tmp_path: Path) -> None:
+def test_new_signatures_can_be_requested_where_freshclam_is_ours(cast: Cast, olga: Actor, tmp_path: Path) -> None:
     assert "freshclam runs elsewhere" in olga.browser.get("/operator/scanner").text
     assert "alert-danger" in olga.browser.post("/operator/scanner/update", follow_redirects=True).text
     settings = cast.app.extensions["portal.settings"]
@@ -92,8 +93,8 @@ def test_new_signatures_are_asked_for_where_freshclam_is_ours(cast: Cast, olga: 
     assert (tmp_path / "ask").exists()
 
 
-def test_a_scan_of_everything_is_begun_shown_and_stopped(cast: Cast, olga: Actor) -> None:
-    keep(cast)
+def test_a_scan_of_all_files_is_started_shown_and_stopped(cast: Cast, olga: Actor) -> None:
+    save_report(cast)
     with cast.app.app_context(), database.transaction() as session:
         session.execute(delete(Rescan))
     answer = olga.browser.post("/operator/scanner/rescan", follow_redirects=True).text

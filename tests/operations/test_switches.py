@@ -1,4 +1,4 @@
-"""Switches stop what they say, tell members why, and are written down."""
+"""The operator's switches: what they refuse, the reason that members see, and the record."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.support.people import Actor, Cast
 FILE = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 10}
 
 
-def throws(olga: Actor, path: str, **form: str) -> str:
-    """Send a form of the page; what the page says then."""
+def submit(olga: Actor, path: str, **form: str) -> str:
+    """Send a form of the page; the page that follows."""
     answer = olga.browser.post(f"/operator/{path}", data=form, follow_redirects=True)
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -36,8 +36,8 @@ def audited(cast: Cast) -> list[tuple[str, dict[str, Any]]]:
         return [(action, facts) for action, facts in rows]
 
 
-def test_paused_uploads_are_refused_before_a_byte_with_the_reason(cast: Cast, olga: Actor) -> None:
-    throws(olga, "pause", reason="We move to larger disks until six.")
+def test_paused_uploads_are_refused_at_begin_with_the_reason(cast: Cast, olga: Actor) -> None:
+    submit(olga, "pause", reason="We move to larger disks until six.")
     refusal = cast.alice.api.post(cast.url("uploads"), json=FILE)
     assert refusal.status_code == 503
     assert refusal.get_json()["code"] == "unavailable"
@@ -46,20 +46,20 @@ def test_paused_uploads_are_refused_before_a_byte_with_the_reason(cast: Cast, ol
     batch = cast.alice.api.post(cast.url("uploads/batch"), json={"items": [FILE]})
     assert batch.get_json()["items"][0]["status"] == 503
     assert "larger disks until six" in cast.alice.browser.get(cast.page("files")).text
-    assert "Somebody else has done this already" in throws(olga, "pause", reason="again")
-    throws(olga, "resume")
+    assert "Somebody else has already done this" in submit(olga, "pause", reason="again")
+    submit(olga, "resume")
     assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201
     assert acts(cast)[-2:] == ["uploads.paused", "uploads.resumed"]
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
-def test_a_pause_needs_a_reason_that_can_be_read(cast: Cast, olga: Actor, reason: str) -> None:
-    assert "Give a reason of 1 to 500 characters" in throws(olga, "pause", reason=reason)
+def test_a_pause_needs_a_reason(cast: Cast, olga: Actor, reason: str) -> None:
+    assert "Give a reason of 1 to 500 characters" in submit(olga, "pause", reason=reason)
     assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201
 
 
 def test_a_read_only_tenant_can_be_read_and_not_changed(cast: Cast, olga: Actor) -> None:
-    throws(olga, "tenants/close", slug=cast.acme.slug, reason="The contract is being checked.")
+    submit(olga, "tenants/close", slug=cast.acme.slug, reason="The contract is being checked.")
     refusal = cast.alice.api.post(cast.url("uploads"), json=FILE)
     assert refusal.status_code == 403
     assert "The contract is being checked." in refusal.get_json()["detail"]
@@ -69,26 +69,26 @@ def test_a_read_only_tenant_can_be_read_and_not_changed(cast: Cast, olga: Actor)
     page = cast.alice.browser.get(cast.page("files")).text
     assert "The contract is being checked." in page and 'data-upload="files"' not in page
     foreign = cast.mallory.api.post(cast.url("uploads"), json=FILE)
-    assert foreign.status_code == 404, "nobody outside learns of it"
+    assert foreign.status_code == 404, "nobody outside the tenant sees the reason"
     assert cast.mallory.api.post(cast.url("uploads", cast.lair), json=FILE).status_code == 201
-    throws(olga, "tenants/open", slug=cast.acme.slug)
+    submit(olga, "tenants/open", slug=cast.acme.slug)
     assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201
-    told = [action for action, _facts in audited(cast) if action.startswith("tenant.") and "member" not in action]
-    assert told[-2:] == ["tenant.read_only", "tenant.writable"]
+    recorded = [action for action, _facts in audited(cast) if action.startswith("tenant.") and "member" not in action]
+    assert recorded[-2:] == ["tenant.read_only", "tenant.writable"]
 
 
-def test_a_blocked_person_is_out_at_once_by_every_way(cast: Cast, olga: Actor) -> None:
+def test_a_blocked_person_is_refused_at_once_with_session_token_and_password(cast: Cast, olga: Actor) -> None:
     assert cast.bob.api.get("/v1/me").status_code == 200
     assert cast.bob.browser.get("/workspaces").status_code == 200
-    throws(olga, "people/block", email=cast.bob.email.upper(), reason="The laptop was stolen.")
+    submit(olga, "people/block", email=cast.bob.email.upper(), reason="The laptop was stolen.")
     assert cast.bob.api.get("/v1/me").status_code == 401
     assert cast.bob.api.get(cast.url("assets")).status_code == 401
     assert cast.bob.browser.get("/workspaces").status_code == 302
     assert not logs_in(cast, cast.bob)
     assert ("person.blocked", {"reason": "The laptop was stolen."}) in audited(cast)
-    throws(olga, "people/unblock", email=cast.bob.email)
+    submit(olga, "people/unblock", email=cast.bob.email)
     assert cast.bob.api.get("/v1/me").status_code == 200
-    assert cast.bob.browser.get("/workspaces").status_code == 302, "the stolen session stays dead"
+    assert cast.bob.browser.get("/workspaces").status_code == 302, "the stolen session stays ended"
     assert logs_in(cast, cast.bob)
 
 
@@ -96,21 +96,21 @@ def logs_in(cast: Cast, actor: Actor) -> bool:
     return log_in(cast.nobody, actor.email).status_code == 302
 
 
-def test_nobody_blocks_themselves_or_who_is_not_there(cast: Cast, olga: Actor) -> None:
-    assert "another operator can" in throws(olga, "people/block", email=olga.email, reason="x")
-    assert "There is nobody" in throws(olga, "people/block", email="no@example.com", reason="x")
+def test_nobody_can_block_themselves_or_an_unknown_person(cast: Cast, olga: Actor) -> None:
+    assert "another operator can" in submit(olga, "people/block", email=olga.email, reason="x")
+    assert "Nobody has the e-mail address" in submit(olga, "people/block", email="no@example.com", reason="x")
     assert olga.browser.get("/operator").status_code == 200
 
 
-def test_a_raised_limit_holds_until_a_day(cast: Cast, olga: Actor) -> None:
-    throws(olga, "tenants/raise", slug=cast.acme.slug, limit="200 GB", until="2999-12-31")
+def test_a_temporary_limit_ends_on_its_day(cast: Cast, olga: Actor) -> None:
+    submit(olga, "tenants/raise", slug=cast.acme.slug, limit="200 GB", until="2999-12-31")
     assert "quota.override" in acts(cast)
     for wrong in ({"limit": "-1"}, {"limit": "1e99"}, {"until": "tomorrow"}, {"until": "2001-01-01"}, {"slug": "no"}):
         form = {"slug": cast.acme.slug, "limit": "1 GB", "until": "2999-12-31", **wrong}
-        assert "alert-danger" in throws(olga, "tenants/raise", **form), wrong
+        assert "alert-danger" in submit(olga, "tenants/raise", **form), wrong
 
 
-def test_a_full_disk_takes_no_new_uploads(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_uploads_are_refused_when_the_disk_is_full(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "look", lambda _settings: Disk(free=4, total=100))
     refusal = cast.alice.api.post(cast.url("uploads"), json=FILE)
     assert refusal.status_code == 503

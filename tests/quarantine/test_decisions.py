@@ -16,6 +16,7 @@ from portal.events.models import Event
 from portal.inspection import scanner_status
 from portal.inspection.scan_result import ScannerReport
 from portal.objectstore import keys
+from portal.texts import Text
 from tests.support import pictures
 from tests.support.engines import EICAR, SIGNATURE
 from tests.support.factories import change_asset, find_asset, find_task, read_asset
@@ -177,7 +178,7 @@ def test_a_scan_after_the_next_update_waits_for_other_signatures(cast: Cast) -> 
     def updated(database: str) -> None:
         with cast.app.app_context():
             enter(None)
-            scanner_status.save(ScannerReport("ready", "fine", "ClamAV", database, reports_limits=True))
+            scanner_status.save(ScannerReport("ready", Text("fine"), "ClamAV", database, reports_limits=True))
 
     def waits(asset_id: UUID) -> bool:
         task = find_task(cast, "rescan_quarantined", asset_id)

@@ -60,7 +60,7 @@ def test_the_summary_is_sent_once_a_day_while_something_waits(cast: Cast) -> Non
     old = quarantined(cast, b"other", file_name="two.txt")
     change_asset(cast, old, quarantined_at=now() - timedelta(days=6), purge_after=now() + timedelta(days=1))
     with cast.app.app_context():
-        assert "e-mails about quarantined files" in daily_summary.run()
+        assert "E-mails about quarantined files" in daily_summary.run().english
         daily_summary.run()
     (email,) = emails(cast, "quarantine_digest")
     assert "2 files are in quarantine" in email.subject

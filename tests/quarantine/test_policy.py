@@ -12,6 +12,7 @@ from stream_zip import ZIP_32, stream_zip
 
 from portal.inspection.scan_result import ScannerReport, verdict_of
 from portal.inspection.scanner import Scanner
+from portal.texts import Text
 from tests.support import macros
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon
 from tests.support.client import Scene, Site, served
@@ -31,7 +32,7 @@ DEFAULTS = {
     "pending": None,
 }
 LARGE = b"A very long text. " * (LIMIT_BYTES // 16)
-READY = ScannerReport("ready", "", "ClamAV 1.4.6", "27817", reports_limits=True)
+READY = ScannerReport("ready", Text(""), "ClamAV 1.4.6", "27817", reports_limits=True)
 
 
 def locked() -> bytes:

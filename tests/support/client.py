@@ -140,7 +140,7 @@ class Site:
     def broken(self, cast: Cast) -> list[str]:
         """What the doctor finds broken in the cast's tenant."""
         with self.app.app_context():
-            return [finding.detail for finding in doctor.examine_tenant(cast.acme.id) if finding.ok is False]
+            return [finding.detail.english for finding in doctor.examine_tenant(cast.acme.id) if finding.ok is False]
 
     def ledger(self, upload_id: str) -> list[str]:
         """Why counters moved for one upload, oldest first."""

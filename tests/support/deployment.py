@@ -100,7 +100,7 @@ class Live:
             with transaction():
                 everyone = list(db.session.scalars(select(Tenant.id)))
             findings = [finding for tenant in tenants or everyone for finding in doctor.examine_tenant(tenant)]
-            return [finding.detail for finding in findings if finding.ok is False]
+            return [finding.detail.english for finding in findings if finding.ok is False]
 
     def one_worker(self) -> None:
         """See to it that the first worker runs, alone."""
