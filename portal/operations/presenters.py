@@ -144,10 +144,11 @@ class PeriodicTaskRow:
 
 @dataclass(frozen=True)
 class ActionRow:
-    """What an operator did: who, a verb, what it was done to, and the reason or number of it."""
+    """What an operator did: who (``is_person``, or Stowage), a verb, what it was done to, its reason or number."""
 
     at: datetime
     who: str
+    is_person: bool
     verb: str
     target: str
     note: str
@@ -402,6 +403,7 @@ def _action_row(each: OperatorAction) -> ActionRow:
     return ActionRow(
         at=each.at,
         who=each.who or _("Stowage itself"),
+        is_person=bool(each.who),
         verb=str(_ACTIONS.get(each.action, each.action)),
         target=each.target or str(each.facts.get("name", "")),
         note=f"“{reason}”" if reason else f"({rows})" if rows is not None else "",

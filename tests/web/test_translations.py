@@ -22,7 +22,9 @@ from portal.admin import service as admin
 from portal.app import create_app
 from portal.errors import Conflict
 from portal.identity import service as identity
-from portal.inspection import file_kinds
+from portal.inspection import file_kinds, scanner_status
+from portal.inspection.probe_archives import unreadable_in_words
+from portal.inspection.scan_result import report_on
 from portal.lifecycle.periodic_tasks import PERIODIC_TASKS
 from portal.mail.rendering import render
 from portal.mail.service import Addressee
@@ -44,8 +46,11 @@ EXEMPT_PACKAGES = frozenset(("inspection",))
 EXEMPT_TEMPLATES = frozenset[str]()
 # The command line and what only its processes say is English (docs/adr/0017).
 ENGLISH_ONLY = ("commands", "cli.py", "embedded", "settings.py", "scheduler.py", "worker.py", "__main__.py", "backup")
+SIGNATURES = "27817/Mon Nov 23 10:24:00 2026"
 # Names and data that stand on any page.
 DATA = (
+    SIGNATURES,
+    unreadable_in_words(frozenset()),
     *("Stowage", "ClamAV", "EICAR", "freshclam", "Firefox", "Linux", "English", "Esperanto"),
     *("UTC", "CSV", "JSON", "SHA-256", "webhook-id", "Esc", "Files"),
     *(preset.name for preset in presets.PRESETS if isinstance(preset.name, str)),
@@ -70,6 +75,8 @@ def readers(translated: Flask) -> Cast:
     with translated.app_context():
         for each in cast.everybody:
             identity.choose_language(each.id, TAG)
+        report = report_on("ClamAV", SIGNATURES, eicar="Eicar", nested="Heuristics.Limits", readable=frozenset())
+        scanner_status.save(report)
     return cast
 
 
