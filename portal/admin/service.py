@@ -98,6 +98,11 @@ def make_operator(email: str) -> User:
     return user
 
 
+def reset_password(email: str, password: str) -> tuple[int, int]:
+    """Another password for somebody; gives how many sessions and tokens ended. Raises ``NotFound``, ``Invalid``."""
+    return identity.reset_password(require_user(email), password)
+
+
 def create_token(
     email: str, name: str, days: int | None, scopes: Collection[Scope], places: Collection[str]
 ) -> tuple[ApiToken, str]:

@@ -36,3 +36,18 @@ def user_create(email: str, tenant_slug: str, role: str, name: str, password_std
     what = "was created" if added.is_new else "existed already, keeps the password they have,"
     facts = {"id": added.user.id, "email": added.user.email, "tenant": tenant_slug, "role": role}
     report(as_json, f"{added.user.email} {what} and is {role} of {tenant_slug}.", **facts, created=added.is_new)
+
+
+@user.command("password")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, required=True, help="Read it from standard input: its first line.")
+@as_json
+def user_password(email: str, password_stdin: bool, as_json: bool) -> None:  # noqa: ARG001  # there is no other way
+    """Give somebody another password. All their sessions end, and their API tokens are revoked."""
+    from portal.admin import service
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    with application():
+        sessions, tokens = service.reset_password(email, password)
+    sentence = f"{email} has another password; {sessions} sessions were ended and {tokens} API tokens revoked."
+    report(as_json, sentence, email=email, sessions=sessions, tokens=tokens)

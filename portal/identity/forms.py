@@ -8,7 +8,7 @@ from flask import after_this_request
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField, SelectField
+from wtforms import BooleanField, EmailField, PasswordField, SelectField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from portal.identity.login_attempts import LoginAttempt
@@ -52,6 +52,7 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
     again = PasswordField(
         _("New password, once more"), validators=[EqualTo("password", _("This is not the same password."))]
     )
+    revoke_tokens = BooleanField(_("Also revoke my API tokens"))
 
 
 def _languages() -> list[tuple[str, Any]]:

@@ -17,11 +17,11 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from flask import current_app
 from flask_babel import gettext as _
 from flask_security.utils import hash_password, verify_password
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text, update
 
 from portal.database import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
-from portal.identity import sessions
+from portal.identity import passwords, sessions
 from portal.identity.models import ApiToken, User
 from portal.identity.scopes import Scope
 from portal.mail.service import Addressee
@@ -87,15 +87,15 @@ def create_user(email: str, password: str, *, name: str = "") -> User:
     address = normal_email(email)
     if find_user(address) is not None:
         raise Conflict(_("There is already a user %(address)s.", address=address))
-    hashed = hash_password(checked_password(password, address))
+    hashed = hash_password(checked_password(password, address, name))
     user = User(email=address, name=name.strip(), password=hashed, fs_uniquifier=secrets.token_hex(32))
     db.session.add(user)
     db.session.flush()
     return user
 
 
-def checked_password(password: str, email: str) -> str:
-    """The password, when it may be one; ``email`` is its person's. Raises ``Invalid``."""
+def checked_password(password: str, email: str, name: str = "") -> str:
+    """The password, when it may be one; ``email`` and ``name`` are its person's. Raises ``Invalid``."""
     # Whoever guesses begins with the address, with and without its domain (NIST SP 800-63B, 5.1.1.2).
     if password.strip().casefold() in (email.casefold(), email.partition("@")[0].casefold()):
         raise Invalid(_("Your e-mail address can't be your password."), field="password")
@@ -107,6 +107,11 @@ def checked_password(password: str, email: str) -> str:
                 most=LONGEST_PASSWORD,
                 count=len(password),
             ),
+            field="password",
+        )
+    if (reason := passwords.weakness(password, email, name)) is not None:
+        raise Invalid(
+            _("This password is too easy to guess: %(reason)s. Take several words, or more characters.", reason=reason),
             field="password",
         )
     return password
@@ -129,18 +134,35 @@ def stands(user_id: UUID, hashed: str | None) -> bool:
     return db.session.scalar(same.with_for_update(read=True)) is not None
 
 
-def change_password(person: Person, current: str, password: str) -> None:
-    """Another password; every session but the one that asks ends. The caller counts the attempts.
+def change_password(person: Person, current: str, password: str, *, revoke_tokens: bool = False) -> int:
+    """Another password; every session but the one that asks ends, and the tokens where ``revoke_tokens`` says so.
 
+    Gives the number of tokens that were revoked. The caller counts the attempts.
     Raises ``Invalid`` naming the field (``current``, ``password``).
     """
     if not proves(person.id, current):
         raise Invalid(_("This is not your password."), field="current")
-    hashed = hash_password(checked_password(password, person.email))
+    hashed = hash_password(checked_password(password, person.email, person.name))
     with transaction():
         db.session.execute(update(User).where(User.id == person.id).values(password=hashed))
         sessions.end_all(person.id, but=person.session_id)
+        revoked = revoke_all_tokens(person.id) if revoke_tokens else 0
     log.warning("%s changed the password", person.id)
+    return revoked
+
+
+def reset_password(user: User, password: str) -> tuple[int, int]:
+    """Another password by an operator, for somebody who lost theirs, or lost it to somebody.
+
+    Whoever else knew the old one may have a session or a token by now: all end. Gives how many sessions, and tokens.
+    Raises ``Invalid``.
+    """
+    user_id, hashed = user.id, hash_password(checked_password(password, user.email, user.name))
+    with transaction():
+        db.session.execute(update(User).where(User.id == user_id).values(password=hashed))
+        ended = sessions.end_all(user_id), revoke_all_tokens(user_id)
+    log.warning("the password of %s was reset", user_id)
+    return ended
 
 
 def choose_language(user_id: UUID, language: str | None) -> None:
@@ -278,6 +300,24 @@ def revoke_token(user_id: UUID, token_id: UUID) -> None:
         raise NotFound(_("There is no such token."))
     token.revoked_at = now()
     log.info("token %s of %s was revoked", token.hint, user_id)
+
+
+def count_tokens(user_id: UUID) -> int:
+    """How many tokens of a person work."""
+    return db.session.scalar(select(func.count()).select_from(ApiToken).where(*_working(user_id))) or 0
+
+
+def revoke_all_tokens(user_id: UUID) -> int:
+    """End every token of a person that works, inside the caller's transaction; how many."""
+    statement = update(ApiToken).where(*_working(user_id)).values(revoked_at=now()).returning(ApiToken.id)
+    count = len(db.session.scalars(statement.execution_options(synchronize_session=False)).all())
+    log.info("%s tokens of %s were revoked", count, user_id)
+    return count
+
+
+def _working(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    live = or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now())
+    return ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None), live
 
 
 _BY_TOKEN = text(

@@ -139,6 +139,26 @@ def test_a_short_password_is_refused_and_leaves_nothing_behind(portal: Portal, c
     assert portal("token", "create", "short@y.example", "--name", "x").returncode == 1
 
 
+def test_a_password_is_reset_and_everything_that_it_opened_ends(portal: Portal, cast: Cast) -> None:
+    words = ("user", "password", cast.alice.email, "--password-stdin", "--json")
+    assert cast.alice.api.get("/v1/me").status_code == 200
+    assert portal(*words, given="12345678\n").returncode == 1
+    done = portal(*words, given="several words of mine\n")
+    assert json.loads(done.stdout) == {"email": cast.alice.email, "sessions": 0, "tokens": 1}
+    assert cast.alice.api.get("/v1/me").status_code == 401
+    assert portal("user", "password", "nobody@y.example", "--password-stdin", given="x\n").returncode == 1
+
+
+def test_a_token_is_limited_by_the_command(portal: Portal, cast: Cast) -> None:
+    words = ("token", "create", cast.alice.email, "--name", "ci", "--json")
+    limits = ("--scope", "read", "--workspace", f"{cast.acme.slug}/press")
+    made = json.loads(portal(*words, *limits).stdout)
+    assert (made["scopes"], made["workspace_ids"]) == (["read"], [str(cast.press.id)])
+    assert made["expires_at"].endswith("Z")
+    for wrong in (("--scope", "root"), ("--days", "366"), ("--workspace", f"{cast.evil.slug}/lair")):
+        assert portal(*words, *wrong).returncode != 0, wrong
+
+
 def test_somebody_who_exists_is_added_to_another_tenant(portal: Portal, cast: Cast) -> None:
     done = portal("user", "create", cast.alice.email, "--tenant", cast.evil.slug, "--role", "member", "--json")
     assert done.returncode == 0, done.stderr

@@ -36,12 +36,14 @@ def change_password(user: Person) -> ResponseReturnValue:
     if form.validate_on_submit():
         rates().count(PROOFS, str(user.id))
         try:
-            service.change_password(user, form.current.data, form.password.data)
+            revoked = service.change_password(
+                user, form.current.data, form.password.data, revoke_tokens=form.revoke_tokens.data
+            )
         except Invalid as problem:
             field = form.current if problem.facts.get("field") == "current" else form.password
             field.errors = [problem.detail]
         else:
-            flash(_("The password was changed, all other devices logged out. API tokens go on working."), "success")
+            flash(_changed(revoked, service.count_tokens(user.id)), "success")
             return redirect(url_for("account.index"), 303)
     return _page(user, form), 422
 
@@ -99,6 +101,18 @@ def end_others(user: Person) -> ResponseReturnValue:
     return redirect(url_for("account.index"), 303)
 
 
+def _changed(revoked: int, working: int) -> str:
+    """What another password ended, and what it did not."""
+    words = _("The password was changed, all other devices logged out.")
+    if revoked:
+        tokens = ngettext("One API token was revoked.", "%(num)s API tokens were revoked.", revoked)
+        return f"{words} {tokens}"
+    if working:
+        tokens = ngettext("One API token goes on working.", "%(num)s API tokens go on working.", working)
+        return f"{words} {tokens}"
+    return words
+
+
 def _local(target: str) -> str:
     """An address of ours: browsers read ``//`` and ``/\\`` as the beginning of another host's."""
     return target if re.match(r"/(?![/\\])", target) and target.isprintable() else "/"
@@ -110,4 +124,5 @@ def _page(user: Person, form: PasswordForm, language: LanguageForm | None = None
         form=form,
         language=language or LanguageForm(formdata=None, language=user.language or ""),
         devices=sessions.devices(user.id, user.session_id),
+        tokens=service.count_tokens(user.id),
     )
