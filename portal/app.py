@@ -26,7 +26,7 @@ from portal.tenancy import access as tenancy_access
 from portal.tenancy import service as tenancy
 from portal.uploads import staging
 from portal.usage.profile_contents import measured_by_profile
-from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, sessions
+from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, script_texts, sessions
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 from portal.web.wsgi_guard import WSGIGuard
@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES_WITH_ROUTES = (
     "web.health",
     "web.openapi",
+    "web.script_texts",
     "identity.account.views",
     "tenancy.views",
     "tenancy.api",
@@ -128,6 +129,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     security.install(app, tenancy_access.find_by_session, tenancy.record_failed_login)
     csrf.install(app)
     pages.install(app)
+    script_texts.install(app)
     tenancy_access.install(app)
     frame.install(app)
     _add_routes(app)

@@ -1,6 +1,6 @@
-// Translated words for scripts; the page carries them as data (templates/strings.html).
+// Translated words for scripts. The file that the page loads before any module has set them (portal/web/script_texts.py).
 const MB = 2 ** 20;
-const words = JSON.parse(document.getElementById("strings").textContent);
+const words = globalThis.stowageTexts;
 const plural = new Intl.PluralRules(document.documentElement.lang);
 
 /** The words for a key, with {name} filled from `values`; those that depend on a number have a form by `values.n`. */

@@ -18,7 +18,7 @@ from portal.web.languages import CATALOGUES
 
 TAG = "eo"
 SHOWN_ATTRIBUTES = ("title", "alt", "aria-label", "placeholder", "aria-description")
-# What scripts show to people, beside the texts of templates/strings.html.
+# What scripts show to people, beside the texts of templates/script_texts.json.
 SHOWN_DATA = re.compile(r"data-(confirm(-title|-action)?|said|words|label|title)")
 WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -70,15 +70,13 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self._open: list[tuple[str, str]] = []  # tag and what is in it: "text", "data" or "strings"
+        self._open: list[tuple[str, str]] = []  # tag and what is in it: "text" or "data"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         inside = self._inside
         if tag in NO_TEXT or values.get("translate") == "no" or (tag != "html" and values.get("lang") == "en"):
             inside = "data"
-        if values.get("id") == "strings":
-            inside = "strings"
         if inside == "text":
             self.texts += [value for name, value in attrs if value and _is_shown(name)]
         if tag not in VOID:
@@ -91,8 +89,6 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "text":
             self.texts.append(data)
-        elif self._inside == "strings":
-            self.texts.extend(_shown(json.loads(data)))
 
     @property
     def _inside(self) -> str:
@@ -103,13 +99,15 @@ def _is_shown(attribute: str) -> bool:
     return attribute in SHOWN_ATTRIBUTES or SHOWN_DATA.fullmatch(attribute) is not None
 
 
-def _shown(strings: object) -> list[str]:
-    """The texts in the JSON for scripts, without what they fill in."""
-    if isinstance(strings, dict):
-        return [text for value in strings.values() for text in _shown(value)]
-    if isinstance(strings, list):
-        return [text for value in strings for text in _shown(value)]
-    return [re.sub(r"%?\{\w+\}", "", strings)] if isinstance(strings, str) else []
+def texts_of_scripts(javascript: str) -> list[str]:
+    """The texts in the file that scripts read, without what they fill in."""
+    return _shown(json.loads(javascript.partition(" = ")[2].rstrip().removesuffix(";")))
+
+
+def _shown(texts: object) -> list[str]:
+    if isinstance(texts, dict):
+        return [text for value in texts.values() for text in _shown(value)]
+    return [re.sub(r"%?\{\w+\}", "", texts)] if isinstance(texts, str) else []
 
 
 def texts_on(html: str) -> list[str]:

@@ -6,6 +6,7 @@ What code paths a test does not reach is read in the source: the texts of templa
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -38,7 +39,7 @@ from tests.support.engines import TestEngines
 from tests.support.factories import make_asset
 from tests.support.people import Actor, Cast, make_cast
 from tests.support.processes import close
-from tests.support.pseudo_language import TAG, texts_on, untranslated, write_catalogue
+from tests.support.pseudo_language import TAG, texts_of_scripts, texts_on, untranslated, write_catalogue
 
 ROOT = Path(__file__).parent.parent.parent
 # Packages and folders whose texts are still to be wrapped. To be empty.
@@ -192,6 +193,27 @@ def test_an_english_page_before_does_not_stay_in_english(translated: Flask, read
     assert marked == []
 
 
+def test_scripts_get_their_texts_in_the_language_of_the_page(readers: Cast) -> None:
+    page = readers.alice.browser.get("/account").text
+    address = re.search(r'<script src="(/script-texts/[^"]+)" defer>', page)
+    assert address is not None
+    answer = readers.nobody.get(address[1])
+    assert answer.mimetype == "text/javascript"
+    texts = texts_of_scripts(answer.text)
+    assert len(texts) > 50
+    assert [text for text in texts if untranslated(text)] == []
+
+
+def test_the_texts_of_scripts_are_kept_until_they_change(cast: Cast) -> None:
+    """The address has the digest of the content, so that it may be cached for ever; without it it may not."""
+    english = cast.nobody.get("/script-texts/en.js?v=1")
+    assert english.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert cast.nobody.get("/script-texts/en.js").headers["Cache-Control"] == "no-cache"
+    assert cast.nobody.get(f"/script-texts/{TAG}.js").status_code == 404
+    digest = hashlib.sha256(english.data).hexdigest()[:12]
+    assert f'src="/script-texts/en.js?v={digest}"' in cast.nobody.get("/login").text
+
+
 def test_a_problem_is_told_in_the_language_that_is_asked_for(readers: Cast) -> None:
     asked = {"Accept-Language": TAG}
     for path, body in (("nothing", None), ("uploads", {"file_name": 7}), ("uploads", {"size_bytes": -1})):
@@ -260,7 +282,7 @@ class _Literals(HTMLParser):
 
 
 def _templates() -> list[Path]:
-    return sorted(path for path in (ROOT / "templates").rglob("*.*") if path.suffix in (".html", ".txt"))
+    return sorted(path for path in (ROOT / "templates").rglob("*.*") if path.suffix in (".html", ".json", ".txt"))
 
 
 @pytest.mark.parametrize("path", _templates(), ids=lambda path: str(path.relative_to(ROOT / "templates")))
