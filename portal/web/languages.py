@@ -51,9 +51,10 @@ class _Domain(Domain):
     def get_translations(self) -> Any:
         if not has_app_context():
             return super().get_translations()  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
-        if "translations" not in g:
-            g.translations = super().get_translations()  # type: ignore[no-untyped-call]  # Flask-Babel has no annotations
-        return g.translations
+        found = g.get("translations")
+        if found is None:
+            found = g.translations = super().get_translations()  # type: ignore[no-untyped-call]  # as above
+        return found
 
 
 @contextmanager
