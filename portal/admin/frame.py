@@ -97,7 +97,7 @@ class Frame:
     @cached_property
     def _profiles(self) -> list[StorageProfile]:
         """The storage profiles of the workspace that are in use."""
-        return profiles.list_profiles(self.workspace.id) if self.workspace else []
+        return profiles.known_profiles(self.workspace.id) if self.workspace else []
 
     @property
     def stores(self) -> list[str]:

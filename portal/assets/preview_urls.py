@@ -10,6 +10,7 @@ from uuid import UUID
 
 from portal.objectstore import disposition
 from portal.objectstore.bucket import Bucket
+from portal.storage import profiles
 from portal.storage import service as storage
 
 WINDOW = 1800  # seconds in which an address stays the same
@@ -53,7 +54,8 @@ class PreviewUrls:
 
     def _signer(self, profile_id: UUID) -> Callable[[str, str | None], str]:
         if profile_id not in self._signers:
-            profile = storage.find_profile(self.workspace_id, profile_id)
+            known = (each for each in profiles.known_profiles(self.workspace_id) if each.id == profile_id)
+            profile = next(known, None) or storage.find_profile(self.workspace_id, profile_id)
             self._signers[profile_id] = signer(storage.bucket_for(profile))
         return self._signers[profile_id]
 

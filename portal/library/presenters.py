@@ -1,4 +1,4 @@
-"""What the gallery, the list and the trash show of each file: one ``Card`` a file, from two statements a page.
+"""What the gallery, the list and the trash show of each file: one ``Card`` a file, from one statement a page.
 
 A card holds what a template writes, ready: templates only loop. A page has fifty cards, so what is the same for all of
 them (addresses, the bucket) is made once.
@@ -13,7 +13,8 @@ from uuid import UUID
 
 from flask import url_for
 from flask_babel import gettext
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.assets.models import Asset, AssetState, Variant
 from portal.assets.presenters import StateMark, is_final, poll_seconds, state_mark
@@ -22,7 +23,7 @@ from portal.database import db
 from portal.errors import NotFound
 from portal.folders import contents
 from portal.identity.models import User
-from portal.library.asset_list import AnyRow, AnySelect, Filters, among, list_rows
+from portal.library.asset_list import AnyRow, AnySelect, Filters, list_rows
 from portal.web import formats
 from portal.web.formats import FileName, Moment
 from portal.web.paging import Paging
@@ -122,6 +123,25 @@ class FilterBar(NamedTuple):
     narrowed: bool
 
 
+class Derived(NamedTuple):
+    """A derived file, as a card needs it; sizes in pixels."""
+
+    name: str
+    width: int
+    height: int
+    object_key: str
+
+
+def _derived(view: View) -> ScalarSelect[Any]:
+    """The derived files that a card may show, from small to large, as one column of its asset: an array of ``Derived``.
+
+    Rows of their own would be two hundred a page, and another statement.
+    """
+    facts = func.json_build_array(Variant.name, Variant.width, Variant.height, Variant.object_key)
+    shown = Variant.asset_id == Asset.id, Variant.name.in_((*BOXES[view].names, *LARGE))
+    return select(func.json_agg(aggregate_order_by(facts, Variant.width))).where(*shown).scalar_subquery()
+
+
 _COLUMNS = select(
     Asset.id,
     Asset.library_id,
@@ -146,9 +166,10 @@ _COLUMNS = select(
     Asset.purge_after,
     Asset.released_at,
 )
-_WITH_AUTHOR = _COLUMNS.add_columns(User.name.label("author_name"), User.email.label("author_email")).outerjoin(
-    User, User.id == Asset.created_by
-)
+_GRID = _COLUMNS.add_columns(_derived("grid").label("derived"))
+_LIST = _COLUMNS.add_columns(
+    _derived("list").label("derived"), User.name.label("author_name"), User.email.label("author_email")
+).outerjoin(User, User.id == Asset.created_by)
 
 
 def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: View) -> tuple[list[Card], str | None]:
@@ -160,7 +181,7 @@ def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: Vie
 
 def trash_page(workspace_id: UUID, paging: Paging) -> tuple[list[Card], str | None]:
     """The cards of one page of what can be restored, newest first, and the cursor of the next."""
-    staying = _WITH_AUTHOR.where(Asset.purge_after > func.now())
+    staying = _LIST.where(Asset.purge_after > func.now())
     rows, cursor = list_rows(staying, workspace_id, Filters(status=AssetState.DELETED), paging)
     return cards(workspace_id, rows, "list"), cursor
 
@@ -177,7 +198,7 @@ def find_row(workspace_id: UUID, asset_id: UUID, view: View) -> AnyRow:
 
 def _columns(view: View) -> AnySelect:
     """What a card needs of an asset; only the list shows who added it."""
-    return _WITH_AUTHOR if view == "list" else _COLUMNS
+    return _LIST if view == "list" else _GRID
 
 
 def cards(
@@ -192,7 +213,6 @@ def cards(
 
     ``places`` has for an asset's id the names of the library and the folders it lies in.
     """
-    variants = _variants([row.id for row in rows], (*BOXES[view].names, *LARGE))
     urls = PreviewUrls(workspace_id)
     # ``url_for`` costs as much as half a card: each address is made once, with a place for the id.
     page = url_for("library.asset", workspace_id=workspace_id, asset_id=NO_ID)
@@ -205,7 +225,7 @@ def cards(
     made = []
     for row in rows:
         asset_id = str(row.id)
-        derived = variants.get(row.id, [])
+        derived = [Derived(*each) for each in row.derived or ()]
         name = formats.file_name(row.file_name)
         size = units.short(row.size_bytes)
         icon, css = _no_picture(row)
@@ -289,22 +309,7 @@ def _mark(row: AnyRow, known: dict[tuple[Any, ...], StateMark]) -> StateMark:
     return known[key]
 
 
-def _variants(asset_ids: Sequence[UUID], names: Sequence[str]) -> dict[UUID, list[AnyRow]]:
-    """The derived files of these names, from small to large, of each asset; one statement."""
-    if not asset_ids:
-        return {}
-    statement = (
-        select(Variant.asset_id, Variant.name, Variant.width, Variant.height, Variant.object_key)
-        .where(among(Variant.asset_id, asset_ids), Variant.name.in_(names))
-        .order_by(Variant.width)
-    )
-    found: dict[UUID, list[AnyRow]] = {}
-    for row in db.session.execute(statement):
-        found.setdefault(row.asset_id, []).append(row)
-    return found
-
-
-def _picture(row: AnyRow, derived: Sequence[AnyRow], box: Box, urls: PreviewUrls) -> Picture | None:
+def _picture(row: AnyRow, derived: Sequence[Derived], box: Box, urls: PreviewUrls) -> Picture | None:
     """The smallest picture that fills the box, else the largest there is, and the next one for dense screens."""
     fitting = [each for each in derived if each.name in box.names]
     if not fitting:
@@ -335,7 +340,7 @@ def _no_picture(row: AnyRow) -> tuple[str, str]:
     return KIND_ICONS.get(row.kind, "file-unknown"), "picture-none" if is_final(row) else "picture-none picture-busy"
 
 
-def large_preview(row: Any, derived: Sequence[Any], file: str, size: str) -> LargePreview | None:
+def large_preview(row: Any, derived: Sequence[Derived | Variant], file: str, size: str) -> LargePreview | None:
     """The largest picture of an asset (an ``Asset`` or a row of it); ``file`` is the address of its download."""
     largest = next((each for each in reversed(derived) if each.name in LARGE), None)
     if largest is None or row.state != AssetState.AVAILABLE:

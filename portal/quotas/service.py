@@ -84,6 +84,20 @@ def _move_both() -> Select[int, int]:
 _MOVE_BOTH = _move_both()
 
 
+_COUNTERS = (
+    select(
+        WorkspaceQuota.limit_bytes,
+        WorkspaceQuota.used_bytes,
+        WorkspaceQuota.reserved_bytes,
+        TENANT_LIMIT,
+        TenantQuota.used_bytes,
+        TenantQuota.reserved_bytes,
+    )
+    .join(TenantQuota, TenantQuota.tenant_id == WorkspaceQuota.tenant_id)
+    .where(WorkspaceQuota.tenant_id == bindparam("tenant"), WorkspaceQuota.workspace_id == bindparam("workspace"))
+)
+
+
 def open_tenant(tenant_id: UUID, limit_bytes: int | None) -> None:
     """Start counting for a new tenant; ``limit_bytes`` is its plan's. Inside the caller's transaction."""
     db.session.add(TenantQuota(tenant_id=tenant_id, limit_bytes=checked(limit_bytes)))
@@ -150,19 +164,7 @@ def workspace_statuses(tenant_id: UUID) -> dict[UUID, UsageStatus]:
 
 def _counters(tenant_id: UUID, workspace_id: UUID) -> tuple[Counter, Counter]:
     """The workspace's and the tenant's; one statement. Raises ``NotFound``."""
-    query = (
-        select(
-            WorkspaceQuota.limit_bytes,
-            WorkspaceQuota.used_bytes,
-            WorkspaceQuota.reserved_bytes,
-            TENANT_LIMIT,
-            TenantQuota.used_bytes,
-            TenantQuota.reserved_bytes,
-        )
-        .join(TenantQuota, TenantQuota.tenant_id == WorkspaceQuota.tenant_id)
-        .where(WorkspaceQuota.tenant_id == tenant_id, WorkspaceQuota.workspace_id == workspace_id)
-    )
-    row = db.session.execute(query).one_or_none()
+    row = db.session.execute(_COUNTERS, {"tenant": tenant_id, "workspace": workspace_id}).one_or_none()
     if row is None:
         raise NotFound(_("There is no such workspace."))
     return Counter("workspace", *row[:3]), Counter("tenant", *row[3:])

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import current_app
+from flask import current_app, g
 from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 
@@ -34,6 +34,14 @@ def list_profiles(workspace_id: UUID) -> list[StorageProfile]:
     here = StorageProfile.workspace_id == workspace_id, StorageProfile.retired_at.is_(None)
     order = StorageProfile.active.desc(), StorageProfile.id.desc()
     return list(db.session.scalars(select(StorageProfile).where(*here).order_by(*order)))
+
+
+def known_profiles(workspace_id: UUID) -> list[StorageProfile]:
+    """The same for what a page shows, read once a request: its pictures, its notices and its policy need them."""
+    known: dict[UUID, list[StorageProfile]] = g.setdefault("storage_profiles", {})
+    if workspace_id not in known:
+        known[workspace_id] = list_profiles(workspace_id)
+    return known[workspace_id]
 
 
 def add(member: Member, wanted: Connection, secret_access_key: str) -> StorageProfile:

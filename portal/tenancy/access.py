@@ -208,13 +208,17 @@ def _nothing() -> NotFound:
     return NotFound(_("There is nothing at this address, or you are not a member of this workspace or tenant."))
 
 
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
 def install(app: Flask) -> None:
     """Let ``url_for("library.index", workspace_id=…)`` build addresses with slugs: pages know places by their id."""
 
     def use_slugs(endpoint: str, values: dict[str, Any]) -> None:
         expects = app.url_map.is_endpoint_expecting
         if "workspace_id" in values and expects(endpoint, "workspace_slug"):
-            wanted = UUID(str(values.pop("workspace_id")))
+            wanted = _uuid(values.pop("workspace_id"))
             here = current_member()
             if here is not None and here.workspace_id == wanted and here.workspace_slug:
                 values.update(tenant_slug=here.tenant_slug, workspace_slug=here.workspace_slug)
@@ -224,7 +228,7 @@ def install(app: Flask) -> None:
                     if workspace.id == wanted:
                         values.update(tenant_slug=each.slug, workspace_slug=workspace.slug)
         elif "tenant_id" in values and expects(endpoint, "tenant_slug"):
-            wanted = UUID(str(values.pop("tenant_id")))
+            wanted = _uuid(values.pop("tenant_id"))
             values["tenant_slug"] = next(each.slug for each in current_places() if each.id == wanted)
 
     app.url_defaults(use_slugs)

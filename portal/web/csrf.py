@@ -9,13 +9,15 @@ from __future__ import annotations
 from flask import Flask, request
 from flask_babel import gettext as _
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, CSRFProtect
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from markupsafe import Markup
 
 from portal.web.body import Malformed
 from portal.web.problems import speaks_json
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 csrf = CSRFProtect()
+_FIELD = Markup('<input type="hidden" name="csrf_token" value="%s">')
 
 
 def bearer_token() -> str | None:
@@ -31,6 +33,12 @@ def install(app: Flask) -> None:
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     csrf.init_app(app)
     app.before_request(_check)
+    app.jinja_env.globals["csrf"] = field
+
+
+def field() -> Markup:
+    """The hidden field that every form of ours carries."""
+    return _FIELD % str(generate_csrf())
 
 
 def _check() -> None:
