@@ -35,7 +35,7 @@ def test_the_same_secret_never_looks_the_same_twice(owner: Owner) -> None:
 
 
 @pytest.mark.parametrize("which", ["tenant_id", "parent_id", "row_id"])
-def test_a_row_that_was_swapped_does_not_open(owner: Owner, which: str) -> None:
+def test_a_secret_of_another_row_can_not_be_decrypted(owner: Owner, which: str) -> None:
     vault = Vault((OLD,))
     sealed = vault.seal(SECRET, owner)
     with pytest.raises(Unavailable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from flask_babel import gettext
@@ -15,6 +15,7 @@ from portal.identity.models import User
 from portal.inspection.scan_result import EXPLANATIONS
 from portal.texts import Text
 from portal.web.body import Answer, Time
+from portal.web.state_mark import StateMark
 
 Status = Literal["processing", "available", "quarantined", "failed", "deleted"]
 Previews = Literal["none", "pending", "ready", "failed"]
@@ -81,16 +82,6 @@ class AssetView(Answer):
     created_at: Time
     last_opened_at: Time | None
     deleted_at: Time | None
-
-
-class StateMark(NamedTuple):
-    """The state of an asset in words with an icon, never as colour alone. ``title`` says more, on hover."""
-
-    tone: Literal["good", "warn", "bad", "busy", "wait", "calm"]
-    icon: str
-    words: str
-    title: str | None = None
-    spins: bool = False
 
 
 class StateColumns(Protocol):

@@ -17,7 +17,7 @@ from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.assets.models import Asset, AssetState, Variant
-from portal.assets.presenters import StateMark, is_final, poll_seconds, state_mark
+from portal.assets.presenters import is_final, poll_seconds, state_mark
 from portal.assets.preview_urls import PreviewUrls
 from portal.database import db
 from portal.errors import NotFound
@@ -27,6 +27,7 @@ from portal.library.asset_list import AnyRow, AnySelect, Filters, list_rows
 from portal.web import formats
 from portal.web.formats import FileName, Moment
 from portal.web.paging import Paging
+from portal.web.state_mark import StateMark
 
 View = Literal["grid", "list"]
 NO_ID = UUID(int=0)

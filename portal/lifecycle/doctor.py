@@ -132,7 +132,7 @@ def _store() -> Finding:
 
 
 def _disk() -> Iterator[Finding]:
-    found = disk.look(current_app.extensions["portal.settings"])
+    found = disk.embedded_disk(current_app.extensions["portal.settings"])
     if found is not None:
         free = Text("%(share)s of the disk of the embedded store is free.", share=f"{found.share:.0%}")
         refused = Text("Uploads are refused below %(least)s. Free some space.", least=f"{disk.MIN_FREE_SHARE:.0%}")

@@ -180,7 +180,7 @@ def managed_store() -> ManagedStore | None:
 
 def free_disk() -> Disk | None:
     """The disk of the embedded store; None where the store is elsewhere."""
-    return disk.look(current_app.extensions["portal.settings"])
+    return disk.embedded_disk(current_app.extensions["portal.settings"])
 
 
 def actions() -> list[OperatorAction]:

@@ -1,4 +1,4 @@
-"""Storage profiles over JSON. The secret access key is taken, and never given back."""
+"""Storage profiles over JSON. The secret access key is write-only."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ HERE = "/v1/workspaces/<uuid:w>/storage-profiles"
 Text = Annotated[str, Field(max_length=2048)]
 
 
-class Place(Body):
-    """What both forms share. Spaces around a value are left out."""
+class ProfileFields(Body):
+    """The fields that adding and editing share. Spaces around a value are removed."""
 
     mode: Literal["byos_s3"] = Field("byos_s3", description="the managed storage can't be added")
     name: Text | None = Field(None, description="null: the bucket's name")
@@ -47,7 +47,7 @@ class Place(Body):
         return {name: empty.get(name) if value is None else value for name, value in sent.items()}
 
 
-class AddProfile(Place):
+class AddProfile(ProfileFields):
     """A bucket to connect, and the key that opens it."""
 
     bucket: Text
@@ -55,7 +55,7 @@ class AddProfile(Place):
     secret_access_key: Annotated[SecretStr, Field(max_length=2048)]
 
 
-class EditProfile(Place):
+class EditProfile(ProfileFields):
     """What is to change; what is left out stays. Another access key needs its secret with it."""
 
     bucket: Text | None = None
@@ -145,8 +145,18 @@ def add(member: Member, body: AddProfile) -> ProfileView:
 
     It takes no files before it has been tested and activated.
     """
-    values = {"name": "", "endpoint": None, "region": "", "addressing_style": AddressingStyle.AUTO, "key_prefix": ""}
-    wanted = Connection(**{**values, "encryption": None, "kms_key_id": None, **body.given()})
+    given = body.given()
+    wanted = Connection(
+        name=given.get("name", ""),
+        bucket=body.bucket,
+        endpoint=given.get("endpoint"),
+        region=given.get("region", ""),
+        addressing_style=given.get("addressing_style", AddressingStyle.AUTO),
+        key_prefix=given.get("key_prefix", ""),
+        encryption=given.get("encryption"),
+        kms_key_id=given.get("kms_key_id"),
+        access_key_id=body.access_key_id,
+    )
     return ProfileView.of(profiles.add(member, wanted, body.secret_access_key.get_secret_value()))
 
 
@@ -165,7 +175,7 @@ def show(member: Member, p: UUID) -> ProfileView:
 def edit(member: Member, body: EditProfile, p: UUID) -> ProfileView:
     """Change a storage profile, or its keys.
 
-    Bucket, endpoint and prefix can change while no file lies there. New keys are used at once, for uploads that are
+    Bucket, endpoint and prefix can change while no files are there. New keys are used at once, for uploads that are
     under way, too.
     """
     changes = {name: value for name, value in body.given().items() if name not in REQUIRED or value is not None}
@@ -185,7 +195,7 @@ def activate(member: Member, p: UUID) -> ProfileView:
 @member(Permission.MANAGE_STORAGE)
 @operation(errors=("conflict",))
 def retire(member: Member, p: UUID) -> None:
-    """Let go of a bucket that holds no files any more; its keys are forgotten, nothing in it is touched."""
+    """Disconnect a bucket that holds no files any more; its keys are deleted, nothing in it is changed."""
     profiles.retire(member, p)
 
 

@@ -1,4 +1,4 @@
-"""What lies at a storage profile: answered by the packages that own the rows, which stand above this one."""
+"""The files at a storage profile: answered by the packages that own the rows, which stand above this one."""
 
 from __future__ import annotations
 

@@ -41,13 +41,13 @@ class Disk:
 _cached: dict[Path, tuple[float, Disk | None]] = {}
 
 
-def look(settings: Settings) -> Disk | None:
+def embedded_disk(settings: Settings) -> Disk | None:
     """The embedded store's disk, as it was a few seconds ago at most; None for a store that runs elsewhere."""
     folder = settings.store_folder
     if folder is None:
         return None
-    looked_at, disk = _cached.get(folder, (float("-inf"), None))
-    if time.monotonic() - looked_at > CACHE_SECONDS:
+    measured_at, disk = _cached.get(folder, (float("-inf"), None))
+    if time.monotonic() - measured_at > CACHE_SECONDS:
         disk = _measure(folder)
         _cached[folder] = (time.monotonic(), disk)
     return disk
@@ -55,7 +55,7 @@ def look(settings: Settings) -> Disk | None:
 
 def require_room() -> None:
     """Raises ``Unavailable`` when the embedded store's disk is nearly full."""
-    disk = look(current_app.extensions["portal.settings"])
+    disk = embedded_disk(current_app.extensions["portal.settings"])
     if disk is not None and disk.is_full:
         raise Unavailable(
             Text("The server's disk is nearly full: no new files are accepted. Ask your administrator to free space."),

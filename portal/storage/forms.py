@@ -28,7 +28,7 @@ ENCRYPTIONS = (
 )
 
 
-class PlaceForm(FlaskForm):  # type: ignore[misc]
+class BucketForm(FlaskForm):  # type: ignore[misc]
     """Where a bucket is."""
 
     bucket = StringField(_("Bucket"), [DataRequired(_("Enter the bucket's name.")), Length(max=LONGEST)])
@@ -40,33 +40,33 @@ class PlaceForm(FlaskForm):  # type: ignore[misc]
     encryption = SelectField(_("Encryption"), choices=ENCRYPTIONS)
     kms_key_id = StringField(_("KMS key"), [Length(max=LONGEST)])
 
-    def place(self) -> dict[str, Any]:
+    def fields_of_connection(self) -> dict[str, Any]:
         """What was entered, as the service takes it."""
         texts = {name: self[name].data or "" for name in ("bucket", "endpoint", "region", "key_prefix", "name")}
         chosen = Encryption(self.encryption.data) if self.encryption.data else None
         style = AddressingStyle(self.addressing_style.data)
         return texts | {"addressing_style": style, "encryption": chosen, "kms_key_id": self.kms_key_id.data or None}
 
-    def blame(self, problem: Problem) -> None:
-        """Say what the service refused, at the field that it names."""
+    def show_refusal(self, problem: Problem) -> None:
+        """Show why the service refused it, at the field that the problem names."""
         where = self[problem.facts["field"]] if problem.facts.get("field") in self else self.bucket
         where.errors = [*where.errors, problem.detail]
 
 
 class KeysForm(FlaskForm):  # type: ignore[misc]
-    """The key of a bucket. The secret is taken, and never shown again."""
+    """The key of a bucket. The secret is never shown again."""
 
     access_key_id = StringField(_("Access key ID"), [DataRequired(_("Enter the access key ID.")), Length(max=LONGEST)])
     secret_access_key = PasswordField(
         _("Secret access key"), [DataRequired(_("Enter the secret access key.")), Length(max=LONGEST)]
     )
 
-    blame = PlaceForm.blame
+    show_refusal = BucketForm.show_refusal
 
 
-class ConnectForm(PlaceForm, KeysForm):
-    """Both."""
+class ConnectForm(BucketForm, KeysForm):
+    """The form for a new bucket."""
 
     def connection(self) -> Connection:
         """What the owner wants to connect."""
-        return Connection(**self.place(), access_key_id=self.access_key_id.data or "")
+        return Connection(**self.fields_of_connection(), access_key_id=self.access_key_id.data or "")

@@ -35,7 +35,7 @@ TEST_INTERVAL = timedelta(minutes=5)  # from one failed test of the active profi
 
 
 def report_problem(tenant_id: UUID, profile_id: UUID, problem: Problem) -> None:
-    """Some work with this profile failed. Where waiting is useless, the profile takes no new files for now.
+    """Mark the profile unhealthy where the problem needs a person; others pass by waiting.
 
     In a transaction of its own. The managed store is the operator's: its problems are in the log and in ``doctor``.
     """
@@ -80,15 +80,15 @@ def notify_unhealthy(profile: StorageProfile, reason: Text) -> None:
         profile_id=str(profile.id),
         reason=reason.english,
     )
-    _write("storage_unhealthy", profile, reason=reason, at=now())
+    _send("storage_unhealthy", profile, reason=reason, at=now())
 
 
 def notify_recovered(profile: StorageProfile) -> None:
-    """The same when a test has passed after that."""
+    """The event and e-mails when a test has passed again. Inside the caller's transaction."""
     since = profile.unhealthy_since
     _set_unhealthy_since(profile, None)
     events.record(EventType.STORAGE_RECOVERED, profile.tenant_id, profile.workspace_id, profile_id=str(profile.id))
-    _write("storage_recovered", profile, since=since, at=now())
+    _send("storage_recovered", profile, since=since, at=now())
 
 
 def require_working(profile: StorageProfile) -> None:
@@ -106,9 +106,9 @@ def require_working(profile: StorageProfile) -> None:
 
 
 def require_marker(profile: StorageProfile) -> None:
-    """Call it before an object's absence is believed: in a bucket that somebody else created again, all are absent.
+    """Call it before a missing object counts as deleted: in a bucket that was created again, every object is missing.
 
-    Raises ``Unavailable`` where the marker that was seen there before is gone or another's. Uses the network.
+    Raises ``Unavailable`` where the marker that was seen there before is gone or names somebody else. Uses the network.
     """
     if profile.mode is not ProfileMode.BYOS or not profile.capabilities.get("marker"):
         return
@@ -127,12 +127,12 @@ def _set_unhealthy_since(profile: StorageProfile, since: datetime | None) -> Non
     db.session.execute(update(StorageProfile).where(StorageProfile.id == profile.id).values(unhealthy_since=since))
 
 
-def _write(template: str, profile: StorageProfile, **context: Any) -> None:
-    place = db.session.execute(
+def _send(template: str, profile: StorageProfile, **context: Any) -> None:
+    workspace = db.session.execute(
         select(Tenant.slug.label("tenant_slug"), Workspace.slug, Workspace.name)
         .join(Workspace, Workspace.tenant_id == Tenant.id)
         .where(Workspace.id == profile.workspace_id)
     ).one()
     to = [*people.owners_of(profile.workspace_id), *people.admins_of(profile.tenant_id)]
-    path = f"/t/{place.tenant_slug}/w/{place.slug}/storage"
-    mail.write(template, to, profile.tenant_id, place=place.name, bucket=profile.bucket, path=path, **context)
+    path = f"/t/{workspace.tenant_slug}/w/{workspace.slug}/storage"
+    mail.write(template, to, profile.tenant_id, place=workspace.name, bucket=profile.bucket, path=path, **context)

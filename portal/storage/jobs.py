@@ -8,5 +8,5 @@ from portal.storage import probe_runs
 
 
 def probe(tenant_id: str, workspace_id: str, profile_id: str) -> None:
-    """Ask a profile's store what it does."""
+    """Test a profile's store."""
     probe_runs.run(UUID(tenant_id), UUID(workspace_id), UUID(profile_id))

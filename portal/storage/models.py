@@ -1,4 +1,4 @@
-"""Tables of storage: where a workspace's files lie, and what the deployment's own store was found to do."""
+"""Tables of storage: profiles of workspaces, and the capabilities of the deployment's own store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AddressingStyle(StrEnum):
 
 
 class Encryption(StrEnum):
-    """What the store is asked to encrypt new objects with: nothing, its own key, or a key of its key service."""
+    """What new objects are encrypted with: the bucket's default, the store's own key, or a key of its key service."""
 
     NONE = "none"
     SSE_S3 = "sse_s3"
@@ -62,8 +62,7 @@ class StorageProfile(Identified, Base):
 
     ``probe``: {at, steps[{name, result, ms, detail, fix}]}, texts in their stored form, null before the first test;
     ``reason`` says why it is not healthy.
-    ``unhealthy_since``: as people were notified;
-    null once it is healthy again.
+    ``unhealthy_since``: when people were notified; null once it is healthy again.
     """
 
     __tablename__ = "storage_profiles"

@@ -1,7 +1,7 @@
-"""The least that a key must be allowed, as text to paste at each provider. Pure.
+"""The least privileges of a key, as a policy to paste at each provider. Pure.
 
 The minimum lists the bucket and gets, puts and deletes under the prefix. Every right beyond it is optional, and named
-with what is lost without it. Where a provider can't say it as narrowly, its policy says what it can't express.
+with what is lost without it. Where a provider's policies are coarser, the policy says what it can't express.
 """
 
 from __future__ import annotations
@@ -12,66 +12,75 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
 Document = dict[str, Any]
+Words = Any  # text that is translated when it is shown
 
 
 @dataclass(frozen=True)
 class Right:
-    """One right beyond the minimum: AWS's names of its actions on the bucket and on objects, and what is lost."""
+    """One right: AWS's names of its actions on the bucket and on objects, and what is lost without it."""
 
     name: str
-    title: str
-    lost: str
+    title: Words
+    lost: Words
     on_bucket: tuple[str, ...] = ()
     on_objects: tuple[str, ...] = ()
+
+    @property
+    def optional(self) -> bool:
+        """Whether Stowage works without it."""
+        return self.name != "minimum"
 
 
 MINIMUM = Right(
     "minimum",
-    "List the bucket; get, put and delete under the prefix",
-    "Nothing works without these.",
+    _l("List the bucket; get, put and delete under the prefix"),
+    _l("Nothing works without these."),
     ("s3:ListBucket",),
     ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
 )
 OPTIONAL = (
     Right(
         "parts",
-        "List the parts of unfinished uploads",
-        "Large uploads can't be resumed after a reload.",
+        _l("List the parts of unfinished uploads"),
+        _l("Large uploads can't be resumed after a reload."),
         ("s3:ListBucketMultipartUploads",),
         ("s3:ListMultipartUploadParts",),
     ),
     Right(
         "abort",
-        "Give up unfinished uploads",
-        "Parts of uploads that were given up stay and are paid for, until a lifecycle rule removes them.",
+        _l("Abort unfinished uploads"),
+        _l("Parts of aborted uploads stay and are paid for, until a lifecycle rule removes them."),
         (),
         ("s3:AbortMultipartUpload",),
     ),
     Right(
         "cors",
-        "Read and set the CORS rules",
-        "The CORS rule for this portal must be pasted by hand, and again when its address changes.",
+        _l("Read and set the CORS rules"),
+        _l("The CORS rule for this portal must be pasted by hand, and again when its address changes."),
         ("s3:GetBucketCORS", "s3:PutBucketCORS"),
     ),
     Right(
         "lifecycle",
-        "Read the lifecycle rules",
-        "A rule that would remove files of Stowage is not noticed.",
+        _l("Read the lifecycle rules"),
+        _l("A rule that would remove files of Stowage is not noticed."),
         ("s3:GetLifecycleConfiguration",),
     ),
     Right(
         "versions",
-        "See old versions, and remove those of a test",
-        "It is not known whether the bucket keeps old versions, and those of the test's own objects stay.",
+        _l("List old versions, and delete those of a test"),
+        _l("It is not known whether the bucket keeps old versions, and those of the test's own objects stay."),
         ("s3:GetBucketVersioning", "s3:ListBucketVersions"),
         ("s3:DeleteObjectVersion",),
     ),
 )
 KMS = Right(
     "kms",
-    "Use the encryption key",
-    "Files can't be encrypted with your own key (SSE-KMS).",
+    _l("Use the encryption key"),
+    _l("Files can't be encrypted with your own key (SSE-KMS)."),
 )
 _HOSTS = {
     "amazonaws.com": "aws",
@@ -158,8 +167,8 @@ def _aws(bucket: str, below: str, region: str, kms: bool, key: str | None) -> Po
             }
         )
         if not whole:
-            cannot.append("The key must be named by its ARN: put your account's id, and the key's id, in its place.")
-    where = "IAM → Users → the user of this key → Add permissions → Create inline policy → JSON"
+            cannot.append(_("The key must be named by its ARN: replace the placeholders by your IDs."))
+    where = _("IAM → Users → the user of this key → Add permissions → Create inline policy → JSON")
     return Policy("aws", "AWS", where, _json({"Version": "2012-10-17", "Statement": made}), tuple(cannot))
 
 
@@ -177,12 +186,12 @@ def _r2(bucket: str) -> Policy:
     return Policy(
         "r2",
         "Cloudflare R2",
-        "R2 → Manage API tokens → Create: “Object Read & Write”, this bucket only. The same for Cloudflare's API:",
+        _("R2 → Manage API tokens → Create: “Object Read & Write”, this bucket only. For Cloudflare's API:"),
         _json(token),
         (
-            "A token can't be limited to a prefix: it can read, write and delete in the whole bucket.",
-            "CORS and lifecycle rules need an admin token. Paste them by hand instead.",
-            "There are no keys of a key service (SSE-KMS) and no versions.",
+            _("A token can't be limited to a prefix: it can read, write and delete in the whole bucket."),
+            _("CORS and lifecycle rules need an admin token. Paste them by hand instead."),
+            _("There is no key service (SSE-KMS), and there are no versions."),
         ),
     )
 
@@ -197,13 +206,15 @@ def _b2(bucket: str, below: str) -> Policy:
     return Policy(
         "b2",
         "Backblaze B2",
-        "Application Keys → Add a New Application Key: this bucket, read and write, the file name prefix. The same for "
-        "b2_create_key:",
+        _(
+            "Application Keys → Add a New Application Key: this bucket, read and write, the file name prefix. As a "
+            "request to b2_create_key:"
+        ),
         _json(key),
         (
-            "CORS and lifecycle rules need a key for all buckets (writeBuckets). Set them by hand instead.",
-            "A bucket always keeps old versions: set “keep only the last version” for this prefix.",
-            "There are no keys of a key service (SSE-KMS).",
+            _("CORS and lifecycle rules need a key for all buckets (writeBuckets). Set them by hand instead."),
+            _("A bucket always keeps old versions: set “keep only the last version” for this prefix."),
+            _("There is no key service (SSE-KMS)."),
         ),
     )
 
@@ -213,11 +224,11 @@ def _minio(bucket: str, below: str) -> Policy:
     return Policy(
         "minio",
         "MinIO",
-        "mc admin policy create STORE stowage stowage.json, then mc admin policy attach STORE stowage --user KEY",
+        _("mc admin policy create STORE stowage stowage.json, then mc admin policy attach STORE stowage --user KEY"),
         _json({"Version": "2012-10-17", "Statement": statements(bucket, below, wanted)}),
         (
-            "CORS is a setting of the whole server in the community edition (cors_allow_origin).",
-            "Keys of a key service are allowed to the server, not to a user.",
+            _("CORS is a setting of the whole server in the community edition (cors_allow_origin)."),
+            _("Encryption keys (SSE-KMS) are granted to the server, not to a user."),
         ),
     )
 
@@ -228,32 +239,32 @@ def _ceph(bucket: str, below: str) -> Policy:
     return Policy(
         "ceph",
         "Ceph",
-        "A bucket policy, set by the bucket's owner: s3cmd setpolicy stowage.json s3://" + bucket,
+        _("A bucket policy, set by the bucket's owner: s3cmd setpolicy stowage.json s3://%(bucket)s", bucket=bucket),
         _json({"Version": "2012-10-17", "Statement": made}),
         (
-            "Policies belong to the bucket: the user must be another one than the bucket's owner.",
-            "Older releases answer 403 for a missing file under a prefix; Stowage asks the listing then.",
-            "Encryption keys are settings of the gateway.",
+            _("Policies belong to the bucket: the user must be another one than the bucket's owner."),
+            _("Older releases answer 403 for a missing file under a prefix; Stowage then looks in a listing."),
+            _("Encryption keys are settings of the gateway."),
         ),
     )
 
 
 def _seaweedfs(bucket: str, below: str) -> Policy:
-    place = f"{bucket}/{below}*" if below else bucket
+    resource = f"{bucket}/{below}*" if below else bucket
     identity = {
         "name": "stowage-own-bucket",
         "credentials": [{"accessKey": "CHOOSE-A-KEY", "secretKey": "CHOOSE-A-LONG-SECRET"}],
-        "actions": [f"{action}:{place}" for action in ("Read", "List", "Write")],
+        "actions": [f"{action}:{resource}" for action in ("Read", "List", "Write")],
     }
     return Policy(
         "seaweedfs",
         "SeaweedFS",
-        "An identity in the file of -s3.config, or by: weed shell → s3.configure",
+        _("An identity in the file of -s3.config, or by: weed shell → s3.configure"),
         _json({"identities": [identity]}),
         (
-            "Writing and deleting are one right.",
-            "A key for a prefix can't use form uploads: uploads go by signed PUT.",
-            "CORS, lifecycle and versions need rights for the whole bucket (Admin:" + bucket + ").",
+            _("Writing and deleting are one right."),
+            _("A key for a prefix can't use form uploads: uploads go by signed PUT."),
+            _("CORS, lifecycle and versions need rights for the whole bucket (Admin:%(bucket)s).", bucket=bucket),
         ),
     )
 
@@ -262,11 +273,11 @@ def _wasabi(bucket: str, below: str) -> Policy:
     return Policy(
         "wasabi",
         "Wasabi",
-        "Policies → Create policy → paste, then attach it to the user of this key",
+        _("Policies → Create policy → paste, then attach it to the user of this key"),
         _json({"Version": "2012-10-17", "Statement": statements(bucket, below, (MINIMUM, *OPTIONAL))}),
         (
-            "There are no keys of a key service (SSE-KMS).",
-            "What is deleted early is still charged for the account's minimum duration.",
+            _("There is no key service (SSE-KMS)."),
+            _("What is deleted early is still charged for the account's minimum duration."),
         ),
     )
 
@@ -275,12 +286,12 @@ def _digitalocean(bucket: str) -> Policy:
     return Policy(
         "digitalocean",
         "DigitalOcean Spaces",
-        "Spaces → Access keys → Create: limited access, this bucket, Read/Write/Delete. The same for /v2/spaces/keys:",
+        _("Spaces → Access keys → Create: limited access, this bucket, Read/Write/Delete. For /v2/spaces/keys:"),
         _json({"name": "stowage", "grants": [{"bucket": bucket, "permission": "readwrite"}]}),
         (
-            "A key can't be limited to a prefix: it can read, write and delete in the whole bucket.",
-            "CORS and lifecycle rules are set in the control panel, or by a key with full access.",
-            "There are no keys of a key service (SSE-KMS).",
+            _("A key can't be limited to a prefix: it can read, write and delete in the whole bucket."),
+            _("CORS and lifecycle rules are set in the control panel, or by a key with full access."),
+            _("There is no key service (SSE-KMS)."),
         ),
     )
 

@@ -24,7 +24,7 @@ class Preset:
     region_hint: Words = ""
     note: Words = ""
     style: AddressingStyle = AddressingStyle.AUTO
-    encryption: str = ""  # as usual
+    encryption: str = ""  # empty: the default of ``connection.checked``
     fixed_region: str = field(default="")
 
 
@@ -42,7 +42,7 @@ PRESETS = (
             _("In IAM, create a user without console access, with the policy that Stowage shows after connecting."),
             _("Under “Security credentials” of that user, create an access key and copy both parts here."),
         ),
-        region_hint=_("It stands beside the bucket in the S3 console, such as eu-central-1."),
+        region_hint=_("The S3 console shows it beside the bucket, such as eu-central-1."),
     ),
     Preset(
         "r2",
@@ -54,7 +54,7 @@ PRESETS = (
             _("Under “Manage API tokens”, create a token with “Object Read & Write” for this bucket alone."),
             _("Copy the access key ID and the secret that are shown once, and the S3 endpoint below them."),
         ),
-        note=_("R2 takes no uploads by form: Stowage sends files by signed PUT there. It always encrypts by itself."),
+        note=_("R2 does not support uploads by form: Stowage uploads by signed PUT. R2 always encrypts by itself."),
         fixed_region="auto",
     ),
     Preset(
@@ -63,12 +63,12 @@ PRESETS = (
         "https://s3.us-west-004.backblazeb2.com",
         "us-west-004",
         (
-            _("Create a private bucket. Its endpoint stands in the list of buckets."),
+            _("Create a private bucket. The list of buckets shows its endpoint."),
             _("Under “Application Keys”, add a key that is limited to this bucket, with read and write access."),
             _("keyID is the access key ID, applicationKey is the secret. It is shown once."),
         ),
         region_hint=_("The second part of the endpoint, such as us-west-004."),
-        note=_("B2 takes no uploads by form: Stowage sends files by signed PUT there."),
+        note=_("B2 does not support uploads by form: Stowage uploads by signed PUT."),
         encryption="sse_s3",
     ),
     Preset(

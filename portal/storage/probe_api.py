@@ -72,6 +72,15 @@ def policy(member: Member, p: UUID) -> Policies:
     needed = probe_runs.needed(member.workspace, p)
     return Policies(
         provider=needed.provider,
-        rights=[RightView.model_validate(vars(right)) for right in needed.rights],
+        rights=[
+            RightView(
+                name=right.name,
+                title=str(right.title),
+                lost=str(right.lost),
+                on_bucket=right.on_bucket,
+                on_objects=right.on_objects,
+            )
+            for right in needed.rights
+        ],
         policies=[PolicyView.model_validate(vars(each)) for each in needed.policies],
     )

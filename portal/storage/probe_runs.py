@@ -40,9 +40,9 @@ def count_request(workspace_id: UUID) -> None:
 
 
 def request(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) -> StorageProfile:
-    """Have a profile tested, inside the caller's transaction; a test that is under way is not repeated.
+    """Schedule a test of a profile, inside the caller's transaction; nothing changes while a test runs.
 
-    A person who asks for it (``actor_id``) accepts that the owner's marker was lost: the place is marked again.
+    A person who starts it (``actor_id``) accepts that the owner's marker was lost: the prefix is marked again.
     Raises ``NotFound``, and ``Conflict`` for the managed storage.
     """
     profile = _own(workspace_id, profile_id)
@@ -60,7 +60,7 @@ def request(workspace_id: UUID, profile_id: UUID, actor_id: UUID | None = None) 
 
 
 def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
-    """Probe a profile whose time has come, writing down each step. Safe to run twice: only one has the lease."""
+    """Probe a profile whose test is due, and save each step. Safe to run twice: only one worker has the lease."""
     with tasks.acquire("probe", tenant_id, workspace_id, profile_id) as lease:
         profile = _begin(lease) if lease is not None else None
         if lease is None or profile is None:
@@ -87,19 +87,29 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
 
 @dataclass(frozen=True)
 class Needed:
-    """What a profile's key must be allowed, in each provider's words; ``provider``: whose the endpoint seems to be."""
+    """The rights of a profile's key, and a policy for each provider; ``provider``: whose the endpoint seems to be."""
 
     provider: str
     rights: tuple[Right, ...]
     policies: list[Policy]
+
+    @property
+    def likely(self) -> Policy | None:
+        """The policy of the provider that the endpoint seems to belong to."""
+        return next((policy for policy in self.policies if policy.provider == self.provider), None)
 
 
 def needed(workspace_id: UUID, profile_id: UUID) -> Needed:
     """The least-privilege policies of a profile. Raises ``NotFound``, and ``Conflict`` for the managed storage."""
     profile = _own(workspace_id, profile_id)
     kms = profile.encryption is Encryption.SSE_KMS
-    place = profile.bucket or "", profile.key_prefix, profile.region or "us-east-1"
-    made = policies_for(*place, kms=kms, kms_key_id=profile.kms_key_id)
+    made = policies_for(
+        profile.bucket or "",
+        profile.key_prefix,
+        profile.region or "us-east-1",
+        kms=kms,
+        kms_key_id=profile.kms_key_id,
+    )
     return Needed(provider_of(profile.endpoint), rights(kms=kms), made)
 
 
@@ -138,7 +148,7 @@ def _target(profile: StorageProfile, token: UUID) -> ProbeTarget:
 
 
 def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], verdict: Verdict) -> None:
-    """Write the verdict, and when the next test is. Raises ``LeaseLost``."""
+    """Save the verdict and schedule the next test. Raises ``LeaseLost``."""
     before = report.get("before", {})
     health = Health.HEALTHY if verdict.healthy else Health.UNHEALTHY
     with transaction(profile.tenant_id):
@@ -146,7 +156,10 @@ def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], ver
             profile,
             health=health,
             reason=verdict.reason,
-            capabilities={**profile.capabilities, **verdict.capabilities},  # what could not be asked stays as it was
+            capabilities={
+                **profile.capabilities,
+                **verdict.capabilities,
+            },  # what was not tested this time stays as it was
             probe={"at": report["at"], "steps": report["steps"]},
             probed_at=database.now(),
         )
@@ -154,9 +167,14 @@ def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], ver
         tasks.hand_back(lease, database.now() + (TEST_INTERVAL if soon else TEST_AGAIN))
         if not written:
             return
-        facts = {"profile_id": str(profile.id), "reason": verdict.reason.english if verdict.reason else ""}
         audit.record(
-            profile.tenant_id, None, f"storage.{health.value}", profile.id, workspace_id=profile.workspace_id, **facts
+            profile.tenant_id,
+            None,
+            f"storage.{health.value}",
+            profile.id,
+            workspace_id=profile.workspace_id,
+            profile_id=str(profile.id),
+            reason=verdict.reason.english if verdict.reason else "",
         )
         if verdict.reason and before.get("health") == Health.HEALTHY:
             notify_unhealthy(profile, verdict.reason)

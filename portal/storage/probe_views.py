@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from htmx_flask import make_response
 
 from portal.database import transaction
 from portal.storage import probe_runs
@@ -31,10 +32,10 @@ def steps(member: Member, profile_id: UUID) -> ResponseReturnValue:
         return _to_page(profile)
     polls = request.args.get("poll", 0, int)
     test = test_of(profile, polls)
-    answer = make_response(render_template("storage/_probe.html", test=test, profile=profile, polls=polls))
-    if polls and not test.running:
-        answer.headers["HX-Refresh"] = "true"  # health, reason and buttons of the whole page have changed, too
-    return answer
+    fragment = render_template("storage/_probe.html", test=test, profile=profile, polls=polls)
+    # At the end health, reason and buttons of the whole page have changed, too.
+    response: Response = make_response(fragment, refresh=polls > 0 and not test.running)
+    return response
 
 
 @blueprint.post(f"{HERE}/test")

@@ -1,4 +1,4 @@
-"""What owners do with storage profiles: add, edit, change keys, activate, retire. Each is one transaction."""
+"""Commands of owners: add, edit, change keys, activate and retire a storage profile. Each is one transaction."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from portal.storage.service import SECRETS, egress_of, no_profile
 from portal.tenancy.service import Member
 from portal.vault import vault_of
 
-PLACE = ("bucket", "endpoint", "key_prefix")  # what may change while nothing lies there
-# An upload that began at the last moment has read the active profile, and not yet written that it will use it.
+LOCATION = ("bucket", "endpoint", "key_prefix")  # fields that may change only while no files are there
+# `begin` reads the active profile in one transaction and inserts the upload in the next: an upload that has read this
+# profile just before it was deactivated has no row yet.
 LAST_UPLOADS = timedelta(minutes=1)
-MOST = 20  # of one workspace: every page names their stores in a header
+MAX_PROFILES = 20  # of one workspace: every page names their stores in its Content-Security-Policy
 
 
 def list_profiles(workspace_id: UUID) -> list[StorageProfile]:
@@ -50,25 +51,27 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
     Raises ``Invalid``, ``Conflict``, and ``Unavailable`` for too many tests.
     """
     probe_runs.count_request(member.workspace)
-    place = checked(wanted, egress_of(_settings()))
-    given = checked_keys(place.access_key_id, secret_access_key)
+    connection = checked(wanted, egress_of(_settings()))
+    given = checked_keys(connection.access_key_id, secret_access_key)
     profile = StorageProfile(
         id=database.new_id(),
         tenant_id=member.tenant_id,
         workspace_id=member.workspace,
         mode=ProfileMode.BYOS,
         active=False,
-        store=place.store,
-        **asdict(place),
+        store=connection.store,
+        **asdict(connection),
     )
     _seal(profile, given)
     with transaction(member.tenant_id) as session:
-        if len(list_profiles(member.workspace)) >= MOST:
-            raise Conflict(_("A workspace has at most %(most)s storages. Disconnect an empty one first.", most=MOST))
+        if len(list_profiles(member.workspace)) >= MAX_PROFILES:
+            raise Conflict(
+                _("A workspace has at most %(most)s storages. Disconnect an empty one first.", most=MAX_PROFILES)
+            )
         _require_free(profile)
         session.add(profile)
         session.flush()
-        _record(member, "storage.add", profile, **_place(profile))
+        _record(member, "storage.add", profile, **_audited(profile))
         probe_runs.request(member.workspace, profile.id, member.user_id)
     return profile
 
@@ -76,12 +79,12 @@ def add(member: Member, wanted: Connection, secret_access_key: str) -> StoragePr
 def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_access_key: str | None) -> StorageProfile:
     """Change some of it, the keys too, and have it tested; ``changes`` holds fields of ``Connection``.
 
-    Raises ``NotFound``, ``Invalid``, ``Conflict`` for another place while files lie at this one, and ``Unavailable``
+    Raises ``NotFound``, ``Invalid``, ``Conflict`` for another bucket while files are in this one, and ``Unavailable``
     for too many tests.
     """
     probe_runs.count_request(member.workspace)
     with transaction(member.tenant_id) as session:
-        profile = _own(member, profile_id)
+        profile = _locked_own(member, profile_id)
         before = _connection(profile)
         after = checked(Connection(**{**asdict(before), **changes}), egress_of(_settings()))
         changed = [name for name, value in asdict(after).items() if getattr(before, name) != value]
@@ -89,38 +92,42 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
             raise Invalid(_("Another access key has another secret. Enter the secret, too."), field="secret_access_key")
         for name, value in asdict(after).items():
             setattr(profile, name, value)
-        elsewhere = after.store != profile.store or any(name in PLACE for name in changed)
+        moved = after.store != profile.store or any(name in LOCATION for name in changed)
         profile.store = after.store
-        if elsewhere:
-            _require_empty(profile, _("Files are there. Connect the other place as another storage, and move them."))
+        if moved:
+            _require_empty(
+                profile,
+                _("There are files in this bucket. Connect the other bucket as another storage, and move the files."),
+            )
             profile.capabilities, profile.probe, profile.probed_at = {}, None, None
             _require_free(profile)
         if secret_access_key is not None:
             _seal(profile, checked_keys(after.access_key_id, secret_access_key))
             changed.append("secret_access_key")
         session.flush()
-        _record(member, "storage.edit", profile, changed=sorted(changed), **_place(profile))
+        _record(member, "storage.edit", profile, changed=sorted(changed), **_audited(profile))
         if set(changed) - {"name"}:
-            profile.health, profile.reason = Health.UNKNOWN, None  # a test that is under way is of what was before
+            # A test that runs now tests the earlier values; its result must not count for these.
+            profile.health, profile.reason = Health.UNKNOWN, None
             probe_runs.request(member.workspace, profile.id, member.user_id)
     return profile
 
 
 def activate(member: Member, profile_id: UUID) -> StorageProfile:
-    """From now on new files go there; those that are elsewhere stay where they are. Repeating it changes nothing.
+    """Send new files there; those in other profiles stay where they are. Repeating it changes nothing.
 
-    Raises ``NotFound``, and ``Conflict`` for one that was not seen to work.
+    Raises ``NotFound``, and ``Conflict`` for one that has not passed a test.
     """
     with transaction(member.tenant_id):
         return make_active(member, profile_id)
 
 
 def make_active(member: Member, profile_id: UUID) -> StorageProfile:
-    """The same inside the caller's transaction."""
-    # All at once: of two that activate at the same time the second sees what the first has done.
-    everyone = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
-    db.session.scalars(everyone.order_by(StorageProfile.id).with_for_update()).all()
-    profile = _mine(member, profile_id)
+    """``activate`` inside the caller's transaction."""
+    # Lock all rows, in the order of their ids: of two that activate at once the second sees what the first has done.
+    every_profile = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
+    db.session.scalars(every_profile.order_by(StorageProfile.id).with_for_update()).all()
+    profile = _locked(member, profile_id)
     if profile.active:
         return profile
     require_tested(profile)
@@ -129,12 +136,12 @@ def make_active(member: Member, profile_id: UUID) -> StorageProfile:
     db.session.execute(update(StorageProfile).where(here, StorageProfile.active).values(off))
     profile.active, profile.deactivated_at = True, None
     db.session.flush()
-    _record(member, "storage.activate", profile, **_place(profile))
+    _record(member, "storage.activate", profile, **_audited(profile))
     return profile
 
 
 def require_tested(profile: StorageProfile) -> None:
-    """Raises ``Conflict`` for a bucket that was not seen to work."""
+    """Raises ``Conflict`` for a bucket that has not passed a test."""
     if profile.mode is ProfileMode.BYOS and profile.health is not Health.HEALTHY:
         raise Conflict(
             _("This storage has not passed a test yet. Test it; when the test passes, it can take new files."),
@@ -148,12 +155,12 @@ def retire(member: Member, profile_id: UUID) -> None:
     Raises ``NotFound``, ``Conflict``.
     """
     with transaction(member.tenant_id) as session:
-        profile = _own(member, profile_id)
+        profile = _locked_own(member, profile_id)
         if profile.active:
             raise Conflict(_("New files go here. Activate another storage first."))
         if profile.deactivated_at and profile.deactivated_at > database.now() - LAST_UPLOADS:
             raise Conflict(_("New files went here until a moment ago. Try again in a minute."))
-        # An entry of a failed file counts: the purge of it still looks here for what an attempt left.
+        # A failed asset counts, too: its purge still deletes here what an attempt has left.
         _require_empty(
             profile,
             _("Files, or entries of failed ones, are here. Move them to another storage, or delete them permanently."),
@@ -163,7 +170,7 @@ def retire(member: Member, profile_id: UUID) -> None:
         profile.health, profile.reason = Health.UNKNOWN, None
         session.flush()
         tasks.cancel(profile_id, "probe")
-        _record(member, "storage.retire", profile, **_place(profile))
+        _record(member, "storage.retire", profile, **_audited(profile))
 
 
 def masked(access_key_id: str | None) -> str | None:
@@ -173,8 +180,8 @@ def masked(access_key_id: str | None) -> str | None:
     return f"{access_key_id[:4]}…{access_key_id[-4:]}" if len(access_key_id) >= 16 else f"{access_key_id[:2]}…"
 
 
-def _mine(member: Member, profile_id: UUID) -> StorageProfile:
-    """A profile that is not retired, its row held until the end of the transaction. Raises ``NotFound``."""
+def _locked(member: Member, profile_id: UUID) -> StorageProfile:
+    """A profile that is not retired, its row locked until the end of the transaction. Raises ``NotFound``."""
     here = StorageProfile.workspace_id == member.workspace, StorageProfile.retired_at.is_(None)
     query = select(StorageProfile).where(*here, StorageProfile.id == profile_id).with_for_update()
     profile: StorageProfile | None = db.session.scalar(query.execution_options(populate_existing=True))
@@ -183,9 +190,9 @@ def _mine(member: Member, profile_id: UUID) -> StorageProfile:
     return profile
 
 
-def _own(member: Member, profile_id: UUID) -> StorageProfile:
-    """The same, for what only a customer's own bucket has."""
-    profile = _mine(member, profile_id)
+def _locked_own(member: Member, profile_id: UUID) -> StorageProfile:
+    """``_locked``, for a customer's own bucket. Raises ``Conflict`` for the managed storage."""
+    profile = _locked(member, profile_id)
     if profile.mode is not ProfileMode.BYOS:
         raise Conflict(_("The managed storage belongs to the operator. It can be activated, not changed."))
     return profile
@@ -207,12 +214,12 @@ def _require_empty(profile: StorageProfile, message: str) -> None:
 
 
 def _require_free(profile: StorageProfile) -> None:
-    """Refuse a place that is connected already, or overlaps with one; whose it is stays hidden."""
+    """Refuse a prefix that overlaps with a connected one, without revealing whose that is (ADR 8)."""
     settings = _settings()
     ours = {store_of(each, settings.s3_region) for each in (settings.s3_endpoint, settings.s3_public_endpoint)}
-    question = select(func.bucket_is_taken(profile.store, profile.bucket, profile.key_prefix, profile.id))
+    is_taken = select(func.bucket_is_taken(profile.store, profile.bucket, profile.key_prefix, profile.id))
     with db.session.no_autoflush:
-        taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or db.session.scalar(question)
+        taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or db.session.scalar(is_taken)
     if taken:
         raise Conflict(
             _("This bucket and prefix, or a part of it, is already connected. Use another bucket or another prefix."),
@@ -229,8 +236,8 @@ def _connection(profile: StorageProfile) -> Connection:
     return Connection(**{name: getattr(profile, name) for name in Connection.__dataclass_fields__})
 
 
-def _place(profile: StorageProfile) -> dict[str, Any]:
-    """What the audit log tells of a profile."""
+def _audited(profile: StorageProfile) -> dict[str, Any]:
+    """What the audit log keeps of a profile: never the secret."""
     facts = {"mode": profile.mode.value, "name": profile.name, "bucket": profile.bucket, "endpoint": profile.endpoint}
     return {**facts, "key_prefix": profile.key_prefix, "access_key_id": masked(profile.access_key_id)}
 

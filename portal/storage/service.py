@@ -48,8 +48,9 @@ class UploadMethods(NamedTuple):
 
 def open_managed_profile(tenant_id: UUID, workspace_id: UUID) -> StorageProfile:
     """The first profile of a new workspace, active. Inside the caller's transaction."""
-    place = {"tenant_id": tenant_id, "workspace_id": workspace_id}
-    profile = StorageProfile(**place, mode=ProfileMode.MANAGED, name=MANAGED_NAME, active=True)
+    profile = StorageProfile(
+        tenant_id=tenant_id, workspace_id=workspace_id, mode=ProfileMode.MANAGED, name=MANAGED_NAME, active=True
+    )
     db.session.add(profile)
     return profile
 
@@ -124,7 +125,7 @@ def takes_cors_rules() -> bool:
 
 
 def counted(profile: StorageProfile, size: int) -> int:
-    """How many of ``size`` bytes count against limits: none of what lies in a customer's own bucket."""
+    """How many of ``size`` bytes count against limits: none of those in a customer's own bucket."""
     return size if profile.mode is ProfileMode.MANAGED else 0
 
 

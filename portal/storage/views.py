@@ -12,7 +12,7 @@ from portal.errors import Conflict, Invalid
 from portal.identity.access import recently_proved
 from portal.storage import probe_runs, profiles
 from portal.storage.contents import contents_of
-from portal.storage.forms import ConnectForm, KeysForm, PlaceForm
+from portal.storage.forms import BucketForm, ConnectForm, KeysForm
 from portal.storage.models import ProfileMode, StorageProfile
 from portal.storage.presenters import row_of, test_of
 from portal.storage.presets import BY_CODE, PRESETS, Preset
@@ -29,7 +29,7 @@ blueprint = Blueprint("storage", __name__)
 @blueprint.get(HERE)
 @member(Permission.MANAGE_STORAGE)
 def index(member: Member) -> ResponseReturnValue:
-    """Where the workspace's files lie, and where new ones go."""
+    """The storages of the workspace, and the one that takes new files."""
     contents = contents_of(member.workspace)
     rows = [row_of(each, contents.get(each.id)) for each in profiles.list_profiles(member.workspace)]
     return render_template("storage/index.html", rows=rows, workspace_id=member.workspace)
@@ -56,17 +56,17 @@ def connect(member: Member) -> ResponseReturnValue:
         try:
             profile = profiles.add(member, form.connection(), form.secret_access_key.data)
         except (Invalid, Conflict) as problem:
-            form.blame(problem)
+            form.show_refusal(problem)
         else:
             flash(_("The bucket is connected. It is being tested now."), "success")
-            return _to(profile)
+            return _to_page(profile)
     return _connecting(member, form, _preset() or BY_CODE["other"]), 422
 
 
 @blueprint.get(f"{HERE}/<uuid:profile_id>")
 @member(Permission.MANAGE_STORAGE)
 def show(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """One storage: what it is, how it is, what lies there."""
+    """One storage: settings, health, contents."""
     return _page(member, find_unretired(member.workspace, profile_id), KeysForm(formdata=None))
 
 
@@ -75,22 +75,22 @@ def show(member: Member, profile_id: UUID) -> ResponseReturnValue:
 def edit(member: Member, profile_id: UUID) -> ResponseReturnValue:
     """The form with what it is now."""
     profile = find_unretired(member.workspace, profile_id)
-    return _editing(profile, PlaceForm(formdata=None, obj=profile))
+    return _editing(profile, BucketForm(formdata=None, obj=profile))
 
 
 @blueprint.post(f"{HERE}/<uuid:profile_id>/edit")
 @member(Permission.MANAGE_STORAGE)
 def change(member: Member, profile_id: UUID) -> ResponseReturnValue:
     """Change it, and test it again."""
-    form = PlaceForm()
+    form = BucketForm()
     if form.validate_on_submit():
         try:
-            profile = profiles.edit(member, profile_id, form.place(), None)
+            profile = profiles.edit(member, profile_id, form.fields_of_connection(), None)
         except (Invalid, Conflict) as problem:
-            form.blame(problem)
+            form.show_refusal(problem)
         else:
             flash(_("Saved."), "success")
-            return _to(profile)
+            return _to_page(profile)
     return _editing(find_unretired(member.workspace, profile_id), form), 422
 
 
@@ -105,36 +105,36 @@ def change_keys(member: Member, profile_id: UUID) -> ResponseReturnValue:
         try:
             profile = profiles.edit(member, profile_id, changes, form.secret_access_key.data)
         except (Invalid, Conflict) as problem:
-            form.blame(problem)
+            form.show_refusal(problem)
         else:
             flash(_("The new key is in use. The storage is being tested with it."), "success")
-            return _to(profile)
+            return _to_page(profile)
     return _page(member, find_unretired(member.workspace, profile_id), form), 422
 
 
 @blueprint.post(f"{HERE}/<uuid:profile_id>/activate")
 @member(Permission.MANAGE_STORAGE)
 def activate(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """New files go there."""
+    """Make a storage the one that takes new files."""
     try:
         profile = profiles.activate(member, profile_id)
     except Conflict as problem:
         flash(problem.detail, "danger")
-        return _to(find_unretired(member.workspace, profile_id))
+        return _to_page(find_unretired(member.workspace, profile_id))
     flash(_("New files go to “%(name)s” from now on.", name=profile.name), "success")
-    return _to(profile)
+    return _to_page(profile)
 
 
 @blueprint.post(f"{HERE}/<uuid:profile_id>/retire")
 @member(Permission.MANAGE_STORAGE)
 def retire(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    """Let go of it."""
+    """Disconnect a bucket."""
     try:
         profiles.retire(member, profile_id)
     except Conflict as problem:
         flash(problem.detail, "danger")
-        return _to(find_unretired(member.workspace, profile_id))
-    flash(_("The bucket is disconnected, and its keys are forgotten. Nothing in it was touched."), "success")
+        return _to_page(find_unretired(member.workspace, profile_id))
+    flash(_("The bucket is disconnected, and its keys are deleted. Nothing in it was changed."), "success")
     return redirect(url_for("storage.index", workspace_id=member.workspace), 303)
 
 
@@ -157,7 +157,7 @@ def _connecting(member: Member, form: ConnectForm, preset: Preset | None) -> str
     return render_template("storage/new.html", form=form, workspace_id=member.workspace, presets=PRESETS, preset=preset)
 
 
-def _editing(profile: StorageProfile, form: PlaceForm) -> str:
+def _editing(profile: StorageProfile, form: BucketForm) -> str:
     return render_template("storage/edit.html", profile=profile, form=form)
 
 
@@ -165,5 +165,5 @@ def _preset() -> Preset | None:
     return BY_CODE.get(request.args.get("preset", ""))
 
 
-def _to(profile: StorageProfile) -> ResponseReturnValue:
+def _to_page(profile: StorageProfile) -> ResponseReturnValue:
     return redirect(url_for("storage.show", workspace_id=profile.workspace_id, profile_id=profile.id), 303)

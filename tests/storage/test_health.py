@@ -1,4 +1,4 @@
-"""A customer's bucket stops working: who is told, what waits, what is refused, and how it goes on by itself."""
+"""A customer's bucket stops working: who is notified, what waits, what is refused, and how it goes on by itself."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def old_key(method: str, path: str, headers: Message) -> bool:
     return CUSTOMER.access_key_id in path + (headers.get("Authorization") or "")
 
 
-def told(scene: Scene, profile: StorageProfile) -> tuple[str, str]:
+def health_of(scene: Scene, profile: StorageProfile) -> tuple[str, str]:
     """Health and reason, as the API says them."""
     found = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
     return found["health"], found["reason"] or ""
 
 
-def letters(scene: Scene) -> list[tuple[str, str]]:
+def emails(scene: Scene) -> list[tuple[str, str]]:
     """Every mail to somebody of this test: the template, and to whom."""
     rows = scene.site.sql("SELECT template, recipient FROM emails WHERE template LIKE 'storage_%%' ORDER BY id")
     names = {person.email: person.name for person in scene.cast.everybody}
@@ -55,7 +55,7 @@ def letters(scene: Scene) -> list[tuple[str, str]]:
 
 
 def events(scene: Scene) -> list[str]:
-    """What was told to whoever listens about the storage, oldest first."""
+    """The recorded events about the storage, oldest first."""
     rows = scene.site.sql(
         "SELECT type FROM events WHERE tenant_id = %s AND type LIKE 'storage.%%' ORDER BY id", scene.cast.acme.id
     )
@@ -64,10 +64,10 @@ def events(scene: Scene) -> list[str]:
 
 def is_lost(scene: Scene, profile: StorageProfile, reason: str) -> None:
     """Everybody knows: the page, the API, the owners and admins by mail, who listens; and nothing is taken."""
-    health, why = told(scene, profile)
+    health, why = health_of(scene, profile)
     assert health == "unhealthy" and reason in why
     assert reason in scene.cast.vera.browser.get(scene.cast.page("files")).text.replace("&#39;", "'")
-    assert letters(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]
+    assert emails(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]
     assert events(scene) == ["storage.unhealthy"]
     refusal = refused(scene.bob.begin("more.txt", 10), 503, "storage_unavailable")
     assert reason in refusal["detail"] and "Nothing was sent" in refusal["detail"]
@@ -87,7 +87,7 @@ def attempts(scene: Scene, asset_id: str) -> int:
     return int(task[0])
 
 
-def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
+def test_files_wait_after_a_key_was_revoked_and_continue_with_a_new_one(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
@@ -97,18 +97,18 @@ def test_a_revoked_key_makes_files_wait_and_they_go_on_by_themselves(
         for _ in range(6):  # more often than a file may be tried
             later(scene)
         assert (scene.bob.asset(sent.asset_id)["status"], attempts(scene, sent.asset_id)) == ("processing", 0)
-        assert letters(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]  # told once
+        assert emails(scene) == [("storage_unhealthy", "Alice"), ("storage_unhealthy", "Tina")]  # one e-mail each
     later(scene)
-    assert told(scene, own)[0] == "healthy"
+    assert health_of(scene, own)[0] == "healthy"
     later(scene)
     assert scene.bob.asset(sent.asset_id)["status"] == "available"
     assert events(scene) == ["storage.unhealthy", "storage.recovered"]
-    assert letters(scene)[2:] == [("storage_recovered", "Alice"), ("storage_recovered", "Tina")]
+    assert emails(scene)[2:] == [("storage_recovered", "Alice"), ("storage_recovered", "Tina")]
     assert REVOKED not in scene.cast.vera.browser.get(scene.cast.page("files")).text
     assert scene.bob.begin("more.txt", 10).status_code == 201
 
 
-def test_a_refused_write_is_told_in_plain_words(
+def test_a_refused_write_is_reported_in_plain_words(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
@@ -120,7 +120,7 @@ def test_a_refused_write_is_told_in_plain_words(
     assert scene.bob.asset(sent.asset_id)["status"] == "available"
 
 
-def test_a_commit_that_is_refused_is_enough(
+def test_a_refused_commit_makes_the_profile_unhealthy(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     begun = scene.bob.sent("note.txt", text)
@@ -130,7 +130,7 @@ def test_a_commit_that_is_refused_is_enough(
     done(scene.bob.commit(begun["upload_id"]))  # it needs no new upload, nor a new test
 
 
-def test_a_move_that_is_refused_finds_out_whose_store_it_is(
+def test_a_refused_move_reports_the_profile_that_refused(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
@@ -141,7 +141,7 @@ def test_a_move_that_is_refused_finds_out_whose_store_it_is(
     with customers_store.failing(403, old_key):
         scene.site.run_jobs()
         assert REVOKED in done(scene.alice.call("GET", f"storage-moves/{move['id']}"))["waiting_for"]
-        assert told(scene, own)[0] == "unhealthy"
+        assert health_of(scene, own)[0] == "unhealthy"
         assert events(scene) == ["storage.unhealthy"]
         assert scene.bob.begin("more.txt", 10).status_code == 201  # new files go to the managed storage already
     scene.site.make_due()
@@ -151,16 +151,16 @@ def test_a_move_that_is_refused_finds_out_whose_store_it_is(
     assert scene.bob.download(sent.asset_id).content == text
 
 
-def test_a_store_that_is_busy_is_no_reason_to_stop(
+def test_a_busy_store_does_not_make_the_profile_unhealthy(
     scene: Scene, own: StorageProfile, customers_store: Unruly, text: bytes
 ) -> None:
     sent = scene.bob.upload("note.txt", text)
     with customers_store.failing(503, copies):
         scene.site.run_jobs()
-        assert told(scene, own)[0] == "healthy"
+        assert health_of(scene, own)[0] == "healthy"
     later(scene)
     assert scene.bob.asset(sent.asset_id)["status"] == "available"
-    assert (events(scene), letters(scene)) == ([], [])
+    assert (events(scene), emails(scene)) == ([], [])
 
 
 def test_a_vanished_bucket_is_noticed_at_the_commit_and_in_a_job(
@@ -184,7 +184,7 @@ def vanish(scene: Scene, profile: StorageProfile) -> None:
     client.delete_bucket(Bucket=profile.bucket)
 
 
-def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged(
+def test_a_bucket_created_again_by_somebody_else_is_noticed_and_nothing_is_purged(
     scene: Scene, own: StorageProfile, text: bytes
 ) -> None:
     kept = scene.bob.upload("kept.txt", text)
@@ -206,20 +206,18 @@ def test_a_bucket_that_somebody_else_made_again_is_noticed_and_nothing_is_purged
     later(scene)
     assert theirs.get_object(Bucket=own.bucket, Key=key)["Body"].read() == b"what they have put there"
     assert scene.site.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == [("deleted",)]
-    assert told(scene, own)[0] == "unhealthy"  # by itself it never believes that the place is ours again
+    assert health_of(scene, own)[0] == "unhealthy"  # a scheduled test never accepts the bucket as ours again
 
     done(scene.alice.call("POST", f"storage-profiles/{own.id}/probe"), 202)  # a person does
     scene.site.run_jobs()
-    assert told(scene, own)[0] == "healthy"
+    assert health_of(scene, own)[0] == "healthy"
     assert theirs.head_object(Bucket=own.bucket, Key=f"team/files/{ownership_marker.KEY}")
     later(scene)
     assert scene.bob.asset(waiting.asset_id)["reason"]["code"] == "upload_missing"
     assert scene.site.sql("SELECT state FROM assets WHERE id = %s", UUID(kept.asset_id)) == []
 
 
-def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under_way(
-    scene: Scene, customers_store: Unruly, text: bytes
-) -> None:
+def test_keys_are_replaced_while_twenty_uploads_are_open(scene: Scene, customers_store: Unruly, text: bytes) -> None:
     own = connect_own_bucket(scene.cast, seen=False, activate=False, endpoint=customers_store.url)
     scene.site.run_jobs()
     see_it_work(scene.cast, own.id, post=False, marker=True)  # a signed address says whose key signed it
@@ -238,7 +236,7 @@ def test_keys_are_changed_and_the_old_one_revoked_while_twenty_uploads_are_under
         assets = [done(scene.bob.commit(each["upload_id"]))["asset_id"] for each in begun]
         scene.site.run_jobs()
         assert {scene.bob.asset(asset_id)["status"] for asset_id in assets} == {"available"}
-    assert told(scene, own)[0] == "healthy"
+    assert health_of(scene, own)[0] == "healthy"
     assert events(scene) == []
 
 

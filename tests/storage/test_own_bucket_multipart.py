@@ -71,7 +71,7 @@ def old_key(_method: str, path: str, headers: Message) -> bool:
     return CUSTOMER.access_key_id in path + (headers.get("Authorization") or "")
 
 
-def test_parts_lie_in_the_own_bucket_and_nothing_is_left_of_them(scene: Scene, own: StorageProfile) -> None:
+def test_parts_are_stored_in_the_own_bucket_and_none_is_left(scene: Scene, own: StorageProfile) -> None:
     upload = begin(scene)
     assert (upload["method"], upload["provider"]) == ("s3_multipart", "byos")
     send_first(scene, upload)
@@ -82,7 +82,7 @@ def test_parts_lie_in_the_own_bucket_and_nothing_is_left_of_them(scene: Scene, o
 
 
 @pytest.mark.parametrize("post", [True, False])
-def test_where_the_test_saw_no_parts_a_large_file_goes_in_one_request(
+def test_without_the_capability_multipart_a_large_file_is_sent_in_one_request(
     scene: Scene, customers_store: Unruly, post: bool
 ) -> None:
     profile = connect_own_bucket(scene.cast, endpoint=customers_store.url)
@@ -90,7 +90,7 @@ def test_where_the_test_saw_no_parts_a_large_file_goes_in_one_request(
     assert begin(scene)["method"] == ("POST" if post else "PUT")
 
 
-def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(
+def test_a_store_that_refuses_to_abort_parts_fails_nothing_else(
     scene: Scene, own: StorageProfile, customers_store: Unruly
 ) -> None:
     upload = begin(scene)
@@ -106,7 +106,7 @@ def test_a_store_that_refuses_to_give_parts_up_breaks_nothing(
     assert len(unfinished(scene, own)) == 1  # until a rule of the bucket ends it, as the page of its rights says
 
 
-def test_a_store_that_is_away_is_asked_again_to_give_parts_up(
+def test_aborting_parts_is_retried_while_the_store_is_unavailable(
     scene: Scene, own: StorageProfile, customers_store: Unruly
 ) -> None:
     upload = begin(scene)
@@ -120,7 +120,7 @@ def test_a_store_that_is_away_is_asked_again_to_give_parts_up(
     assert unfinished(scene, own) == []
 
 
-def test_a_revoked_key_is_told_before_bytes_and_the_upload_goes_on_after_the_mend(
+def test_a_revoked_key_is_reported_before_bytes_are_sent_and_the_upload_continues_with_a_new_key(
     scene: Scene, own: StorageProfile, customers_store: Unruly
 ) -> None:
     upload = begin(scene)
@@ -135,22 +135,22 @@ def test_a_revoked_key_is_told_before_bytes_and_the_upload_goes_on_after_the_men
     assert [part["part_number"] for part in scene.bob.upload_state(upload["upload_id"])["parts"]] == [1]
 
 
-def test_the_store_is_asked_to_encrypt_what_comes_in_parts(scene: Scene, customers_store: Unruly) -> None:
-    asked: list[str | None] = []
+def test_parts_carry_the_encryption_of_the_profile(scene: Scene, customers_store: Unruly) -> None:
+    requested: list[str | None] = []
 
     def note(method: str, path: str, headers: Message) -> bool:
         if method == "POST" and "uploads" in path.rpartition("?")[2]:
-            asked.append(headers.get("x-amz-server-side-encryption"))
+            requested.append(headers.get("x-amz-server-side-encryption"))
         return False
 
     connect_own_bucket(scene.cast, endpoint=customers_store.url, encryption=Encryption.SSE_S3)
     upload = begin(scene)
     with customers_store.failing(500, note):
         ask(scene, upload, 1)
-    assert asked and set(asked) == {"AES256"}
+    assert requested and set(requested) == {"AES256"}
 
 
-def test_a_bucket_is_kept_as_long_as_parts_may_come(scene: Scene, own: StorageProfile) -> None:
+def test_a_bucket_can_not_be_disconnected_while_parts_may_arrive(scene: Scene, own: StorageProfile) -> None:
     begin(scene)
     (managed,) = [
         each for each in done(scene.alice.call("GET", "storage-profiles"))["items"] if each["mode"] == "managed_r2"

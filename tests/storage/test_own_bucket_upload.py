@@ -35,7 +35,7 @@ def test_a_file_goes_to_the_own_bucket_and_comes_back_from_there(scene: Scene, t
     assert scene.vera.download(sent.asset_id).content == text
 
 
-def test_what_lies_in_an_own_bucket_is_not_counted(scene: Scene, text: bytes) -> None:
+def test_files_in_an_own_bucket_do_not_count(scene: Scene, text: bytes) -> None:
     connect_own_bucket(scene.cast)
     begun = scene.bob.sent("note.txt", text)
     assert scene.bob.quota() == (0, 0)
@@ -51,7 +51,7 @@ def test_what_lies_in_an_own_bucket_is_not_counted(scene: Scene, text: bytes) ->
     assert scene.site.broken(scene.cast) == []
 
 
-def test_files_stay_readable_where_they_are_when_another_place_is_activated(scene: Scene, text: bytes) -> None:
+def test_files_stay_readable_after_another_profile_was_activated(scene: Scene, text: bytes) -> None:
     first = scene.bob.upload("first.txt", text)
     scene.site.run_jobs()
     connect_own_bucket(scene.cast)
@@ -70,7 +70,7 @@ def test_files_stay_readable_where_they_are_when_another_place_is_activated(scen
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text: bytes) -> None:
+def test_a_purge_and_the_second_clean_up_reach_the_own_bucket(scene: Scene, text: bytes) -> None:
     profile = connect_own_bucket(scene.cast)
     sent = scene.bob.upload("note.txt", text)
     scene.site.run_jobs()
@@ -88,7 +88,7 @@ def test_a_purge_and_the_second_clearing_reach_the_own_bucket(scene: Scene, text
     done(scene.alice.call("POST", f"storage-profiles/{managed['id']}/activate"))
     long_inactive(scene.cast, profile.id)
     assert scene.alice.call("DELETE", f"storage-profiles/{profile.id}").status_code == 204
-    # The session is still told, although its bucket is gone.
+    # The session is still readable, although its bucket is gone.
     assert scene.bob.upload_state(sent.upload_id)["state"] == "committed"
 
 
@@ -99,7 +99,7 @@ def test_another_program_connects_a_bucket(scene: Scene) -> None:
 
 @pytest.mark.parametrize("encryption", ["sse_s3", "sse_kms"])
 @pytest.mark.parametrize("post", [True, False])
-def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryption: str, post: bool) -> None:
+def test_signed_requests_carry_the_encryption_of_the_profile(scene: Scene, encryption: str, post: bool) -> None:
     from portal.storage.models import Encryption
 
     key = "alias/files" if encryption == "sse_kms" else None
@@ -107,14 +107,14 @@ def test_what_is_signed_asks_for_the_profiles_encryption(scene: Scene, encryptio
     see_it_work(scene.cast, profile.id, post=post)
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     begun = done(scene.bob.begin("note.txt", 10), 201)
-    asked = begun["fields"] if post else begun["headers"]
-    assert asked["x-amz-server-side-encryption"] == ("AES256" if encryption == "sse_s3" else "aws:kms")
-    assert asked.get("x-amz-server-side-encryption-aws-kms-key-id") == key
+    signed = begun["fields"] if post else begun["headers"]
+    assert signed["x-amz-server-side-encryption"] == ("AES256" if encryption == "sse_s3" else "aws:kms")
+    assert signed.get("x-amz-server-side-encryption-aws-kms-key-id") == key
     if not post:
         assert "x-amz-server-side-encryption" in begun["upload_url"]  # among the signed headers
 
 
-def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, text: bytes) -> None:
+def test_everything_works_with_exactly_the_rights_of_the_policy(scene: Scene, text: bytes) -> None:
     """The key lists, reads and writes below its prefix; it can neither ask for the bucket's rules nor use forms."""
     bucket, prefix = LEAST_PLACE
     owner = client_of(scene.site.settings, CUSTOMER)
@@ -123,11 +123,11 @@ def test_with_exactly_the_rights_of_the_policy_everything_works(scene: Scene, te
     place = {"bucket": bucket, "key_prefix": f"{prefix}/{scene.cast.press.id}"}
     profile = connect_own_bucket(scene.cast, identity=LEAST, seen=False, activate=False, **place)
     scene.site.run_jobs()
-    told = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
-    assert (told["health"], told["reason"]) == ("healthy", None)
-    results = {step["name"]: step["result"] for step in told["probe"]["steps"]}
+    shown = done(scene.alice.call("GET", f"storage-profiles/{profile.id}"))
+    assert (shown["health"], shown["reason"]) == ("healthy", None)
+    results = {step["name"]: step["result"] for step in shown["probe"]["steps"]}
     assert results["privileges"] == results["clean"] == "pass"
-    assert told["capabilities"]["post"] is False
+    assert shown["capabilities"]["post"] is False
     done(scene.alice.call("POST", f"storage-profiles/{profile.id}/activate"))
     sent = scene.bob.upload("note.txt", text)
     assert sent.begun["method"] == "PUT"

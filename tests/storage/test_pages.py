@@ -1,4 +1,4 @@
-"""The pages of storage: connecting in a form, what is told, and what a page may load from."""
+"""The pages of storage: connecting in a form, what they show, and what a page may load from."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_owner_finds_storage_in_the_sidebar_and_others_do_not(cast: Cast) -> 
     assert cast.bob.browser.get(cast.page("storage")).status_code == 403
 
 
-def test_the_list_teaches_and_each_store_has_its_help(cast: Cast) -> None:
+def test_the_list_explains_own_buckets_and_each_store_has_its_help(cast: Cast) -> None:
     assert "Bring your own bucket" in cast.alice.browser.get(cast.page("storage")).text
     for preset in PRESETS:
         page = cast.alice.browser.get(cast.page(f"storage/new?preset={preset.code}"))
@@ -72,7 +72,7 @@ def test_a_bucket_is_connected_in_one_form_and_the_secret_is_never_shown(cast: C
         ("access_key_id", "a b", "Copy it once more"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field_and_what_was_entered_stays(
+def test_errors_are_shown_at_their_field_and_the_entered_values_stay(
     cast: Cast, field: str, value: str, words: str
 ) -> None:
     sent = form(cast, **{field: value})
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_entered_stays(
     assert sent["access_key_id"] in answer.text and CANARY not in answer.text
 
 
-def test_a_taken_place_is_said_in_the_form(cast: Cast) -> None:
+def test_a_prefix_that_is_connected_already_is_refused_in_the_form(cast: Cast) -> None:
     profile = connect_own_bucket(cast, activate=False)
     answer = cast.alice.browser.post(
         cast.page("storage/new"), data=form(cast, bucket=str(profile.bucket), key_prefix="team")
@@ -90,7 +90,7 @@ def test_a_taken_place_is_said_in_the_form(cast: Cast) -> None:
     assert answer.status_code == 422 and "already connected" in answer.text
 
 
-def test_it_is_changed_its_keys_replaced_activated_and_let_go_of(cast: Cast) -> None:
+def test_a_profile_is_edited_given_new_keys_activated_and_disconnected(cast: Cast) -> None:
     one = connected(cast)
     profile_id = UUID(one.rpartition("/")[2])
     browser = cast.alice.browser
@@ -101,13 +101,13 @@ def test_it_is_changed_its_keys_replaced_activated_and_let_go_of(cast: Cast) -> 
     assert "CUST…3210" in browser.get(one).text and "Our bucket" in browser.get(one).text
     assert "Test it" in followed(browser, browser.post(f"{one}/activate"))
     see_it_work(cast, profile_id)
-    asked = browser.get(one).text
-    assert "Send new files to “Our bucket”?" in asked and "0 files stay in “Managed storage”" in asked
+    shown = browser.get(one).text
+    assert "Send new files to “Our bucket”?" in shown and "0 files stay in “Managed storage”" in shown
     assert "New files go to “Our bucket”" in followed(browser, browser.post(f"{one}/activate"))
     managed = next(each["id"] for each in cast.alice.api.get(cast.url("storage-profiles")).get_json()["items"][1:])
     browser.post(cast.page(f"storage/{managed}/activate"))
     long_inactive(cast, profile_id)
-    assert "Nothing in it was touched" in followed(browser, browser.post(f"{one}/retire"))
+    assert "Nothing in it was changed" in followed(browser, browser.post(f"{one}/retire"))
     assert browser.get(one).status_code == 404
 
 
@@ -143,7 +143,7 @@ def test_a_page_may_load_from_the_stores_of_its_workspace_and_no_others(cast: Ca
     for name in ("img-src", "connect-src", "media-src"):
         assert policy(answer)[name] == before[name] | theirs
     assert set(answer.headers["Stowage-Stores"].split()) == theirs
-    assert all(origin in answer.text for origin in theirs)  # told to the script that swaps pages
+    assert all(origin in answer.text for origin in theirs)  # read by the script that swaps pages
     lair = cast.mallory.browser.get(f"/t/{cast.evil.slug}/w/{cast.lair.slug}/files")
     assert policy(lair) == before and "Stowage-Stores" not in lair.headers
     assert active.active

@@ -50,7 +50,7 @@ def test_another_partition_has_its_own_names() -> None:
     assert allowed(policy("aws", region="cn-north-1"))["StowageFiles"][1].startswith("arn:aws-cn:s3:::")
 
 
-def test_every_provider_of_the_help_has_a_form_and_says_what_it_cannot() -> None:
+def test_every_provider_has_a_policy_and_names_what_it_can_not_express() -> None:
     made = policies_for("their-bucket", "team")
     assert [each.provider for each in made] == [
         *("aws", "r2", "b2", "minio", "ceph", "seaweedfs", "wasabi", "digitalocean")
@@ -63,11 +63,11 @@ def test_every_provider_of_the_help_has_a_form_and_says_what_it_cannot() -> None
 
 
 @pytest.mark.parametrize("right", OPTIONAL, ids=lambda right: right.name)
-def test_each_right_beyond_the_minimum_says_what_is_lost_without_it(right: Any) -> None:
+def test_each_optional_right_names_what_is_lost_without_it(right: Any) -> None:
     assert right.lost.endswith(".")
     assert right.on_bucket or right.on_objects
 
 
-def test_the_rights_of_a_key_service_are_named_where_it_is_used() -> None:
+def test_the_rights_of_a_key_service_are_listed_where_it_is_used() -> None:
     assert "kms" not in [right.name for right in rights()]
     assert "kms" in [right.name for right in rights(kms=True)]

@@ -36,12 +36,12 @@ EXPECTED = {  # what differs from "pass" where we know the store
 @pytest.fixture(scope="session")
 def finished(store: Location, seaweedfs: Location) -> Iterator[Probe]:
     """One run on each store."""
-    asked = subject(store)
-    yield probe(asked)
-    forget(store, asked)
+    target = subject(store)
+    yield probe(target)
+    forget(store, target)
 
 
-def test_every_step_is_told_in_its_order_with_words_and_time(finished: Probe) -> None:
+def test_every_step_is_reported_in_order_with_a_text_and_its_time(finished: Probe) -> None:
     assert list(finished.results) == [step.name for step in STEPS]
     for result in finished.results.values():
         assert result.detail.english.endswith("."), result
@@ -51,14 +51,14 @@ def test_every_step_is_told_in_its_order_with_words_and_time(finished: Probe) ->
             assert result.fix.english, result
 
 
-def test_the_results_are_what_we_know_of_the_store(finished: Probe, request: pytest.FixtureRequest) -> None:
+def test_the_results_are_those_expected_of_the_store(finished: Probe, request: pytest.FixtureRequest) -> None:
     expected = EXPECTED.get(request.node.callspec.params["store"])
     if expected is None:
         pytest.skip("a store that we know nothing of")
     assert {name: str(each.result) for name, each in finished.results.items() if str(each.result) != "pass"} == expected
 
 
-def test_a_store_that_works_is_healthy_and_its_capabilities_choose_the_method(
+def test_a_working_store_is_healthy_and_its_capabilities_choose_the_method(
     finished: Probe, request: pytest.FixtureRequest
 ) -> None:
     verdict = finished.verdict()
@@ -81,7 +81,7 @@ def test_the_marker_names_the_owner(store: Location, finished: Probe) -> None:
     assert UUID(marker["workspace_id"]) == WORKSPACE
 
 
-def test_a_second_probe_finds_the_place_marked_as_its_own(store: Location, finished: Probe) -> None:
+def test_a_second_probe_finds_the_marker_of_its_own_workspace(store: Location, finished: Probe) -> None:
     again = probe(subject(store, marked=True))
     assert "this workspace's" in found(again, "owner").detail
     assert again.verdict().healthy
@@ -95,7 +95,7 @@ def test_a_second_probe_finds_the_place_marked_as_its_own(store: Location, finis
         (Owner(uuid4(), TENANT, WORKSPACE, uuid4()), "another installation"),
     ],
 )
-def test_a_place_of_somebody_else_is_refused_and_nothing_is_written(
+def test_a_prefix_marked_by_somebody_else_is_refused_and_nothing_is_written(
     store: Location, finished: Probe, owner: Owner, words: str
 ) -> None:
     strange = probe(subject(store, owner=owner))
@@ -108,52 +108,52 @@ def test_a_place_of_somebody_else_is_refused_and_nothing_is_written(
     assert str(verdict.reason) == found(strange, "owner").detail
 
 
-def test_an_owners_marker_that_went_away_is_noticed_and_not_written_again(store: Location) -> None:
-    asked = subject(store, prefix=f"{PREFIX}/lost", marked=True)
-    run = probe(asked)
+def test_a_lost_marker_is_noticed_and_not_written_again(store: Location) -> None:
+    target = subject(store, prefix=f"{PREFIX}/lost", marked=True)
+    run = probe(target)
     assert found(run, "owner").result is Result.FAIL
     assert "created again" in found(run, "owner").detail
     assert run.verdict().capabilities == {"marker_lost": True}
-    assert Bucket(asked.location).head(KEY) is None
+    assert Bucket(target.location).head(KEY) is None
 
 
-def test_two_who_ask_for_one_place_do_not_both_get_it(store: Location) -> None:
-    asked = subject(store, prefix=f"{PREFIX}/race")
-    first, second = iter(Probe(asked)), None
+def test_two_workspaces_can_not_both_mark_one_prefix(store: Location) -> None:
+    target = subject(store, prefix=f"{PREFIX}/race")
+    first, second = iter(Probe(target)), None
     for result in first:
-        if result.name == "owner":  # the place was free when the first looked
-            second = probe(replace(asked, probe_id=uuid4(), owner=Owner(INSTALLATION, uuid4(), uuid4(), uuid4())))
+        if result.name == "owner":  # the prefix was free when the first checked
+            second = probe(replace(target, probe_id=uuid4(), owner=Owner(INSTALLATION, uuid4(), uuid4(), uuid4())))
         if result.name == "marker":
             assert result.result is Result.FAIL
-            assert "Somebody else took" in result.detail.english
+            assert "Another workspace has marked" in result.detail.english
     assert second is not None
     assert second.verdict().healthy
-    forget(store, asked)
+    forget(store, target)
 
 
-def test_a_probe_that_is_dropped_in_the_middle_leaves_nothing(store: Location) -> None:
-    asked = subject(store, prefix=f"{PREFIX}/dropped")
-    run = iter(Probe(asked))
+def test_a_probe_that_is_stopped_half_way_leaves_no_objects(store: Location) -> None:
+    target = subject(store, prefix=f"{PREFIX}/dropped")
+    run = iter(Probe(target))
     while next(run).name != "multipart":
         pass
     assert isinstance(run, Generator)
     run.close()
-    assert left_behind(store, asked) == []
+    assert left_behind(store, target) == []
 
 
-def test_what_a_killed_probe_left_goes_with_the_next_one(store: Location) -> None:
-    asked = subject(store, prefix=f"{PREFIX}/killed")
-    bucket = Bucket(asked.location)
+def test_leftovers_of_a_killed_probe_are_deleted_by_the_next(store: Location) -> None:
+    target = subject(store, prefix=f"{PREFIX}/killed")
+    bucket = Bucket(target.location)
     killed = uuid4()
     bucket.put(f".stowage/probe/{killed}/form.txt", b"left", content_type="text/plain")
-    key = asked.location.full_key(f".stowage/probe/{killed}/parts.bin")
+    key = target.location.full_key(f".stowage/probe/{killed}/parts.bin")
     bucket._client.create_multipart_upload(Bucket=store.bucket, Key=key)
-    probe(asked)
-    assert left_behind(store, asked) == []
-    forget(store, asked)
+    probe(target)
+    assert left_behind(store, target) == []
+    forget(store, target)
 
 
-def test_nobody_elses_rules_are_ever_removed() -> None:
+def test_rules_of_other_people_are_never_removed() -> None:
     """Some stores read these as DeleteBucket; and a rule of somebody else's is not ours to remove."""
     source = "".join(path.read_text() for path in Path("portal").rglob("*.py"))
     assert not re.search(r"delete_?bucket", source, re.IGNORECASE)
@@ -161,17 +161,17 @@ def test_nobody_elses_rules_are_ever_removed() -> None:
 
 def test_other_cors_rules_stay_when_ours_is_added(seaweedfs: Location) -> None:
     theirs = {"ID": "theirs", "AllowedOrigins": ["https://their.example"], "AllowedMethods": ["GET"]}
-    place = replace(seaweedfs, bucket=f"cors-{uuid4().hex[:12]}")
-    client = Bucket(place)._client
-    client.create_bucket(Bucket=place.bucket)
-    client.put_bucket_cors(Bucket=place.bucket, CORSConfiguration={"CORSRules": [theirs]})  # type: ignore[list-item]
-    run = probe(subject(place))
+    location = replace(seaweedfs, bucket=f"cors-{uuid4().hex[:12]}")
+    client = Bucket(location)._client
+    client.create_bucket(Bucket=location.bucket)
+    client.put_bucket_cors(Bucket=location.bucket, CORSConfiguration={"CORSRules": [theirs]})  # type: ignore[list-item]
+    run = probe(subject(location))
     assert "was added" in found(run, "cors").detail
-    rules = client.get_bucket_cors(Bucket=place.bucket)["CORSRules"]
+    rules = client.get_bucket_cors(Bucket=location.bucket)["CORSRules"]
     assert [rule["AllowedOrigins"] for rule in rules][1:] == [["https://their.example"]]
-    again = probe(subject(place))
+    again = probe(subject(location))
     assert "may upload" in found(again, "cors").detail
-    assert len(client.get_bucket_cors(Bucket=place.bucket)["CORSRules"]) == 2
+    assert len(client.get_bucket_cors(Bucket=location.bucket)["CORSRules"]) == 2
 
 
 def test_where_cors_may_not_be_set_the_exact_rule_is_shown(restricted: Location, seaweedfs: Location) -> None:
@@ -188,50 +188,50 @@ def test_where_cors_may_not_be_set_the_exact_rule_is_shown(restricted: Location,
     forget(seaweedfs, subject(restricted, prefix=f"{PREFIX}/cors"))
 
 
-def test_encryption_that_was_asked_for_is_believed_when_head_shows_it(seaweedfs: Location) -> None:
-    asked = subject(replace(seaweedfs, encryption="sse_s3"), prefix="encrypted")
-    run = probe(asked)
+def test_encryption_counts_when_head_shows_it(seaweedfs: Location) -> None:
+    target = subject(replace(seaweedfs, encryption="sse_s3"), prefix="encrypted")
+    run = probe(target)
     assert found(run, "encryption").result is Result.PASS
     assert "HEAD shows" in found(run, "encryption").detail
-    forget(seaweedfs, asked)
+    forget(seaweedfs, target)
 
 
-def test_in_a_bucket_with_versions_the_probe_leaves_none(seaweedfs: Location) -> None:
-    place = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
-    client = Bucket(place)._client
-    client.create_bucket(Bucket=place.bucket)
-    client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
-    asked = subject(place)
-    run = probe(asked)
+def test_the_probe_leaves_no_versions(seaweedfs: Location) -> None:
+    location = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
+    client = Bucket(location)._client
+    client.create_bucket(Bucket=location.bucket)
+    client.put_bucket_versioning(Bucket=location.bucket, VersioningConfiguration={"Status": "Enabled"})
+    target = subject(location)
+    run = probe(target)
     assert run.verdict().capabilities["versioning"] is True
     step = found(run, "versioning")
     assert (step.result, "what is purged stays there" in step.detail) == (Result.WARN, True)
     (rule,) = json.loads(step.paste)["Rules"]
-    assert deletes_old_versions(rule, asked.location.full_key("")) and not deletes_files(
-        rule, asked.location.full_key("")
+    assert deletes_old_versions(rule, target.location.full_key("")) and not deletes_files(
+        rule, target.location.full_key("")
     )
-    versions = client.list_object_versions(Bucket=place.bucket)
+    versions = client.list_object_versions(Bucket=location.bucket)
     left = [entry["Key"] for kind in ("Versions", "DeleteMarkers") for entry in versions.get(kind, [])]  # type: ignore
-    assert left == [asked.location.full_key(KEY)]
+    assert left == [target.location.full_key(KEY)]
 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_a_rule_that_removes_old_versions_is_seen(seaweedfs: Location, status: str) -> None:
-    place = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
-    client, asked = Bucket(place)._client, subject(place)
-    client.create_bucket(Bucket=place.bucket)
+def test_a_rule_that_deletes_old_versions_is_recognised(seaweedfs: Location, status: str) -> None:
+    location = replace(seaweedfs, bucket=f"versions-{uuid4().hex[:12]}")
+    client, target = Bucket(location)._client, subject(location)
+    client.create_bucket(Bucket=location.bucket)
     for each in dict.fromkeys(("Enabled", status)):
-        client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": each})  # type: ignore
-    run = probe(asked)
+        client.put_bucket_versioning(Bucket=location.bucket, VersioningConfiguration={"Status": each})  # type: ignore
+    run = probe(target)
     step = found(run, "versioning")
     assert step.result is Result.WARN and ("has kept" in step.detail) is (status == "Suspended")
     assert run.verdict().healthy
-    client.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration=json.loads(step.paste))
-    step = found(probe(asked), "versioning")
+    client.put_bucket_lifecycle_configuration(Bucket=location.bucket, LifecycleConfiguration=json.loads(step.paste))
+    step = found(probe(target), "versioning")
     assert step.result is Result.PASS and "some time after a purge" in step.detail
 
 
-def test_rules_that_remove_every_old_version_are_told_from_others() -> None:
+def test_only_rules_that_delete_every_old_version_count() -> None:
     ours = versions_rule("team/")
     days = {"NoncurrentDays": 30}
     assert deletes_old_versions(ours, "team/") and not deletes_files(ours, "team/")
@@ -246,7 +246,7 @@ def test_rules_that_remove_every_old_version_are_told_from_others() -> None:
     assert not deletes_old_versions(abort_rule("team/"), "team/")
 
 
-def test_rules_that_remove_our_files_are_told_from_those_that_do_not() -> None:
+def test_only_rules_that_delete_our_files_are_reported() -> None:
     days: dict[str, object] = {"Status": "Enabled", "Expiration": {"Days": 30}}
     assert deletes_files({**days, "Filter": {}}, "team/")
     assert deletes_files({**days, "Filter": {"Prefix": "team/files/"}}, "team/")

@@ -67,17 +67,17 @@ def faulty(seaweedfs: Location) -> Iterator[Faulty]:
 
 
 @pytest.fixture
-def place(faulty: Faulty, seaweedfs: Location) -> Iterator[Location]:
+def location(faulty: Faulty, seaweedfs: Location) -> Iterator[Location]:
     """The store as reached through it; nothing of a probe may be left there afterwards."""
     yield replace(seaweedfs, endpoint=faulty.url, public_endpoint=None)
     forget(seaweedfs, subject(seaweedfs, prefix=PREFIX))
     assert left_behind(seaweedfs, subject(seaweedfs, prefix=PREFIX)) == []
 
 
-def run(place: Location, *, parts: bool = False) -> Probe:
-    """All steps; the one that moves megabytes only where it is asked for."""
+def run(location: Location, *, parts: bool = False) -> Probe:
+    """All steps; the one that moves megabytes only when requested."""
     steps = [step for step in runner.STEPS if parts or step.name != "multipart"]
-    return probe(subject(place, prefix=PREFIX), steps=steps)
+    return probe(subject(location, prefix=PREFIX), steps=steps)
 
 
 def twenty_minutes_late(handler: Any) -> bool:
@@ -145,30 +145,30 @@ BREAKING: dict[str, tuple[Play, Wanted, str, str, str]] = {
 
 
 @pytest.mark.parametrize("fault", BREAKING)
-def test_what_makes_a_store_useless_is_named_at_its_step(faulty: Faulty, place: Location, fault: str) -> None:
+def test_a_fault_that_makes_a_store_unusable_fails_its_step(faulty: Faulty, location: Location, fault: str) -> None:
     play, wanted, step, detail, fix = BREAKING[fault]
     with faulty.playing(play, wanted):
-        finished = run(place)
-    told = found(finished, step)
-    assert told.result is Result.FAIL
-    assert detail in told.detail
-    assert fix in told.fix
+        finished = run(location)
+    step_result = found(finished, step)
+    assert step_result.result is Result.FAIL
+    assert detail in step_result.detail
+    assert fix in step_result.fix
     verdict = finished.verdict()
     assert not verdict.healthy
-    assert str(verdict.reason) == told.detail
+    assert str(verdict.reason) == step_result.detail
     assert list(finished.results)[-1] == "clean"
 
 
-def test_what_can_be_written_and_not_deleted_stays_one_object_and_goes_when_it_may(
+def test_a_store_that_refuses_deletes_keeps_one_object_until_it_allows_them(
     faulty: Faulty, seaweedfs: Location
 ) -> None:
     at = subject(replace(seaweedfs, endpoint=faulty.url, public_endpoint=None), prefix="undeletable")
     with faulty.playing(answers(403, "AccessDenied"), deletions):
         finished = probe(at)
-    told = found(finished, "delete")
-    assert told.result is Result.FAIL
-    assert "may not delete" in told.detail
-    assert "s3:DeleteObject" in told.fix
+    step_result = found(finished, "delete")
+    assert step_result.result is Result.FAIL
+    assert "may not delete" in step_result.detail
+    assert "s3:DeleteObject" in step_result.fix
     assert found(finished, "multipart").result is Result.SKIPPED
     assert found(finished, "clean").result is Result.WARN
     assert not finished.verdict().healthy
@@ -275,97 +275,97 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
 
 
 @pytest.mark.parametrize("fault", LYING)
-def test_what_is_not_as_it_should_be_warns_and_is_not_believed(faulty: Faulty, place: Location, fault: str) -> None:
+def test_a_lesser_fault_is_a_warning_and_no_capability(faulty: Faulty, location: Location, fault: str) -> None:
     play, wanted, step, words, capabilities = LYING[fault]
     with faulty.playing(play, wanted):
-        finished = run(place, parts=step == "multipart")
-    told = found(finished, step)
-    assert told.result in (Result.WARN, Result.SKIPPED) or not words, told
-    assert words in told.detail
+        finished = run(location, parts=step == "multipart")
+    step_result = found(finished, step)
+    assert step_result.result in (Result.WARN, Result.SKIPPED) or not words, step_result
+    assert words in step_result.detail
     verdict = finished.verdict()
     assert verdict.healthy, verdict.reason
     assert {name: verdict.capabilities[name] for name in capabilities} == capabilities
 
 
-def test_a_store_that_ignores_checksums_is_not_believed_to_check(faulty: Faulty, place: Location) -> None:
+def test_a_store_that_ignores_checksums_lacks_the_capability(faulty: Faulty, location: Location) -> None:
     def wrong(method: str, path: str, headers: Message) -> bool:
         return signed_uploads(method, path, headers) and "/wrong-" in path
 
     with faulty.playing(answers(501, "NotImplemented"), forms), faulty.playing(lax("x-amz-checksum-sha256"), wrong):
-        finished = run(place)
+        finished = run(location)
     assert "does not check the SHA-256" in found(finished, "sha256").detail
     assert finished.verdict().capabilities["sha256"] is False
     assert finished.verdict().healthy
 
 
-def test_a_public_bucket_that_anybody_may_write_to_says_all_of_it(faulty: Faulty, place: Location) -> None:
+def test_a_bucket_that_anybody_may_write_to_is_reported_as_public(faulty: Faulty, location: Location) -> None:
     with faulty.playing(open_to_all, without_key):
-        told = found(run(place), "private")
+        step_result = found(run(location), "private")
     for what in ("read every file", "list all files", "write and replace"):
-        assert what in told.detail
-    assert "Block public access" in told.fix
+        assert what in step_result.detail
+    assert "Block public access" in step_result.fix
 
 
-def test_where_no_way_of_uploading_is_held_to_what_was_signed_the_store_is_not_healthy(
-    faulty: Faulty, place: Location
-) -> None:
+def test_a_store_that_enforces_no_signature_is_not_healthy(faulty: Faulty, location: Location) -> None:
     # A signed length is no header that the portal's URL needs at this store: it is done by the store's own right.
     with faulty.playing(answers(501, "NotImplemented"), forms), faulty.playing(lax(), signed_uploads):
-        finished = run(place)
-    told = found(finished, "put")
-    assert told.result is Result.WARN
-    assert "a larger size, another key, another type, after it has expired" in told.detail
+        finished = run(location)
+    step_result = found(finished, "put")
+    assert step_result.result is Result.WARN
+    assert "a larger size, another key, another type, after it has expired" in step_result.detail
     assert str(finished.verdict().reason) == "Neither form uploads nor signed PUTs can be used with this store."
 
 
-def test_a_store_that_anybody_may_write_to_can_be_used_and_says_so(faulty: Faulty, place: Location) -> None:
+def test_a_store_that_anybody_may_write_to_can_be_used_with_a_warning(faulty: Faulty, location: Location) -> None:
     with (
         faulty.playing(takes_any_form, forms),
         faulty.playing(open_to_all, without_key),
         faulty.playing(lax(), signed_uploads),
     ):
-        finished = run(place)
+        finished = run(location)
     assert "another key" in found(finished, "put").detail
     assert "write and replace" in found(finished, "private").detail
     verdict = finished.verdict()
     assert (verdict.healthy, verdict.capabilities["put"], verdict.capabilities["post"]) == (True, True, False)
 
 
-def test_a_store_that_answers_only_what_is_signed_for_s3_is_reached(faulty: Faulty, place: Location) -> None:
+def test_a_store_that_answers_only_signed_requests_is_reached(faulty: Faulty, location: Location) -> None:
     with faulty.playing(other_protocol, lambda method, path, headers: not with_key(method, path, headers)):
-        finished = run(place)
+        finished = run(location)
     assert found(finished, "reach").result is Result.PASS
     assert finished.verdict().healthy
-    assert supports_post(Bucket(place)) is True
+    assert supports_post(Bucket(location)) is True
     with faulty.playing(other_protocol, forms):
-        assert supports_post(Bucket(place)) is False
+        assert supports_post(Bucket(location)) is False
 
 
-def test_a_store_that_repeats_any_cipher_is_not_believed_to_encrypt(faulty: Faulty, place: Location) -> None:
+def test_a_store_that_reports_any_algorithm_lacks_the_capability_encryption(faulty: Faulty, location: Location) -> None:
     def objects(method: str, path: str, _headers: Message) -> bool:
         return method in ("PUT", "HEAD") and "/sse-" in path
 
     with faulty.playing(echoes_encryption, objects):
-        finished = run(replace(place, encryption="sse_s3"))
+        finished = run(replace(location, encryption="sse_s3"))
     assert "proves nothing" in found(finished, "encryption").detail
     assert finished.verdict().capabilities["encryption"] == []
 
 
-def test_a_store_without_cors_rules_says_where_to_set_them(faulty: Faulty, place: Location) -> None:
-    asked = replace(subject(place, prefix=PREFIX), origin="https://files.example.com")
+def test_a_store_without_cors_rules_says_where_to_set_them(faulty: Faulty, location: Location) -> None:
+    target = replace(subject(location, prefix=PREFIX), origin="https://files.example.com")
     for play in (answers(501, "NotImplemented"), listing):
         with (
             faulty.playing(answers(403, "AccessDenied"), methods("OPTIONS")),
             faulty.playing(play, lambda _method, path, _headers: path.endswith("?cors")),
         ):
-            told = found(probe(asked, steps=[step for step in runner.STEPS if step.name != "multipart"]), "cors")
-            assert "takes no CORS rules" in told.detail
-            assert "https://files.example.com" in told.paste
-            assert Bucket(place).ensure_exists(["https://files.example.com"]) is (play is listing)
+            step_result = found(
+                probe(target, steps=[step for step in runner.STEPS if step.name != "multipart"]), "cors"
+            )
+            assert "takes no CORS rules" in step_result.detail
+            assert "https://files.example.com" in step_result.paste
+            assert Bucket(location).ensure_exists(["https://files.example.com"]) is (play is listing)
 
 
-def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty: Faulty, place: Location) -> None:
-    bucket = Bucket(place)
+def test_a_store_that_ignores_a_range_is_read_from_the_requested_offset(faulty: Faulty, location: Location) -> None:
+    bucket = Bucket(location)
     bucket.put("workspaces/x/a", b"0123456789", content_type="text/plain")
     with (
         faulty.playing(lax("range"), methods("GET")),
@@ -375,8 +375,8 @@ def test_a_whole_file_instead_of_its_end_is_read_from_where_it_was_asked(faulty:
     bucket.delete("workspaces/x/a")
 
 
-def test_an_answer_without_what_belongs_in_it_is_unavailable(faulty: Faulty, place: Location) -> None:
-    bucket = Bucket(place)
+def test_an_incomplete_answer_is_unavailable(faulty: Faulty, location: Location) -> None:
+    bucket = Bucket(location)
     bucket.put("workspaces/x/a", bytes(6 * 1024**2), content_type="text/plain")
     facts = bucket.head("workspaces/x/a")
     assert facts is not None
@@ -387,11 +387,13 @@ def test_an_answer_without_what_belongs_in_it_is_unavailable(faulty: Faulty, pla
     bucket.delete("workspaces/x/a")
 
 
-def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Location, seaweedfs: Location) -> None:
-    asked = subject(place, prefix=PREFIX)
+def test_a_slow_store_fails_its_steps_within_their_time_limit(
+    faulty: Faulty, location: Location, seaweedfs: Location
+) -> None:
+    target = subject(location, prefix=PREFIX)
     began = time.monotonic()
     with faulty.playing(slow(2), lambda _method, path, _headers: "range.txt" in path):
-        finished = probe(asked, step_seconds=1.5)
+        finished = probe(target, step_seconds=1.5)
     assert time.monotonic() - began < 20
     assert "took too long" in found(finished, "range").detail
     assert found(finished, "range").result is Result.WARN
@@ -399,26 +401,26 @@ def test_a_slow_store_fails_by_step_and_not_as_a_hang(faulty: Faulty, place: Loc
     assert finished.verdict().healthy
     for step in [thread for thread in threading.enumerate() if thread.name == "probe-step"]:
         step.join()  # the one that was given up comes to its own end; what it still stored goes with the next test
-    delete_own(ProbeContext(replace(asked, location=replace(asked.location, endpoint=seaweedfs.endpoint))))
+    delete_own(ProbeContext(replace(target, location=replace(target.location, endpoint=seaweedfs.endpoint))))
 
 
-def test_an_address_that_is_not_allowed_is_told_as_that_and_nothing_is_dialled(faulty: Faulty, place: Location) -> None:
+def test_a_forbidden_address_is_reported_and_never_dialled(faulty: Faulty, location: Location) -> None:
     faulty.requests.clear()
-    finished = run(replace(place, egress=Egress()))
+    finished = run(replace(location, egress=Egress()))
     assert "does not lead to an address that this installation connects to" in found(finished, "reach").detail
     assert "PORTAL_EGRESS_ALLOW" in found(finished, "reach").fix
     assert faulty.requests == []
 
 
-def test_a_closed_port_and_one_without_tls_are_told_apart(place: Location) -> None:
-    closed = replace(place, endpoint="http://127.0.0.1:9")
+def test_a_closed_port_and_one_without_tls_are_reported_differently(location: Location) -> None:
+    closed = replace(location, endpoint="http://127.0.0.1:9")
     assert "Nothing listens" in found(run(closed), "reach").detail
-    no_tls = replace(place, endpoint=(place.endpoint or "").replace("http://", "https://"))
+    no_tls = replace(location, endpoint=(location.endpoint or "").replace("http://", "https://"))
     assert "does not speak TLS" in found(run(no_tls), "reach").detail
 
 
 def test_a_name_that_does_not_exist_is_reported_like_a_private_address(
-    place: Location, monkeypatch: pytest.MonkeyPatch
+    location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def resolve(host: str, port: int, **_: object) -> list[object]:
         if host == "internal.example":
@@ -427,20 +429,18 @@ def test_a_name_that_does_not_exist_is_reported_like_a_private_address(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     inside, nowhere = (
-        found(run(replace(place, endpoint=f"https://{host}", egress=Egress())), "reach")
+        found(run(replace(location, endpoint=f"https://{host}", egress=Egress())), "reach")
         for host in ("internal.example", "no-such-host.example")
     )
     assert inside == nowhere and inside.result is Result.FAIL
 
 
-def test_a_step_that_breaks_in_a_way_nobody_expects_is_a_result_like_any_other(
-    place: Location, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_in_a_step_is_a_result(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(context: object) -> None:
         raise RuntimeError("provider's text")
 
     steps = [replace(step, run=broken) if step.name == "range" else step for step in runner.STEPS]  # type: ignore
-    finished = probe(subject(place, prefix=PREFIX), steps=steps)
+    finished = probe(subject(location, prefix=PREFIX), steps=steps)
     assert "could not be found out" in found(finished, "range").detail
     assert "provider" not in found(finished, "range").detail
     assert finished.verdict().healthy

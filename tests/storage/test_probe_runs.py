@@ -1,4 +1,4 @@
-"""Testing a storage profile: asked for, done by a job, seen step by step, done again when it was killed."""
+"""Testing a storage profile: started by people, run by a job, shown step by step, repeated after a killed worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_probe(cast: Cast, profile: StorageProfile) -> None:
         jobs.probe(str(profile.tenant_id), str(profile.workspace_id), str(profile.id))
 
 
-def told(cast: Cast, profile: StorageProfile) -> Any:
+def profile_json(cast: Cast, profile: StorageProfile) -> Any:
     answer = cast.alice.api.get(url(cast, profile))
     assert answer.status_code == 200
     return answer.json
@@ -68,10 +68,10 @@ def run_sweep(cast: Cast) -> dict[str, int]:
         return dict(sweep.run())
 
 
-def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, profile: StorageProfile) -> None:
-    assert told(cast, profile)["health"] == "probing"
+def test_connecting_schedules_a_test_and_the_job_reports_every_step(cast: Cast, profile: StorageProfile) -> None:
+    assert profile_json(cast, profile)["health"] == "probing"
     run_probe(cast, profile)
-    shown = told(cast, profile)
+    shown = profile_json(cast, profile)
     assert (shown["health"], shown["reason"]) == ("healthy", None)
     assert [step["name"] for step in shown["probe"]["steps"]] == [step.name for step in STEPS]
     assert set(shown["probe"]) == {"at", "steps"}
@@ -81,7 +81,7 @@ def test_connecting_asks_for_a_test_and_the_job_tells_every_step(cast: Cast, pro
     assert [entry["Key"] for entry in listed["Contents"]] == ["team/files/.stowage/owner.json"]
 
 
-def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -> None:
+def test_starting_a_test_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -> None:
     run_probe(cast, profile)
     first = cast.alice.api.post(url(cast, profile, "/probe"))
     again = cast.alice.api.post(url(cast, profile, "/probe"))
@@ -91,10 +91,10 @@ def test_asking_is_202_and_safe_to_repeat(cast: Cast, profile: StorageProfile) -
     assert first.json["probe"]["at"] == again.json["probe"]["at"]
     run_probe(cast, profile)
     run_probe(cast, profile)  # a second job finds nothing to do
-    assert told(cast, profile)["health"] == "healthy"
+    assert profile_json(cast, profile)["health"] == "healthy"
 
 
-def test_nobody_keeps_workers_busy_with_tests(cast: Cast, profile: StorageProfile) -> None:
+def test_tests_are_rate_limited(cast: Cast, profile: StorageProfile) -> None:
     with cast.app.app_context(), suppress(Unavailable):
         for _ in range(100):
             probe_runs.count_request(cast.press.id)
@@ -145,7 +145,7 @@ def test_steps_are_seen_one_by_one_while_it_runs(
     assert "data-copy" in page  # the lifecycle rule to paste
 
 
-def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
+def test_a_killed_probe_starts_again_when_its_lease_ends(
     cast: Cast, profile: StorageProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -163,32 +163,34 @@ def test_a_probe_that_was_killed_is_begun_anew_when_its_lease_is_over(
         patch.setattr(Probe, "__iter__", dies)
         with pytest.raises(Killed):
             run_probe(cast, profile)
-    assert told(cast, profile)["health"] == "probing"
+    assert profile_json(cast, profile)["health"] == "probing"
     run_probe(cast, profile)  # a job while the lease lasts does nothing
-    assert told(cast, profile)["health"] == "probing"
+    assert profile_json(cast, profile)["health"] == "probing"
     age(cast, profile, "3 minutes")
     run_probe(cast, profile)
-    assert told(cast, profile)["health"] == "healthy"
+    assert profile_json(cast, profile)["health"] == "healthy"
 
 
-def test_one_that_can_never_be_finished_ends_visibly(cast: Cast, profile: StorageProfile) -> None:
+def test_a_probe_that_never_finishes_ends_visibly(cast: Cast, profile: StorageProfile) -> None:
     with cast.app.app_context(), transaction():
         db.session.execute(text("UPDATE tasks SET attempts = 5 WHERE target_id = :p"), {"p": profile.id})
     run_probe(cast, profile)
-    shown = told(cast, profile)
+    shown = profile_json(cast, profile)
     assert shown["health"] == "unhealthy"
     assert "could not be finished" in shown["reason"]
 
 
-def test_a_healthy_storage_that_fails_tells_an_event_and_keeps_what_it_can(cast: Cast, profile: StorageProfile) -> None:
+def test_a_healthy_storage_that_fails_records_an_event_and_keeps_its_capabilities(
+    cast: Cast, profile: StorageProfile
+) -> None:
     run_probe(cast, profile)
-    before = told(cast, profile)["capabilities"]
+    before = profile_json(cast, profile)["capabilities"]
     client_of(cast.app.extensions["portal.settings"], CUSTOMER).delete_object(
         Bucket=profile.bucket, Key="team/files/.stowage/owner.json"
     )
     ask(cast, profile)
     run_probe(cast, profile)
-    shown = told(cast, profile)
+    shown = profile_json(cast, profile)
     assert shown["health"] == "unhealthy"
     assert "marker that Stowage left" in shown["reason"]
     assert shown["capabilities"] == {**before, "marker_lost": True}
@@ -200,13 +202,13 @@ def test_a_healthy_storage_that_fails_tells_an_event_and_keeps_what_it_can(cast:
     # By itself it stays so; a person who tests again says that it is all right.
     ask(cast, profile)
     run_probe(cast, profile)
-    assert told(cast, profile)["health"] == "unhealthy"
+    assert profile_json(cast, profile)["health"] == "unhealthy"
     cast.alice.api.post(url(cast, profile, "/probe"))
     run_probe(cast, profile)
-    assert told(cast, profile)["health"] == "healthy"
+    assert profile_json(cast, profile)["health"] == "healthy"
 
 
-def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: StorageProfile) -> None:
+def test_the_bucket_of_another_tenant_is_reported_as_such(cast: Cast, profile: StorageProfile) -> None:
     run_probe(cast, profile)
     client = client_of(cast.app.extensions["portal.settings"], CUSTOMER)
     marker = client.get_object(Bucket=profile.bucket, Key="team/files/.stowage/owner.json")["Body"].read()
@@ -214,25 +216,25 @@ def test_the_bucket_of_another_tenant_is_told_as_that(cast: Cast, profile: Stora
     strange = json.dumps({**json.loads(marker), "tenant_id": str(database.new_id())}).encode()
     client.put_object(Bucket=theirs.bucket, Key="team/files/.stowage/owner.json", Body=strange)
     run_probe(cast, theirs)
-    shown = told(cast, theirs)
+    shown = profile_json(cast, theirs)
     assert shown["health"] == "unhealthy"
     assert "belongs to another organisation" in shown["reason"]
     listed = client.list_objects_v2(Bucket=theirs.bucket)
     assert len(listed["Contents"]) == 1
 
 
-def test_one_whose_last_test_is_a_week_old_is_tested_again(cast: Cast, profile: StorageProfile) -> None:
+def test_a_profile_is_tested_again_after_a_week(cast: Cast, profile: StorageProfile) -> None:
     run_probe(cast, profile)
-    tested_at = told(cast, profile)["probe"]["at"]
+    tested_at = profile_json(cast, profile)["probe"]["at"]
     run_probe(cast, profile)
-    assert told(cast, profile)["probe"]["at"] == tested_at, "not before its time"
+    assert profile_json(cast, profile)["probe"]["at"] == tested_at, "not before its time"
     age(cast, profile, "8 days")
     run_probe(cast, profile)
-    assert told(cast, profile)["probe"]["at"] > tested_at
-    assert told(cast, profile)["health"] == "healthy"
+    assert profile_json(cast, profile)["probe"]["at"] > tested_at
+    assert profile_json(cast, profile)["health"] == "healthy"
 
 
-def test_an_edit_while_it_runs_makes_the_running_one_nobodys(
+def test_an_edit_during_a_test_discards_the_result_of_that_test(
     cast: Cast, profile: StorageProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_steps = Probe.__iter__
@@ -245,8 +247,8 @@ def test_an_edit_while_it_runs_makes_the_running_one_nobodys(
 
     monkeypatch.setattr(Probe, "__iter__", edited)
     run_probe(cast, profile)
-    assert told(cast, profile)["health"] == "unknown"
-    assert told(cast, profile)["probe"] is None
+    assert profile_json(cast, profile)["health"] == "unknown"
+    assert profile_json(cast, profile)["probe"] is None
 
 
 def test_the_policy_names_bucket_and_prefix_for_every_provider(cast: Cast, profile: StorageProfile) -> None:

@@ -51,7 +51,7 @@ def connected(cast: Cast, entered: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_the_mode_may_be_named_and_is_always_an_own_bucket(cast: Cast, entered: dict[str, Any]) -> None:
+def test_the_mode_may_be_sent_and_is_always_byos_s3(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, entered | {"mode": "byos_s3"})
     kept = cast.alice.api.patch(cast.url(f"{PATH}/{made['id']}"), json={"mode": "byos_s3", "name": "Ours"})
     assert (kept.status_code, kept.get_json()["mode"], kept.get_json()["name"]) == (200, "byos_s3", "Ours")
@@ -59,7 +59,7 @@ def test_the_mode_may_be_named_and_is_always_an_own_bucket(cast: Cast, entered: 
     assert (refused.status_code, refused.get_json()["field"]) == (422, "mode")
 
 
-def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast, entered: dict[str, Any]) -> None:
+def test_an_owner_connects_a_bucket_and_the_secret_is_never_returned(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, entered)
     assert (made["mode"], made["active"], made["health"]) == ("byos_s3", False, "probing")
     assert made["bucket"] == entered["bucket"] and made["key_prefix"] == "team/files"
@@ -71,15 +71,15 @@ def test_an_owner_connects_a_bucket_and_the_secret_is_not_told_again(cast: Cast,
     assert cast.alice.api.get(cast.url(f"{PATH}/{made['id']}")).get_json() == made
 
 
-def test_a_workspace_has_so_many_and_no_more(cast: Cast, entered: dict[str, Any]) -> None:
-    for number in range(profiles.MOST - 1):
+def test_the_number_of_profiles_of_a_workspace_is_limited(cast: Cast, entered: dict[str, Any]) -> None:
+    for number in range(profiles.MAX_PROFILES - 1):
         connected(cast, {**entered, "key_prefix": f"p{number}"})
     answer = cast.alice.api.post(cast.url(PATH), json={**entered, "key_prefix": "one-more"})
     assert answer.status_code == 409
-    assert f"at most {profiles.MOST}" in answer.get_json()["detail"]
+    assert f"at most {profiles.MAX_PROFILES}" in answer.get_json()["detail"]
 
 
-def test_what_was_entered_opens_the_bucket(cast: Cast, entered: dict[str, Any]) -> None:
+def test_the_entered_key_opens_the_bucket(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, {**entered, "secret_access_key": f" {CANARY} \n"})  # as copying adds them
     with cast.app.app_context():
         bucket = storage.bucket_for(row_of(cast, made["id"]))
@@ -156,7 +156,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("field", "value", "words"), BAD, ids=lambda value: str(value)[:40])
-def test_what_can_not_work_is_refused_with_its_own_words(
+def test_each_impossible_value_is_refused_with_a_text_of_its_own(
     cast: Cast, entered: dict[str, Any], field: str, value: str, words: str
 ) -> None:
     answer = cast.alice.api.post(cast.url(PATH), json={**entered, field: value})
@@ -179,7 +179,7 @@ def test_what_can_not_work_is_refused_with_its_own_words(
         ("https://134744072:8443", None, ("https://8.8.8.8:8443", "us-east-1")),
     ],
 )
-def test_what_means_the_same_is_written_the_same(
+def test_equal_values_are_normalised(
     cast: Cast, entered: dict[str, Any], endpoint: str | None, region: str | None, seen: tuple[str | None, str]
 ) -> None:
     made = connected(cast, {**entered, "endpoint": endpoint, "region": region})
@@ -187,21 +187,21 @@ def test_what_means_the_same_is_written_the_same(
     assert made["encryption"] == ("sse_s3" if made["endpoint"] is None else "none")
 
 
-def test_an_endpoint_and_a_region_that_contradict_each_other_are_told(cast: Cast, entered: dict[str, Any]) -> None:
+def test_a_contradiction_between_endpoint_and_region_is_refused(cast: Cast, entered: dict[str, Any]) -> None:
     place = {"endpoint": "https://s3.eu-west-1.amazonaws.com", "region": "us-east-1"}
     answer = cast.alice.api.post(cast.url(PATH), json=entered | place)
     assert answer.status_code == 422 and answer.get_json()["field"] == "region"
     assert cast.alice.api.post(cast.url(PATH), json=entered | {"endpoint": None, "region": ""}).status_code == 422
 
 
-def test_the_bucket_in_front_of_the_endpoint_is_told(cast: Cast, entered: dict[str, Any]) -> None:
+def test_a_bucket_name_in_the_endpoint_is_refused(cast: Cast, entered: dict[str, Any]) -> None:
     place = {"endpoint": f"https://{entered['bucket']}.s3.example.com"}
     answer = cast.alice.api.post(cast.url(PATH), json=entered | place)
     assert answer.status_code == 422 and "s3.example.com" in answer.get_json()["detail"]
 
 
 @pytest.mark.parametrize("prefix", ["team/files", "team", "", "team/files/below", "team/files/"])
-def test_a_place_is_connected_once_wherever_and_nobody_learns_by_whom(
+def test_a_prefix_is_connected_once_in_an_installation_and_its_owner_stays_hidden(
     cast: Cast, entered: dict[str, Any], prefix: str
 ) -> None:
     connected(cast, entered)
@@ -214,7 +214,7 @@ def test_a_place_is_connected_once_wherever_and_nobody_learns_by_whom(
     assert not {cast.acme.slug, "Acme", "Press"} & set(others.text.split())
 
 
-def test_a_prefix_beside_it_is_free(cast: Cast, entered: dict[str, Any]) -> None:
+def test_a_neighbouring_prefix_is_free(cast: Cast, entered: dict[str, Any]) -> None:
     connected(cast, entered)
     for prefix in ("team/files2", "team/other", "te"):
         connected(cast, {**entered, "key_prefix": prefix})
@@ -225,7 +225,7 @@ def test_the_operators_own_bucket_is_taken(cast: Cast, entered: dict[str, Any]) 
     assert cast.alice.api.post(cast.url(PATH), json=entered | {"bucket": bucket}).status_code == 409
 
 
-def test_it_is_activated_when_it_was_seen_to_work_and_not_before(cast: Cast) -> None:
+def test_a_profile_is_activated_only_after_a_passed_test(cast: Cast) -> None:
     profile = connect_own_bucket(cast, seen=False, activate=False)
     activate = cast.url(f"{PATH}/{profile.id}/activate")
     refused = cast.alice.api.post(activate)
@@ -241,18 +241,18 @@ def test_editing_keeps_what_is_left_out(cast: Cast, entered: dict[str, Any]) -> 
     made = connected(cast, entered)
     changed = cast.alice.api.patch(cast.url(f"{PATH}/{made['id']}"), json={"name": "Our bucket", "region": "eu-west-1"})
     assert changed.status_code == 200
-    told = changed.get_json()
-    assert told | {name: made[name] for name in ("name", "region", "probe")} == made
-    assert (told["name"], told["region"]) == ("Our bucket", "eu-west-1")
+    shown = changed.get_json()
+    assert shown | {name: made[name] for name in ("name", "region", "probe")} == made
+    assert (shown["name"], shown["region"]) == ("Our bucket", "eu-west-1")
 
 
-def test_the_place_is_fixed_while_files_lie_there(cast: Cast) -> None:
+def test_bucket_and_prefix_are_fixed_while_files_are_there(cast: Cast) -> None:
     profile = connect_own_bucket(cast)
     asset_id = make_asset(cast, profile_id=profile.id, charged_bytes=0)
     one = cast.url(f"{PATH}/{profile.id}")
     for change in ({"bucket": "another-bucket"}, {"key_prefix": "elsewhere"}, {"endpoint": "https://s3.example.com"}):
         refused = cast.alice.api.patch(one, json=change)
-        assert refused.status_code == 409 and "move them" in refused.get_json()["detail"], asset_id
+        assert refused.status_code == 409 and "move the files" in refused.get_json()["detail"], asset_id
     assert cast.alice.api.patch(one, json={"name": "Renamed"}).status_code == 200
 
 
@@ -270,7 +270,7 @@ def test_new_keys_replace_the_old_ones_and_need_their_secret(cast: Cast) -> None
     assert location.secret_access_key == SECOND_CUSTOMER.secret_access_key
 
 
-def test_it_is_let_go_of_only_when_nothing_lies_there(cast: Cast) -> None:
+def test_a_profile_is_disconnected_only_when_it_is_empty(cast: Cast) -> None:
     profile = connect_own_bucket(cast)
     one = cast.url(f"{PATH}/{profile.id}")
     assert "Activate another" in cast.alice.api.delete(one).get_json()["detail"]
@@ -287,7 +287,7 @@ def test_it_is_let_go_of_only_when_nothing_lies_there(cast: Cast) -> None:
     assert still.status_code == 409 and "can still arrive" in still.get_json()["detail"]
 
 
-def test_what_was_let_go_of_is_forgotten_and_can_be_connected_again(cast: Cast, entered: dict[str, Any]) -> None:
+def test_a_disconnected_bucket_loses_its_secret_and_can_be_connected_again(cast: Cast, entered: dict[str, Any]) -> None:
     made = connected(cast, entered)
     one = cast.url(f"{PATH}/{made['id']}")
     assert cast.alice.api.delete(one).status_code == 204
@@ -299,7 +299,7 @@ def test_what_was_let_go_of_is_forgotten_and_can_be_connected_again(cast: Cast, 
     connected(cast, entered)
 
 
-def test_the_managed_storage_can_not_be_changed_or_let_go_of(cast: Cast) -> None:
+def test_the_managed_storage_can_not_be_changed_or_disconnected(cast: Cast) -> None:
     (managed,) = cast.alice.api.get(cast.url(PATH)).get_json()["items"]
     one = cast.url(f"{PATH}/{managed['id']}")
     assert (managed["bucket"], managed["endpoint"]) == (cast.app.extensions["portal.settings"].s3_bucket, None)
@@ -307,7 +307,7 @@ def test_the_managed_storage_can_not_be_changed_or_let_go_of(cast: Cast) -> None
     assert cast.alice.api.delete(one).status_code == 409
 
 
-def test_a_row_that_was_swapped_does_not_open(cast: Cast) -> None:
+def test_a_secret_of_another_row_can_not_be_decrypted(cast: Cast) -> None:
     first, second = (connect_own_bucket(cast, activate=False) for _ in range(2))
     with cast.app.app_context():
         with transaction(cast.acme.id) as session:
@@ -318,7 +318,7 @@ def test_a_row_that_was_swapped_does_not_open(cast: Cast) -> None:
         storage.bucket_for(row_of(cast, first.id))
 
 
-def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> None:
+def test_the_contents_of_a_large_workspace_are_shown_as_last_measured(cast: Cast) -> None:
     profile = connect_own_bucket(cast)
     make_asset(cast, profile_id=profile.id, charged_bytes=0)
     with cast.app.app_context():
@@ -329,11 +329,11 @@ def test_what_a_large_workspace_holds_is_told_as_it_was_measured(cast: Cast) -> 
             for part, files, size in ((Part.ORIGINAL, 30_000, 3_000), (Part.TRASH, 5, 50), (Part.DERIVED, 9, 90)):
                 values = {"part": part, "kind": "photo", "storage_class": "STANDARD", "files": files, "bytes": size}
                 session.add(UsagePart(**place, **values))
-        held = contents_of(cast.press.id)[profile.id]
-        assert (held.files, held.original_bytes, held.derived_bytes) == (30_005, 3_050, 90)
+        found = contents_of(cast.press.id)[profile.id]
+        assert (found.files, found.original_bytes, found.derived_bytes) == (30_005, 3_050, 90)
 
 
-def test_what_failed_or_is_still_verified_is_not_told_as_stored(cast: Cast) -> None:
+def test_failed_and_processing_files_do_not_count_as_stored(cast: Cast) -> None:
     profile = connect_own_bucket(cast)
     ours: dict[str, Any] = {"profile_id": profile.id, "charged_bytes": 0, "size_bytes": 100}
     make_asset(cast, **ours)
@@ -341,11 +341,11 @@ def test_what_failed_or_is_still_verified_is_not_told_as_stored(cast: Cast) -> N
         make_asset(cast, state=state, object_key=None, previews=PreviewState.NONE, **ours)
     with cast.app.app_context():
         enter(cast.press.tenant_id)
-        held = contents_of(cast.press.id)[profile.id]
-        assert (held.files, held.original_bytes) == (1, 100)
+        found = contents_of(cast.press.id)[profile.id]
+        assert (found.files, found.original_bytes) == (1, 100)
 
 
-def test_of_many_who_connect_one_place_at_once_one_wins(cast: Cast, entered: dict[str, Any]) -> None:
+def test_of_many_concurrent_connections_of_one_prefix_one_succeeds(cast: Cast, entered: dict[str, Any]) -> None:
     prefixes = ["team/files", "team", "", "team/files/below", "team/files", "team"]
     owners = [(cast.alice.api, cast.press), (cast.mallory.api, cast.lair)] * 3
     start = Barrier(len(prefixes))
@@ -361,7 +361,7 @@ def test_of_many_who_connect_one_place_at_once_one_wins(cast: Cast, entered: dic
     assert answers == [201] + [409] * 5
 
 
-def test_of_two_who_activate_at_once_one_profile_is_active(cast: Cast) -> None:
+def test_after_two_concurrent_activations_one_profile_is_active(cast: Cast) -> None:
     made = [connect_own_bucket(cast, activate=False) for _ in range(2)]
     client, start = cast.alice.api, Barrier(2)
 
@@ -375,7 +375,7 @@ def test_of_two_who_activate_at_once_one_profile_is_active(cast: Cast) -> None:
     assert [each["active"] for each in listed] == [True, False, False]
 
 
-def test_what_the_operator_allows_must_be_readable(app: Flask) -> None:
+def test_an_invalid_egress_setting_is_refused(app: Flask) -> None:
     wrong = replace(app.extensions["portal.settings"], egress_allow=("10.0.0.0/8", "https://minio:9000"))
     with pytest.raises(SettingsError, match=r"PORTAL_EGRESS_ALLOW.*https://minio:9000"):
         create_app(wrong)

@@ -1,4 +1,4 @@
-"""The probe: tests step by step what a store really does, and believes nothing that it did not show.
+"""The probe: tests step by step what a store really does; a capability counts only once it was seen.
 
 Knows only ``objectstore``, ``network`` and itself: no table, no profile. ``runner.Probe`` goes through the steps in
 order, each with a time limit, and yields each result as it is known; its ``verdict`` turns them into health, a reason

@@ -19,7 +19,7 @@ Rule = dict[str, Any]
 
 
 def encryption(context: ProbeContext) -> Finding:
-    """Is what was asked for really applied? What counts is what HEAD shows, not that the store accepted it."""
+    """Is the requested encryption applied? What counts is what HEAD shows, not that the store accepted the header."""
     wanted = context.location.encryption
     if _repeats_anything(context):
         return _unproven(context)
@@ -29,13 +29,13 @@ def encryption(context: ProbeContext) -> Finding:
     if wanted == "sse_kms":
         return _kms(context)
     if wanted == "none":
-        detail = Text("Encryption by the store is not asked for.")
+        detail = Text("This storage uses no encryption by the store.")
         offer = Text("The store can encrypt: choose SSE-S3 for this storage.")
         return passed(Text.join(detail, offer) if proven else detail)
     if proven:
         return passed(Text("Objects are encrypted by the store (SSE-S3), as HEAD shows."))
     return warned(
-        Text("Encryption (SSE-S3) was asked for, but objects are not encrypted."),
+        Text("This storage is set to SSE-S3, but objects are not encrypted."),
         Text("Choose no encryption for this storage, or let the store's operator set up a key for it."),
     )
 
@@ -43,12 +43,14 @@ def encryption(context: ProbeContext) -> Finding:
 def lifecycle(context: ProbeContext) -> Finding:
     """Rules that would delete files are reported; one that ends unfinished uploads is proposed, never written."""
     answer = context.store.call("get_bucket_lifecycle_configuration")
-    # Some stores answer 200 with another document: what is in it are no rules.
+    # Some stores answer 200 with another document: its entries are not rules.
     if messages.is_unsupported(answer) or (answer.ok and "Rules" not in answer.data):
         return skipped(Text("This store has no lifecycle rules: none deletes files, and none ends uploads."))
     if not answer.ok and not answer.missing:
         detail, _ = messages.explain(answer, Text("read the bucket's lifecycle rules"))
-        unknown = Text("What its rules would delete is not known; the right s3:GetLifecycleConfiguration shows it.")
+        unknown = Text(
+            "Whether a rule would delete files is not known; the right s3:GetLifecycleConfiguration lets Stowage check."
+        )
         return skipped(Text.join(detail, unknown))
     rules: list[Rule] = answer.data.get("Rules", [])
     prefix = context.location.full_key("")
@@ -56,17 +58,15 @@ def lifecycle(context: ProbeContext) -> Finding:
         return warned(
             Text("A lifecycle rule of this bucket deletes files of Stowage: %(rules)s.", rules=", ".join(deleting)),
             Text(
-                "Limit the rule to other prefixes than %(place)s. Stowage deletes what is due by itself.",
-                place=context.place,
+                "Limit the rule to prefixes other than %(prefix)s. Stowage deletes expired files by itself.",
+                prefix=context.bucket_and_prefix,
             ),
         )
     context.capabilities["abort_rule"] = any(ends_uploads(rule, prefix) for rule in rules)
     if context.capabilities["abort_rule"]:
         return passed(Text("No rule deletes files, and one ends uploads that were never finished."))
     return warned(
-        Text(
-            "No rule deletes files. None ends uploads in parts that were never finished, either, and they cost space."
-        ),
+        Text("No rule deletes files. But no rule ends unfinished uploads in parts either, and they use space."),
         Text(
             "Add this rule to the bucket's others. Stowage never writes lifecycle rules: that would replace them all."
         ),
@@ -133,15 +133,15 @@ def deletes_old_versions(rule: Rule, prefix: str) -> bool:
 
 
 def _repeats_anything(context: ProbeContext) -> bool:
-    """A store that shows an algorithm that does not exist shows what it was told, and not what it did."""
+    """Whether the store reports an algorithm that does not exist: then HEAD repeats the request and proves nothing."""
     return _applied(context, "sse-s3.txt", ServerSideEncryption=NO_SUCH_ALGORITHM) == NO_SUCH_ALGORITHM
 
 
 def _unproven(context: ProbeContext) -> Finding:
     if context.location.encryption == "none":
-        return passed(Text("Encryption by the store is not asked for."))
+        return passed(Text("This storage uses no encryption by the store."))
     return warned(
-        Text("Encryption was asked for, but this store accepts whatever it is asked: it proves nothing."),
+        Text("This store reports any algorithm as applied, even one that does not exist. That proves no encryption."),
         Text("Choose no encryption for this storage, or ask the provider how files are encrypted."),
     )
 
@@ -153,7 +153,7 @@ def _kms(context: ProbeContext) -> Finding:
             Text("Objects are encrypted with the key of the key service (SSE-KMS), as HEAD shows, and can be read.")
         )
     return warned(
-        Text("Encryption with a key of the key service (SSE-KMS) was asked for, but it does not work."),
+        Text("This storage is set to SSE-KMS, but encryption with that key does not work."),
         Text("Check the key's ID and region, and allow kms:GenerateDataKey and kms:Decrypt on it, as in the policy."),
     )
 

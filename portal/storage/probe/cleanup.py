@@ -1,4 +1,4 @@
-"""Leaving no trace: objects, versions and unfinished uploads of this probe, and what killed ones left behind."""
+"""Deletes the objects, versions and unfinished uploads of this probe, and what interrupted ones left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from portal.storage.probe.results import Finding, passed, warned
 from portal.texts import Text
 
 MAX_LISTED = 1000  # entries of one listing; the next probe deletes the rest
-# Every object of the other steps: where listing is refused, they are looked for by name.
+# Every object of the other steps: where listing is refused, each is requested by name.
 NAMES = (
     *("written", "listed-1", "listed-2", "range", "named", "source", "copied", "changed", "cors", "private"),
     *("anybody", "taken", "sse-s3", "sse-kms", "version", "form", "form-field", "put"),

@@ -1,4 +1,4 @@
-"""Is there a store, does it accept the key, and is the place free? Nothing is written here."""
+"""Is there a store, does it accept the key, and is the prefix free? These steps write nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FAILURES: dict[str, Message] = {
         Text("Nothing listens at this host and port."),
         Text("Check host and port of the endpoint, and that the store is running."),
     ),
-    # Also for a name that does not exist: were they told apart, anybody could find out which internal names do.
+    # Also for a name that does not exist: a difference would show anybody which internal names exist.
     "forbidden": (
         Text("The endpoint does not lead to an address that this installation connects to."),
         Text(
@@ -91,7 +91,7 @@ def credentials(context: ProbeContext) -> Finding:
 
 
 def owner(context: ProbeContext) -> Finding:
-    """Whose place is this? Where a marker names somebody else, nothing is written."""
+    """Has another workspace marked this prefix? Where a marker names somebody else, nothing is written."""
     answer = context.store.call("get_object", Key=context.location.full_key(ownership_marker.KEY))
     if answer.ok:
         return _marked_by(context, context.target.owner.compare(answer.data["Body"]))
@@ -99,30 +99,30 @@ def owner(context: ProbeContext) -> Finding:
         context.capabilities["marker_lost"] = True
         return failed(
             Text(
-                "The marker that Stowage left at %(place)s is gone: the bucket was emptied or created again.",
-                place=context.place,
+                "The marker that Stowage left at %(prefix)s is gone: the bucket was emptied or created again.",
+                prefix=context.bucket_and_prefix,
             ),
             Text(
                 "Check at the provider whether the files are there, and whether the bucket is still yours. Stowage "
-                "deletes nothing of it meanwhile. If you emptied or restored it yourself, test again: the place is "
-                "then marked again."
+                "deletes nothing of it meanwhile. If you emptied or restored it yourself, test again: the bucket "
+                "is then marked again."
             ),
         )
     if answer.missing or answer.status == 403:
-        return passed(Text("No other owner has marked %(place)s.", place=context.place))
+        return passed(Text("No other owner has marked %(prefix)s.", prefix=context.bucket_and_prefix))
     return failed(*messages.explain(answer, Text("read objects"), "s3:GetObject"))
 
 
 def _marked_by(context: ProbeContext, marked_by: MarkedBy) -> Finding:
-    place = context.place
+    prefix = context.bucket_and_prefix
     if marked_by is MarkedBy.US:
         context.capabilities["marker"] = True
-        return passed(Text("%(place)s is marked as this workspace's.", place=place))
+        return passed(Text("%(prefix)s is marked as this workspace's.", prefix=prefix))
     whose = {
-        MarkedBy.WORKSPACE: Text("%(place)s belongs to another workspace of your organisation.", place=place),
-        MarkedBy.TENANT: Text("%(place)s belongs to another organisation.", place=place),
-        MarkedBy.INSTALLATION: Text("%(place)s belongs to another installation of Stowage.", place=place),
-        MarkedBy.UNREADABLE: Text("%(place)s has an owner's marker that can't be read.", place=place),
+        MarkedBy.WORKSPACE: Text("%(prefix)s belongs to another workspace of your organisation.", prefix=prefix),
+        MarkedBy.TENANT: Text("%(prefix)s belongs to another organisation.", prefix=prefix),
+        MarkedBy.INSTALLATION: Text("%(prefix)s belongs to another installation of Stowage.", prefix=prefix),
+        MarkedBy.UNREADABLE: Text("%(prefix)s has an owner's marker that can't be read.", prefix=prefix),
     }[marked_by]
     return failed(
         Text.join(whose, Text("Nothing was written there.")),

@@ -1,4 +1,4 @@
-"""What the steps share: the place that is tested, clients for it, and what was learned so far."""
+"""What the steps share: the bucket and prefix under test, clients for them, and the capabilities found so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.storage.probe.client import Answer, StoreClient
 TEXT = "text/plain"
 CONTENT = b"Stowage tests what this store does.\n"
 
-# What a profile's capabilities name: False until it was shown. ``encryption`` lists what was applied when asked for.
+# A profile's capabilities: False until a step has shown it. ``encryption`` lists what was applied when requested.
 CAPABILITIES = (
     *("list", "post", "put", "sha256", "multipart", "list_parts", "abort", "copy", "conditional_copy"),
     *("conditional_write", "range", "disposition", "cors", "abort_rule", "versioning", "delete_versions", "private"),
@@ -60,8 +60,8 @@ class ProbeContext:
         return self.location.full_key(self.key(name))
 
     @property
-    def place(self) -> str:
-        """Where everything of this workspace lies, as people write it: ``bucket/prefix/``."""
+    def bucket_and_prefix(self) -> str:
+        """The bucket and the prefix of this profile, as people write it: ``bucket/prefix/``."""
         return f"{self.location.bucket}/{self.location.full_key('')}"
 
     def put(self, name: str, content: bytes = CONTENT, **options: Any) -> Answer:

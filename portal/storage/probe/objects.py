@@ -1,4 +1,4 @@
-"""What is done with single objects: written, read, deleted, listed, marked, read in part, copied."""
+"""Single objects: write, read, delete, list, mark, read a range, copy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def write(context: ProbeContext) -> Finding:
     """Store one small object."""
     answer = context.put(WRITTEN)
     if answer.ok:
-        return passed(Text("An object was stored under %(place)s.", place=context.place))
+        return passed(Text("An object was stored under %(prefix)s.", prefix=context.bucket_and_prefix))
     if context.location.encryption_parameters and context.put(WRITTEN, ContentType=TEXT).ok:
         return failed(
             Text("Objects can be stored, but not encrypted as this storage asks for."),
             Text("Choose no encryption, or set the key up at the provider and allow it to this access key."),
         )
-    action = Text("store objects under %(place)s", place=context.place)
+    action = Text("store objects under %(prefix)s", prefix=context.bucket_and_prefix)
     return failed(*messages.explain(answer, action, "s3:PutObject"))
 
 
@@ -38,7 +38,7 @@ def read(context: ProbeContext) -> Finding:
     """Read it back, whole and unchanged, and ask for its facts."""
     answer = context.get(WRITTEN)
     if not answer.ok:
-        action = Text("read objects under %(place)s", place=context.place)
+        action = Text("read objects under %(prefix)s", prefix=context.bucket_and_prefix)
         return failed(*messages.explain(answer, action, "s3:GetObject"))
     facts = context.head(WRITTEN)
     if answer.data["Body"] != CONTENT or not facts.ok or facts.data.get("ContentLength") != len(CONTENT):
@@ -58,7 +58,7 @@ def delete(context: ProbeContext) -> Finding:
     """Delete it, and see that it is gone."""
     answer = context.store.call("delete_object", Key=context.full_key(WRITTEN))
     if not answer.ok and not answer.missing:
-        action = Text("delete objects under %(place)s", place=context.place)
+        action = Text("delete objects under %(prefix)s", prefix=context.bucket_and_prefix)
         detail, fix = messages.explain(answer, action, "s3:DeleteObject")
         return failed(Text.join(detail, Text("What this test stored stays there until the key may.")), fix)
     if context.get(WRITTEN).ok:
@@ -70,7 +70,7 @@ def delete(context: ProbeContext) -> Finding:
 
 
 def list_prefix(context: ProbeContext) -> Finding:
-    """List what lies under one prefix, and nothing beside it."""
+    """The listing of a prefix shows its objects and no others."""
     for name in LISTED:
         context.put(name)
     answer = context.store.call("list_objects_v2", Prefix=context.full_key("listed-"), MaxKeys=MAX_LISTED)
@@ -93,14 +93,14 @@ def list_prefix(context: ProbeContext) -> Finding:
 def leave_marker(context: ProbeContext) -> Finding:
     """Leave the owner's marker where there is none, and read it back.
 
-    Of two workspaces that test the same free place at the same time, at most one may find its own marker there.
+    Of two workspaces that test the same free prefix at the same time, at most one may find its own marker there.
     """
     if context.capabilities.get("marker"):
-        return passed(Text("The owner's marker is in its place."))
+        return passed(Text("The owner's marker is there."))
     key, owner = context.location.full_key(ownership_marker.KEY), context.target.owner
     before = context.store.call("get_object", Key=key)
     if before.ok and owner.compare(before.data["Body"]) is not MarkedBy.US:
-        return _taken(context)
+        return _marked_by_others(context)
     parameters = {
         "Key": key,
         "Body": owner.as_bytes(),
@@ -108,7 +108,7 @@ def leave_marker(context: ProbeContext) -> Finding:
         **context.location.encryption_parameters,
     }
     answer = context.store.call("put_object", **parameters, IfNoneMatch="*")
-    context.capabilities["conditional_write"] = answer.ok and _keeps_condition(context)
+    context.capabilities["conditional_write"] = answer.ok and _enforces_condition(context)
     if answer.status in (400, 405, 501):  # stores that don't know the condition
         answer = context.store.call("put_object", **parameters)
     if not context.capabilities["conditional_write"]:
@@ -117,10 +117,10 @@ def leave_marker(context: ProbeContext) -> Finding:
     back = context.store.call("get_object", Key=key)
     if back.ok and owner.compare(back.data["Body"]) is MarkedBy.US:
         context.capabilities["marker"] = True
-        return passed(Text("The place is marked as this workspace's, in %(key)s.", key=key))
+        return passed(Text("The prefix is marked as this workspace's, in %(key)s.", key=key))
     if back.ok:
-        return _taken(context)
-    action = Text("leave its marker under %(place)s", place=context.place)
+        return _marked_by_others(context)
+    action = Text("leave its marker under %(prefix)s", prefix=context.bucket_and_prefix)
     return warned(*messages.explain(answer if not answer.ok else back, action))
 
 
@@ -135,11 +135,11 @@ def ranges(context: ProbeContext) -> Finding:
         return passed(Text("A part of a file can be read by itself."))
     if reply.ok and reply.body == CONTENT[2:6]:
         return warned(
-            Text("The store sends the part of a file that was asked for, but labels it as the whole file."),
+            Text("The store sends the requested part of a file, but labels it as the whole file."),
             Text.join(consequence, Text("The provider should fix this.")),
         )
     if reply.ok:
-        return warned(Text("The store sends whole files where a part was asked for."), consequence)
+        return warned(Text("The store sends the whole file where a part was requested."), consequence)
     return warned(Text("Reading a part of a file was refused."), consequence)
 
 
@@ -175,9 +175,7 @@ def copy(context: ProbeContext) -> Finding:
     if not answer.ok:
         action = Text("copy objects inside the bucket")
         detail, fix = messages.explain(answer, action, "s3:GetObject, s3:PutObject")
-        consequence = Text(
-            "Every upload is copied to its final place by the store itself: until this works, uploads wait."
-        )
+        consequence = Text("The store itself copies every upload to its final key: until this works, uploads wait.")
         return warned(Text.join(detail, consequence), fix)
     if not context.has("copied.txt", CONTENT):
         return warned(Text("The store says that it copied an object, but the copy differs."), ASK_PROVIDER)
@@ -210,14 +208,14 @@ def _copy(context: ProbeContext, target: str, etag: str) -> Answer:
     )
 
 
-def _taken(context: ProbeContext) -> Finding:
+def _marked_by_others(context: ProbeContext) -> Finding:
     return failed(
-        Text("Somebody else took %(place)s a moment ago.", place=context.place),
+        Text("Another workspace has marked %(prefix)s a moment ago.", prefix=context.bucket_and_prefix),
         Text("Choose another bucket or another prefix, and test again."),
     )
 
 
-def _keeps_condition(context: ProbeContext) -> bool:
-    """Whether "only where there is none" is kept: many stores accept it, and replace what is there."""
+def _enforces_condition(context: ProbeContext) -> bool:
+    """Whether If-None-Match is enforced: many stores accept the header, and replace the object."""
     condition: dict[str, Any] = {"IfNoneMatch": "*", "ContentType": TEXT, **context.location.encryption_parameters}
     return context.put("taken.txt", **condition).ok and context.put("taken.txt", **condition).status in (409, 412)

@@ -122,7 +122,7 @@ def _accepted_breaches(context: ProbeContext, sign: Callable[..., SignedRequest]
         (Text("another type"), _with_other_type(sign(context, kind)), CONTENT, kind),
         (Text("after it has expired"), sign(context, late, now=expired), CONTENT, late),
     )
-    # The answer is not believed: some stores refuse, and have stored it.
+    # The status alone is no proof: some stores answer with an error, and have stored the object.
     return [
         text
         for text, request, content, arrives_at in tries
