@@ -13,7 +13,6 @@ from flask_babel import ngettext
 
 from portal import sizes
 from portal.assets.models import Rescan
-from portal.assets.presenters import StateMark
 from portal.database import now
 from portal.inspection.scanner_status import SavedReport
 from portal.lifecycle.periodic_tasks import Status
@@ -24,6 +23,7 @@ from portal.storage.disk import Disk
 from portal.storage.models import ManagedStore
 from portal.tasks import Backlog
 from portal.tenancy.switches import ActiveSwitch
+from portal.web.state_mark import StateMark
 
 LONG_TRANSACTION_SECONDS = 600  # it keeps vacuum from removing rows that were deleted since
 FEW_CONNECTIONS = 0.9  # of max_connections: beyond, a restart of all processes at once may find none

@@ -13,11 +13,11 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from portal import sizes
-from portal.assets.presenters import StateMark
 from portal.inspection.scan_policy import ProposedRules, ScanRules
 from portal.quarantine.context import PastDecision, UploadHistory
 from portal.quarantine.decisions import Action, DecisionResult
 from portal.quarantine.service import Groups, QuarantinedFile
+from portal.web.state_mark import StateMark
 
 Tone = Literal["good", "warn", "bad", "busy", "wait", "calm"]
 NAMED_FILES = 10  # that the question before a decision lists; the others are counted
