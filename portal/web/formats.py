@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from babel import Locale
 from babel.dates import format_skeleton, format_time
 from babel.numbers import format_decimal
 from flask import Flask
@@ -49,38 +50,47 @@ class Units:
     def __init__(self) -> None:
         self._steps = [(step, str(pattern)) for step, pattern in _STEPS]
         self._exact: str = gettext("%(n)s B")
+        self._locale = get_locale()
 
     def short(self, count: int) -> str:
         """A number of bytes in binary steps, with one decimal where it says something."""
         step, pattern = next((each for each in self._steps if count >= each[0]), (1, self._exact))
-        return pattern % {"n": _in_steps(count, step)}
+        return pattern % {"n": _in_steps(count, step, self._locale)}
 
     def exact(self, count: int) -> str:
         """The same to the byte."""
-        return self._exact % {"n": number(count)}
+        return self._exact % {"n": _written(count, 0, self._locale)}
 
 
 def number(value: float, decimals: int = 0) -> str:
     """A number with the reader's separators, and exactly so many decimals."""
-    locale = get_locale()
-    if locale is None or str(locale) == "en":
+    return _written(value, decimals, get_locale())
+
+
+def _written(value: float, decimals: int, locale: Locale | None) -> str:
+    if _is_english(locale):
         return f"{value:,.{decimals}f}"  # as Babel gives it, at a fiftieth of the time: a page has a hundred of them
     written: str = format_decimal(value, format="#,##0." + "0" * decimals if decimals else "#,##0", locale=locale)
     return written
+
+
+def _is_english(locale: Locale | None) -> bool:
+    """Of no country. Outside of requests there is no locale: that is English, too."""
+    return locale is None or (locale.language == "en" and not locale.territory)
 
 
 def size(count: int) -> str:
     """One number of bytes, in short."""
     for step, pattern in _STEPS:
         if count >= step:
-            return str(pattern) % {"n": _in_steps(count, step)}
+            return str(pattern) % {"n": _in_steps(count, step, get_locale())}
     words: str = ngettext("%(num)s byte", "%(num)s bytes", count)
     return words
 
 
-def _in_steps(count: int, step: int) -> str:
+def _in_steps(count: int, step: int, locale: Locale | None) -> str:
     decimal = step >= GB or (step == MB and count < 100 * MB and count % MB)
-    return number(count / step, 1 if decimal else 0)
+    return _written(count / step, 1 if decimal else 0, locale)
 
 
 def exact_size(count: int) -> str:
@@ -110,7 +120,7 @@ def moment(at: datetime) -> Moment:
 
 def _short_moment(at: datetime) -> str:
     locale = get_locale()
-    if locale is None or str(locale) == "en":
+    if _is_english(locale):
         return f"{at:%d %b %Y, %H:%M}"  # day first and 24 hours, as English is read outside of the United States
     day = format_skeleton("yMMMd", at, locale=locale)
     return f"{day}, {format_time(at, 'short', locale=locale)}"
