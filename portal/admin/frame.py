@@ -1,6 +1,6 @@
 """The navigation frame of each page: top bar, sidebar, notices and upload tray, for somebody who is signed in.
 
-``base.html`` draws it around every page. A template reads ``frame.libraries``, ``frame.quota`` and so on, and each of
+``base.html`` renders it around every page. A template reads ``frame.libraries``, ``frame.quota`` and so on, and each of
 these asks the package that owns it when it is read: a fragment, which has no frame, costs no query.
 """
 
@@ -35,7 +35,7 @@ from portal.web.problems import speaks_json
 
 
 class Search(NamedTuple):
-    """What the search field shows and keeps: the words and filters of the gallery that is shown."""
+    """What the search field shows and sends: the words and filters of the gallery that is open."""
 
     words: str
     kind: str | None
@@ -51,7 +51,7 @@ class Frame:
 
     @property
     def tenants(self) -> list[TenantPlace]:
-        """Everywhere that the person can go."""
+        """The tenants and workspaces that the person can open."""
         return current_places()
 
     @cached_property
@@ -70,26 +70,28 @@ class Frame:
 
     @property
     def may_upload(self) -> bool:
-        """May files be added here?"""
+        """Whether the person may add files here."""
         return self.workspace is not None and self.member is not None and self.member.may(Permission.UPLOAD)
 
     @property
     def search(self) -> Search:
-        """What is searched for; empty on every page but the gallery."""
+        """The search of the gallery; empty on every other page."""
         given = request.args if request.endpoint == "library.index" else {}
         return Search(given.get("q", ""), given.get("kind"), given.get("status"))
 
     @property
     def notices(self) -> list[str]:
-        """What everybody here must know: why uploads are paused, why nothing can be changed."""
-        closed = switches.read_only(self.tenant.id) if self.tenant else None
+        """Why nothing can be changed here, why the storage takes no files, why uploads are paused."""
+        read_only = switches.read_only(self.tenant.id) if self.tenant else None
         pause = switches.paused()
-        ill = next((each for each in self._profiles if each.active and each.health is Health.UNHEALTHY), None)
+        unhealthy = next((each for each in self._profiles if each.active and each.health is Health.UNHEALTHY), None)
         found = []
-        if closed:
-            found.append(gettext("Nothing can be changed here for now: %(reason)s", reason=closed.reason))
-        if ill:
-            found.append(gettext("The storage of this workspace takes no new files: %(reason)s", reason=ill.reason))
+        if read_only:
+            found.append(gettext("Nothing can be changed here for now: %(reason)s", reason=read_only.reason))
+        if unhealthy:
+            found.append(
+                gettext("The storage of this workspace takes no new files: %(reason)s", reason=unhealthy.reason)
+            )
         if pause:
             found.append(gettext("Uploads are paused: %(reason)s", reason=pause.reason))
         return found
@@ -101,7 +103,10 @@ class Frame:
 
     @property
     def stores(self) -> list[str]:
-        """Customers' stores that the page may load from. Read in the page's head, before its own headers are sent."""
+        """The origins of own buckets that the page may load from.
+
+        The template reads it in the page's head, so that they are in the Content-Security-Policy before it is sent.
+        """
         own = [each for each in self._profiles if each.mode is ProfileMode.BYOS]
         headers.allow_stores(
             storage.origin_at(each.endpoint, each.region or "", each.bucket or "", each.addressing_style)
@@ -111,35 +116,35 @@ class Frame:
 
     @cached_property
     def libraries(self) -> Sequence[Library]:
-        """Of the workspace, the oldest first."""
+        """The libraries of the workspace, the oldest first."""
         return libraries.list_libraries(self.workspace.id) if self.workspace else []
 
     @cached_property
     def quota(self) -> UsageStatus | None:
-        """How full the workspace is."""
+        """The usage of the workspace."""
         if self.tenant is None or self.workspace is None:
             return None
         return quotas.workspace_status(self.tenant.id, self.workspace.id)
 
     @property
     def warning(self) -> UsageStatus | None:
-        """How full it is, for who answers for the space here, until they hide it: a higher level shows again."""
+        """The usage, for those who can change a limit, until they hide the warning; a higher level shows it again."""
         here, quota = self.member, self.quota
         if here is None or quota is None or quota.level == "ok":
             return None
-        answers = here.may(Permission.MANAGE_WORKSPACE) or here.may(Permission.SET_QUOTA)
+        is_responsible = here.may(Permission.MANAGE_WORKSPACE) or here.may(Permission.SET_QUOTA)
         hidden = session.get("hidden_warning") == f"{here.workspace_id}:{quota.scope}:{quota.level}"
-        return quota if answers and not hidden else None
+        return quota if is_responsible and not hidden else None
 
     @cached_property
     def quarantine_count(self) -> int:
-        """How many files wait for a decision in quarantine; 0 for those who may not see it."""
+        """How many files wait for a decision in quarantine; 0 for those who can't review it."""
         here = self.member
         return quarantine.count_quarantined(here.tenant_id) if here and here.may(Permission.REVIEW_QUARANTINE) else 0
 
     @cached_property
     def upload(self) -> dict[str, Any] | None:
-        """What the uploader must know, where the person may upload."""
+        """The settings of the uploader, where the person may upload."""
         if self.workspace is None or not self.may_upload:
             return None
         here = self.workspace.id

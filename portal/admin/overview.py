@@ -1,4 +1,4 @@
-"""A tenant at a glance, for its admins: usage, workspaces, people. Statements in a fixed number, lists page by page."""
+"""The overview of a tenant, for its admins: usage, workspaces, people, page by page in a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -20,47 +20,52 @@ from portal.webhooks import service as webhooks
 
 
 @dataclass(frozen=True)
-class WorkspaceLine:
-    """A workspace; ``quota`` is its own, ``owner`` names its owners, ``member``: the person who asks may enter it."""
+class WorkspaceRow:
+    """A workspace of the list. ``owner`` names its owners; ``is_member``: the reader can open it."""
 
     id: UUID
     name: str
     owner: str
-    member: bool
+    is_member: bool
     quota: UsageStatus
 
 
 @dataclass(frozen=True)
 class Overview:
-    """The heads of the page, with how many there are of each; ``lost_webhooks`` were switched off by failures."""
+    """The head of the page: usage, and how many workspaces, people and webhooks disabled by failures there are."""
 
     tenant: Tenant
     quota: UsageStatus
     workspaces: int
     people: int
-    lost_webhooks: int
+    disabled_webhooks: int
 
 
 def of_tenant(member: Member) -> Overview:
-    """The member's tenant."""
+    """Of the member's tenant. Raises ``NotFound``."""
     tenant = service.find_tenant(member.tenant_slug)
     if tenant is None:
         raise NotFound(_("There is no such tenant."))
-    numbers = service.count_workspaces(tenant.id), people.count_people(tenant.id), webhooks.count_lost(tenant.id)
-    return Overview(tenant, quotas.tenant_status(tenant.id), *numbers)
+    return Overview(
+        tenant=tenant,
+        quota=quotas.tenant_status(tenant.id),
+        workspaces=service.count_workspaces(tenant.id),
+        people=people.count_people(tenant.id),
+        disabled_webhooks=webhooks.count_lost(tenant.id),
+    )
 
 
-def list_workspaces(member: Member, own: set[UUID], paging: Paging) -> tuple[list[WorkspaceLine], str | None]:
+def list_workspaces(member: Member, own: set[UUID], paging: Paging) -> tuple[list[WorkspaceRow], str | None]:
     """One page of the workspaces by name, ``own`` those that the person may enter, and the cursor of the next."""
     found, cursor = service.list_workspaces(member.tenant_id, paging)
     owners = people.owner_names(member.tenant_id, [each.id for each in found])
     statuses = quotas.workspace_statuses(member.tenant_id)
-    lines = [
-        WorkspaceLine(each.id, each.name, owners.get(each.id, ""), each.id in own, statuses[each.id])
+    rows = [
+        WorkspaceRow(each.id, each.name, owners.get(each.id, ""), each.id in own, statuses[each.id])
         for each in found
-        if each.id in statuses
+        if each.id in statuses  # a workspace that was created between the two queries comes with the next request
     ]
-    return lines, cursor
+    return rows, cursor
 
 
 def list_people(member: Member, paging: Paging) -> tuple[Sequence[PersonHere], str | None]:

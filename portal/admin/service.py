@@ -1,4 +1,4 @@
-"""What is made of several rooms at once, each in one transaction: tenants, their people, workspaces."""
+"""Commands that write the rows of several packages in one transaction: tenants, their people, workspaces."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AddedUser:
 
 
 def open_tenant(slug: str, name: str, plan_code: str) -> Tenant:
-    """A new tenant with its plan's limit. Raises ``Invalid``, ``Conflict``."""
+    """Create a tenant with its plan's limit. Raises ``Invalid``, ``Conflict``."""
     tenant_id = new_id()
     with transaction(tenant_id):
         plan = tenancy.plan_of(plan_code)
@@ -43,9 +43,9 @@ def open_tenant(slug: str, name: str, plan_code: str) -> Tenant:
 
 
 def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | None, *, name: str = "") -> AddedUser:
-    """Make somebody a member of a tenant; who has no login yet gets one with ``password``.
+    """Make a person a member of a tenant; an unknown person gets an account with ``password``.
 
-    Raises ``NotFound``, ``Invalid`` for a bad address or password, ``Conflict`` for who is a member already.
+    Raises ``NotFound``, ``Invalid`` for a bad address or password, ``Conflict`` for a person who is already a member.
     """
     tenant = require_tenant(tenant_slug)
     with transaction(tenant.id):
@@ -58,14 +58,14 @@ def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | Non
 
 
 def is_new(email: str) -> bool:
-    """Has nobody this address yet?"""
+    """Whether nobody has this e-mail address yet."""
     return identity.find_user(email) is None
 
 
 def open_workspace(
     tenant_slug: str, slug: str, name: str, owner_email: str, *, limit_bytes: int | None = None
 ) -> Workspace:
-    """A new workspace with its owner, its account, a place for its bytes and the library "Files".
+    """Create a workspace with its owner, its quota, its storage profile and the library "Files".
 
     ``limit_bytes`` None: no limit of its own. Raises ``NotFound``, ``Invalid``, ``Conflict``.
     """
@@ -81,7 +81,7 @@ def open_workspace(
 
 
 def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> WorkspaceRole | None:
-    """Make somebody a member of a workspace, or change their role; gives the role before."""
+    """Make a person a member of a workspace, or change their role; returns the role they had before."""
     tenant, user = require_tenant(tenant_slug), require_user(email)
     workspace_id = require_workspace(tenant, slug).id
     with transaction(tenant.id) as session:
@@ -90,7 +90,7 @@ def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> 
 
 
 def make_operator(email: str) -> User:
-    """Let somebody run the installation. Raises ``NotFound``, ``Conflict``."""
+    """Make a person an operator. Raises ``NotFound``, ``Conflict``."""
     user_id = require_user(email).id
     with transaction() as session:
         user = session.get_one(User, user_id)
@@ -126,7 +126,7 @@ def _workspace_of(user: User, place: str) -> UUID:
 
 
 def override_quota(slug: str, limit_bytes: int | None, last_day: date) -> datetime:
-    """Another limit for a tenant, ``last_day`` (UTC) included; gives the moment when the plan's holds again.
+    """Give a tenant another limit, ``last_day`` (UTC) included; returns when the plan's limit applies again.
 
     Raises ``NotFound``, ``Invalid``.
     """
@@ -136,12 +136,12 @@ def override_quota(slug: str, limit_bytes: int | None, last_day: date) -> dateti
 
 
 def end_override(slug: str) -> None:
-    """Let the plan's limit hold again. Raises ``NotFound``."""
+    """End the temporary limit of a tenant. Raises ``NotFound``."""
     limits.end_override(require_tenant(slug).id, None)
 
 
 def tenant_limit(slug: str) -> TenantLimit:
-    """Which limit holds for a tenant. Raises ``NotFound``."""
+    """The limit that applies to a tenant. Raises ``NotFound``."""
     tenant = require_tenant(slug)
     enter(tenant.id)
     return limits.of_tenant(tenant.id)

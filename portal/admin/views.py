@@ -1,4 +1,4 @@
-"""Pages for admins of a tenant."""
+"""The overview of a tenant, for its admins."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
 
 blueprint = Blueprint("tenants", __name__)
-
-
 LISTS = ("workspaces", "people")
 
 
-class Asked(Query):
+class OverviewQuery(Query):
     """Which of the two lists the cursor belongs to."""
 
     of: Literal["workspaces", "people"] = "workspaces"
@@ -31,13 +29,13 @@ class Asked(Query):
 @blueprint.get("/t/<tenant_slug>/overview")
 @tenant(Permission.TENANT_OVERVIEW)
 def overview(member: Member) -> ResponseReturnValue:
-    """The tenant at a glance; to htmx, which asks with a cursor, the next rows of one list alone."""
-    asked, paging = read_query(Asked).of, read_paging()
+    """Usage, workspaces and people; to htmx, which asks with a cursor, the next rows of one list alone."""
+    wanted, paging = read_query(OverviewQuery).of, read_paging()
     if wants_next_rows(paging):
-        return render_template(f"tenants/_{asked}.html", **_list(asked, member, paging))
+        return render_template(f"tenants/_{wanted}.html", **_list(wanted, member, paging))
     lists: dict[str, Any] = {}
     for name in LISTS:
-        lists |= _list(name, member, paging if name == asked else Paging())
+        lists |= _list(name, member, paging if name == wanted else Paging())
     found = overviews.of_tenant(member)
     return render_template("tenants/overview.html", tenant=found.tenant, quota=found.quota, found=found, **lists)
 

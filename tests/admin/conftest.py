@@ -1,4 +1,4 @@
-"""A small crowd, made once."""
+"""A small generated tenant, made once."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ SIZE = load_data.Size(workspaces=7, people=40, assets=3_000)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A tenant, one of its workspaces, a file that is held there, and what the maker said."""
+class GeneratedTenant:
+    """A generated tenant, one of its workspaces, a quarantined file, and the messages of the command."""
 
     slug: str
     tenant_id: UUID
     workspace_id: UUID
-    held_id: UUID | None
-    words: list[str]
+    quarantined_id: UUID | None
+    messages: list[str]
 
 
-def make_crowd(app: Flask, engines: TestEngines, size: load_data.Size) -> Made:
+def generate(app: Flask, engines: TestEngines, size: load_data.Size) -> GeneratedTenant:
     """A tenant of this size."""
-    slug, words = f"crowd-{uuid4().hex[:8]}", list[str]()
+    slug, messages = f"load-{uuid4().hex[:8]}", list[str]()
     with app.app_context():
-        tenant_id = load_data.generate(engines.settings(), slug, size, None, words.append)
+        tenant_id = load_data.generate(engines.settings(), slug, size, None, messages.append)
         enter(tenant_id)
         first = db.session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
-        held = db.session.scalars(select(Asset.id).where(Asset.state == AssetState.QUARANTINED)).first()
+        quarantined = db.session.scalars(select(Asset.id).where(Asset.state == AssetState.QUARANTINED)).first()
     assert first is not None
-    return Made(slug, tenant_id, first, held, words)
+    return GeneratedTenant(slug, tenant_id, first, quarantined, messages)
 
 
 @pytest.fixture(scope="session")
-def made(app: Flask, engines: TestEngines) -> Made:
-    """The crowd."""
-    return make_crowd(app, engines, SIZE)
+def made(app: Flask, engines: TestEngines) -> GeneratedTenant:
+    """The tenant of these tests."""
+    return generate(app, engines, SIZE)
 
 
 @pytest.fixture
-def inside(made: Made, app: Flask) -> Iterator[Made]:
-    """The crowd, entered."""
+def inside(made: GeneratedTenant, app: Flask) -> Iterator[GeneratedTenant]:
+    """The tenant, entered in the session."""
     with app.app_context():
         enter(made.tenant_id)
         yield made

@@ -1,4 +1,4 @@
-"""The audit trail: who did what and when, for admins of the tenant alone, as page, JSON and CSV."""
+"""The audit log: who did what and when, for admins of the tenant alone, as page, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.people import Cast
 
 
 @pytest.fixture
-def acts(cast: Cast) -> None:
-    """Three acts of alice's, one of Stowage's own, one of mallory's elsewhere."""
+def entries(cast: Cast) -> None:
+    """Three entries of alice, one of Stowage itself, one of mallory in another tenant."""
     with cast.app.app_context(), transaction(cast.acme.id):
         for number in range(3):
             audit.record(cast.acme.id, cast.alice.id, "test.done", None, workspace_id=cast.press.id, number=number)
@@ -31,8 +31,8 @@ def page_of(cast: Cast, **asked: str) -> str:
     return answer.get_data(as_text=True)
 
 
-@pytest.mark.usefixtures("acts")
-def test_the_api_tells_who_did_what(cast: Cast) -> None:
+@pytest.mark.usefixtures("entries")
+def test_the_api_lists_who_did_what(cast: Cast) -> None:
     answer = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/audit", query_string={"action": "test.done"})
     newest, *_others, oldest = answer.get_json()["items"]
     assert (newest["facts"], oldest["facts"]) == ({"number": 2}, {"number": 0})
@@ -41,21 +41,21 @@ def test_the_api_tells_who_did_what(cast: Cast) -> None:
     assert UUID(newest["id"]).version == 7 and newest["time"].endswith("Z")
 
 
-@pytest.mark.usefixtures("acts")
+@pytest.mark.usefixtures("entries")
 def test_it_is_read_page_by_page(cast: Cast) -> None:
     path, seen = f"/v1/tenants/{cast.acme.id}/audit", []
     asked = {"limit": "2", "actor_id": str(cast.alice.id)}
     while True:
         page = cast.tina.api.get(path, query_string=asked).get_json()
-        seen += [act["facts"]["number"] for act in page["items"] if act["action"] == "test.done"]
+        seen += [entry["facts"]["number"] for entry in page["items"] if entry["action"] == "test.done"]
         if page["next_cursor"] is None:
             break
         asked["cursor"] = page["next_cursor"]
     assert seen == [2, 1, 0]
 
 
-@pytest.mark.usefixtures("acts")
-def test_it_is_narrowed_to_days(cast: Cast) -> None:
+@pytest.mark.usefixtures("entries")
+def test_it_can_be_filtered_by_days(cast: Cast) -> None:
     path = f"/v1/tenants/{cast.acme.id}/audit"
     day = cast.tina.api.get(path).get_json()["items"][0]["time"][:10]
     for asked, found in (({"since": day}, True), ({"until": day}, True), ({"until": "2020-01-01"}, False)):
@@ -64,8 +64,8 @@ def test_it_is_narrowed_to_days(cast: Cast) -> None:
         assert cast.tina.api.get(path, query_string=bad).status_code == 422
 
 
-@pytest.mark.usefixtures("acts")
-def test_the_page_shows_it_and_nobody_else_s(cast: Cast) -> None:
+@pytest.mark.usefixtures("entries")
+def test_the_page_shows_the_entries_of_this_tenant_only(cast: Cast) -> None:
     page = page_of(cast)
     assert "test.done" in page and "Alice" in page and "=1+1" in page
     assert "test.secret" not in page
@@ -73,7 +73,7 @@ def test_the_page_shows_it_and_nobody_else_s(cast: Cast) -> None:
     assert "Nothing matches" in page_of(cast, action="no.such")
 
 
-def test_sizes_and_digests_are_told_as_everywhere(cast: Cast) -> None:
+def test_sizes_and_digests_are_shown_in_short(cast: Cast) -> None:
     digest = "0123456789abcdef" * 4
     with cast.app.app_context(), transaction(cast.acme.id):
         audit.record(cast.acme.id, None, "test.sized", None, bytes=448_682, sha256=digest, freed_bytes=None)
@@ -85,14 +85,14 @@ def test_sizes_and_digests_are_told_as_everywhere(cast: Cast) -> None:
 @pytest.mark.parametrize(
     "asked", [{"person": "nobody@example.com"}, {"since": "soon"}, {"until": "9999-12-31"}], ids=["who", "from", "to"]
 )
-def test_what_can_not_be_read_is_said_in_the_form(cast: Cast, asked: dict[str, str]) -> None:
+def test_a_wrong_filter_is_reported_in_the_form(cast: Cast, asked: dict[str, str]) -> None:
     answer = cast.tina.browser.get(f"/t/{cast.acme.slug}/audit", query_string=asked)
     assert answer.status_code == 422
     assert 'role="alert"' in answer.get_data(as_text=True)
 
 
-@pytest.mark.usefixtures("acts")
-def test_a_spreadsheet_gets_words_and_no_formulas(cast: Cast) -> None:
+@pytest.mark.usefixtures("entries")
+def test_the_csv_has_values_and_no_formulas(cast: Cast) -> None:
     answer = cast.tina.browser.get(f"/t/{cast.acme.slug}/audit.csv", query_string={"action": "test.done"})
     assert answer.headers["Content-Disposition"] == f'attachment; filename="audit-{cast.acme.slug}.csv"'
     text = answer.get_data().decode("utf-8-sig")
@@ -102,7 +102,7 @@ def test_a_spreadsheet_gets_words_and_no_formulas(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_a_cell_that_begins_like_a_formula_stays_words(words: str) -> None:
+def test_a_cell_that_begins_like_a_formula_stays_text(words: str) -> None:
     assert cell(words) == f"'{words}"
     assert (cell(-1), cell(None), cell("a=1")) == (-1, "", "a=1")
 

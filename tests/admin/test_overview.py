@@ -21,8 +21,8 @@ def test_an_admin_sees_usage_workspaces_and_people(cast: Cast) -> None:
     make_asset(cast)
     page = cast.tina.browser.get(overview(cast))
     assert page.status_code == 200
-    for words in ("Press", "Alice", "Bob", "Vera", "Tina", cast.bob.email, "Administrator", "owner", "viewer"):
-        assert words in page.text
+    for text in ("Press", "Alice", "Bob", "Vera", "Tina", cast.bob.email, "Administrator", "owner", "viewer"):
+        assert text in page.text
     assert "Lair" not in page.text
     assert cast.mallory.email not in page.text
 
@@ -33,8 +33,8 @@ def test_only_admins_of_this_tenant_see_it(cast: Cast) -> None:
     assert cast.nobody.get(overview(cast)).status_code == 302
 
 
-def test_it_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
-    cast.tina.browser.get(overview(cast))  # the first request of a browser writes its session down
+def test_it_runs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
+    cast.tina.browser.get(overview(cast))  # the first request of a browser records its session
     with counted() as few:
         cast.tina.browser.get(overview(cast))
     with cast.app.app_context():
@@ -45,7 +45,7 @@ def test_it_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast)
     assert len(many) == len(few)
 
 
-def test_long_lists_come_page_by_page(cast: Cast) -> None:
+def test_long_lists_are_paged(cast: Cast) -> None:
     with cast.app.app_context():
         for number in range(4):
             admin.open_workspace(cast.acme.slug, f"w{number}", f"W{number}", cast.bob.email)

@@ -102,7 +102,7 @@ PAGES = (
     ("storage.index", "alice"),
     ("storage.new", "alice"),
     ("moving.index", "alice"),
-    ("trail.index", "tina"),
+    ("audit_log.index", "tina"),
     ("tenants.overview", "tina"),
     ("quarantine.index", "tina"),
     ("quarantine.rules", "tina"),
@@ -114,10 +114,10 @@ PAGES = (
     ("operations.index", "mallory"),
     ("operations.scanner", "mallory"),
     ("quota_operator.index", "mallory"),
-    ("letters.index", "mallory"),
+    ("emails.index", "mallory"),
 )
 # Pages that still have texts of packages that are to be wrapped. To be empty.
-UNFINISHED_PAGES = frozenset(("quota_operator.index", "trail.index"))
+UNFINISHED_PAGES = frozenset(("quota_operator.index",))
 
 
 @pytest.mark.parametrize(("endpoint", "name"), PAGES)

@@ -1,1 +1,1 @@
-"""The trail of a tenant for its admins: who did what (audit), and what happened (events)."""
+"""The audit log and the events of a tenant, for its admins."""

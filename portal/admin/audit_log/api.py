@@ -1,4 +1,4 @@
-"""The trail over JSON: the audit log and the events."""
+"""The audit log and the events over JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Blueprint
 from pydantic import Field
 
 from portal.admin.audit_log import service
-from portal.admin.audit_log.service import Narrowing
+from portal.admin.audit_log.service import AuditFilter
 from portal.events import service as events
 from portal.events.models import EventType
 from portal.tenancy.access import tenant
@@ -23,39 +23,39 @@ from portal.web.paging import Paging
 blueprint = Blueprint("trail_api", __name__)
 
 
-class ActQuery(Query):
-    """What to narrow the audit log to; days are in UTC, and included."""
+class AuditQuery(Query):
+    """The filters of the audit log; days are in UTC, and included."""
 
     actor_id: UUID | None = None
-    action: str | None = Field(default=None, max_length=60, description="as it is written, e.g. asset.deleted")
+    action: str | None = Field(default=None, max_length=60, description="As it is recorded, e.g. asset.deleted.")
     since: date | None = None
     until: date | None = None
 
 
-class ActView(Answer):
-    """Something that somebody did."""
+class AuditEntryView(Answer):
+    """An entry of the audit log."""
 
     id: UUID
     time: Time
-    actor_id: UUID | None = Field(description="null: Stowage by itself")
+    actor_id: UUID | None = Field(description="null: Stowage itself")
     actor_name: str | None
     actor_email: str | None
     action: str
     target_id: UUID | None
-    file_name: str | None = Field(description="where the act is about a file that is still there")
+    file_name: str | None = Field(description="Where the entry is about a file that still exists.")
     workspace_id: UUID | None
     workspace_name: str | None
     facts: dict[str, Any]
 
 
 class EventQuery(Query):
-    """What to narrow the events to."""
+    """The filter of the events."""
 
     type: EventType | None = None
 
 
 class EventView(Answer):
-    """Something that happened, as webhooks tell it."""
+    """An event, as webhooks send it."""
 
     id: UUID
     type: str
@@ -67,12 +67,12 @@ class EventView(Answer):
 
 @blueprint.get("/v1/tenants/<uuid:t>/audit")
 @tenant(Permission.READ_AUDIT)
-@operation(query=ActQuery, paged=True, returns=Listing[ActView])
-def list_acts(member: Member, query: ActQuery, paging: Paging) -> Listing[ActView]:
+@operation(query=AuditQuery, paged=True, returns=Listing[AuditEntryView])
+def list_acts(member: Member, query: AuditQuery, paging: Paging) -> Listing[AuditEntryView]:
     """List who did what in the tenant, the newest first."""
-    wanted = Narrowing(query.actor_id, query.action, query.since, query.until)
-    acts, cursor = service.list_acts(member.tenant_id, wanted, paging)
-    return Listing[ActView](items=[ActView.model_validate(act) for act in acts], next_cursor=cursor)
+    wanted = AuditFilter(query.actor_id, query.action, query.since, query.until)
+    entries, cursor = service.list_entries(member.tenant_id, wanted, paging)
+    return Listing[AuditEntryView](items=[AuditEntryView.model_validate(each) for each in entries], next_cursor=cursor)
 
 
 @blueprint.get("/v1/tenants/<uuid:t>/events")

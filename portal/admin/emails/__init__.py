@@ -1,1 +1,1 @@
-"""The outgoing mail for operators: what waits, what was given up, and what is kept because there is no mail server."""
+"""The outgoing e-mails for operators: waiting, sent, given up, and stored because there is no mail server."""
