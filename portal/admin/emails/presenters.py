@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from portal.assets.presenters import StateMark
 from portal.mail.models import Email, EmailState
+from portal.web.state_mark import StateMark
 
 
 @dataclass(frozen=True)
