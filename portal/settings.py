@@ -72,6 +72,8 @@ class Settings:
     pgbouncer: bool = False
     worker_queues: tuple[str, ...] = ()
     token_days: int = 365
+    open_uploads: int = 1000
+    open_upload_bytes: int = 1 << 40
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
@@ -106,6 +108,8 @@ class Settings:
             signatures_ask=Path(ask) if ask else None,
             pgbouncer=reader.one_of("PORTAL_PGBOUNCER", ("0", "1")) == "1",
             worker_queues=reader.parts(reader.optional("PORTAL_WORKER_QUEUES")),
+            open_uploads=reader.number("PORTAL_OPEN_UPLOADS", 1, 1_000_000, default=1000),
+            open_upload_bytes=reader.number("PORTAL_OPEN_UPLOAD_BYTES", 1, 1 << 50, default=1 << 40),
             token_days=reader.number("PORTAL_TOKEN_DAYS", 1, 3650, default=365),
         )
         if reader.problems:

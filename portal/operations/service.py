@@ -21,6 +21,7 @@ from portal.tasks import Target
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
+from portal.uploads import session as uploads
 from portal.uploads import verify
 
 BATCH = 500  # files that one click acts on, so that the request ends in time; the page shows how many are left
@@ -91,6 +92,8 @@ def block_person(email: str, reason: str, actor_id: UUID) -> User:
         user = identity.block(user_id, actor_id)
         audit.record_act(actor_id, "person.blocked", user_id, reason=reason)
     _record_in_tenants(user_id, actor_id, "person.blocked", reason=reason)
+    for tenant in tenancy.places_of(user_id):
+        uploads.end_all_of(tenant.id, user_id, actor_id)
     return user
 
 

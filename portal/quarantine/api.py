@@ -21,9 +21,11 @@ from portal.quarantine.forms import (
     ReleaseBody,
     RescanBody,
 )
+from portal.tenancy import people
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.uploads import session as uploads
 from portal.web.body import Answer, Listing, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging
@@ -69,6 +71,12 @@ class QuarantinedFileView(Answer):
             quarantined_at=item.quarantined_at,
             deadline=item.deadline,
         )
+
+
+class EndedUploadsView(Answer):
+    """How many unfinished uploads were cancelled."""
+
+    ended: int
 
 
 class DecisionResultView(Answer):
@@ -125,6 +133,15 @@ def delete(member: Member, a: UUID, body: ReasonBody) -> DecisionResultView:
 def block(member: Member, p: UUID, body: ReasonBody) -> None:
     """Refuse uploads of this person from now on, open sessions included. They see the reason."""
     decisions.set_block(member, p, body.reason, blocked=True)
+
+
+@blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/end-uploads")
+@tenant(Permission.REVIEW_QUARANTINE)
+@operation(returns=EndedUploadsView)
+def end_uploads(member: Member, p: UUID) -> EndedUploadsView:
+    """Cancel a person's unfinished uploads in this tenant, and give the space that they reserve back at once."""
+    people.require_member(member.tenant_id, p)
+    return EndedUploadsView(ended=uploads.end_all_of(member.tenant_id, p, member.user_id))
 
 
 @blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/unblock-uploads")

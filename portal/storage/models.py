@@ -61,7 +61,8 @@ class StorageProfile(Identified, Base):
     is null on AWS. The secret access key is sealed (see ``vault``) and deleted when the profile is retired.
 
     ``probe``: {at, steps[{name, result, ms, detail, fix}]}, texts in their stored form, null before the first test;
-    ``reason`` says why it is not healthy.
+    ``reason`` says why it is not healthy. ``proven_at``: since when the place is claimed, because its keys were seen to
+    write, read and delete there; null: nobody else is kept away, and nobody learns that it is named here.
     ``unhealthy_since``: when people were notified; null once it is healthy again.
     """
 
@@ -76,7 +77,7 @@ class StorageProfile(Identified, Base):
             "bucket",
             "key_prefix",
             unique=True,
-            postgresql_where=text(f"{_OWN} AND retired_at IS NULL"),
+            postgresql_where=text(f"{_OWN} AND retired_at IS NULL AND proven_at IS NOT NULL"),
         ),
         CheckConstraint(f"mode = 'managed_r2' OR ({_WHOLE})", name="own"),
         CheckConstraint(f"{_SEALED} = CASE WHEN {_OWN} AND retired_at IS NULL THEN 3 ELSE 0 END", name="sealed"),
@@ -110,6 +111,7 @@ class StorageProfile(Identified, Base):
     capabilities: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     probe: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime | None]
+    proven_at: Mapped[datetime | None]
     unhealthy_since: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

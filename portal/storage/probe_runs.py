@@ -6,6 +6,7 @@ while it does not work. A worker that is killed loses the lease, and another beg
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -13,7 +14,7 @@ from uuid import UUID, uuid4
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, func, select, update
 
 from portal import audit, database, tasks
 from portal.database import db, transaction
@@ -31,6 +32,7 @@ from portal.web.rate_limits import Rate, rates
 
 TEST_AGAIN = timedelta(days=7)  # from one test to the next
 REQUESTS = Rate("storage-test", "60 per hour")  # of a workspace: each keeps a worker busy, at an address of its choice
+TAKEN = Text("This bucket and prefix, or a part of it, is already connected. Use another bucket or another prefix.")
 NOT_FINISHED = Text("The test of this storage could not be finished. Test it again; the server's log has the reason.")
 
 
@@ -76,13 +78,20 @@ def run(tenant_id: UUID, workspace_id: UUID, profile_id: UUID) -> None:
             return
         database.end_read()  # from here on the network is used
         report: dict[str, Any] = {**earlier, "at": _moment(), "steps": []}
-        for result in probe:
-            report["steps"].append(result.as_json())
-            with transaction(tenant_id):
-                _write(profile, probe=report)
-                if not tasks.still_mine(lease):
-                    raise LeaseLost
-        _conclude(lease, profile, report, probe.verdict())
+        taken = False
+        with closing(iter(probe)) as results:
+            for result in results:
+                report["steps"].append(result.as_json())
+                with transaction(tenant_id):
+                    _write(profile, probe=report)
+                    if not tasks.still_mine(lease):
+                        raise LeaseLost
+                    # Now the keys were seen to work. Before the place is marked, ask whether it is somebody's.
+                    taken = result.name == "delete" and probe.keys_work and _is_taken(profile)
+                if taken:
+                    break
+        verdict = Verdict(healthy=False, reason=TAKEN) if taken else probe.verdict()
+        _conclude(lease, profile, report, verdict)
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,9 @@ def _target(profile: StorageProfile, token: UUID) -> ProbeTarget:
 def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], verdict: Verdict) -> None:
     """Save the verdict and schedule the next test. Raises ``LeaseLost``."""
     before = report.get("before", {})
+    with transaction(profile.tenant_id):
+        if verdict.healthy and profile.proven_at is None and not _claim(profile):
+            verdict = Verdict(healthy=False, reason=TAKEN)
     health = Health.HEALTHY if verdict.healthy else Health.UNHEALTHY
     with transaction(profile.tenant_id):
         written = _write(
@@ -180,6 +192,19 @@ def _conclude(lease: Lease, profile: StorageProfile, report: dict[str, Any], ver
             notify_unhealthy(profile, verdict.reason)
         if health is Health.HEALTHY and profile.unhealthy_since is not None:
             notify_recovered(profile)
+
+
+def _claim(profile: StorageProfile) -> bool:
+    """Claim the place of a profile that has passed, inside a transaction; False when another one did meanwhile."""
+    if _is_taken(profile):
+        return False
+    return _write(profile, proven_at=database.now())
+
+
+def _is_taken(profile: StorageProfile) -> bool:
+    """Whether the place overlaps with a proven one, whosever. Who asks has the bucket until the transaction's end."""
+    place = profile.store, profile.bucket, profile.key_prefix
+    return bool(db.session.scalar(select(func.bucket_is_taken(*place, profile.id))))
 
 
 def _write(profile: StorageProfile, **values: Any) -> bool:

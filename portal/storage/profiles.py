@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import current_app, g
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from portal import audit, database, tasks
 from portal.database import db, transaction
@@ -99,7 +99,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
                 profile,
                 _("There are files in this bucket. Connect the other bucket as another storage, and move the files."),
             )
-            profile.capabilities, profile.probe, profile.probed_at = {}, None, None
+            profile.capabilities, profile.probe, profile.probed_at, profile.proven_at = {}, None, None, None
             _require_free(profile)
         if secret_access_key is not None:
             _seal(profile, checked_keys(after.access_key_id, secret_access_key))
@@ -124,9 +124,7 @@ def activate(member: Member, profile_id: UUID) -> StorageProfile:
 
 def make_active(member: Member, profile_id: UUID) -> StorageProfile:
     """``activate`` inside the caller's transaction."""
-    # Lock all rows, in the order of their ids: of two that activate at once the second sees what the first has done.
-    every_profile = select(StorageProfile).where(StorageProfile.workspace_id == member.workspace)
-    db.session.scalars(every_profile.order_by(StorageProfile.id).with_for_update()).all()
+    _lock_all(member.workspace)  # of two that activate at once the second sees what the first has done
     profile = _locked(member, profile_id)
     if profile.active:
         return profile
@@ -165,7 +163,7 @@ def retire(member: Member, profile_id: UUID) -> None:
             profile,
             _("Files, or entries of failed ones, are here. Move them to another storage, or delete them permanently."),
         )
-        profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = None
+        profile.sealed_secret = profile.wrapped_key = profile.vault_key_id = profile.proven_at = None
         profile.retired_at = database.now()
         profile.health, profile.reason = Health.UNKNOWN, None
         session.flush()
@@ -198,6 +196,12 @@ def _locked_own(member: Member, profile_id: UUID) -> StorageProfile:
     return profile
 
 
+def _lock_all(workspace_id: UUID) -> None:
+    """Lock all rows of a workspace, in the order of their ids, so that nobody waits for each other."""
+    every_profile = select(StorageProfile.id).where(StorageProfile.workspace_id == workspace_id)
+    db.session.scalars(every_profile.order_by(StorageProfile.id).with_for_update()).all()
+
+
 def _require_empty(profile: StorageProfile, message: str) -> None:
     queries = content_queries()
     files = queries.count_assets(profile.workspace_id, profile.id)
@@ -214,17 +218,28 @@ def _require_empty(profile: StorageProfile, message: str) -> None:
 
 
 def _require_free(profile: StorageProfile) -> None:
-    """Refuse a prefix that overlaps with a connected one, without revealing whose that is (ADR 8)."""
+    """Refuse the operator's own bucket, and a place that overlaps with one of this workspace's.
+
+    Whether it is anybody else's is found out by the test (``probe_runs``), once the keys were seen to work: whoever
+    names a bucket without keys to it must neither keep its owner away nor learn that it is in use.
+    """
     settings = _settings()
     ours = {store_of(each, settings.s3_region) for each in (settings.s3_endpoint, settings.s3_public_endpoint)}
-    is_taken = select(func.bucket_is_taken(profile.store, profile.bucket, profile.key_prefix, profile.id))
     with db.session.no_autoflush:
-        taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or db.session.scalar(is_taken)
+        _lock_all(profile.workspace_id)  # of two that name one place at once the second sees the first
+        others = [each for each in list_profiles(profile.workspace_id) if each.id != profile.id]
+    same_bucket = [each for each in others if (each.store, each.bucket) == (profile.store, profile.bucket)]
+    taken = (profile.bucket == settings.s3_bucket and profile.store in ours) or any(
+        _overlap(each.key_prefix, profile.key_prefix) for each in same_bucket
+    )
     if taken:
-        raise Conflict(
-            _("This bucket and prefix, or a part of it, is already connected. Use another bucket or another prefix."),
-            field="key_prefix",
-        )
+        raise Conflict(probe_runs.TAKEN, field="key_prefix")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one prefix is the other, or lies below it."""
+    one, other = (f"{each}/" if each else "" for each in (one, other))
+    return one.startswith(other) or other.startswith(one)
 
 
 def _seal(profile: StorageProfile, given: Keys) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from flask_babel import gettext as _
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.database import db
+from portal.errors import NotFound
 from portal.identity.models import User
 from portal.mail.service import Addressee
 from portal.tenancy.models import TenantMembership, TenantRole, Workspace, WorkspaceMembership, WorkspaceRole
@@ -63,6 +65,13 @@ def list_people(tenant_id: UUID, paging: Paging) -> tuple[Sequence[PersonHere], 
     for user_id, workspace_id, name, role in db.session.execute(roles):
         people[user_id].workspaces.append(Role(workspace_id, name, role))
     return list(people.values()), cursor
+
+
+def require_member(tenant_id: UUID, user_id: UUID) -> None:
+    """Raises ``NotFound`` for somebody who does not belong to the entered tenant."""
+    here = TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
+    if db.session.scalar(select(TenantMembership.id).where(*here)) is None:
+        raise NotFound(_("There is no such person in this tenant."))
 
 
 def count_people(tenant_id: UUID) -> int:

@@ -10,18 +10,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import Uuid, bindparam, select, update
+from sqlalchemy import Uuid, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import audit, database, tasks
 from portal.database import db, transaction
-from portal.errors import Conflict, Invalid
+from portal.errors import Conflict, Invalid, Unavailable
 from portal.folders import libraries
 from portal.inspection import file_kinds
 from portal.objectstore.multipart import Part
 from portal.objectstore.presign import SignedRequest
 from portal.quotas import service as quotas
+from portal.settings import Settings
+from portal.sizes import format_size
 from portal.storage import disk, health
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode, StorageProfile
@@ -36,8 +39,19 @@ LONGEST_LIFE = timedelta(days=1)
 SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
+_OPEN_OF_PERSON = (
+    Upload.tenant_id == StorageProfile.tenant_id,
+    Upload.user_id == bindparam("user", type_=Uuid()),
+    Upload.state.in_(OPEN),
+)
 _DESTINATION = select(
     StorageProfile,
+    select(func.count()).where(*_OPEN_OF_PERSON).correlate(StorageProfile).scalar_subquery().label("open_uploads"),
+    select(func.coalesce(func.sum(Upload.size_bytes), 0))
+    .where(*_OPEN_OF_PERSON)
+    .correlate(StorageProfile)
+    .scalar_subquery()
+    .label("open_bytes"),
     libraries.first_of(StorageProfile.workspace_id).label("first_library"),
     libraries.home_of(StorageProfile.workspace_id, bindparam("folder", type_=Uuid())).label("folder_library"),
     blocks.reason_for(StorageProfile.tenant_id, bindparam("user", type_=Uuid())).label("blocked"),
@@ -100,7 +114,8 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
         profile, library_id = _destination(member, spec)
         health.require_working(profile)
         method = part_plan.method_for(spec.size_bytes, storage.upload_methods_of(profile), offered=spec.in_parts)
-        expires_at = begun_at + (part_plan.LIFE if method == MULTIPART else life_of(spec.size_bytes))
+        # In parts: seven days, but only once a part has arrived (see multipart).
+        expires_at = begun_at + (SHORTEST_LIFE if method == MULTIPART else life_of(spec.size_bytes))
         upload = Upload(
             id=database.new_id(),
             created_at=begun_at,
@@ -176,6 +191,7 @@ def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     if found is None:
         raise storage.no_storage()
     blocks.refuse(found.blocked)
+    _require_bounds(found.open_uploads, found.open_bytes + spec.size_bytes)
     profile: StorageProfile = found.StorageProfile
     if spec.folder_id is not None:
         if found.folder_library is None:
@@ -186,6 +202,29 @@ def _destination(member: Member, spec: Spec) -> tuple[StorageProfile, UUID]:
     if spec.library_id is not None:
         return profile, libraries.find_library(workspace_id, spec.library_id).id
     return profile, found.first_library or libraries.default_library(workspace_id).id
+
+
+def _require_bounds(open_uploads: int, open_bytes: int) -> None:
+    """Keep one person's open sessions from reserving a whole tenant. Those of one moment may exceed it by themselves.
+
+    Raises ``Unavailable`` (429 ``rate_limited``).
+    """
+    settings: Settings = current_app.extensions["portal.settings"]
+    if open_uploads >= settings.open_uploads:
+        detail = _(
+            "You have %(count)s unfinished uploads, and %(most)s at most are possible. Finish or cancel some of them.",
+            count=open_uploads,
+            most=settings.open_uploads,
+        )
+        raise Unavailable(detail, code="rate_limited", retry_after=60, open_uploads=open_uploads)
+    if open_bytes > settings.open_upload_bytes:
+        detail = _(
+            "With this file your unfinished uploads would have %(size)s, and %(most)s at most are possible. "
+            "Finish or cancel some of them.",
+            size=format_size(open_bytes),
+            most=format_size(settings.open_upload_bytes),
+        )
+        raise Unavailable(detail, code="rate_limited", retry_after=60, open_bytes=open_bytes)
 
 
 def _begun_before(member: Member, spec: Spec, idempotency_key: str) -> Begun | None:

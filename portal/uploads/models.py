@@ -65,6 +65,7 @@ class Upload(Identified, Base):
         CheckConstraint("size_bytes > 0", name="size"),
         CheckConstraint("reserved_bytes >= 0", name="reserved"),
         Index("ix_uploads_expiry", "expires_at", postgresql_where=text("state IN ('created', 'uploading')")),
+        Index("ix_uploads_open", "tenant_id", "user_id", postgresql_where=text("state IN ('created', 'uploading')")),
         Index("ix_uploads_failed", "created_at", postgresql_where=text("state = 'failed'")),
     )
 

@@ -42,7 +42,9 @@ class SignedParts:
 
 
 def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> SignedParts:
-    """Sign these parts of an upload, which lives seven days from now on. The store is asked whether it still knows it.
+    """Sign these parts of an upload. The store is asked whether it still knows it.
+
+    It lives seven days from now on once a part has arrived; before that an hour, and a day in all.
 
     Raises ``NotFound``; ``Invalid`` for a number that is none of the file's; ``Conflict`` when the upload is over or is
     sent in one request; ``Unavailable``; ``Forbidden`` when an admin has blocked this person's uploads.
@@ -58,7 +60,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
             health.report_problem(upload.tenant_id, profile.id, problem)
             raise
         signed_until = database.now() + SIGNED_FOR
-        if _go_on(upload, multipart_id, signed_until):
+        if _go_on(upload, multipart_id, signed_until, _life(upload, bucket)):
             return SignedParts(_sign(upload, bucket, multipart_id, numbers), signed_until)
         if multipart_id != upload.multipart_id:
             bucket.multipart(staging_key(upload)).abort(multipart_id)
@@ -123,9 +125,15 @@ def _known(upload: Upload, bucket: Bucket) -> str | None:
     return None
 
 
-def _go_on(upload: Upload, multipart_id: str, signed_until: datetime) -> bool:
+def _life(upload: Upload, bucket: Bucket) -> datetime:
+    """Until when the session lives after these signatures. A signature alone must not reserve space for a week."""
+    if session.has_long_life(upload) or arrived_of(upload, bucket):
+        return database.now() + LIFE
+    return min(database.now() + begin.SHORTEST_LIFE, upload.created_at + session.LONGEST_FIRST_LIFE)
+
+
+def _go_on(upload: Upload, multipart_id: str, signed_until: datetime, ends_at: datetime) -> bool:
     """Write down what is being signed, before it is; False when the row has changed meanwhile."""
-    ends_at = database.now() + LIFE
     statement = (
         update(Upload)
         .where(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
 from uuid import UUID
 
 from flask_babel import gettext
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal import audit, database, tasks
 from portal.assets import daily_counts
@@ -25,6 +27,8 @@ from portal.uploads import part_plan, verify
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.staging import schedule_clear, staging_key
 
+LONGEST_FIRST_LIFE = timedelta(days=1)  # of a session in parts of which none has arrived
+
 
 def find(member: Member, upload_id: UUID) -> Upload:
     """One of this person's own sessions in this workspace: to be read, not changed. Raises ``NotFound``."""
@@ -41,7 +45,7 @@ def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
     upload, profile = find_with_profile(member, upload_id)
     if upload.state in OPEN and upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
-        upload = find(member, upload_id)
+        upload, profile = find_with_profile(member, upload_id)
     if upload.state not in OPEN:
         _committed_before(upload)
         raise Conflict(gettext("This upload is committed already."))
@@ -127,11 +131,42 @@ def cancel(member: Member, upload_id: UUID) -> None:
 
 
 def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """End a session whose time is over, whether or not bytes arrived."""
+    """End a session whose time is over, unless it was the short one before a part was seen, and one is there now.
+
+    Uses the network. Raises ``Unavailable``.
+    """
     database.enter(tenant_id)
-    upload = db.session.scalar(select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id))
-    if upload is not None:
+    statement = select(Upload, StorageProfile).join(StorageProfile, StorageProfile.id == Upload.profile_id)
+    found = db.session.execute(
+        statement.where(Upload.workspace_id == workspace_id, Upload.id == upload_id)
+    ).one_or_none()
+    if found is None:
+        return
+    upload, profile = found
+    if not _prolong(upload, profile):
         _end(upload, UploadState.EXPIRED, "upload_expired", Text("The upload was not finished in time."), None)
+
+
+def has_long_life(upload: Upload) -> bool:
+    """Whether the session has the life of one of which a part has arrived (or is from before there was another)."""
+    return upload.expires_at > upload.created_at + LONGEST_FIRST_LIFE
+
+
+def _prolong(upload: Upload, profile: StorageProfile) -> bool:
+    """Give a session in parts its seven days, when its first, short life is over and a part has arrived; done?
+
+    Parts that were signed all at once arrive without another request to us.
+    """
+    over = upload.state in OPEN and upload.expires_at < database.now()
+    if not over or upload.method != MULTIPART or has_long_life(upload):
+        return False
+    if not part_plan.arrived_of(upload, storage.bucket_for(profile)):
+        return False
+    ends_at = upload.expires_at + part_plan.LIFE
+    here = Upload.id == upload.id, Upload.state.in_(OPEN), Upload.expires_at == upload.expires_at
+    with transaction(upload.tenant_id):
+        statement = update(Upload).where(*here).values(expires_at=ends_at).returning(Upload.id)
+        return db.session.scalar(statement.execution_options(synchronize_session=False)) is not None
 
 
 def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
@@ -145,6 +180,26 @@ def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
             ends_at = db.session.scalar(select(Upload.expires_at).where(*here))
             if ends_at is not None:
                 tasks.hand_back(lease, ends_at)
+
+
+def count_open_of(tenant_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many open sessions these people have in the entered tenant; who has none is left out."""
+    here = Upload.tenant_id == tenant_id, Upload.user_id.in_(user_ids), Upload.state.in_(OPEN)
+    counted = select(Upload.user_id, func.count()).where(*here).group_by(Upload.user_id)
+    return {row[0]: row[1] for row in db.session.execute(counted)}
+
+
+def end_all_of(tenant_id: UUID, user_id: UUID, actor_id: UUID) -> int:
+    """Abort every open session of a person in a tenant, and give its reservations back at once; how many.
+
+    Each in a transaction of its own: the counters of a workspace are not locked for all of them together.
+    """
+    database.enter(tenant_id)
+    here = Upload.tenant_id == tenant_id, Upload.user_id == user_id, Upload.state.in_(OPEN)
+    uploads = db.session.scalars(select(Upload).where(*here).execution_options(populate_existing=True)).all()
+    db.session.expunge_all()  # each transaction ends what the one before has loaded
+    words = Text("An administrator ended this upload.")
+    return sum(_end(each, UploadState.ABORTED, "aborted", words, actor_id) for each in uploads)
 
 
 def refuse(upload: Upload, code: str, detail: Text, actor_id: UUID | None) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit import AuditEvent
-from portal.database import db, enter
+from portal.database import db, enter, transaction
+from portal.tenancy import blocks
 from tests.support.api_client import done, refused
 from tests.support.client import Scene
 from tests.support.people import Actor, Cast, Client
@@ -34,10 +35,22 @@ def test_a_blocked_person_can_begin_no_upload_and_sees_the_reason(cast: Cast) ->
     assert cast.bob.api.post(cast.url("uploads"), json=FILE).status_code == 201
 
 
-def test_an_upload_that_was_begun_before_can_not_be_committed_while_blocked(scene: Scene) -> None:
+def test_an_upload_that_was_begun_before_is_over_when_its_person_is_blocked(scene: Scene) -> None:
     cast = scene.cast
     begun = scene.bob.sent("a.txt", b"hello")
     assert set_block(cast, cast.tina.api, cast.bob).status_code == 204
+    assert scene.bob.upload_state(begun["upload_id"])["state"] == "aborted"
+    refused(scene.bob.commit(begun["upload_id"]), 409, "conflict")
+    set_block(cast, cast.tina.api, cast.bob, "unblock")
+    refused(scene.bob.commit(begun["upload_id"]), 409, "conflict")
+    assert scene.bob.quota() == (0, 0)
+
+
+def test_an_upload_that_begins_in_that_moment_can_not_be_committed_while_blocked(scene: Scene) -> None:
+    cast = scene.cast
+    begun = scene.bob.sent("a.txt", b"hello")
+    with cast.app.app_context(), transaction(cast.acme.id):
+        blocks.block(cast.acme.id, cast.bob.id, cast.tina.id, WHY)
     assert WHY in refused(scene.bob.commit(begun["upload_id"]), 403, "forbidden")["detail"]
     assert scene.bob.upload_state(begun["upload_id"])["state"] == "created"
     set_block(cast, cast.tina.api, cast.bob, "unblock")

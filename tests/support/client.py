@@ -150,6 +150,7 @@ class Site:
     def expire_upload(self, upload_id: str) -> None:
         """Let the life of a session, and of its form, be over since ten minutes."""
         past = "expires_at = now() - interval '10 minutes', form_expires_at = now() - interval '10 minutes'"
+        past += ", created_at = created_at - interval '8 days'"  # not the short life before the first part
         self.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload_id))
         self.sql("UPDATE tasks SET due_at = now() - interval '1 second' WHERE target_id = %s", UUID(upload_id))
 

@@ -183,12 +183,45 @@ def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
     assert done(scene.alice.call("GET", "uploads"))["items"] == []
 
 
-def test_it_lives_seven_days_from_the_last_part(scene: Scene) -> None:
+LIFE = "SELECT extract(epoch FROM expires_at - now()) / 86400 FROM uploads WHERE id = %s"
+
+
+def test_it_lives_seven_days_from_the_last_part(scene: Scene, film: bytes) -> None:
     upload = begun(scene.alice)
-    lives = "SELECT extract(epoch FROM expires_at - now()) / 86400 FROM uploads WHERE id = %s"
-    scene.site.sql("UPDATE uploads SET expires_at = now() + interval '1 hour' WHERE id = %s", UUID(upload["upload_id"]))
+    send(scene.alice, upload, film, 1)
+    done(ask(scene.alice, upload["upload_id"], 2))
+    assert float(scene.site.sql(LIFE, UUID(upload["upload_id"]))[0][0]) == pytest.approx(7, abs=0.01)
+
+
+def test_without_a_part_it_lives_an_hour_and_gives_its_space_back(scene: Scene) -> None:
+    upload = begun(scene.alice)
+    done(ask(scene.alice, upload["upload_id"], 1))  # a signature is no part
+    assert float(scene.site.sql(LIFE, UUID(upload["upload_id"]))[0][0]) == pytest.approx(1 / 24, abs=0.01)
+    later = "created_at = created_at - interval '2 hours', expires_at = expires_at - interval '2 hours'"
+    scene.site.sql(f"UPDATE uploads SET {later} WHERE id = %s", UUID(upload["upload_id"]))
+    scene.site.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
+    assert scene.site.sweep()["expire"] == 1
+    assert scene.alice.quota() == (0, 0)
+    assert done(scene.alice.call("GET", f"uploads/{upload['upload_id']}"))["state"] == "expired"
+
+
+def test_signatures_alone_prolong_nothing_past_a_day(scene: Scene) -> None:
+    upload = begun(scene.alice)
+    past = "created_at = created_at - interval '23.5 hours', expires_at = expires_at - interval '45 minutes'"
+    scene.site.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload["upload_id"]))
     done(ask(scene.alice, upload["upload_id"], 1))
-    assert float(scene.site.sql(lives, UUID(upload["upload_id"]))[0][0]) == pytest.approx(7, abs=0.01)
+    assert float(scene.site.sql(LIFE, UUID(upload["upload_id"]))[0][0]) == pytest.approx(0.5 / 24, abs=0.001)
+
+
+def test_parts_that_were_signed_all_at_once_keep_it_alive(scene: Scene, film: bytes) -> None:
+    upload = begun(scene.alice)
+    assert {answer.status_code for answer in send(scene.alice, upload, film)} == {200}
+    later = "created_at = created_at - interval '2 hours', expires_at = expires_at - interval '2 hours'"
+    scene.site.sql(f"UPDATE uploads SET {later} WHERE id = %s", UUID(upload["upload_id"]))
+    scene.site.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
+    scene.site.sweep()
+    assert float(scene.site.sql(LIFE, UUID(upload["upload_id"]))[0][0]) == pytest.approx(7, abs=0.1)
+    assert done(scene.alice.commit(upload["upload_id"]))["status"] == "processing"
 
 
 # --- what is refused
@@ -365,8 +398,8 @@ def cancelled(scene: Scene, upload: dict[str, Any]) -> None:
 
 
 def expired(scene: Scene, upload: dict[str, Any]) -> None:
-    past = "UPDATE uploads SET expires_at = now() - interval '1 minute' WHERE id = %s"
-    scene.site.sql(past, UUID(upload["upload_id"]))
+    past = "expires_at = now() - interval '1 minute', created_at = created_at - interval '8 days'"
+    scene.site.sql(f"UPDATE uploads SET {past} WHERE id = %s", UUID(upload["upload_id"]))
     scene.site.sql("UPDATE tasks SET due_at = now() WHERE target_id = %s", UUID(upload["upload_id"]))
     assert scene.site.sweep()["expire"] == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,7 @@ class Probe:
         self.results: dict[str, StepResult] = {}
         self.capabilities: dict[str, Any] = {}
 
-    def __iter__(self) -> Iterator[StepResult]:
+    def __iter__(self) -> Generator[StepResult, None, None]:
         """Each step's result as it is known. Stopping in between leaves nothing in the bucket, either."""
         context = ProbeContext(self._target)
         cleaned = False
@@ -95,6 +95,11 @@ class Probe:
                 self._run_in_thread(lambda: cleanup.delete_own(context))
             self.capabilities = dict(context.capabilities)
             context.close()
+
+    @property
+    def keys_work(self) -> bool:
+        """Whether the keys were seen to write, read and delete so far."""
+        return all(self._succeeded(name) for name in ("write", "read", "delete"))
 
     def verdict(self) -> Verdict:
         """Healthy when the required steps and one way of uploading passed; else with the first failure as reason."""
