@@ -28,7 +28,7 @@ PAGES = 1_000  # of the walk, at most
 WORK = "gallery page of 50 cards, {:,} files"
 
 _PLACE = """
-CREATE TEMP TABLE crowd_places ON COMMIT DROP AS
+CREATE TEMP TABLE load_workspaces ON COMMIT DROP AS
 SELECT 1 AS n, w.id AS workspace_id, w.tenant_id, l.id AS library_id, p.id AS profile_id,
        ARRAY[CAST(:person AS uuid)] AS people
 FROM workspaces w JOIN libraries l ON l.workspace_id = w.id JOIN storage_profiles p ON p.workspace_id = w.id
@@ -87,11 +87,11 @@ def _fill(here: Deployment, files: int) -> None:
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text(_PLACE), values)
-        with load_data.without_names(connection):
+        with load_data.without_name_index(connection):
             present = connection.scalar(text("SELECT count(*) FROM assets")) or 0
             load_data.write_assets(connection, present + 1, files, of=files, days=0, photos=True)
             connection.execute(text(load_data_sql.VARIANTS), {"tenant": here.cast.acme.id, "newest": SHOWN})
-    load_data.settle(engine)
+    load_data.update_statistics(engine)
 
 
 def _superuser(here: Deployment) -> Engine:

@@ -1,6 +1,6 @@
-"""The demo: a tenant with people and workspaces, and pictures that go in as any client's do: begin, bytes, commit.
+"""The demo: a tenant with people and workspaces, and pictures that are uploaded as any client uploads them.
 
-Repeatable: what is there stays, what is missing is added. The password is derived from the installation's own key, so
+Repeatable: what exists stays, what is missing is added. The password is derived from the installation's own key, so
 it is the same at every run and nobody else can guess it.
 """
 
@@ -49,14 +49,14 @@ TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".pdf": "application/pdf", "
 
 @dataclass(frozen=True)
 class Client:
-    """A client of the JSON API, like anybody's."""
+    """A client of the JSON API."""
 
     base_url: str
     token: str
     http: urllib3.PoolManager
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One JSON call. Raises ``Unavailable`` with the problem's own words."""
+        """One JSON call. Raises ``Unavailable`` with the detail of the problem."""
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = self.http.request(method, f"{self.base_url}{path}", json=body, headers=headers)
         if answer.status >= 400:
@@ -84,17 +84,17 @@ class Client:
 
 
 @dataclass(frozen=True)
-class Played:
-    """What there is now: files that were sent, how many of them are still being checked, and how to log in."""
+class DemoResult:
+    """Files that were uploaded, how many of them are still being checked, and how to log in."""
 
     sent: int
     waiting: int
     base_url: str
     password: str
 
-    def words(self) -> str:
-        """For the person at the terminal."""
-        done = f"{self.sent} files went through the pipeline." if self.sent else "every file is there already."
+    def summary(self) -> str:
+        """For a person at a terminal."""
+        done = f"{self.sent} files were uploaded." if self.sent else "every file exists already."
         lines = [f"Demo: {done}"]
         if self.waiting:
             lines.append(f"{self.waiting} of them are still being checked.")
@@ -106,11 +106,11 @@ class Played:
         return [{"email": email, "name": name, "role": role} for email, name, role, _what in PEOPLE]
 
 
-def play() -> Played:
-    """Make what is missing. Raises ``Unavailable`` when the portal can't be reached."""
+def create() -> DemoResult:
+    """Create what is missing. Raises ``Unavailable`` when the portal can't be reached."""
     settings: Settings = current_app.extensions["portal.settings"]
     password = hmac.new(settings.secret_keys[-1].encode(), b"demo", hashlib.sha256).hexdigest()[:12]
-    workspaces = _people_and_places(password)
+    workspaces = _people_and_workspaces(password)
     user = identity.find_user(OWNER)
     assert user is not None  # _people_and_places made it
     with transaction():
@@ -126,24 +126,24 @@ def play() -> Played:
     finally:
         with transaction():
             identity.revoke_token(user.id, token.id)
-    return Played(sent, waiting, settings.base_url, password)
+    return DemoResult(sent, waiting, settings.base_url, password)
 
 
-def _people_and_places(password: str) -> list[UUID]:
+def _people_and_workspaces(password: str) -> list[UUID]:
     slug = TENANT[0]
-    _unless_there(partial(service.open_tenant, *TENANT))
+    _unless_it_exists(partial(service.open_tenant, *TENANT))
     for email, name, role, _what in PEOPLE:
-        _unless_there(partial(service.add_user, slug, email, role, password, name=name))
-    _unless_there(partial(service.make_operator, OPERATOR))
+        _unless_it_exists(partial(service.add_user, slug, email, role, password, name=name))
+    _unless_it_exists(partial(service.make_operator, OPERATOR))
     for workspace, title in WORKSPACES:
-        _unless_there(partial(service.open_workspace, slug, workspace, title, OWNER))
+        _unless_it_exists(partial(service.open_workspace, slug, workspace, title, OWNER))
     for email, workspace_role in MEMBERS:
-        _unless_there(partial(service.set_member, slug, WORKSPACES[0][0], email, workspace_role))
+        _unless_it_exists(partial(service.set_member, slug, WORKSPACES[0][0], email, workspace_role))
     tenant = service.require_tenant(slug)
     return [service.require_workspace(tenant, workspace).id for workspace, _title in WORKSPACES]
 
 
-def _unless_there(make: Callable[[], object]) -> None:
+def _unless_it_exists(make: Callable[[], object]) -> None:
     try:
         make()
     except Conflict:
@@ -161,14 +161,14 @@ def _fill(client: Client, workspace_id: UUID, files: list[tuple[str, bytes]]) ->
 
 
 def _wait(client: Client, workspaces: list[UUID]) -> int:
-    """Until everything has its verdict and its previews; how many have not when patience ends."""
+    """Wait until every file is checked and has its previews; how many have not when the time is over."""
     deadline = time.monotonic() + FINAL_SECONDS
     while True:
         pages = [client.call("GET", f"/v1/workspaces/{each}/assets?limit=200")["items"] for each in workspaces]
         items = [item for page in pages for item in page]
-        moving = [item for item in items if item["status"] == "processing" or item["previews"] == "pending"]
-        if not moving or time.monotonic() > deadline:
-            return len(moving)
+        unfinished = [item for item in items if item["status"] == "processing" or item["previews"] == "pending"]
+        if not unfinished or time.monotonic() > deadline:
+            return len(unfinished)
         time.sleep(0.5)
 
 

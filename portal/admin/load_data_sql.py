@@ -27,7 +27,7 @@ _NAMES = """
 # Times are of when the tenant began.
 PEOPLE = (
     f"""
-    CREATE TEMP TABLE crowd_people ON COMMIT DROP AS
+    CREATE TEMP TABLE load_people ON COMMIT DROP AS
     SELECT n, uuidv7(:days * interval '-1 day') AS id, {_NAMES} AS name,
            'person-' || n || '@' || :slug || '.example' AS email
     FROM generate_series(1, :people) n
@@ -35,18 +35,18 @@ PEOPLE = (
     """
     INSERT INTO users (id, created_at, email, name, active, is_operator, fs_uniquifier)
     SELECT id, now() - :days * interval '1 day', email, name, true, false, replace(gen_random_uuid()::text, '-', '')
-           || replace(gen_random_uuid()::text, '-', '') FROM crowd_people
+           || replace(gen_random_uuid()::text, '-', '') FROM load_people
     """,
     """
     INSERT INTO tenant_memberships (id, created_at, tenant_id, user_id, role)
-    SELECT uuidv7(), now(), :tenant, id, CASE WHEN n <= 3 THEN 'admin' ELSE 'member' END FROM crowd_people
+    SELECT uuidv7(), now(), :tenant, id, CASE WHEN n <= 3 THEN 'admin' ELSE 'member' END FROM load_people
     """,
 )
 
 # Person n is in workspace 1 + n * 7919 % all, every third in one more. ``people`` are those who upload there.
-PLACES = (
+WORKSPACES = (
     """
-    CREATE TEMP TABLE crowd_places ON COMMIT DROP AS
+    CREATE TEMP TABLE load_workspaces ON COMMIT DROP AS
     SELECT row_number() OVER (ORDER BY w.id) AS n, w.id AS workspace_id, w.tenant_id, l.id AS library_id,
            p.id AS profile_id, CAST(NULL AS uuid[]) AS people
     FROM workspaces w JOIN libraries l ON l.workspace_id = w.id JOIN storage_profiles p ON p.workspace_id = w.id
@@ -58,29 +58,29 @@ PLACES = (
            CASE WHEN u.n % 5 = 0 THEN 'viewer' ELSE 'editor' END
     FROM (SELECT user_id, row_number() OVER (ORDER BY user_id) AS n FROM tenant_memberships
           WHERE tenant_id = :tenant) u
-    JOIN crowd_places p ON p.n = 1 + u.n * 7919 % :workspaces OR u.n % 3 = 0 AND p.n = 1 + u.n * 104729 % :workspaces
+    JOIN load_workspaces p ON p.n = 1 + u.n * 7919 % :workspaces OR u.n % 3 = 0 AND p.n = 1 + u.n * 104729 % :workspaces
     ON CONFLICT (workspace_id, user_id) DO NOTHING
     """,
     """
-    UPDATE crowd_places p SET people = m.people
+    UPDATE load_workspaces p SET people = m.people
     FROM (SELECT workspace_id, array_agg(user_id ORDER BY id) AS people FROM workspace_memberships
           WHERE tenant_id = :tenant AND role <> 'viewer' GROUP BY workspace_id) m
     WHERE m.workspace_id = p.workspace_id
     """,
-    "ANALYZE crowd_places",
+    "ANALYZE load_workspaces",
 )
 
-# What files n to m are. The square of a chance makes the first workspaces the largest. In each, one file in twenty is
+# The files n to m. The square of a random number makes the first workspaces the largest. In each, one file in twenty is
 # one of 50 that were uploaded again and again.
-CLEAR = "DROP TABLE IF EXISTS crowd_batch"
+CLEAR = "DROP TABLE IF EXISTS load_batch"
 BATCH = """
-    CREATE TEMP TABLE crowd_batch ON COMMIT DROP AS
+    CREATE TEMP TABLE load_batch ON COMMIT DROP AS
     WITH chances AS MATERIALIZED (
         SELECT n, random() AS r1, random() AS r2, random() AS r3, random() AS r4, random() AS r5, random() AS r6,
                (:days * (1 - n::float / CAST(:of AS integer))) * interval '1 day' AS ago
         FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n
     ), placed AS (
-        SELECT c.*, 1 + floor((SELECT count(*) FROM crowd_places) * r1 * r1)::int AS place, r5 < 0.05 AS again,
+        SELECT c.*, 1 + floor((SELECT count(*) FROM load_workspaces) * r1 * r1)::int AS place, r5 < 0.05 AS again,
                CASE WHEN :photos OR r2 < 0.60 THEN 1 WHEN r2 < 0.85 THEN 2 WHEN r2 < 0.90 THEN 3 WHEN r2 < 0.96 THEN 4
                     ELSE 5 END AS k,
                CASE WHEN :photos OR r4 < 0.962 THEN 'available' WHEN r4 < 0.990 THEN 'deleted'
@@ -98,7 +98,7 @@ BATCH = """
            (ARRAY['image/jpeg','application/pdf','video/mp4','application/zip','image/svg+xml'])[c.k] AS mime,
            (ARRAY['IMG_','Report ','Take ','Handover ','Logo '])[c.k] || c.n
                || (ARRAY['.jpg','.pdf','.mp4','.zip','.svg'])[c.k] AS name
-    FROM placed c JOIN crowd_places p ON p.n = c.place
+    FROM placed c JOIN load_workspaces p ON p.n = c.place
 """
 
 ASSETS = """
@@ -117,10 +117,11 @@ ASSETS = """
         CASE b.state WHEN 'deleted' THEN 'available' END,
         CASE b.state WHEN 'failed' THEN 'content_mismatch'
             WHEN 'quarantined' THEN CASE WHEN n % 4 = 0 THEN 'encrypted' ELSE 'infected' END END,
-        CASE b.state WHEN 'failed' THEN 'Not what its name says.' WHEN 'quarantined' THEN 'This file is held back.' END,
+        CASE b.state WHEN 'failed' THEN 'Not what its name says.'
+            WHEN 'quarantined' THEN 'This file is in quarantine.' END,
         CASE WHEN b.state = 'quarantined' AND n % 4 <> 0 THEN 'infected' WHEN b.state = 'quarantined' THEN 'not_scanned'
             ELSE 'clean' END,
-        CASE WHEN b.state = 'quarantined' AND n % 4 <> 0 THEN 'Win.Test.Crowd-' || n % 12 END, 'ClamAV 1.4.6',
+        CASE WHEN b.state = 'quarantined' AND n % 4 <> 0 THEN 'Win.Test.Load-' || n % 12 END, 'ClamAV 1.4.6',
         'ClamAV 1.4.6/27817/Mon Nov 23 10:24:00 2026',
         CASE WHEN b.state = 'quarantined' AND n % 4 = 0 THEN 'encrypted' END, mime,
         CASE WHEN k = 1 AND b.state = 'available' THEN 'ready' ELSE 'none' END,
@@ -132,12 +133,12 @@ ASSETS = """
         CASE b.state WHEN 'deleted' THEN now() - ago * 0.24 END, CASE b.state WHEN 'deleted' THEN person END,
         CASE b.state WHEN 'deleted' THEN now() - ago * 0.24 + interval '30 days'
             WHEN 'quarantined' THEN now() - ago * 0.0575 + interval '7 days' END
-    FROM crowd_batch b
+    FROM load_batch b
 """
 
 # What the pipeline writes beside the files of the last batch: the upload where somebody may still ask for it, each
 # byte's way through the ledger, and who did it.
-BOOKS = (
+LEDGER = (
     """
     INSERT INTO uploads (id, created_at, tenant_id, workspace_id, profile_id, library_id, user_id, asset_id, file_name,
         kind, declared_type, signed_type, size_bytes, method, reserved_bytes, state, reason_code, expires_at,
@@ -146,13 +147,13 @@ BOOKS = (
         kind, mime, mime, bytes, 'POST', 0, CASE state WHEN 'failed' THEN 'failed' ELSE 'committed' END,
         CASE state WHEN 'failed' THEN 'content_mismatch' END, made_at + interval '1 hour', made_at + interval '1 hour',
         made_at + interval '2 hours'
-    FROM crowd_batch WHERE state = 'quarantined' OR ago < interval '14 days'
+    FROM load_batch WHERE state = 'quarantined' OR ago < interval '14 days'
     """,
     """
     INSERT INTO quota_ledger (id, created_at, tenant_id, workspace_id, entry, subject_id, used_delta, reserved_delta)
     SELECT uuidv7(-b.ago - e.before), b.made_at - e.before, b.tenant_id, b.workspace_id, e.entry, b.upload_id,
            b.bytes * e.used, b.bytes * e.reserved
-    FROM crowd_batch b
+    FROM load_batch b
     CROSS JOIN (VALUES ('reserve', 0, 1, interval '1 minute'), ('settle', 1, -1, interval '0'))
         e (entry, used, reserved, before)
     WHERE b.state <> 'failed'
@@ -160,10 +161,10 @@ BOOKS = (
     """
     INSERT INTO audit_events (id, created_at, tenant_id, workspace_id, actor_id, action, target_id, facts)
     SELECT uuidv7(-ago), made_at, tenant_id, workspace_id, person, 'upload.commit', upload_id, '{}'::jsonb
-    FROM crowd_batch
+    FROM load_batch
     UNION ALL
     SELECT uuidv7(-ago), made_at, tenant_id, workspace_id, NULL, 'asset.' || state, id, '{}'
-    FROM crowd_batch WHERE state IN ('quarantined', 'failed')
+    FROM load_batch WHERE state IN ('quarantined', 'failed')
     """,
 )
 
@@ -191,7 +192,7 @@ COUNTERS = (
         limit_bytes = CASE p.n % 5 WHEN 0 THEN NULL ELSE (a.bytes / (0.35 + 0.03 * (p.n % 24)))::bigint END
     FROM (SELECT workspace_id, sum(charged_bytes) AS bytes, count(*) AS files FROM assets
           WHERE tenant_id = :tenant AND charged_bytes > 0 GROUP BY workspace_id) a
-    JOIN crowd_places p ON p.workspace_id = a.workspace_id
+    JOIN load_workspaces p ON p.workspace_id = a.workspace_id
     WHERE q.workspace_id = a.workspace_id
     """,
     """

@@ -13,11 +13,11 @@ from portal.commands import application, as_json, report
 @as_json
 def demo(as_json: bool) -> None:
     """Create a tenant with people, workspaces and pictures, uploaded through the API; repeatable."""
-    from portal.admin.demo import play
+    from portal.admin.demo import create
 
     with application():
-        played = play()
-    report(as_json, played.words(), **asdict(played), logins=played.logins())
+        created = create()
+    report(as_json, created.summary(), **asdict(created), logins=created.logins())
 
 
 @click.command("generate", hidden=True)
@@ -25,9 +25,9 @@ def demo(as_json: bool) -> None:
 @click.option("--workspaces", type=click.IntRange(1, 10_000), default=500, show_default=True)
 @click.option("--people", type=click.IntRange(1, 100_000), default=5_000, show_default=True)
 @click.option("--assets", type=click.IntRange(1, 10_000_000), default=1_000_000, show_default=True)
-@click.option("--admin", metavar="EMAIL", help="Somebody with a login, who becomes the tenant's administrator.")
+@click.option("--admin", metavar="EMAIL", help="An existing user, who becomes the tenant's administrator.")
 def generate(slug: str, workspaces: int, people: int, assets: int, admin: str | None) -> None:
-    """A tenant as large as the largest, to see how fast its pages are: rows only, no files in the store."""
+    """Create a very large tenant for load tests: rows only, no objects in the store."""
     from portal import embedded
     from portal.admin import load_data
 

@@ -60,13 +60,13 @@ def tenant_quota(slug: str, limit: int | None, until: datetime | None, plan: boo
 
     given = click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT
     if given != (until is not None) or (given and plan):
-        raise click.UsageError("Give --bytes together with --until, or --plan alone, or nothing to look.")
+        raise click.UsageError("Give --bytes together with --until, or --plan alone, or neither to show the limit.")
     with application():
         if until is not None:
             service.override_quota(slug, limit, until.date())
         elif plan:
             service.end_override(slug)
         now = service.tenant_limit(slug)
-    held = "and has no limit" if now.limit_bytes is None else f"of {format_size(now.limit_bytes)}"
+    limit_text = "and has no limit" if now.limit_bytes is None else f"of {format_size(now.limit_bytes)}"
     end = f" until {now.override_until:%Y-%m-%d %H:%M} UTC" if now.override_until else ", as its plan says"
-    report(as_json, f"{slug} uses {format_size(now.used_bytes)} {held}{end}.", **asdict(now))
+    report(as_json, f"{slug} uses {format_size(now.used_bytes)} {limit_text}{end}.", **asdict(now))

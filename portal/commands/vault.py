@@ -23,11 +23,11 @@ def vault_rotate(as_json: bool) -> None:
 
     with application():
         done = vault_rotation.rotate()
-    words = f"{done.rewrapped} sealed with the newest key, {done.current} were before."
+    sentence = f"{done.rewrapped} sealed with the newest key, {done.current} were sealed with it before."
     if done.closed:
-        words += (
+        sentence += (
             f" {done.closed} open with none of the keys: keep the older keys, or have their owners enter them again."
         )
-    report(as_json, words, **asdict(done))
+    report(as_json, sentence, **asdict(done))
     if done.closed:
         sys.exit(1)

@@ -17,13 +17,13 @@ def workspace() -> None:
     """Places for files."""
 
 
-class Place(click.ParamType[tuple[str, str]]):
+class WorkspacePath(click.ParamType[tuple[str, str]]):
     """TENANT/SLUG."""
 
     name = "tenant/slug"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Split, or complain."""
+        """Split it, or fail with an example."""
         if isinstance(value, tuple):
             return value
         tenant_slug, slash, slug = str(value).partition("/")
@@ -33,7 +33,7 @@ class Place(click.ParamType[tuple[str, str]]):
 
 
 @workspace.command("create")
-@click.argument("place", type=Place(), metavar="TENANT/SLUG")
+@click.argument("place", type=WorkspacePath(), metavar="TENANT/SLUG")
 @click.option("--name", required=True)
 @click.option("--owner", required=True, metavar="EMAIL")
 @click.option("--quota", type=click.IntRange(min=0), metavar="BYTES", help="Without it: no limit of its own.")
@@ -49,7 +49,7 @@ def workspace_create(place: tuple[str, str], name: str, owner: str, quota: int |
 
 
 @workspace.command("member")
-@click.argument("place", type=Place(), metavar="TENANT/SLUG")
+@click.argument("place", type=WorkspacePath(), metavar="TENANT/SLUG")
 @click.argument("email")
 @click.argument("role", type=WORKSPACE_ROLE)
 @as_json

@@ -22,7 +22,7 @@ LARGEST = "2047M"
 STALE_AFTER = 2  # days; ClamAV publishes every day
 # A file beside the socket while there are no signatures: files are then marked as not scanned, and do not wait.
 NOTE = ".waits-for-signatures"
-ASK = "update-signatures"  # a file in run/: created by the portal to have freshclam check now
+REQUEST_FILE = "update-signatures"  # a file in run/: created by the portal to have freshclam check now
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -178,35 +178,35 @@ class Freshclam(Service):
         return self.home
 
     def poll(self) -> None:
-        """Check for new signatures now, when the portal has asked for it."""
-        if self.asked.exists():
-            self.asked.unlink()
+        """Check for new signatures now, when the portal has requested it."""
+        if self.request_file.exists():
+            self.request_file.unlink()
             if self.process is not None and self.running():
                 os.kill(self.process.pid, signal.SIGUSR1)  # freshclam(1): check now
 
     @property
-    def asked(self) -> Path:
-        """The file with which the portal asks for a check."""
-        return self.folder.run / ASK
+    def request_file(self) -> Path:
+        """The file with which the portal requests a check."""
+        return self.folder.run / REQUEST_FILE
 
 
-def freshness() -> tuple[bool, str | None]:
-    """Whether a freshclam of ours should run, and what a person should know about the age of the signatures."""
+def update_status() -> tuple[bool, str | None]:
+    """Whether a freshclam of ours should run, and a note about the age of the signatures, or None."""
     age = _age_in_days()
     old = f"The virus signatures are {age} days old. " if age is not None and age > STALE_AFTER else None
     if any(process.info["name"] == "freshclam" for process in psutil.process_iter(["name"])):
-        return False, old and f"{old}A freshclam is running: look into its log."
+        return False, old and f"{old}A freshclam is already running: look into its log."
     if program("freshclam") is None:
         return (
             False,
-            f"{old or ''}Virus signatures are not kept fresh. To change that, run: apt-get install clamav-freshclam",
+            f"{old or ''}Virus signatures are not updated. To update them, run: apt-get install clamav-freshclam",
         )
     if not os.access(SIGNATURES, os.W_OK):
         return False, (
-            f"{old or ''}Virus signatures are not kept fresh from here: this user can't write {SIGNATURES}. "
+            f"{old or ''}Virus signatures are not updated from here: this user can't write {SIGNATURES}. "
             "As root, run: service clamav-freshclam start"
         )
-    return True, old and f"{old}freshclam tries to renew them now."
+    return True, old and f"{old}freshclam tries to update them now."
 
 
 def _age_in_days() -> int | None:

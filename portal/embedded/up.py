@@ -28,7 +28,7 @@ from portal.settings import Settings
 
 
 def run(*, demo: bool, procfile: Path | None) -> int:
-    """Run the stack until it is asked to stop; the exit code. Raises ``StackError``, ``SettingsError``."""
+    """Run the stack until a signal ends it; returns the exit code. Raises ``StackError``, ``SettingsError``."""
     began = time.monotonic()
     port = web_port(os.environ)
     folder = DataFolder(state.data_folder())
@@ -52,9 +52,9 @@ class Stack:
         self.engines = Engines(folder, secrets, os.environ, origin=f"{parts.scheme}://{parts.netloc}")
         self.notes = [*folder.notes, *([self.engines.scanner_missing] if self.engines.scanner_missing else [])]
         self.freshclam = self._freshclam()
-        asked = {"PORTAL_SIGNATURES_ASK": str(self.freshclam.asked)} if self.freshclam else {}
+        request_file = {"PORTAL_SIGNATURES_ASK": str(self.freshclam.request_file)} if self.freshclam else {}
         defaults = {
-            **asked,
+            **request_file,
             **self.engines.environment(),
             "PORTAL_BASE_URL": base_url,
             "PORTAL_SECRET_KEYS": secrets.session_key,
@@ -64,7 +64,7 @@ class Stack:
         self.environment = state.merge(defaults, os.environ)
         self.settings = Settings.from_environ(self.environment, owner=True)
         self.processes = processes(procfile, folder, self.environment, port)
-        self.supervisor = Supervisor(say, self._note)
+        self.supervisor = Supervisor(say, self._write_state)
         self.usable = False
 
     def run(self, began: float, *, demo: bool) -> int:
@@ -72,7 +72,7 @@ class Stack:
         self.supervisor.become_supervisor()
         try:
             phases = self._start()
-            self._greet(time.monotonic() - began, phases)
+            self._print_summary(time.monotonic() - began, phases)
             if demo:
                 self.supervisor.add_one_off(OneOff("demo", self.folder, ["demo"], self.environment))
             self.supervisor.run()
@@ -119,36 +119,36 @@ class Stack:
             self.supervisor.add(self.freshclam)
             self.supervisor.slow_polls.append(self.freshclam.poll)
             if self.engines.scanner_missing:
-                self.notes.append("freshclam tries to get them now.")
+                self.notes.append("freshclam tries to download them now.")
 
     def _freshclam(self) -> clamav.Freshclam | None:
-        """The program that keeps signatures fresh, where it is ours to run."""
+        """The program that updates signatures, where we can run it."""
         if self.engines.clamd is None or self.engines.test_database:
             return None
-        ours, note = clamav.freshness()
+        ours, note = clamav.update_status()
         if note:
             self.notes.append(note)
         return clamav.Freshclam(self.folder, self.engines.clamd) if ours else None
 
-    def _greet(self, seconds: float, phases: dict[str, float]) -> None:
+    def _print_summary(self, seconds: float, phases: dict[str, float]) -> None:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())
         say(f"\nStowage is ready: {self.settings.base_url}   (after {seconds:.1f} s: {parts})")
         say(f"Its data is in {self.folder.path}, its logs in {self.folder.log}. Ctrl-C stops everything.")
         if self.settings.mail is None:
-            say(f"Mail is not sent but kept: an operator reads it at {self.settings.base_url}/operator/mail")
+            say(f"E-mails are stored, not sent. Operators can read them at {self.settings.base_url}/operator/mail")
         for note in self.notes:
             say(note)
         say("")
 
-    def _note(self) -> None:
-        """Tell other commands how the stack is, once they could use it."""
+    def _write_state(self) -> None:
+        """Write the state of the stack for other commands, once they can use it."""
         if self.usable:
-            with contextlib.suppress(OSError):  # a disk that is full must not take along what still runs
+            with contextlib.suppress(OSError):  # a full disk must not stop what still runs
                 state.write(self.folder, self.environment, self.supervisor.conditions())
 
 
 def say(line: str) -> None:
-    """A line for the person at the terminal, who may have closed it."""
+    """Print a line; the terminal may have been closed."""
     with contextlib.suppress(OSError):
         click.echo(line)
 

@@ -1,4 +1,4 @@
-"""The failure of a periodic task, with a text that is stored and read in the language of whoever looks."""
+"""The failure of a periodic task, with a text that is stored and shown in the reader's language."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Rows against objects, in both directions and in constant memory: two streams in the same order, merged.
+"""Compare rows and objects in both directions and in constant memory, by merging two streams in the same order.
 
 A store lists keys in the order of their bytes, and that is the order of ids in Postgres; so the objects below
-``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side. In the quarantine lies little: there each row
-is asked for its object, and each object for its row. All of it moves while it is read: whatever looks broken is looked
-at once more before it is said.
+``workspaces/{w}/assets/`` and the rows of ``assets`` come side by side. The quarantine has few
+files: there each row is compared with its object, and each object with its row. Work goes on while both are read, so
+each difference is checked once more before it is reported.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from portal.uploads.models import Upload
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# An object is written before its asset's row names it: a young one may belong to work that goes on. The asset itself is
-# there before any object of its own, so what lies below an id that no row has belongs to nobody, however young.
+# An object is written before its asset's row names it: a young one may belong to work that is going on. The row of an
+# asset exists before any object of it, so an object below an id that no row has belongs to nobody, however young.
 YOUNG = timedelta(hours=1)
 
 Area = Callable[[UUID, UUID], str]  # where the objects of an asset lie: ``keys.asset_prefix`` or ``quarantine_prefix``
@@ -82,7 +82,7 @@ class Difference:
 
 
 def compare(tenant_id: UUID, workspace_id: UUID) -> Iterator[str]:
-    """What is missing, differs, or belongs to nobody in one workspace, in words.
+    """Sentences about what is missing, differs, or belongs to no row in one workspace.
 
     A customer's bucket that does not work is left out: its owners know, and it breaks no promise of ours.
     """
@@ -103,8 +103,8 @@ def _compare_profile(profile: StorageProfile) -> Iterator[str]:
     for difference in merge(_rows(profile), _by_asset(listing), database.now() - YOUNG):
         if _is_so(difference, profile, bucket):
             yield str(difference)
-    yield from _held(profile, bucket)
-    yield from _held_for_nobody(profile, bucket)
+    yield from _quarantined(profile, bucket)
+    yield from _quarantined_without_row(profile, bucket)
     yield from _left_behind(profile, bucket)
 
 
@@ -136,7 +136,7 @@ def _differences(row: Expected, group: Found, young: datetime) -> Iterator[Diffe
 
 
 def _is_so(difference: Difference, profile: StorageProfile, bucket: Bucket, area: Area = keys.asset_prefix) -> bool:
-    """Whether row and store still disagree about this key, each asked again."""
+    """Whether row and store still disagree about this key when both are read again."""
     asset_id = _id_of(difference.asset_id)
     if asset_id is None:
         return True  # nothing of ours is ever named so
@@ -200,7 +200,7 @@ def _variants(asset_ids: list[UUID]) -> Select[UUID, str, int]:
     return select(Variant.asset_id, Variant.object_key, Variant.size_bytes).where(Variant.asset_id.in_(asset_ids))
 
 
-def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
+def _quarantined(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     statement = select(Asset.id, Asset.object_key).where(
         Asset.workspace_id == profile.workspace_id,
         Asset.profile_id == profile.id,
@@ -210,30 +210,30 @@ def _held(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     for asset in db.session.execute(statement).all():
         own = keys.quarantine_prefix(profile.workspace_id, asset.id)
         if not asset.object_key or not asset.object_key.startswith(own):
-            yield f"Asset {asset.id} is held, but its bytes do not lie in the quarantine."
+            yield f"Asset {asset.id} is quarantined, but its key is not below the quarantine prefix."
         elif bucket.head(asset.object_key) is None:
-            yield f"Asset {asset.id} is held, and nothing lies at {asset.object_key}."
+            yield f"Asset {asset.id} is quarantined, but there is no object at {asset.object_key}."
 
 
-def _held_for_nobody(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
-    """What lies in the quarantine and is not what its row names: copies of attempts that lost, and of files purged."""
+def _quarantined_without_row(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
+    """Objects in the quarantine that no row names: copies of attempts that lost a race, and of purged files."""
     listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}quarantine/")
     for group in _by_asset(listing):
         asset_id = _id_of(group.asset_id)
         rows = _expectations(profile, [asset_id] if asset_id else [], keys.quarantine_prefix)
         for difference in merge(rows, iter([group]), database.now() - YOUNG):
-            missing = difference.found is None  # what a row names and is not there: ``_held`` says it
+            missing = difference.found is None  # what a row names and is not there: ``_quarantined`` reports it
             if not missing and _is_so(difference, profile, bucket, keys.quarantine_prefix):
                 yield str(difference)
 
 
 def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
-    """What lies at a staging key although its upload is unknown, or was cleared away after its form had expired."""
+    """Objects at staging keys whose upload is unknown, or was cleaned up after its form had expired."""
     listing = bucket.list(f"{keys.workspace_prefix(profile.workspace_id)}uploads/")
     old = (entry for entry in listing if entry.modified < database.now() - YOUNG)
     for upload_id, group in groupby(old, key=lambda entry: entry.key.split("/")[3]):
         if not _is_expected(upload_id, profile.workspace_id):
-            yield from (f"The object {key} was left behind by an upload that is over." for key, _, _ in group)
+            yield from (f"The object {key} was left behind by an upload that has ended." for key, _, _ in group)
     if profile.mode is ProfileMode.MANAGED or profile.capabilities.get("list_parts"):
         yield from _parts_left_behind(profile, bucket)
 
@@ -241,7 +241,7 @@ def _left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
 def _parts_left_behind(profile: StorageProfile, bucket: Bucket) -> Iterator[str]:
     for key, begun_at in bucket.list_uploads(f"{keys.workspace_prefix(profile.workspace_id)}uploads/"):
         if begun_at < database.now() - YOUNG and not _is_expected(key.split("/")[3], profile.workspace_id):
-            yield f"Parts for {key} were left behind by an upload that is over."
+            yield f"Parts for {key} were left behind by an upload that has ended."
 
 
 def _is_expected(upload_id: str, workspace_id: UUID) -> bool:

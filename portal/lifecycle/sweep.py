@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BATCH = 200  # tasks that one pass does in the scheduler's own process
 KEEP_LINKS = timedelta(days=90)
 
-# What only needs the database is done here: it needs no worker, and no Valkey.
+# Work that only needs the database is done here, so that it goes on without workers and without Valkey.
 IN_PROCESS: dict[str, Callable[[Due], object]] = {
     "expire": lambda task: session.expire_due(task.tenant_id, task.workspace_id, task.target_id),
     "dispatch": lambda task: dispatch.run(task.tenant_id),
@@ -40,7 +40,7 @@ def run() -> Counter[str]:
     """One pass over everything; how many of each kind were done or enqueued."""
     storage.refresh_managed_store(current_app.extensions["portal.settings"])
     done = Counter({"forget_links": _forget_links()})
-    _ask_scanner()
+    _check_scanner()
     done["warn"] = warnings.warn_all()
     done += run_due()
     return Counter({kind: count for kind, count in done.items() if count})
@@ -66,7 +66,7 @@ def run_due() -> Counter[str]:
 
 
 def _run_in_process() -> Counter[str]:
-    """A task that can't be done for a reason of its own is logged, and keeps no other one waiting."""
+    """A task that fails for a reason of its own is logged and delays no other."""
     done: Counter[str] = Counter()
     dispatched: set[tuple[str, UUID]] = set()
     with transaction():
@@ -86,8 +86,8 @@ def _run_in_process() -> Counter[str]:
     return done
 
 
-def _ask_scanner() -> None:
-    """What waits for a scanner is due once there is one; a scan of everything goes on."""
+def _check_scanner() -> None:
+    """Save the scanner's report. Once it is ready, waiting files are due and a scan of all files goes on."""
     report = Scanner.at(current_app.extensions["portal.settings"]).report()
     scanner_status.save_new(report)
     if report.state == "ready":

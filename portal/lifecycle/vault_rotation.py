@@ -1,4 +1,4 @@
-"""Replacing a vault key while everything runs: data keys are wrapped anew, what they seal stays as it is."""
+"""Rotation of the vault key while everything runs: data keys are wrapped again, the secrets stay sealed as they are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portal.vault import SealedSecrets, Vault, vault_of
 
 @dataclass(frozen=True)
 class Rotation:
-    """How many secrets were wrapped anew, were sealed with the newest key before, and open with no configured key."""
+    """How many secrets were rewrapped, had the newest key already, and can be opened with no configured key."""
 
     rewrapped: int = 0
     current: int = 0
@@ -31,8 +31,8 @@ class Rotation:
 def rotate() -> Rotation:
     """Wrap every data key that packages have registered with the newest vault key.
 
-    Safe to repeat and to break off: each tenant is one transaction. Processes that run meanwhile open both, as long as
-    they are configured with both keys.
+    Safe to repeat and to interrupt: each tenant is one transaction. Other processes can open both, as long as they are
+    configured with both keys.
     """
     vault = vault_of(current_app.extensions["portal.settings"].vault_keys)
     with transaction():
@@ -52,7 +52,7 @@ def _rotate_tenant(tenant_id: UUID, vault: Vault) -> Rotation:
 
 def _rotate_table(session: Session, secrets: SealedSecrets, vault: Vault) -> Rotation:
     done = Rotation()
-    # Locked: a secret that its owner replaces meanwhile must not be overwritten with a wrapping of the one before.
+    # Locked: a secret that is replaced at the same time must not be overwritten with the rewrapped old one.
     rows = select(secrets.model).where(secrets.model.sealed_secret.is_not(None)).with_for_update()
     for row in session.scalars(rows):
         if row.vault_key_id == vault.newest:

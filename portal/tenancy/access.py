@@ -53,13 +53,13 @@ def tenant(permission: Permission) -> Callable[[View], View]:
 
 
 def current_member() -> Member | None:
-    """Who is here, for what frames the page; views get theirs as an argument."""
+    """The member of this request, for the frame of the page; views get theirs as an argument."""
     found: Member | None = g.get("member")
     return found
 
 
 def current_places() -> list[TenantPlace]:
-    """Where the person who asks belongs, as far as their token goes; asked of the database once a request."""
+    """The tenants and workspaces of the person, as far as their token allows; read once per request."""
     if "places" not in g:
         g.places = _within(person().workspace_ids, service.places_of(person().id))
     places: list[TenantPlace] = g.places
@@ -67,7 +67,7 @@ def current_places() -> list[TenantPlace]:
 
 
 def find_by_session(secret: str) -> Person | None:
-    """Whom a session cookie names. Where they belong comes with the same statement and is kept for this request."""
+    """The person of a session cookie. Their memberships come with the same statement and are cached for the request."""
     found = service.person_and_places(secret, address())
     if found is None:
         return None

@@ -27,7 +27,7 @@ class Permission(StrEnum):
     REVIEW_QUARANTINE = "review_quarantine"
     SET_SCAN_POLICY = "set_scan_policy"
     READ_AUDIT = "read_audit"
-    MANAGE_WEBHOOKS = "manage_webhooks"  # who outside is told what happens
+    MANAGE_WEBHOOKS = "manage_webhooks"  # which URLs outside get events
 
 
 _VIEWER = frozenset({Permission.VIEW, Permission.SEE_QUOTA})

@@ -39,7 +39,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class WorkspacePlace:
-    """A workspace that somebody is a member of."""
+    """A workspace that a person is a member of."""
 
     id: UUID
     slug: str
@@ -49,7 +49,7 @@ class WorkspacePlace:
 
 @dataclass(frozen=True)
 class TenantPlace:
-    """A tenant that somebody is a member of, with their workspaces there, by name."""
+    """A tenant that a person is a member of, with their workspaces in it, by name."""
 
     id: UUID
     slug: str
@@ -60,7 +60,7 @@ class TenantPlace:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Where a bearer token leads: its person, their tenant, and their place in the workspace asked for.
+    """What a bearer token gives access to: its person, the tenant, and the membership in the requested workspace.
 
     ``tenant`` is None for a workspace outside their tenants, ``workspace`` when they are no member of it.
     """
@@ -72,7 +72,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody at a place, and what they may do there. ``workspace_id`` is the one that the address names."""
+    """A person in a tenant, or in the workspace that the URL names, and their permissions."""
 
     user_id: UUID
     user_name: str
@@ -103,6 +103,8 @@ class Member:
         return permission in self.permissions
 
 
+# Text, because each calls a SECURITY DEFINER function whose rows are joined LATERAL: a person has no tenant yet, so
+# row-level security would hide everything. Made once: they run in every request.
 _PLACES = text("SELECT * FROM named_memberships_of(:person)")
 _PERSON_AND_PLACES = text(
     "SELECT u.id, u.email, u.name, u.is_operator, u.language, s.id AS session_id, s.last_seen_at, p.* "
@@ -123,9 +125,9 @@ def places_of(person_id: UUID) -> list[TenantPlace]:
 
 
 def person_and_places(secret: str, address: str) -> tuple[Person, list[TenantPlace]] | None:
-    """Whom a session cookie names, and where they belong: one statement. None when it, or they, ended.
+    """The person of a session cookie, with their tenants and workspaces: one statement. None when either has ended.
 
-    ``address`` is where they ask from, kept with the session.
+    ``address`` is the client's, stored with the session.
     """
     rows = db.session.execute(_PERSON_AND_PLACES, {"hash": sessions.hash_secret(secret)}).all()
     if not rows:
@@ -155,7 +157,7 @@ def record_failed_login(user_id: UUID, network: str, known_device: bool) -> None
 
 
 def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
-    """Whom a bearer token acts for and what they are in a workspace: one statement. None for an invalid token."""
+    """The person of a bearer token and their membership in a workspace: one statement. None for an invalid token."""
     row = db.session.execute(_RESOLVE, {"hash": hash_token(plain_token), "workspace": workspace_id}).one_or_none()
     if row is None:
         return None

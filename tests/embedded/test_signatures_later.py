@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from portal.embedded import clamav
-from portal.embedded.clamav import ASK, NOTE, Clamd, Freshclam
+from portal.embedded.clamav import NOTE, REQUEST_FILE, Clamd, Freshclam
 from portal.embedded.folder import DataFolder
 from portal.embedded.state import read
 from portal.inspection import scanner
@@ -64,11 +64,11 @@ def test_a_request_for_new_signatures_wakes_freshclam_once(place: Path) -> None:
         eventually((place / "up").exists)
         program.poll()
         assert not woken.exists()
-        (folder.run / ASK).touch()
+        (folder.run / REQUEST_FILE).touch()
         program.poll()
         eventually(woken.exists)
         program.poll()
-        assert not (folder.run / ASK).exists()
+        assert not (folder.run / REQUEST_FILE).exists()
         assert woken.read_text() == "\n"
     finally:
         program.stop()

@@ -82,10 +82,10 @@ def test_a_missing_quarantined_file_is_found(scene: Scene) -> None:
     scene.site.run_jobs()
     key = keys.quarantine(scene.cast.press.id, UUID(sent.asset_id), "eicar.txt")
     scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=key)
-    only(scene, f"is held, and nothing lies at {key}")
+    only(scene, f"is quarantined, but there is no object at {key}")
     elsewhere = keys.original(scene.cast.press.id, UUID(sent.asset_id), "token", "eicar.txt")
     scene.site.sql("UPDATE assets SET object_key = %s WHERE id = %s", elsewhere, UUID(sent.asset_id))
-    assert any("do not lie in the quarantine" in line for line in scene.site.broken(scene.cast))
+    assert any("not below the quarantine prefix" in finding for finding in scene.site.broken(scene.cast))
 
 
 @pytest.mark.usefixtures("nothing_is_young")
