@@ -64,7 +64,7 @@ class MoveView(Answer):
     percent: int
     speed_bytes_per_second: int | None
     left_seconds: int | None
-    waiting_for: str | None = Field(description="in words, while a store is away or the quota is full")
+    waiting_for: str | None = Field(description="in words, while a store is unavailable or the quota is full")
     created_at: Time
     copied_at: Time | None
     finished_at: Time | None
@@ -74,14 +74,34 @@ class MoveView(Answer):
     def of(cls, move: Move) -> MoveView:
         """With its progress now."""
         now = progress_of(move)
-        own = {name: getattr(move, name) for name in cls.model_fields if hasattr(move, name)}
         return cls(
-            **own,
+            id=move.id,
+            source_id=move.source_id,
+            target_id=move.target_id,
+            state=move.state,
+            rolled_back=move.rolled_back,
+            bytes_per_second=move.bytes_per_second,
+            total_files=move.total_files,
+            total_bytes=move.total_bytes,
+            moved_files=move.moved_files,
+            moved_bytes=move.moved_bytes,
+            waiting_for=str(move.waiting_for) if move.waiting_for else None,
+            created_at=move.created_at,
+            copied_at=move.copied_at,
+            finished_at=move.finished_at,
             failed_files=now.failed_files,
             percent=now.percent,
             speed_bytes_per_second=round(now.bytes_per_second) if now.bytes_per_second else None,
             left_seconds=round(now.left.total_seconds()) if now.left is not None else None,
-            failed=[StayedView.model_validate(each) for each in list_stayed(move)],
+            failed=[
+                StayedView(
+                    asset_id=file.asset_id,
+                    file_name=file.file_name,
+                    size_bytes=file.size_bytes,
+                    reason=str(file.reason or ""),
+                )
+                for file in list_stayed(move)
+            ],
         )
 
 
@@ -162,6 +182,6 @@ def roll_back(member: Member, move_id: UUID) -> MoveView:
 @member(Permission.MANAGE_STORAGE)
 @operation(returns=MoveView, errors=("conflict",))
 def confirm(member: Member, move_id: UUID) -> MoveView:
-    """Remove what was left in the old storage. There is no way back from here."""
+    """Remove what was left in the old storage. This can't be undone."""
     service.confirm(member, move_id)
     return MoveView.of(service.find(member, move_id))

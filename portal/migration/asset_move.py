@@ -1,4 +1,4 @@
-"""One asset: hold it still, bring its objects over, switch it by a compare-and-set, and note what became of it."""
+"""One asset: lease it, copy its objects, switch it by a compare-and-set, and write down what became of it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from portal.database import db, transaction
 from portal.errors import Conflict, NotFound, Problem
 from portal.migration.copy import Route, copy
 from portal.migration.models import ItemState, Move, MoveItem, MoveState
-from portal.migration.rate_limit import Pace, Stopped
+from portal.migration.rate_limit import RateLimit, Stopped
 from portal.objectstore import keys
 from portal.quotas import service as quotas
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
 from portal.tasks import Lease
+from portal.texts import Text
 
 log = logging.getLogger(__name__)
 
-UNFORESEEN = "It could not be copied for a reason that nobody foresaw: the server's log says more. Try it again."
+UNEXPECTED = Text("It could not be copied because of an unexpected error. The server's log has the details. Try again.")
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Work:
     lease: Lease
     source: StorageProfile
     target: StorageProfile
-    pace: Pace
+    limit: RateLimit
 
 
 def bring(work: Work, asset_id: UUID) -> None:
-    """Copy and switch one asset, or note why it stays. Nothing to do when somebody else holds it, or it has moved.
+    """Copy and switch one asset, or note why it stays. Nothing to do when it is leased, or has moved.
 
     Raises ``Stopped``, ``Unavailable``, and ``Invalid`` with ``quota_exceeded``; then the asset is as it was.
     """
@@ -54,7 +55,9 @@ def bring(work: Work, asset_id: UUID) -> None:
             return
         derived = db.session.scalars(select(Variant.object_key).where(Variant.asset_id == asset_id)).all()
         _begin(move, asset)
-        route = Route(storage.bucket_for(work.source), storage.bucket_for(work.target), work.pace, _Kept(move, asset))
+        route = Route(
+            storage.bucket_for(work.source), storage.bucket_for(work.target), work.limit, _StoredUploadId(move, asset)
+        )
         try:
             if asset.object_key:
                 copy(route, asset.object_key, sha256=asset.sha256)
@@ -62,13 +65,13 @@ def bring(work: Work, asset_id: UUID) -> None:
                 copy(route, key, cache_control=FOREVER)
         except (NotFound, Conflict) as problem:
             log.warning("asset %s stays where it is: %s", asset_id, problem.code)
-            _fail(move, asset, problem.detail)
+            _fail(move, asset, problem.text)
             return
         except (Stopped, Problem, SQLAlchemyError):
             raise  # not this file's fault: all of them wait
         except Exception:
             log.exception("asset %s could not be moved", asset_id)
-            _fail(move, asset, UNFORESEEN)
+            _fail(move, asset, UNEXPECTED)
             return
         _switch(work, lease, asset)
 
@@ -120,12 +123,12 @@ def _begin(move: Move, asset: Asset) -> None:
         db.session.execute(new.on_conflict_do_nothing())
 
 
-def _fail(move: Move, asset: Asset, reason: str) -> None:
+def _fail(move: Move, asset: Asset, reason: Text) -> None:
     with transaction(move.tenant_id):
         _note(move, asset, ItemState.FAILED, reason)
 
 
-def _note(move: Move, asset: Asset, state: ItemState, reason: str | None) -> None:
+def _note(move: Move, asset: Asset, state: ItemState, reason: Text | None) -> None:
     place = {"move_id": move.id, "asset_id": asset.id, "tenant_id": move.tenant_id, "workspace_id": move.workspace_id}
     outcome: dict[str, Any] = {"state": state, "reason": reason}
     if state is ItemState.MOVED:
@@ -134,7 +137,7 @@ def _note(move: Move, asset: Asset, state: ItemState, reason: str | None) -> Non
     db.session.execute(statement.on_conflict_do_update(index_elements=["move_id", "asset_id"], set_=outcome))
 
 
-class _Kept:
+class _StoredUploadId:
     """The unfinished upload of one asset's original, in its item's row."""
 
     def __init__(self, move: Move, asset: Asset) -> None:
@@ -208,6 +211,6 @@ def _is_lost(work: Work, asset_id: UUID, home: UUID, key: str) -> bool:
     database.enter(work.move.tenant_id)
     still = Asset.workspace_id == work.move.workspace_id, Asset.id == asset_id, Asset.object_key == key
     if db.session.scalar(select(Asset.id).where(*still)) is None:
-        return False  # it was let go, or removed, since its row was read
+        return False  # it was moved or removed after its row was read
     log.warning("asset %s is missing where it lies: what the move has left elsewhere stays there", asset_id)
     return True

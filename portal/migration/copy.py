@@ -11,18 +11,17 @@ import tempfile
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from flask_babel import gettext as _
-
 from portal.errors import Conflict, NotFound
-from portal.migration.rate_limit import Pace
+from portal.migration.rate_limit import RateLimit
 from portal.objectstore.bucket import Bucket, ObjectFacts, ObjectStream
 from portal.objectstore.multipart import newest_parts
+from portal.texts import Text
 
 CHUNK = 1024 * 1024
 PART = 64 * 1024**2  # bytes, the same for all parts (R2 requires it); times S3's 10,000 parts: 625 GB
 
 
-class PartsKept(Protocol):
+class UnfinishedUploads(Protocol):
     """Where the unfinished upload of a large object is remembered."""
 
     def find(self, key: str) -> str | None:
@@ -38,8 +37,8 @@ class Route:
 
     source: Bucket
     target: Bucket
-    pace: Pace
-    kept: PartsKept
+    limit: RateLimit
+    unfinished: UnfinishedUploads
 
 
 def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: str | None = None) -> None:
@@ -51,7 +50,7 @@ def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: st
     """
     facts = route.source.head(key)
     if facts is None:
-        raise NotFound(_("The file is missing in the storage that it should be moved from."))
+        raise NotFound(Text("The file is missing in the storage that it should be moved from."))
     wanted = sha256 or _sha256(route, route.source, key)
     there = route.target.head(key)
     if there is not None and there.size == facts.size and _sha256(route, route.target, key) == wanted:
@@ -66,9 +65,11 @@ def copy(route: Route, key: str, *, sha256: str | None = None, cache_control: st
         route.target.delete(key)
     if _sha256(route, route.source, key) != wanted:
         raise Conflict(
-            _("The file was replaced in its storage after it was checked. It was left there."), code="changed"
+            Text("The file was replaced in its storage after it was checked. It was left there."), code="changed"
         )
-    raise Conflict(_("The copy differs from the original. The file was left where it was. Try again."), code="changed")
+    raise Conflict(
+        Text("The copy differs from the original. The file was left where it was. Try again."), code="changed"
+    )
 
 
 def _send(route: Route, key: str, facts: ObjectFacts, cache_control: str | None) -> None:
@@ -77,34 +78,34 @@ def _send(route: Route, key: str, facts: ObjectFacts, cache_control: str | None)
         _send_parts(route, key, facts, content_type)
         return
     with route.source.get(key) as stream, tempfile.TemporaryFile() as spool:
-        size = _fill(spool, stream, PART, route.pace)
+        size = _fill(spool, stream, PART, route.limit)
         route.target.put(key, spool, content_type=content_type, size=size, cache_control=cache_control)
 
 
 def _send_parts(route: Route, key: str, facts: ObjectFacts, content_type: str) -> None:
     parts = route.target.multipart(key)
-    upload_id = route.kept.find(key)
+    upload_id = route.unfinished.find(key)
     there = parts.list_parts(upload_id) if upload_id else None
     if upload_id is None or there is None:
         upload_id, there = parts.create(content_type), []
-        route.kept.keep(key, upload_id)
+        route.unfinished.keep(key, upload_id)
     whole = newest_parts(part for part in there if part.size == PART)
     sent = {number: part.etag for number, part in whole.items()}
     first = next(number for number in range(1, len(sent) + 2) if number not in sent)
     with route.source.get(key, (first - 1) * PART) as stream:
         for number in range(first, -(-facts.size // PART) + 1):
             with tempfile.TemporaryFile() as spool:
-                size = _fill(spool, stream, PART, route.pace)
+                size = _fill(spool, stream, PART, route.limit)
                 sent[number] = parts.upload_part(upload_id, number, spool, size)
     parts.complete(upload_id, sent)
-    route.kept.keep(key, None)
+    route.unfinished.keep(key, None)
 
 
-def _fill(spool: BinaryIO, stream: ObjectStream, most: int, pace: Pace) -> int:
+def _fill(spool: BinaryIO, stream: ObjectStream, most: int, limit: RateLimit) -> int:
     """Up to ``most`` bytes of the stream into the spool, which then stands at its beginning; how many there were."""
     size = 0
     while size < most and (chunk := stream.read(min(CHUNK, most - size))):
-        pace.take(len(chunk))
+        limit.take(len(chunk))
         spool.write(chunk)
         size += len(chunk)
     spool.seek(0)
@@ -117,7 +118,7 @@ def _sha256(route: Route, bucket: Bucket, key: str, *, paced: bool = False) -> s
     try:
         with bucket.get(key) as stream:
             while chunk := stream.read(CHUNK):
-                route.pace.take(len(chunk) if paced else 0)
+                route.limit.take(len(chunk) if paced else 0)
                 digest.update(chunk)
     except NotFound:
         return None

@@ -10,12 +10,15 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal import texts
 from portal.database import Base, Identified, choice
 from portal.tenancy.models import in_workspace
+from portal.texts import TextColumn
 
 
 class MoveState(StrEnum):
-    """``copied``: everything that could be moved reads from the target; the source's copies wait for the owner's word.
+    """``copied``: everything that could be moved reads from the target; the source's copies stay until
+    an owner confirms.
 
     ``clearing`` removes those copies. Rolling back is the same move the other way round.
     """
@@ -39,8 +42,8 @@ class Move(Identified, Base):
     """A workspace on its way from one profile (``source_id``) to another (``target_id``).
 
     ``total_*`` is what lay in the source when this direction began, originals only; ``moved_*`` what was switched
-    since. ``run_started_*``: when the work last began, and what had been moved by then, for the speed. ``waiting_for``:
-    words, when a store is away or the quota is full. ``bytes_per_second`` null: as fast as it goes.
+    since. ``run_started_*``: when the work last began, and what had been moved by then, for the speed. ``waiting_for``
+    says why it can't go on now: a store is unavailable, or the quota is full. ``bytes_per_second`` null: no limit.
     """
 
     __tablename__ = "moves"
@@ -75,7 +78,7 @@ class Move(Identified, Base):
     moved_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     run_started_at: Mapped[datetime]
     run_started_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    waiting_for: Mapped[str | None] = mapped_column(Text)
+    waiting_for: Mapped[texts.Text | None] = mapped_column(TextColumn)
     copied_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
@@ -98,6 +101,6 @@ class MoveItem(Base):
     workspace_id: Mapped[UUID]
     state: Mapped[ItemState] = mapped_column(choice(ItemState, "state"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[texts.Text | None] = mapped_column(TextColumn)
     part_key: Mapped[str | None] = mapped_column(String(1024))
     part_upload_id: Mapped[str | None] = mapped_column(Text)

@@ -14,13 +14,14 @@ from portal.database import db
 from portal.migration.models import ItemState, Move, MoveItem, MoveState
 from portal.storage import service as storage
 from portal.storage.models import StorageProfile
+from portal.texts import Text
 
 SHOWN = 100  # files that could not be moved, on the page
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A move as the page tells it. ``left_seconds`` None: not known yet, or nothing is being done."""
+    """How far a move is. ``left`` None: not known yet, or nothing is being copied."""
 
     move: Move
     source: StorageProfile
@@ -47,7 +48,7 @@ class Stayed:
     asset_id: UUID
     file_name: str
     size_bytes: int
-    reason: str
+    reason: Text | None
 
 
 def progress_of(move: Move) -> Progress:
@@ -71,7 +72,7 @@ def list_stayed(move: Move) -> list[Stayed]:
         .where(MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED)
     )
     rows = db.session.execute(query.order_by(MoveItem.asset_id).limit(SHOWN))
-    return [Stayed(row.asset_id, row.file_name, row.size_bytes, row.reason or "") for row in rows]
+    return [Stayed(row.asset_id, row.file_name, row.size_bytes, row.reason) for row in rows]
 
 
 def keeps(profile: StorageProfile, asset_id: UUID) -> bool:

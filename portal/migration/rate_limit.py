@@ -10,7 +10,7 @@ class Stopped(Exception):
     """The move was paused, rolled back, or taken over by another worker."""
 
 
-class Pace:
+class RateLimit:
     """A limit in bytes per second for all threads together (None: none), and the sign to stop.
 
     A token bucket of one second: who takes more than there is waits until it would have been there.

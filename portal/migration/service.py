@@ -24,7 +24,7 @@ from portal.tenancy.service import Member
 from portal.web.rate_limits import Rate, rates
 
 # Of a workspace: each counts what lies in a storage, and keeps a worker busy. Pausing is never refused.
-ACTS = Rate("move", "60 per hour")
+CHANGES = Rate("move", "60 per hour")
 SLOWEST, FASTEST = 64 * 1024, 2**63 - 1  # bytes per second
 
 
@@ -52,7 +52,7 @@ def is_in_a_move(workspace_id: UUID, profile_id: UUID) -> bool:
 def plan(member: Member, target_id: UUID) -> Plan:
     """What moving to ``target_id`` would mean. Raises ``NotFound``, and ``Conflict`` where it can't be."""
     source, target = _active(member), storage.find_unretired(member.workspace, target_id)
-    _refuse_where_useless(source, target)
+    _require_tested_other(source, target)
     files, size = _size_in(source)
     here, there = storage.bucket_for(source).location, storage.bucket_for(target).location
     return Plan(source, target, files, size, (here.endpoint, here.region) == (there.endpoint, there.region))
@@ -70,7 +70,7 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
     with transaction(member.tenant_id) as session:
         source = _active(member)
         target = storage.find_unretired(member.workspace, target_id)
-        _refuse_where_useless(source, target)
+        _require_tested_other(source, target)
         files, size = _size_in(source)
         _require_room(member, source, target)
         move = Move(**_place(member), source_id=source.id, target_id=target.id, started_by=member.user_id)
@@ -81,40 +81,55 @@ def start(member: Member, target_id: UUID, bytes_per_second: int | None = None) 
             session.flush()
         except IntegrityError:
             raise Conflict(
-                _("A migration is running in this workspace. Finish it, or undo it, before you start another."),
+                _("Another move is not finished yet. Finish it or move everything back, then start this one."),
                 code="move_under_way",
             ) from None
         profiles.make_active(member, target.id)
-        _tell(move, member, "storage.move_started", files=files, bytes=size)
+        _record(move, member, "storage.move_started", files=files, bytes=size)
         _schedule(move)
     return move
 
 
 def pause(member: Member, move_id: UUID) -> None:
     """Stop copying; what was moved stays moved. Raises ``NotFound``, ``Conflict``."""
-    _change(member, move_id, MoveState.PAUSED, "storage.move_paused", _("It is not copying right now."))
+    _change(member, move_id, MoveState.PAUSED, "storage.move_paused", _("This move is not copying files right now."))
 
 
 def resume(member: Member, move_id: UUID) -> None:
     """Go on where it was. Raises ``NotFound``, ``Conflict``."""
     _count(member)
-    _change(member, move_id, MoveState.COPYING, "storage.move_resumed", _("It is not paused."), only=MoveState.PAUSED)
+    _change(
+        member,
+        move_id,
+        MoveState.COPYING,
+        "storage.move_resumed",
+        _("This move is not paused."),
+        only_from=MoveState.PAUSED,
+    )
 
 
 def retry(member: Member, move_id: UUID) -> None:
     """Try again what could not be moved. Raises ``NotFound``, ``Conflict``."""
     _count(member)
-    words = _("You can retry files when everything else has been copied.")
-    _change(member, move_id, MoveState.COPYING, "storage.move_retried", words, only=MoveState.COPIED, forget=True)
+    message = _("You can try files again when everything else has been copied.")
+    _change(
+        member,
+        move_id,
+        MoveState.COPYING,
+        "storage.move_retried",
+        message,
+        only_from=MoveState.COPIED,
+        retry_failed=True,
+    )
 
 
 def confirm(member: Member, move_id: UUID) -> None:
-    """The owner has looked: remove what was left in the source. There is no way back from here.
+    """Remove what was left in the source. This can't be undone.
 
     Raises ``NotFound``, ``Conflict``.
     """
-    words = _("Only a migration that has copied everything can be finished.")
-    _change(member, move_id, MoveState.CLEARING, "storage.move_confirmed", words)
+    message = _("Old copies can be removed when everything has been copied.")
+    _change(member, move_id, MoveState.CLEARING, "storage.move_confirmed", message)
 
 
 def roll_back(member: Member, move_id: UUID) -> None:
@@ -127,9 +142,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
     with transaction(member.tenant_id) as session:
         move = _find(workspace, move_id, lock=True)
         if move.state not in (MoveState.COPYING, MoveState.PAUSED, MoveState.COPIED):
-            raise Conflict(
-                _("The old copies are being removed: this migration can't be undone any more."), code="too_late"
-            )
+            raise Conflict(_("The old copies are being removed. This move can't be undone any more."), code="too_late")
         back = storage.find_profile(workspace, move.source_id)
         session.execute(delete(MoveItem).where(MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED))
         files, size = _size_in(storage.find_profile(workspace, move.target_id))
@@ -139,7 +152,7 @@ def roll_back(member: Member, move_id: UUID) -> None:
         move.copied_at = None
         _start_run(move)
         profiles.make_active(member, back.id)
-        _tell(move, member, "storage.move_rolled_back")
+        _record(move, member, "storage.move_rolled_back")
         _schedule(move)
 
 
@@ -168,8 +181,8 @@ def find(member: Member, move_id: UUID) -> Move:
     return _find(member.workspace, move_id)
 
 
-def find_under_way(member: Member) -> Move | None:
-    """The move of the workspace that is not done; there is at most one."""
+def find_unfinished(member: Member) -> Move | None:
+    """The move of the workspace that is not done (a unique index allows one)."""
     query = select(Move).where(Move.workspace_id == member.workspace, Move.state != MoveState.DONE)
     return db.session.scalar(query)
 
@@ -181,7 +194,7 @@ def list_moves(member: Member) -> Sequence[Move]:
 
 
 def _count(member: Member) -> None:
-    rates().count(ACTS, str(member.workspace))
+    rates().count(CHANGES, str(member.workspace))
 
 
 def _active(member: Member) -> StorageProfile:
@@ -189,7 +202,7 @@ def _active(member: Member) -> StorageProfile:
     return db.session.scalars(select(StorageProfile).where(*here)).one()
 
 
-def _refuse_where_useless(source: StorageProfile, target: StorageProfile) -> None:
+def _require_tested_other(source: StorageProfile, target: StorageProfile) -> None:
     if source.id == target.id:
         raise Conflict(_("The files of this workspace are stored there already."), code="already_there")
     profiles.require_tested(target)
@@ -208,25 +221,25 @@ def _change(
     move_id: UUID,
     to: MoveState,
     action: str,
-    otherwise: str,
+    refusal: str,
     *,
-    only: MoveState | None = None,
-    forget: bool = False,
+    only_from: MoveState | None = None,
+    retry_failed: bool = False,
 ) -> None:
     with transaction(member.tenant_id) as session:
         move = _find(member.workspace, move_id, lock=True)
-        allowed = move.state is only if only else to in Move.TRANSITIONS.get(move.state, ())
+        allowed = move.state is only_from if only_from else to in Move.TRANSITIONS.get(move.state, ())
         here = [Move.id == move.id, Move.state == move.state]
         if not allowed or not compare_and_set(Move, here, to):
-            raise Conflict(otherwise, code="conflict")
-        if forget:
+            raise Conflict(refusal, code="conflict")
+        if retry_failed:
             failed = MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED
             session.execute(delete(MoveItem).where(*failed))
         run = {"run_started_at": database.now(), "run_started_bytes": Move.moved_bytes, "waiting_for": None}
         session.execute(update(Move).where(Move.id == move.id).values(run))
-        _tell(move, member, action)
+        _record(move, member, action)
         if to is MoveState.PAUSED:
-            tasks.cancel(move.id, "move")  # whoever works on it hears of that when its lease is renewed
+            tasks.cancel(move.id, "move")  # the worker stops when it renews its lease: the task is gone
         else:
             _schedule(move)
 
@@ -247,7 +260,7 @@ def _find(workspace_id: UUID, move_id: UUID, *, lock: bool = False) -> Move:
     query = select(Move).where(Move.workspace_id == workspace_id, Move.id == move_id)
     move = db.session.scalar(query.with_for_update() if lock else query)
     if move is None:
-        raise NotFound(_("There is no such migration."))
+        raise NotFound(_("There is no such move."))
     return move
 
 
@@ -255,7 +268,7 @@ def _place(member: Member) -> dict[str, Any]:
     return {"tenant_id": member.tenant_id, "workspace_id": member.workspace}
 
 
-def _tell(move: Move, member: Member, action: str, **facts: Any) -> None:
+def _record(move: Move, member: Member, action: str, **facts: Any) -> None:
     audit.record(move.tenant_id, member.user_id, action, move.id, workspace_id=move.workspace_id, **facts)
 
 

@@ -25,12 +25,13 @@ from portal.errors import Invalid, Problem, Unavailable
 from portal.migration import asset_move
 from portal.migration.asset_move import Work
 from portal.migration.models import ItemState, Move, MoveItem, MoveState
-from portal.migration.rate_limit import Pace, Stopped
+from portal.migration.rate_limit import RateLimit, Stopped
 from portal.objectstore import errors
 from portal.storage import probe_runs
 from portal.storage import service as storage
 from portal.storage.models import ProfileMode
 from portal.tasks import Lease, LeaseLost
+from portal.texts import Text
 from portal.uploads.models import OPEN, Upload
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ AT_ONCE = 4  # assets: enough to hide a store's latency
 BATCH = 50
 RENEW_SECONDS = 5  # also how soon a worker hears that the move was paused
 AGAIN = timedelta(seconds=15)
+NO_ROOM = Text("There is no space left for the next file. Free some space, or ask an administrator for more.")
 
 
 def run(tenant_id: UUID, workspace_id: UUID, move_id: UUID) -> None:
@@ -142,15 +144,17 @@ def _unfinished(move: Move) -> Any:
 
 
 def _wait(work: Work, problem: Problem) -> None:
-    """A store that is away, or a quota that is full, is said on the page and tried again soon.
+    """A store is unavailable, or the quota is full: the page shows it, and the work is tried again soon.
 
-    Where somebody has to mend a store, both are tested, once: the test finds whose it is, and its owners are told.
+    Where a person has to fix a store, both are tested once: the test finds which one it is and notifies its owners.
     """
+    # The limit's own text carries sizes, written for whoever is asked by it; this one is read later, in any language.
+    reason = NO_ROOM if problem.code == "quota_exceeded" else problem.text
     log.info("move %s waits: %s", work.move.id, problem.code)
     with transaction(work.move.tenant_id):
-        db.session.execute(update(Move).where(Move.id == work.move.id).values(waiting_for=problem.detail))
+        db.session.execute(update(Move).where(Move.id == work.move.id).values(waiting_for=reason))
         tasks.hand_back(work.lease, database.now() + AGAIN)
-        if errors.needs_person(problem) and work.move.waiting_for != problem.detail:
+        if errors.needs_person(problem) and work.move.waiting_for != reason:
             for profile in (work.source, work.target):
                 if profile.mode is ProfileMode.BYOS:
                     probe_runs.request(work.move.workspace_id, profile.id)
@@ -164,4 +168,4 @@ def _begin(lease: Lease, stop: threading.Event) -> Work | None:
             return None
     source, target = (storage.find_profile(move.workspace_id, each) for each in (move.source_id, move.target_id))
     db.session.expunge_all()  # several threads read these, none changes them
-    return Work(move, lease, source, target, Pace(move.bytes_per_second, stop))
+    return Work(move, lease, source, target, RateLimit(move.bytes_per_second, stop))

@@ -86,8 +86,8 @@ def test_a_bucket_is_connected_used_and_left_again(
     page.get_by_role("table").get_by_role("link").last.click()
     page.get_by_role("link", name="Move files here").click()
     expect(page.locator(".page-sub")).to_contain_text("1 file")
-    page.get_by_role("button", name="Begin the move").click()
-    expect(page.get_by_role("heading", name="Everything is copied and proved")).to_be_visible()
+    page.get_by_role("button", name="Start the move").click()
+    expect(page.get_by_role("heading", name="All files are copied and verified")).to_be_visible()
     expect(page.get_by_role("definition").first).to_have_text("1 of 1")
     page.get_by_role("button", name="Remove the old copies").click()
     say_yes(page)
@@ -111,19 +111,19 @@ def test_the_page_of_a_move_leaves_people_in_peace_while_it_renews_itself(
     page.get_by_role("link", name="Open the move").click()
     expect(page.locator("#move-state")).to_have_text(re.compile(r"Moving, \d+ %"))
 
-    speed = page.get_by_label("At most, in MB per second")
+    speed = page.get_by_label("Speed limit in MB per second")
     speed.fill("0.1")
     renewed(page)
     expect(speed).to_have_value("0.1")
     expect(speed).to_be_focused()
     expect(page.locator("#said")).to_have_text("")
 
-    page.get_by_role("button", name="Bring everything back").click()
+    page.get_by_role("button", name="Move everything back").click()
     page.wait_for_timeout(4000)  # more than one renewal, which must leave the question alone
     say_yes(page)
     expect(page.get_by_role("heading", name=re.compile("^Back to"))).to_be_visible()
     eventually(lambda: done(alice.call("GET", f"storage-moves/{move['id']}"))["state"] == "copied")
-    expect(page.locator("#said")).to_have_text("Everything is copied and proved")
+    expect(page.locator("#said")).to_have_text("All files are copied and verified")
 
 
 def renewed(page: Page) -> None:
@@ -182,9 +182,9 @@ def lose(cast: Cast, asset_id: str) -> None:
 
 
 def waits(cast: Cast, move_id: str) -> None:
-    """Let a move say that the store is away."""
+    """Set a move that waits for an unavailable store."""
     with cast.app.app_context(), transaction(cast.press.tenant_id) as session:
-        session.get_one(Move, UUID(move_id)).waiting_for = UNREACHABLE.english
+        session.get_one(Move, UUID(move_id)).waiting_for = UNREACHABLE
 
 
 def keep(page: Page, name: str) -> None:

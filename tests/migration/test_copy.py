@@ -14,7 +14,7 @@ import pytest
 
 from portal.errors import Conflict, NotFound
 from portal.migration.copy import PART, Route, copy
-from portal.migration.rate_limit import Pace, Stopped
+from portal.migration.rate_limit import RateLimit, Stopped
 from portal.objectstore.bucket import Bucket, bucket_at
 from portal.objectstore.location import Location
 from tests.support.engines import TestEngines
@@ -81,8 +81,8 @@ def read(bucket: Bucket, key: str) -> bytes:
         return stream.read()
 
 
-def route(source: Bucket, target: Bucket, pace: Pace | None = None) -> Route:
-    return Route(source, target, pace or Pace(None), Kept())
+def route(source: Bucket, target: Bucket, limit: RateLimit | None = None) -> Route:
+    return Route(source, target, limit or RateLimit(None), Kept())
 
 
 def test_an_object_arrives_with_its_type(source: Bucket, target: Bucket) -> None:
@@ -122,11 +122,11 @@ def test_a_large_object_goes_on_where_a_killed_worker_was(source: Bucket, elsewh
     way = route(source, elsewhere)
     parts = elsewhere.multipart(key)
     upload_id = parts.create("image/png")
-    way.kept.keep(key, upload_id)
+    way.unfinished.keep(key, upload_id)
     first = parts.upload_part(upload_id, 1, io.BytesIO(content[:PART]), PART)
     copy(way, key, sha256=hashlib.sha256(content).hexdigest())
     assert parts.list_parts(upload_id) is None
-    assert way.kept.find(key) is None
+    assert way.unfinished.find(key) is None
     facts = elsewhere.head(key)
     assert facts and facts.size == len(content) and first
     assert hashlib.sha256(read(elsewhere, key)).digest() == hashlib.sha256(content).digest()
@@ -139,7 +139,7 @@ def test_an_upload_that_the_store_forgot_is_begun_again(source: Bucket, elsewher
     parts = elsewhere.multipart(key)
     forgotten = parts.create("image/png")
     parts.abort(forgotten)
-    way.kept.keep(key, forgotten)
+    way.unfinished.keep(key, forgotten)
     copy(way, key)
     facts = elsewhere.head(key)
     assert facts and facts.size == len(content)
@@ -148,16 +148,16 @@ def test_an_upload_that_the_store_forgot_is_begun_again(source: Bucket, elsewher
 def test_a_limit_holds_the_threads_back(source: Bucket, elsewhere: Bucket) -> None:
     key = make(source, os.urandom(3 * 1024 * 1024))
     began = time.monotonic()
-    copy(route(source, elsewhere, Pace(1024 * 1024)), key)
+    copy(route(source, elsewhere, RateLimit(1024 * 1024)), key)
     assert time.monotonic() - began > 1  # three seconds' worth, of which one is free
 
 
 def test_who_was_told_to_stop_leaves_no_object(source: Bucket, elsewhere: Bucket) -> None:
-    pace = Pace(None)
+    limit = RateLimit(None)
     key = make(source, b"something")
-    pace.stop()
+    limit.stop()
     with pytest.raises(Stopped):
-        copy(route(source, elsewhere, pace), key)
+        copy(route(source, elsewhere, limit), key)
     assert elsewhere.head(key) is None
 
 

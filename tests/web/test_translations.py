@@ -101,7 +101,7 @@ PAGES = (
     ("quota_desk.ask_form", "alice"),
     ("storage.index", "alice"),
     ("storage.new", "alice"),
-    ("moving.index", "alice"),
+    ("migration.index", "alice"),
     ("audit_log.index", "tina"),
     ("tenants.overview", "tina"),
     ("quarantine.index", "tina"),
@@ -144,7 +144,7 @@ def test_every_page_without_ids_is_read(app: Flask) -> None:
     """A new page comes into the list above, or is no page."""
     others = {"workspaces.home", "health.healthz", "health.readyz", "health.prometheus", "operations.live"}
     others |= {"account.confirm"}  # refused until an act asks for a fresh password; its texts are read in the source
-    others |= {"security.login", "moving.under_way", "quota_desk.space", "chosen.where"}  # parts, and read below
+    others |= {"security.login", "migration.unfinished", "quota_desk.space", "chosen.where"}  # parts, and read below
     pages = {
         rule.endpoint
         for rule, method in routes(app)
