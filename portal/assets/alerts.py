@@ -22,11 +22,11 @@ def infected(asset: Asset, signature: str | None, at: datetime, deadline: dateti
         .outerjoin(User, User.id == asset.created_by)
         .where(Workspace.id == asset.workspace_id)
     ).one()
-    mail.write(
+    mail.enqueue(
         "infected",
         people.admins_of(asset.tenant_id),
         asset.tenant_id,
-        once=f"infected:{asset.id}",
+        deduplication_key=f"infected:{asset.id}",
         file_name=asset.file_name,
         size_bytes=asset.size_bytes,
         place=place,

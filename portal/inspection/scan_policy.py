@@ -148,7 +148,7 @@ def _propose(member: Member, row: ScanPolicy, changes: dict[str, Any]) -> None:
         )
     row.proposed, row.proposed_at, row.proposed_by = changes, now(), member.user_id
     audit.record(member.tenant_id, member.user_id, "scan_policy.proposed", member.tenant_id, changes=changes)
-    mail.write(
+    mail.enqueue(
         "rules_proposed",
         others,
         member.tenant_id,

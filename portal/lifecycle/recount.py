@@ -128,4 +128,6 @@ def _alarm(tenant_id: UUID, slug: str, found: list[str]) -> None:
         events.record(
             EventType.QUOTA_MISCOUNTED, tenant_id, None, differences=found[:LISTED_DIFFERENCES], count=len(found)
         )
-        mail.write("task_alarm", identity.operators(), tenant_id, once=f"recount:{now():%Y-%m-%d}", **facts)
+        mail.enqueue(
+            "task_alarm", identity.operators(), tenant_id, deduplication_key=f"recount:{now():%Y-%m-%d}", **facts
+        )

@@ -9,7 +9,9 @@ from typing import ClassVar
 from sqlalchemy import Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal import texts
 from portal.database import Base, Identified, choice
+from portal.texts import TextColumn
 
 
 class EmailState(StrEnum):
@@ -26,7 +28,7 @@ class Email(Identified, Base):
     """One mail to one person. Global, as people are; no page but an operator's reads it.
 
     ``handed_over_at`` is set before the last byte goes to the mail server: from there on it may have been taken.
-    What was sent is forgotten (``text`` and ``html`` are empty then); address, subject and time stay for a while.
+    What was sent has no content any more (``text`` and ``html`` are empty); address, subject and time stay for a while.
     """
 
     __tablename__ = "emails"
@@ -54,4 +56,4 @@ class Email(Identified, Base):
     give_up_at: Mapped[datetime]
     handed_over_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[texts.Text | None] = mapped_column(TextColumn)

@@ -1,4 +1,4 @@
-"""An e-mail's words, from ``templates/mail/<template>.txt`` and ``.html``.
+"""An e-mail's content, from ``templates/mail/<template>.txt`` and ``.html``.
 
 The first line of the text is the subject. Both are rendered in the recipient's language, and know ``addressee``
 and ``portal`` (the portal's own address, without a slash at its end) besides what the caller gives. What
@@ -22,15 +22,15 @@ SEVERAL_LINES = ("message", "detail")  # what people wrote as text, and what a c
 
 
 @dataclass(frozen=True)
-class Words:
-    """What an e-mail says, three times the same."""
+class Content:
+    """The subject and both bodies of an e-mail."""
 
     subject: str
     text: str
     html: str
 
 
-def render(template: str, language: str | None = None, **context: Any) -> Words:
+def render(template: str, language: str | None = None, **context: Any) -> Content:
     """Render one e-mail in this language (a tag, or None: English); no request is needed.
 
     A value of ``context`` that is a text of ours must be lazy (``lazy_gettext``): the language of whoever causes the
@@ -45,7 +45,7 @@ def render(template: str, language: str | None = None, **context: Any) -> Words:
         subject, _, text = plain.strip().partition("\n")
         subject = one_line(subject)[:LONGEST_SUBJECT]
         html = environment.get_template(f"mail/{template}.html").render({**values, "subject": subject})
-    return Words(subject, text.strip() + "\n", html)
+    return Content(subject, text.strip() + "\n", html)
 
 
 def _environment(app: Flask) -> Environment:
@@ -58,7 +58,7 @@ def _environment(app: Flask) -> Environment:
 
 
 def _clean(name: str, value: Any) -> Any:
-    """Names stay in their line: whoever names a file must not write an e-mail's next paragraph."""
+    """Keep a value on its line: the name of a file must not add a paragraph to an e-mail."""
     if isinstance(value, (str, LazyString)):
         value = str(value)
         return value if name in SEVERAL_LINES else one_line(value)
@@ -67,6 +67,6 @@ def _clean(name: str, value: Any) -> Any:
     return [_clean(name, each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def one_line(words: str) -> str:
+def one_line(text: str) -> str:
     """Without line ends and control characters: what stands in a header of a mail must not begin another."""
-    return " ".join("".join(each if each.isprintable() else " " for each in words).split())
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

@@ -1,6 +1,6 @@
-"""E-mail: written with the change that they tell of, sent after its commit, retried, never sent twice.
+"""The e-mail outbox: rows are added in the transaction of their cause, sent after its commit, never sent twice.
 
-    mail.write("quota_warning", people.owners_of(workspace_id), tenant_id, once=f"quota:{crossing_id}", …)
+    mail.enqueue("quota_warning", people.owners_of(workspace_id), tenant_id, deduplication_key=f"quota:{event_id}", …)
 
 An e-mail is handed to the mail server by whoever has its lease. Before the last byte goes out the holder writes that
 down (``handed_over_at``): an e-mail whose holder died before that is sent again; one whose holder died, or lost the
@@ -31,6 +31,7 @@ from portal.mail.models import Email, EmailState
 from portal.mail.rendering import one_line, render
 from portal.settings import MailServer, Settings
 from portal.tasks import NOWHERE, Lease, LeaseLost, Task
+from portal.texts import Text
 from portal.web.paging import Paging, cut
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,10 @@ log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 GIVE_UP_AFTER = timedelta(hours=24)
 KEEP_EMAILS = timedelta(days=90)
-PERHAPS_SENT = "Perhaps sent: the mail server had the e-mail, and its answer never came. It is not sent again."
-TOO_LATE = "Not sent within 24 hours."
+PERHAPS_SENT = Text(
+    "Perhaps sent: the mail server received the whole e-mail but did not answer. It is not sent again automatically."
+)
+TOO_LATE = Text("It was not sent within 24 hours.")
 
 
 @dataclass(frozen=True)
@@ -51,25 +54,30 @@ class Addressee:
     language: str | None = None  # the tag of the language that they chose; None: English
 
 
-def write(
-    template: str, to: Iterable[Addressee], tenant_id: UUID | None, *, once: str | None = None, **context: Any
+def enqueue(
+    template: str,
+    to: Iterable[Addressee],
+    tenant_id: UUID | None,
+    *,
+    deduplication_key: str | None = None,
+    **context: Any,
 ) -> int:
-    """Write an e-mail to each of them, with the open transaction; how many were written.
+    """Add an e-mail to each of them to the outbox, with the open transaction; returns how many were added.
 
     ``template`` is a name in ``templates/mail``, whose first lines say what ``context`` it wants; the language is
-    the recipient's. ``tenant_id`` is whom it concerns (None: the installation). ``once``, of at most 150 characters: at
-    most one e-mail a recipient with this key in this tenant, however often it is written.
+    the recipient's. ``tenant_id`` is whom it concerns (None: the installation). ``deduplication_key``, of at most 150
+    characters: a recipient gets at most one e-mail with this key in this tenant.
     """
     people = {addressee.email.lower(): addressee for addressee in to}
-    key = f"{tenant_id or ''}:{once}" if once is not None else None
+    key = f"{tenant_id or ''}:{deduplication_key}" if deduplication_key is not None else None
     rows = [row for addressee in people.values() if (row := _row(template, addressee, key, context))]
     if not rows:
         return 0
     new = insert(Email).values(rows).on_conflict_do_nothing(index_elements=[Email.recipient, Email.deduplication_key])
-    written = list(db.session.scalars(new.returning(Email.id)))
+    added = list(db.session.scalars(new.returning(Email.id)))
     if server() is not None:
-        tasks.schedule_all("send_email", written)
-    return len(written)
+        tasks.schedule_all("send_email", added)
+    return len(added)
 
 
 def send(email_id: UUID) -> None:
@@ -85,19 +93,19 @@ def send(email_id: UUID) -> None:
         except smtp.DeliveryUnknown:
             _finish(lease, email, EmailState.GIVEN_UP, error=PERHAPS_SENT)
         except smtp.Refused as refusal:
-            _finish(lease, email, EmailState.GIVEN_UP, error=str(refusal))
-        except smtp.NotSent as reason:
-            _put_back(lease, email, str(reason))
+            _finish(lease, email, EmailState.GIVEN_UP, error=refusal.reason)
+        except smtp.NotSent as problem:
+            _put_back(lease, email, problem.reason)
         else:
             _finish(lease, email, EmailState.SENT, sent_at=now(), error=None, text="", html="")
 
 
 def send_again(email_id: UUID) -> None:
-    """Try an e-mail that was given up for another 24 hours, because an operator says so. Raises ``Conflict``."""
+    """Try an e-mail that was given up for another 24 hours, on an operator's request. Raises ``Conflict``."""
     with transaction():
         here = [Email.id == email_id]
-        again = {"handed_over_at": None, "give_up_at": now() + GIVE_UP_AFTER, "attempts": 0}
-        if not compare_and_set(Email, here, EmailState.WAITING, **again):
+        give_up_at = now() + GIVE_UP_AFTER
+        if not compare_and_set(Email, here, EmailState.WAITING, handed_over_at=None, give_up_at=give_up_at, attempts=0):
             raise Conflict(_("Only an e-mail that was given up can be sent again."))
         tasks.schedule("send_email", email_id)
 
@@ -109,7 +117,7 @@ def next_attempt(email_id: UUID) -> datetime | None:
 
 
 def server() -> MailServer | None:
-    """Where mail is handed in, or None: then e-mails are kept for an operator to read."""
+    """The mail server, or None: then e-mails stay in the outbox, and operators read them there."""
     settings: Settings = current_app.extensions["portal.settings"]
     return settings.mail
 
@@ -147,11 +155,11 @@ def forget() -> int:
 
 
 def _row(template: str, addressee: Addressee, key: str | None, context: dict[str, Any]) -> dict[str, Any] | None:
-    """An e-mail that can't be drawn is logged and left out: it must not undo what it would have told of."""
+    # An e-mail that can't be rendered is logged and left out: its cause must not be rolled back for it.
     try:
-        words, at = render(template, addressee.language, addressee=addressee, **context), now()
+        content, at = render(template, addressee.language, addressee=addressee, **context), now()
     except Exception:
-        log.exception("the e-mail %s could not be written", template)
+        log.exception("the e-mail %s could not be rendered", template)
         return None
     return {
         "id": new_id(),
@@ -159,9 +167,9 @@ def _row(template: str, addressee: Addressee, key: str | None, context: dict[str
         "template": template,
         "recipient": addressee.email,
         "recipient_name": one_line(addressee.name),
-        "subject": words.subject,
-        "text": words.text,
-        "html": words.html,
+        "subject": content.subject,
+        "text": content.text,
+        "html": content.html,
         "deduplication_key": key,
         "state": EmailState.KEPT if server() is None else EmailState.WAITING,
         "attempts": 0,
@@ -176,7 +184,7 @@ def _begin(lease: Lease) -> Email | None:
         if email is None or email.state not in (EmailState.WAITING, EmailState.SENDING):
             return None
         here = [Email.id == email.id]
-        if email.handed_over_at is not None:  # whoever sent it died when the server may have had it
+        if email.handed_over_at is not None:  # its worker died when the server may have had it
             _give_up(lease, here, PERHAPS_SENT)
             return None
         if email.give_up_at <= now():
@@ -193,9 +201,9 @@ def _begin(lease: Lease) -> Email | None:
         return email
 
 
-def _give_up(lease: Lease, here: list[ColumnElement[bool]], words: str) -> None:
-    log.warning("e-mail %s is given up: %s", lease.target_id, words)
-    compare_and_set(Email, here, EmailState.GIVEN_UP, error=words)
+def _give_up(lease: Lease, here: list[ColumnElement[bool]], reason: Text) -> None:
+    log.warning("e-mail %s is given up: %s", lease.target_id, reason.english)
+    compare_and_set(Email, here, EmailState.GIVEN_UP, error=reason)
     tasks.complete(lease)
 
 
@@ -210,19 +218,19 @@ def _note_handing_over(lease: Lease, email: Email) -> None:
 def _finish(lease: Lease, email: Email, to: EmailState, **values: Any) -> None:
     """Write the outcome, when the lease is still ours."""
     if to is EmailState.GIVEN_UP:
-        log.warning("e-mail %s is given up: %s", email.id, values["error"])
+        log.warning("e-mail %s is given up: %s", email.id, values["error"].english)
     with transaction():
         compare_and_set(Email, [Email.id == email.id, Email.state == EmailState.SENDING], to, **values)
         tasks.complete(lease)
 
 
-def _put_back(lease: Lease, email: Email, reason: str) -> None:
+def _put_back(lease: Lease, email: Email, reason: Text) -> None:
     """Try again after 1, 2, 4 … minutes, at most 6 hours; give up when that would be too late."""
     due_at = now() + min(FIRST_WAIT * 2 ** min(email.attempts - 1, 20), LONGEST_WAIT)
     if due_at >= email.give_up_at:
-        _finish(lease, email, EmailState.GIVEN_UP, error=f"{reason} {TOO_LATE}", handed_over_at=None)
+        _finish(lease, email, EmailState.GIVEN_UP, error=Text.join(reason, TOO_LATE), handed_over_at=None)
         return
-    log.info("e-mail %s waits: %s", email.id, reason)
+    log.info("e-mail %s waits: %s", email.id, reason.english)
     with transaction():
         sending = [Email.id == email.id, Email.state == EmailState.SENDING]
         compare_and_set(Email, sending, EmailState.WAITING, error=reason, handed_over_at=None)

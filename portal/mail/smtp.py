@@ -1,7 +1,7 @@
-"""One e-mail to one mail server, in steps that tell what became of it.
+"""One e-mail to one mail server, in steps whose outcome is known.
 
 The only outcome that leaves room for doubt is a connection lost after the last byte: ``DeliveryUnknown``. Everything
-else is known: taken, refused for good, or not sent. The server's own words reach nobody, its three digits do.
+else is known: taken, refused for good, or not sent. The server's own text is shown to nobody, its three digits are.
 """
 
 from __future__ import annotations
@@ -24,18 +24,29 @@ from portal.database import assert_no_transaction
 from portal.mail.models import Email
 from portal.mail.rendering import one_line
 from portal.settings import MailServer, Settings
+from portal.texts import Text
 
 STEP_SECONDS = 30  # for the connection and each command
 ANSWER_SECONDS = 120  # for the answer to the whole e-mail: servers look for viruses and spam before they take it
+UNREACHABLE = Text("The mail server can't be reached.")
+BROKE_OFF = Text("The mail server closed the connection.")
 DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
-class NotSent(Exception):
-    """The server surely did not take it; trying again later may help."""
+class NotTaken(Exception):
+    """The server surely did not take it; ``reason`` is ours, without the server's own text."""
+
+    def __init__(self, reason: Text) -> None:
+        super().__init__(reason.english)
+        self.reason = reason
 
 
-class Refused(Exception):
-    """The server surely did not take it and never will."""
+class NotSent(NotTaken):
+    """Trying again later may help."""
+
+
+class Refused(NotTaken):
+    """Trying again will not help."""
 
 
 class DeliveryUnknown(Exception):
@@ -76,16 +87,16 @@ def deliver(server: MailServer, post: Post, hand_over: Callable[[], None]) -> No
     Raises ``NotSent``, ``Refused``, ``DeliveryUnknown``, and what ``hand_over`` raises.
     """
     assert_no_transaction()
-    with _telling("can't be reached"):
+    with _mapped_errors(UNREACHABLE):
         client = _connect(server, post.helo)
     try:
         _introduce(client, server)
         _address(client, post)
-        with _telling("broke off"):
-            _expect(client.docmd("DATA"), 354, "the e-mail")
+        with _mapped_errors(BROKE_OFF):
+            _expect(client.docmd("DATA"), 354, _email_refused)
             hand_over()
             client.send(DOT.sub(b"..", post.content) + b".\r\n")
-        _hear(client)
+        _read_answer(client)
     finally:
         client.close()  # QUIT would wait for an answer that changes nothing
 
@@ -98,7 +109,7 @@ def _connect(server: MailServer, helo: str) -> smtplib.SMTP:
 
 
 def _introduce(client: smtplib.SMTP, server: MailServer) -> None:
-    with _telling("broke off"):
+    with _mapped_errors(BROKE_OFF):
         client.ehlo_or_helo_if_needed()
         if server.security == "starttls":
             client.starttls(context=ssl.create_default_context())
@@ -109,46 +120,57 @@ def _introduce(client: smtplib.SMTP, server: MailServer) -> None:
 
 def _address(client: smtplib.SMTP, post: Post) -> None:
     if post.utf8 and not client.has_extn("smtputf8"):
-        raise Refused("The mail server takes no addresses with letters beyond ASCII.")
-    with _telling("broke off"):
-        _expect(client.mail(post.sender, ["SMTPUTF8"] if post.utf8 else []), 250, "our sender's address")
-        _expect(client.rcpt(post.recipient), 250, "this address")
+        raise Refused(Text("The mail server takes no addresses with letters beyond ASCII."))
+    with _mapped_errors(BROKE_OFF):
+        _expect(client.mail(post.sender, ["SMTPUTF8"] if post.utf8 else []), 250, _sender_refused)
+        _expect(client.rcpt(post.recipient), 250, _recipient_refused)
 
 
-def _hear(client: smtplib.SMTP) -> None:
+def _read_answer(client: smtplib.SMTP) -> None:
     try:
         if client.sock is not None:
             client.sock.settimeout(ANSWER_SECONDS)
         answer = client.getreply()
     except (OSError, smtplib.SMTPException):
         raise DeliveryUnknown from None
-    _expect(answer, 250, "the e-mail")
+    _expect(answer, 250, _email_refused)
 
 
-def _expect(answer: tuple[int, bytes], wanted: int, what: str) -> None:
-    """4xx and answers that make no sense: later, perhaps; 5xx: never."""
+def _sender_refused(code: int) -> Text:
+    return Text("The mail server refused our sender's address (%(code)s).", code=code)
+
+
+def _recipient_refused(code: int) -> Text:
+    return Text("The mail server refused this address (%(code)s).", code=code)
+
+
+def _email_refused(code: int) -> Text:
+    return Text("The mail server refused the e-mail (%(code)s).", code=code)
+
+
+def _expect(answer: tuple[int, bytes], wanted: int, refusal: Callable[[int], Text]) -> None:
+    # RFC 5321, 4.2.1: 5yz is a permanent failure. Answers that make no sense count as temporary ones.
     code = answer[0]
     if code in (wanted, 251):
         return
-    words = f"The mail server refused {what} ({code})."
-    raise Refused(words) if 500 <= code < 600 else NotSent(words)
+    reason = refusal(code)
+    raise Refused(reason) if 500 <= code < 600 else NotSent(reason)
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """What goes wrong on the way, in our words."""
+def _mapped_errors(otherwise: Text) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPAuthenticationError:
-        raise NotSent("The mail server does not accept our name and password.") from None
+        raise NotSent(Text("The mail server does not accept our name and password.")) from None
     except smtplib.SMTPNotSupportedError:
-        raise NotSent("The mail server does not offer the encryption or the login that is asked of it.") from None
+        raise NotSent(Text("The mail server does not offer the encryption or the login that is asked of it.")) from None
     except ssl.SSLError:
-        raise NotSent("The mail server's certificate is not valid, or it speaks no TLS here.") from None
+        raise NotSent(Text("The mail server's certificate is not valid, or it speaks no TLS here.")) from None
     except smtplib.SMTPResponseException as error:
-        raise NotSent(f"The mail server is not ready ({error.smtp_code}).") from None
+        raise NotSent(Text("The mail server is not ready (%(code)s).", code=error.smtp_code)) from None
     except (OSError, smtplib.SMTPException):
-        raise NotSent(f"The mail server {what}.") from None
+        raise NotSent(otherwise) from None
 
 
 def _shown(name: str, address: str) -> Address:
@@ -161,5 +183,5 @@ def _envelope(email: str) -> tuple[str, bool]:
     try:
         checked = validate_email(email, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        raise Refused("This is not an address that mail can be sent to.") from None
+        raise Refused(Text("This is not an address that mail can be sent to.")) from None
     return checked.ascii_email or checked.normalized, checked.ascii_email is None

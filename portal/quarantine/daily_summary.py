@@ -50,11 +50,12 @@ def _write(tenant_id: UUID) -> int:
             }
             for each in items
         ]
-        return mail.write(
+        return mail.enqueue(
             "quarantine_digest",
             people.admins_of(tenant_id),
             tenant_id,
-            once=f"quarantine:{at.date()}",  # the periodic task may run twice in a day: after a failure or by hand
+            # the periodic task may run twice in a day: after a failure or by hand
+            deduplication_key=f"quarantine:{at.date()}",
             tenant_name=tenant.name,
             held=quarantined,
             new=new,

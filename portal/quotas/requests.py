@@ -197,7 +197,7 @@ def _answer(member: Member, request: RequestDetails, state: RequestState, **gran
 def _write_to_admins(member: Member, request: RequestDetails) -> None:
     whole = limits.of_tenant(member.tenant_id)
     limit = request.limit_bytes if request.limit_bytes is not None else whole.limit_bytes
-    mail.write(
+    mail.enqueue(
         "quota_request",
         people.admins_of(member.tenant_id),
         member.tenant_id,
@@ -213,7 +213,7 @@ def _write_to_admins(member: Member, request: RequestDetails) -> None:
 
 
 def _write_to_requester(member: Member, request: RequestDetails, *, granted: bool, limit_bytes: int | None) -> None:
-    mail.write(
+    mail.enqueue(
         "quota_answer",
         [Addressee(request.user_name, request.user_email, request.user_language)] if request.user_email else [],
         member.tenant_id,

@@ -159,11 +159,11 @@ def _notify(crossed: ThresholdCrossed, found: _Locked) -> None:
         files = f"/t/{found.tenant_slug}/w/{found.workspace_slug}/files"
         recipients.append((people.owners_of(workspace_id), files))
     for addressees, path in recipients:
-        mail.write(
+        mail.enqueue(
             "quota_warning",
             addressees,
             tenant_id,
-            once=once,
+            deduplication_key=once,
             path=path,
             place=found.workspace_name or found.tenant_name,
             tenant_name=found.tenant_name,

@@ -135,4 +135,4 @@ def _send(template: str, profile: StorageProfile, **context: Any) -> None:
     ).one()
     to = [*people.owners_of(profile.workspace_id), *people.admins_of(profile.tenant_id)]
     path = f"/t/{workspace.tenant_slug}/w/{workspace.slug}/storage"
-    mail.write(template, to, profile.tenant_id, place=workspace.name, bucket=profile.bucket, path=path, **context)
+    mail.enqueue(template, to, profile.tenant_id, place=workspace.name, bucket=profile.bucket, path=path, **context)

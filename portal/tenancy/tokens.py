@@ -111,7 +111,7 @@ def workspace_names(user_id: UUID) -> dict[UUID, str]:
 
 def _announce(token: ApiToken, workspaces: list[str]) -> None:
     user = db.session.get_one(User, token.user_id)
-    mail.write(
+    mail.enqueue(
         "token_created",
         [Addressee(user.name, user.email, user.language)],
         None,

@@ -215,7 +215,7 @@ def _disable(endpoint: Endpoint, result: PostResult) -> None:
     log.warning("webhook endpoint %s is disabled: %s", endpoint.id, reason.english)
     audit.record(endpoint.tenant_id, None, "webhook.disabled", endpoint.id, reason=reason.english)
     tenant = db.session.get_one(Tenant, endpoint.tenant_id)
-    mail.write(
+    mail.enqueue(
         "webhook_disabled",
         people.admins_of(endpoint.tenant_id),
         endpoint.tenant_id,

@@ -20,7 +20,7 @@ TEST = "webhook.test"  # the type of what a person sends to try an endpoint; no 
 
 
 class EndpointState(StrEnum):
-    """How an endpoint is."""
+    """Whether deliveries to an endpoint succeed."""
 
     HEALTHY = "healthy"
     FAILING = "failing"
@@ -36,10 +36,10 @@ class DeliveryState(StrEnum):
 
 
 class Endpoint(Identified, Base):
-    """Where a tenant wants to be told. ``event_types`` and ``workspace_ids``: empty means all.
+    """Where events of a tenant are sent. ``event_types`` and ``workspace_ids``: empty means all.
 
-    ``reason`` says why it is not healthy, ``failing_since`` since when nothing has arrived. After a failure nobody
-    dials before ``paused_until``.
+    ``reason`` says why it is not healthy, ``failing_since`` since when nothing has arrived. After a failure no request
+    is made before ``paused_until``.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -118,5 +118,5 @@ class Delivery(Base):
 
     @property
     def is_due(self) -> bool:
-        """Is its time come, or is it under way?"""
+        """Is it to be sent now, or being sent?"""
         return self.due_at is not None and self.due_at <= now()

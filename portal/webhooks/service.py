@@ -36,7 +36,7 @@ from portal.webhooks.urls import checked, without_path
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
 REQUESTS = Rate("webhook-wish", "120 per hour")
-BY_A_PERSON = Text("It was disabled by an administrator.")
+DISABLED_BY_PERSON = Text("It was disabled by an administrator.")
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def count_lost(tenant_id: UUID) -> int:
 def find(tenant_id: UUID, endpoint_id: UUID) -> Endpoint:
     """One of the entered tenant's. Raises ``NotFound``."""
     mine = select(Endpoint).where(Endpoint.tenant_id == tenant_id, Endpoint.id == endpoint_id)
-    return _there(db.session.scalar(mine))
+    return _require(db.session.scalar(mine))
 
 
 def add(member: Member, wanted: Wanted) -> tuple[Endpoint, str]:
-    """A new endpoint, healthy until it fails, and its secret, which is told this once.
+    """A new endpoint, healthy until it fails, and its secret, which is returned this once.
 
     Raises ``Invalid``, ``Conflict`` for too many.
     """
@@ -93,7 +93,7 @@ def change(member: Member, endpoint_id: UUID, changes: dict[str, Any]) -> Endpoi
     Raises ``NotFound``, ``Invalid``.
     """
     with transaction(member.tenant_id) as session:
-        endpoint = _held(member, endpoint_id)
+        endpoint = _lock(member, endpoint_id)
         enabled = changes.pop("enabled", endpoint.state is not EndpointState.DISABLED)
         before = _wanted(endpoint)
         _write(endpoint, Wanted(**{**before.__dict__, **changes}))
@@ -108,21 +108,21 @@ def change(member: Member, endpoint_id: UUID, changes: dict[str, Any]) -> Endpoi
 
 
 def replace_secret(member: Member, endpoint_id: UUID, *, keep_old: bool) -> tuple[Endpoint, str]:
-    """A new secret, told this once; what was valid before signs beside it for 24 hours, or ends now.
+    """A new secret, returned this once; what was valid before signs beside it for 24 hours, or ends now.
 
     Of two who do this at once both get one that is valid. Raises ``NotFound``, ``Conflict`` for too many.
     """
     with transaction(member.tenant_id):
-        endpoint = _held(member, endpoint_id)
+        endpoint = _lock(member, endpoint_id)
         plain = secrets.issue(member.tenant_id, endpoint.id, keep_old=keep_old)
         _record(member, "secret_replaced", endpoint, old_ends="in 24 hours" if keep_old else "at once")
     return endpoint, plain
 
 
 def remove(member: Member, endpoint_id: UUID) -> None:
-    """Forget an endpoint with its secrets and deliveries; an attempt that is under way ends in nothing."""
+    """Delete an endpoint with its secrets and deliveries; the result of an attempt under way is dropped."""
     with transaction(member.tenant_id) as session:
-        endpoint = _held(member, endpoint_id)
+        endpoint = _lock(member, endpoint_id)
         _record(member, "removed", endpoint)
         session.delete(endpoint)
         session.flush()
@@ -130,11 +130,11 @@ def remove(member: Member, endpoint_id: UUID) -> None:
 
 
 def send_test(member: Member, endpoint_id: UUID) -> Delivery:
-    """Send it an event in which nothing has happened, once. Raises ``NotFound``, ``Conflict``, ``Unavailable``."""
+    """Send it a test event, in one attempt. Raises ``NotFound``, ``Conflict``, ``Unavailable``."""
     rates().count(REQUESTS, str(member.tenant_id))
     at = database.now()
     with transaction(member.tenant_id) as session:
-        endpoint = _awake(member, endpoint_id)
+        endpoint = _lock_enabled(member, endpoint_id)
         place = {"endpoint_id": endpoint.id, "tenant_id": member.tenant_id}
         delivery = Delivery(id=database.new_id(), **place, type=TEST, created_at=at, due_at=at)
         delivery.state, delivery.attempts = DeliveryState.WAITING, 0
@@ -170,7 +170,7 @@ def send_again(member: Member, endpoint_id: UUID, delivery_id: UUID) -> Delivery
     """Deliver it now, whatever became of it before, with all its attempts. Raises ``NotFound``, ``Conflict``, …"""
     rates().count(REQUESTS, str(member.tenant_id))
     with transaction(member.tenant_id):
-        endpoint = _awake(member, endpoint_id)
+        endpoint = _lock_enabled(member, endpoint_id)
         find_delivery(member.tenant_id, endpoint.id, delivery_id)
         mine = [Delivery.endpoint_id == endpoint.id, Delivery.id == delivery_id]
         compare_and_set(Delivery, mine, DeliveryState.WAITING, due_at=func.now(), attempts=0)
@@ -184,21 +184,21 @@ def workspaces_of(tenant_id: UUID) -> list[tuple[UUID, str]]:
     return [(row.id, row.name) for row in db.session.execute(named.order_by(func.lower(Workspace.name), Workspace.id))]
 
 
-def _held(member: Member, endpoint_id: UUID) -> Endpoint:
-    """The row, held until the end of the transaction. Raises ``NotFound``."""
+def _lock(member: Member, endpoint_id: UUID) -> Endpoint:
+    """The row, locked until the end of the transaction. Raises ``NotFound``."""
     mine = select(Endpoint).where(Endpoint.tenant_id == member.tenant_id, Endpoint.id == endpoint_id)
-    return _there(db.session.scalar(mine.with_for_update().execution_options(populate_existing=True)))
+    return _require(db.session.scalar(mine.with_for_update().execution_options(populate_existing=True)))
 
 
-def _there(endpoint: Endpoint | None) -> Endpoint:
+def _require(endpoint: Endpoint | None) -> Endpoint:
     if endpoint is None:
         raise NotFound(_("There is no such webhook."))
     return endpoint
 
 
-def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
-    """The same for what is sent now because a person says so: a rest is over. Raises ``Conflict``."""
-    endpoint = _held(member, endpoint_id)
+def _lock_enabled(member: Member, endpoint_id: UUID) -> Endpoint:
+    """The same for what a person sends now: a pause after failures ends. Raises ``Conflict`` when it is disabled."""
+    endpoint = _lock(member, endpoint_id)
     if endpoint.state is EndpointState.DISABLED:
         raise Conflict(_("This webhook is disabled. Enable it first."))
     endpoint.paused_until = None
@@ -209,17 +209,17 @@ def _awake(member: Member, endpoint_id: UUID) -> Endpoint:
 def _switch(endpoint: Endpoint, enabled: bool) -> None:
     endpoint.failing_since = endpoint.paused_until = None
     if not enabled:
-        endpoint.state, endpoint.reason = EndpointState.DISABLED, BY_A_PERSON
+        endpoint.state, endpoint.reason = EndpointState.DISABLED, DISABLED_BY_PERSON
         return
     endpoint.state, endpoint.reason, endpoint.failures = EndpointState.HEALTHY, None, 0
     waiting = Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.WAITING
-    anew = update(Delivery).where(*waiting).values(attempts=0, due_at=func.now())
-    db.session.execute(anew.execution_options(synchronize_session=False))
+    reset = update(Delivery).where(*waiting).values(attempts=0, due_at=func.now())
+    db.session.execute(reset.execution_options(synchronize_session=False))
     delivery.schedule(endpoint)
 
 
 def _write(endpoint: Endpoint, wanted: Wanted) -> None:
-    """Take what was entered, in one form. Raises ``Invalid``."""
+    """Check what was entered and write it into the row. Raises ``Invalid``."""
     settings: Settings = current_app.extensions["portal.settings"]
     endpoint.url = checked(wanted.url, egress_of(settings))
     endpoint.description = wanted.description.strip()

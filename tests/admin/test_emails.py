@@ -24,7 +24,7 @@ def email_id(cast: Cast) -> UUID:
         admin.make_operator(cast.tina.email)
         with transaction():
             words, at = "<b>Three</b> bytes.", database.now()
-            mail.write("task_alarm", [to], None, task="The recount", detail=words, at=at, path="/")
+            mail.enqueue("task_alarm", [to], None, task="The recount", detail=words, at=at, path="/")
         return db.session.scalars(select(Email.id).where(Email.recipient == to.email)).one()
 
 

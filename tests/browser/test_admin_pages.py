@@ -31,7 +31,7 @@ def addresses(scene: Scene) -> Iterator[list[str]]:
             admin.make_operator(cast.tina.email)
         with transaction():
             tina, words = Addressee("Tina", cast.tina.email), "Three bytes."
-            mail.write("task_alarm", [tina], None, task="The recount", detail=words, at=now(), path="/")
+            mail.enqueue("task_alarm", [tina], None, task="The recount", detail=words, at=now(), path="/")
         letter = db.session.query(Email.id).filter_by(recipient=cast.tina.email).first()
         assert letter is not None
     found = admin_pages_of(cast.app, cast.acme.slug, cast.acme.id, cast.press.id)

@@ -29,7 +29,7 @@ def test_a_webhook_is_added_tried_and_removed(visit: Visits, cast: Cast, portal:
     expect(page.get_by_label("Secret", exact=True)).to_have_value(re.compile("^whsec_"))
     examination.look_at(page, "secret")
     page.get_by_role("button", name="Send a test").click()
-    expect(page.locator("#delivery .state-bad")).to_have_text("Given up")
+    expect(page.locator("#delivery .state-bad")).to_have_text("Failed")
     examination.look_at(page, "delivery")
     page.get_by_role("navigation", name="Breadcrumb").get_by_role("link").last.click()
     expect(page.locator(".page-sub .state")).to_have_text("Failing")

@@ -33,50 +33,54 @@ class Post:
     box: MailBox
     cast: Cast
 
-    def write(self, to: str = "alice@example.com", name: str = "Alice", once: str | None = None) -> UUID | None:
-        """One letter in a transaction of its own, or None when it was written before."""
+    def enqueue(
+        self, to: str = "alice@example.com", name: str = "Alice", deduplication_key: str | None = None
+    ) -> UUID | None:
+        """One email in a transaction of its own, or None when it was written before."""
         with self.app.app_context():
             with transaction(self.cast.acme.id):
                 facts = {**ALARM, "at": self.cast.acme.created_at}
-                mail.write("task_alarm", [Addressee(name, to)], self.cast.acme.id, once=once, **facts)
+                mail.enqueue(
+                    "task_alarm", [Addressee(name, to)], self.cast.acme.id, deduplication_key=deduplication_key, **facts
+                )
             newest = select(Email).where(Email.recipient == to).order_by(Email.id.desc()).limit(1)
             found = db.session.scalar(newest)
             return found.id if found else None
 
-    def send(self, letter_id: UUID | None) -> Email:
-        """What the job does; the letter as it is then."""
-        assert letter_id is not None
+    def send(self, email_id: UUID | None) -> Email:
+        """What the job does; the email as it is then."""
+        assert email_id is not None
         with self.app.app_context():
-            mail.send(letter_id)
-        return self.read(letter_id)
+            mail.send(email_id)
+        return self.read(email_id)
 
-    def read(self, letter_id: UUID | None) -> Email:
+    def read(self, email_id: UUID | None) -> Email:
         """The row as it is now."""
-        assert letter_id is not None
+        assert email_id is not None
         with self.app.app_context():
-            letter = db.session.get_one(Email, letter_id)
+            email = db.session.get_one(Email, email_id)
             db.session.expunge_all()
-            return letter
+            return email
 
-    def change(self, letter_id: UUID | None, assignments: str) -> None:
+    def change(self, email_id: UUID | None, assignments: str) -> None:
         """Write columns behind the service's back."""
         with self.app.app_context(), transaction() as session:
             from sqlalchemy import text
 
-            session.execute(text(f"UPDATE emails SET {assignments} WHERE id = :id"), {"id": letter_id})
+            session.execute(text(f"UPDATE emails SET {assignments} WHERE id = :id"), {"id": email_id})
 
-    def change_task(self, letter_id: UUID | None, assignments: str) -> None:
+    def change_task(self, email_id: UUID | None, assignments: str) -> None:
         """The same with its task."""
         with self.app.app_context(), transaction() as session:
             from sqlalchemy import text
 
-            session.execute(text(f"UPDATE tasks SET {assignments} WHERE target_id = :id"), {"id": letter_id})
+            session.execute(text(f"UPDATE tasks SET {assignments} WHERE target_id = :id"), {"id": email_id})
 
-    def next_attempt(self, letter_id: UUID | None) -> datetime:
+    def next_attempt(self, email_id: UUID | None) -> datetime:
         """When it is tried again."""
-        assert letter_id is not None
+        assert email_id is not None
         with self.app.app_context():
-            due_at = mail.next_attempt(letter_id)
+            due_at = mail.next_attempt(email_id)
         assert due_at is not None
         return due_at
 

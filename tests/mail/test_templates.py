@@ -1,4 +1,4 @@
-"""Every letter can be written, says the same in plain text and HTML, and what people typed stays words."""
+"""Every email can be written, says the same in plain text and HTML, and what people typed stays words."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_template_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
-def test_a_letter_says_the_same_twice(in_app: Flask, name: str) -> None:
+def test_a_email_says_the_same_twice(in_app: Flask, name: str) -> None:
     words = render(name, addressee=Addressee("Alice", "alice@example.com"), **CONTEXTS[name])
     assert words_on(words.html) == words_in(f"{words.subject}\n{words.text}")
     settings = in_app.extensions["portal.settings"]
@@ -71,7 +71,7 @@ def test_a_letter_says_the_same_twice(in_app: Flask, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
-def test_a_letter_looks_after_itself(in_app: Flask, name: str) -> None:
+def test_a_email_looks_after_itself(in_app: Flask, name: str) -> None:
     words = render(name, addressee=Addressee("", "alice@example.com"), **CONTEXTS[name])
     assert "\n\n\n" not in words.text
     assert max(map(len, words.text.splitlines())) < 900, "SMTP takes lines of 998 bytes"

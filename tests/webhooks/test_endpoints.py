@@ -31,7 +31,7 @@ def test_a_webhook_is_added_shown_changed_and_removed(hooks: Hooks) -> None:
     assert (changed["workspace_ids"], changed["event_types"]) == ([str(hooks.cast.press.id)], [])
     assert changed["description"] == "Our archive", "what is left out stays"
     off = hooks.call("PATCH", added["id"], body={"enabled": False})
-    assert (off["state"], off["enabled"], off["reason"]) == ("disabled", False, service.BY_A_PERSON.english)
+    assert (off["state"], off["enabled"], off["reason"]) == ("disabled", False, service.DISABLED_BY_PERSON.english)
     assert hooks.call("GET")["items"] == [off]
     hooks.call("DELETE", added["id"], status=204)
     assert hooks.call("GET")["items"] == []
