@@ -15,7 +15,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
-from portal.operations import dashboard, forms, presenters, scanner, service
+from portal.operations import dashboard, forms, presenters, scanner, scanner_presenters, service
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
@@ -179,10 +179,10 @@ def show_scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     return render_template(
         "operations/scanner.html",
         overview=overview,
-        card=presenters.scanner_card(overview),
+        card=scanner_presenters.scanner_card(overview),
         days=overview.days,
-        running=presenters.running_scan(overview.running),
-        scans=presenters.scan_rows(overview.rescans),
+        running=scanner_presenters.running_scan(overview.running),
+        scans=scanner_presenters.scan_rows(overview.rescans),
     )
 
 
@@ -239,5 +239,5 @@ def stop_rescan(user: Person) -> ResponseReturnValue:
 def tenant_scanner(member: Member) -> ResponseReturnValue:
     """The scanner for the admins of a tenant."""
     overview = scanner.of_tenant(member.tenant_id)
-    card = presenters.scanner_card(overview)
+    card = scanner_presenters.scanner_card(overview)
     return render_template("operations/tenant_scanner.html", card=card, days=overview.days)

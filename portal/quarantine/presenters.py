@@ -13,7 +13,7 @@ from flask_babel import ngettext
 from flask_babel.speaklater import LazyString
 
 from portal import sizes
-from portal.inspection.scan_policy import ProposedRules, ScanRules
+from portal.inspection.scan_policy import ScanRules
 from portal.quarantine.context import PastDecision, UploadHistory
 from portal.quarantine.decisions import Action, DecisionResult
 from portal.quarantine.service import Groups, QuarantinedFile
@@ -406,86 +406,3 @@ def result_messages(results: Sequence[DecisionResult]) -> list[tuple[str, str]]:
         several = ngettext("%(num)s file: %(reason)s", "%(num)s files: %(reason)s", count, reason=reason)
         messages.append((reason if len(results) == 1 else several, "warning"))
     return messages
-
-
-@dataclass(frozen=True)
-class RuleField:
-    """A rule of the tenant as the form shows it; ``value`` is ``hold`` or ``release``, or whether it is on."""
-
-    name: str
-    label: str
-    hint: str
-    value: str | bool
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Rules that wait for a second admin. ``is_own``: whoever looks proposed them and can only withdraw them."""
-
-    rules: ProposedRules
-    is_own: bool
-    changes: Sequence[tuple[str, str, str]]  # label, value now, value then
-
-
-def rule_fields(rules: ScanRules, admins: int) -> list[RuleField]:
-    """The tenant's rules in the order of the form; ``admins`` is how many administrators the tenant has."""
-    two_persons = _("One administrator proposes, another confirms. The same applies to looser rules on this page.")
-    if admins < 2:
-        two_persons += " " + _("There is only one administrator: nobody else could confirm.")
-    return [
-        RuleField(
-            "too_large",
-            _("Too large to scan"),
-            _("The file, or its content, exceeds the limits of the scanner."),
-            rules.too_large,
-        ),
-        RuleField(
-            "encrypted",
-            _("Encrypted archives and documents"),
-            _("Nobody can look inside without the password."),
-            rules.encrypted,
-        ),
-        RuleField(
-            "macros",
-            _("Office files with macros"),
-            _("They were scanned and nothing was found, but a macro is a program."),
-            rules.macros,
-        ),
-        RuleField(
-            "unscannable",
-            _("Files that the scanner can’t read"),
-            _("Damaged, or of an unknown format."),
-            rules.unscannable,
-        ),
-        RuleField(
-            "scanner_required",
-            _("A virus scanner is required"),
-            _("Without a scanner, files wait instead of becoming available unscanned."),
-            rules.scanner_required,
-        ),
-        RuleField("two_persons", _("Releases need two people"), two_persons, rules.two_persons),
-        RuleField(
-            "release_infected",
-            _("Infected files can be released"),
-            _("For false alarms. Each release must be confirmed explicitly."),
-            rules.release_infected,
-        ),
-    ]
-
-
-def proposal(proposed: ProposedRules | None, fields: Sequence[RuleField], me: UUID) -> Proposal | None:
-    """What somebody proposed, beside the rules that are in force."""
-    if proposed is None:
-        return None
-    changes = [
-        (field.label, _rule_value(field.value), _rule_value(proposed.changes[field.name]))
-        for field in fields
-        if field.name in proposed.changes
-    ]
-    return Proposal(proposed, proposed.by == me, changes)
-
-
-def _rule_value(value: str | bool) -> str:
-    if isinstance(value, bool):
-        return _("on") if value else _("off")
-    return _("quarantine") if value == "hold" else _("release")

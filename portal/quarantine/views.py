@@ -22,7 +22,7 @@ from portal.identity.forms import PROOFS
 from portal.inspection import scan_policy
 from portal.inspection.scan_policy import ScanRules
 from portal.objectstore import disposition
-from portal.quarantine import context, decisions, download_tokens, encrypted_zip, presenters, service
+from portal.quarantine import context, decisions, download_tokens, encrypted_zip, presenters, rule_presenters, service
 from portal.quarantine.decisions import MOST_AT_ONCE, Action
 from portal.quarantine.forms import QuarantineQuery
 from portal.tenancy import people
@@ -148,8 +148,8 @@ def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
 def rules(member: Member) -> ResponseReturnValue:
     """The tenant's rules, and looser ones that wait for a second administrator."""
     admins = len(people.admins_of(member.tenant_id))
-    fields = presenters.rule_fields(scan_policy.rules_of(member.tenant_id), admins)
-    proposal = presenters.proposal(scan_policy.proposal_of(member.tenant_id), fields, member.user_id)
+    fields = rule_presenters.rule_fields(scan_policy.rules_of(member.tenant_id), admins)
+    proposal = rule_presenters.proposal(scan_policy.proposal_of(member.tenant_id), fields, member.user_id)
     return render_template("quarantine/policy.html", tenant=_tenant(member), fields=fields, proposal=proposal)
 
 

@@ -45,7 +45,7 @@ def is_page(scene: Scene, address: str) -> bool:
     return answer.status_code == 200 and "<html" in answer.get_data(as_text=True)
 
 
-def test_desks_can_be_used_by_everybody(visit: Visits, scene: Scene, addresses: list[str]) -> None:
+def test_admin_pages_are_accessible(visit: Visits, scene: Scene, addresses: list[str]) -> None:
     examination = Examination()
     page = visit(scene.cast.tina, **EXAMINED)
     for address in addresses:
@@ -54,7 +54,7 @@ def test_desks_can_be_used_by_everybody(visit: Visits, scene: Scene, addresses: 
     assert examination.found == {}
 
 
-def test_desks_are_not_wider_than_a_phone(visit: Visits, scene: Scene, addresses: list[str]) -> None:
+def test_admin_pages_are_not_wider_than_a_phone(visit: Visits, scene: Scene, addresses: list[str]) -> None:
     page = visit(scene.cast.tina, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     wide = {}
     for address in addresses:

@@ -74,7 +74,7 @@ def test_a_full_workspace_says_so_with_its_numbers(visit: Visits, cast: Cast, fi
     expect(problem(page, "large.txt")).to_contain_text(words)
 
 
-def test_a_virus_is_held_and_named_but_never_handed_out(visit: Visits, cast: Cast, files: Path) -> None:
+def test_an_infected_file_is_quarantined_and_can_not_be_downloaded(visit: Visits, cast: Cast, files: Path) -> None:
     page = visit(cast.bob, cast.page("files"))
     page.locator("#pick-files").set_input_files([files / "eicar.txt", files / "cat.jpg"])
     expect(problem(page, "eicar.txt")).to_contain_text("Quarantined: virus found")

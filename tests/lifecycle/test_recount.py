@@ -1,4 +1,4 @@
-"""The books: silent when every byte is explained, and each kind of difference is named."""
+"""The recount: no difference when every byte is explained, and each kind of difference is reported."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _found(place: Place) -> list[str]:
     return found
 
 
-def test_sound_books_have_no_differences(place: Place) -> None:
+def test_correct_counters_have_no_differences(place: Place) -> None:
     assert _found(place) == []
 
 
@@ -77,12 +77,12 @@ def test_sound_books_have_no_differences(place: Place) -> None:
         ("DELETE FROM tenant_quotas", "the tenant has no counters"),
     ],
 )
-def test_each_kind_of_difference_is_named(place: Place, damage: str, words: str) -> None:
+def test_each_kind_of_difference_is_reported(place: Place, damage: str, words: str) -> None:
     place.change(damage)
     assert any(words in line for line in _found(place)), _found(place)
 
 
-def test_another_tenants_books_are_not_read(place: Place) -> None:
+def test_another_tenants_counters_are_not_read(place: Place) -> None:
     other = open_place(1000)
     place.change("UPDATE tenant_quotas SET used_bytes = 1")
     assert _found(other) == []

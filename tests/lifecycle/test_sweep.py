@@ -26,14 +26,14 @@ def site(engines: TestEngines) -> Iterator[Site]:
     yield from served(own_settings(engines, "swept", queue=6))
 
 
-def test_nothing_is_due_when_all_is_done(scene: Scene, text: bytes) -> None:
+def test_nothing_is_due_when_everything_is_done(scene: Scene, text: bytes) -> None:
     scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     scene.site.make_due()
     assert scene.site.sweep() == {}
 
 
-def test_what_waits_is_not_enqueued_again_and_what_was_lost_is(scene: Scene, text: bytes) -> None:
+def test_a_waiting_job_is_not_enqueued_again_and_a_lost_one_is(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     assert scene.site.sweep() == {}  # its job waits
     scene.site.app.extensions["portal.redis"].flushall()
@@ -43,7 +43,7 @@ def test_what_waits_is_not_enqueued_again_and_what_was_lost_is(scene: Scene, tex
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
-def test_a_preview_shows_what_is_due_and_does_nothing(scene: Scene, text: bytes) -> None:
+def test_a_dry_run_shows_what_is_due_and_does_nothing(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     with scene.site.app.app_context():
         assert sweep.preview() == {"take_in": 1}
@@ -53,7 +53,7 @@ def test_a_preview_shows_what_is_due_and_does_nothing(scene: Scene, text: bytes)
         assert sweep.preview() == {}
 
 
-def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_works_without_valkey(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = scene.alice.upload("a.txt", text)
     begun = scene.alice.sent("b.txt", text)
     scene.site.expire_upload(begun["upload_id"])
@@ -69,7 +69,7 @@ def test_it_works_without_a_queue(scene: Scene, text: bytes, monkeypatch: pytest
     assert scene.alice.asset(sent.asset_id)["status"] == "available"
 
 
-def test_one_bad_row_keeps_nobody_waiting(
+def test_a_failing_task_delays_no_other(
     scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = [scene.alice.sent(f"{number}.txt", text)["upload_id"] for number in range(3)]
@@ -92,7 +92,7 @@ def test_one_bad_row_keeps_nobody_waiting(
     scene.site.run_jobs()
 
 
-def test_nothing_is_asked_of_a_store_that_only_a_person_can_repair(scene: Scene, text: bytes) -> None:
+def test_a_store_that_only_a_person_can_repair_gets_no_request(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     scene.site.expire_upload(sent.upload_id)
@@ -109,14 +109,14 @@ def test_nothing_is_asked_of_a_store_that_only_a_person_can_repair(scene: Scene,
     assert scene.site.sweep() == {}
 
 
-def test_a_session_that_was_prolonged_meanwhile_does_not_expire(scene: Scene, text: bytes) -> None:
+def test_an_upload_that_was_extended_in_the_meantime_does_not_expire(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     with scene.site.app.app_context():
         session.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "created"
 
 
-def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> None:
+def test_a_failing_statement_is_not_an_unavailable_database(scene: Scene) -> None:
     with scene.site.app.app_context(), database.transaction() as reading:
         reading.execute(text("SET LOCAL statement_timeout = 10"))
         with pytest.raises(OperationalError) as cancelled:
@@ -128,7 +128,7 @@ def test_a_statement_that_fails_is_no_database_that_is_away(scene: Scene) -> Non
     assert (database.is_unavailable(cancelled.value), database.is_unavailable(away.value)) == (False, True)
 
 
-def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) -> None:
+def test_files_are_purged_after_their_days_in_the_trash(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}").status_code == 204
@@ -146,7 +146,7 @@ def test_what_is_beyond_its_days_in_the_trash_goes(scene: Scene, text: bytes) ->
     assert scene.site.broken(scene.cast) == []
 
 
-def test_links_that_were_issued_long_ago_are_forgotten(scene: Scene, text: bytes) -> None:
+def test_old_issued_links_are_deleted(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     for _ in range(2):
@@ -158,7 +158,7 @@ def test_links_that_were_issued_long_ago_are_forgotten(scene: Scene, text: bytes
     assert scene.site.sql(links, UUID(sent.asset_id)) == [(1,)]
 
 
-def test_only_one_scheduler_works(scene: Scene) -> None:
+def test_only_one_scheduler_runs(scene: Scene) -> None:
     def lease() -> AbstractContextManager[tasks.Lease | None]:
         return tasks.exclusive("scheduler", tasks.NOWHERE, lasts=scheduler.LEASE)
 

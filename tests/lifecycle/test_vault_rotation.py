@@ -46,7 +46,7 @@ def opened(cast: Cast, *profiles_: object) -> list[str]:
         return [storage.bucket_for(profile).location.secret_access_key for profile in found]
 
 
-def test_all_are_sealed_with_the_newest_key_and_the_old_one_can_go(cast: Cast, keys: list[str]) -> None:
+def test_all_secrets_are_sealed_with_the_newest_key_and_the_old_one_can_be_removed(cast: Cast, keys: list[str]) -> None:
     first, second = (connect_own_bucket(cast, activate=False) for _ in range(2))
     with_keys(cast.app, NEWER, *keys)
     assert opened(cast, first, second) == [CANARY, CANARY]
@@ -63,7 +63,7 @@ def test_all_are_sealed_with_the_newest_key_and_the_old_one_can_go(cast: Cast, k
         opened(cast, first)
 
 
-def test_what_no_key_opens_is_counted_and_left_as_it_is(cast: Cast, keys: list[str]) -> None:
+def test_a_secret_that_no_key_opens_is_counted_and_left_as_it_is(cast: Cast, keys: list[str]) -> None:
     profile = connect_own_bucket(cast, activate=False)
     with_keys(cast.app, NEWER)
     with cast.app.app_context():

@@ -111,9 +111,9 @@ def test_a_temporary_limit_ends_on_its_day(cast: Cast, olga: Actor) -> None:
 
 
 def test_new_uploads_are_refused_when_the_disk_is_full(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "look", lambda _settings: Disk(free=4, total=100))
+    monkeypatch.setattr(disk, "embedded_disk", lambda _settings: Disk(free=4, total=100))
     refusal = cast.alice.api.post(cast.url("uploads"), json=FILE)
     assert refusal.status_code == 503
     assert refusal.get_json()["code"] == "storage_unavailable"
-    monkeypatch.setattr(disk, "look", lambda _settings: Disk(free=6, total=100))
+    monkeypatch.setattr(disk, "embedded_disk", lambda _settings: Disk(free=6, total=100))
     assert cast.alice.api.post(cast.url("uploads"), json=FILE).status_code == 201

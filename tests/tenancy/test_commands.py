@@ -181,7 +181,7 @@ def test_an_operator_is_made_once(portal: Portal, cast: Cast) -> None:
     assert again.returncode == 1 and "already" in again.stderr
 
 
-def test_a_half_written_environment_is_told_all_at_once(engines: TestEngines) -> None:
+def test_everything_missing_in_the_environment_is_reported_at_once(engines: TestEngines) -> None:
     environment = {"PATH": os.environ["PATH"], "PORTAL_DATABASE_URL": engines.settings().database_url}
     words = ("token", "create", "x@y.z", "--name", "n")
     done = subprocess.run([*COMMAND, *words], env=environment, capture_output=True, text=True, check=False)
@@ -190,7 +190,7 @@ def test_a_half_written_environment_is_told_all_at_once(engines: TestEngines) ->
         assert name in done.stderr
 
 
-def test_a_database_that_refuses_or_is_away_is_told_in_a_line(engines: TestEngines) -> None:
+def test_a_database_that_refuses_or_does_not_answer_is_reported_in_one_sentence(engines: TestEngines) -> None:
     environment = engines.environment()
     url = make_url(environment["PORTAL_DATABASE_URL"])
     for wrong in (url.set(password="wrong"), url.set(host="127.0.0.1", port=1, query={})):
