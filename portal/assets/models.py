@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     String,
+    Text,
     UniqueConstraint,
     case,
     null,
@@ -101,9 +103,9 @@ class Asset(Identified, Base):
         Index(
             "ix_assets_name",
             "workspace_id",
-            "file_name",
+            "search_name",
             postgresql_using="gin",
-            postgresql_ops={"file_name": "gin_trgm_ops"},
+            postgresql_ops={"search_name": "gin_trgm_ops"},
         ),
         Index("ix_assets_quarantined", "tenant_id", "id", postgresql_where=text("state = 'quarantined'")),
         Index(
@@ -125,6 +127,8 @@ class Asset(Identified, Base):
     created_by: Mapped[UUID]
 
     file_name: Mapped[str] = mapped_column(String(255))
+    # What a search compares with; Postgres fills it, and nothing reads it.
+    search_name: Mapped[str] = mapped_column(Text, Computed("search_text(file_name)", persisted=True), deferred=True)
     kind: Mapped[str] = mapped_column(String(20))
     mime_type: Mapped[str] = mapped_column(String(100))
     size_bytes: Mapped[int] = mapped_column(BigInteger)

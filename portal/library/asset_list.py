@@ -5,7 +5,6 @@ Each combination of filters is one statement that an index answers: it costs the
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +22,14 @@ AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 
 
+MOST_WORDS = 20  # of a search: each one more is one more comparison with every name found
+
+
 @dataclass(frozen=True)
 class Filters:
     """Which assets a list has. Without ``status``: all but the trash. ``top``: those in no folder.
+
+    ``q``: words that the name contains, all of them, in any case and order, with or without their accents.
 
     ``ids``: these alone, in whatever state; the other filters do not count then.
     """
@@ -108,30 +112,14 @@ def _in_state(state: AssetState | None) -> ColumnElement[bool]:
 
 def _named(workspace_id: UUID, filters: Filters, paging: Paging) -> list[UUID]:
     """The ids of one page of a search, found by the function that may use the index of names."""
-    status = filters.status.value if filters.status else None
-    found: set[UUID] = set()
-    for words in _spellings(filters.q or ""):
-        named = func.assets_named(
-            workspace_id,
-            _pattern(words),
-            filters.kind,
-            status,
-            filters.library_id,
-            filters.folder_id,
-            paging.after_id(),
-            paging.limit + 1,
-        )
-        found.update(db.session.scalars(select(named.column_valued("id"))))
-    return sorted(found, reverse=True)[: paging.limit + 1]
-
-
-def _spellings(words: str) -> set[str]:
-    """As they are, composed and decomposed: a Mac writes an accent after its letter, people type both as one."""
-    return {words, *(unicodedata.normalize(form, words) for form in ("NFC", "NFD"))}
-
-
-def _pattern(words: str) -> str:
-    """The LIKE pattern for names that contain ``words`` as they are."""
-    for special in ("\\", "%", "_"):
-        words = words.replace(special, f"\\{special}")
-    return f"%{words}%"
+    named = func.assets_named(
+        workspace_id,
+        list(dict.fromkeys((filters.q or "").split()))[:MOST_WORDS],
+        filters.kind,
+        filters.status.value if filters.status else None,
+        filters.library_id,
+        filters.folder_id,
+        paging.after_id(),
+        paging.limit + 1,
+    )
+    return list(db.session.scalars(select(named.column_valued("id"))))

@@ -29,7 +29,11 @@ Ids = Annotated[
 class AssetQuery(Query):
     """What a list of assets is narrowed to; without ``status``: all but the trash."""
 
-    q: str | None = Field(None, max_length=LONGEST_SEARCH, description="A part of the file's name, in any case.")
+    q: str | None = Field(
+        None,
+        max_length=LONGEST_SEARCH,
+        description="Words that the file's name contains: all of them, in any order and case, with or without accents.",
+    )
     kind: Literal["photo", "vector", "video", "document", "archive"] | None = None
     status: Literal["processing", "available", "quarantined", "failed", "deleted"] | None = None
     library_id: UUID | None = None
@@ -38,8 +42,11 @@ class AssetQuery(Query):
     @model_validator(mode="before")
     @classmethod
     def _leave_out_what_is_empty(cls, sent: Any) -> Any:
-        """A form sends every field; an empty one narrows nothing."""
-        return {name: value for name, value in sent.items() if value != ""} if isinstance(sent, dict) else sent
+        """A form sends every field; an empty one, or one of blanks alone, narrows nothing."""
+        if not isinstance(sent, dict):
+            return sent
+        trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in sent.items()}
+        return {name: value for name, value in trimmed.items() if value != ""}
 
     def filters(self) -> Filters:
         """As the service takes them."""
