@@ -139,6 +139,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
 def _configure(app: Flask, settings: Settings) -> None:
     newest, *older = settings.secret_keys
     secure = settings.base_url.startswith("https://")
+    prefix = "__Host-" if secure else ""
     app.config.update(
         SECRET_KEY=newest,
         SECRET_KEY_FALLBACKS=older,
@@ -155,9 +156,11 @@ def _configure(app: Flask, settings: Settings) -> None:
         **_cookies("SESSION", secure),
         **_cookies("REMEMBER", secure),
         REMEMBER_COOKIE_DURATION=30 * 86400,
-        REMEMBER_COOKIE_NAME="stowage_remember",
-        SESSION_COOKIE_NAME="stowage_session",
-        DEVICE_COOKIE_NAME="stowage_device",
+        # Browsers take a name with this prefix only over https, for this host and every path (RFC 6265bis, 4.1.3.2): no
+        # other host of the domain can plant one.
+        REMEMBER_COOKIE_NAME=f"{prefix}stowage_remember",
+        SESSION_COOKIE_NAME=f"{prefix}stowage_session",
+        DEVICE_COOKIE_NAME=f"{prefix}stowage_device",
     )
 
 

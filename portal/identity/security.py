@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, current_app, request, session
 from flask_babel import lazy_gettext as _l
+from flask_login import decode_cookie
 from flask_principal import Principal
 from flask_security import RoleMixin, Security, SQLAlchemyUserDatastore
 from flask_security.utils import set_request_attr
@@ -18,6 +19,7 @@ from portal.identity.models import User
 from portal.identity.service import Person
 from portal.identity.views import log_in, log_out
 from portal.web.access import public
+from portal.web.csrf import bearer_token
 
 CONFIG: dict[str, Any] = {
     "SECURITY_LOGIN_URL": "/login",
@@ -75,11 +77,26 @@ def install(
     security = Security(app, datastore, login_form=LoginForm, register_blueprint=False)
     security.want_json(lambda _request: False)
     app.register_blueprint(blueprint)
+    app.before_request(_accept_older_keys)
     app.login_manager.user_loader(_note_how(find_by_session))  # type: ignore[attr-defined]
     # The library also takes tokens of its own from headers and addresses, and loads its roles before each request.
     app.login_manager.request_loader(None)  # type: ignore[attr-defined]
     hooks = app.before_request_funcs[None]
     hooks[:] = [hook for hook in hooks if not isinstance(getattr(hook, "__self__", None), Principal)]
+
+
+def _accept_older_keys() -> None:
+    """Take a "remember me" that was signed by a key which was rotated since; it is signed anew with this answer.
+
+    Flask does so for the session's cookie (``SECRET_KEY_FALLBACKS``), Flask-Login not for its own.
+    """
+    cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"])
+    if cookie is None or bearer_token() is not None or "_user_id" in session or decode_cookie(cookie) is not None:
+        return
+    for key in current_app.config["SECRET_KEY_FALLBACKS"]:
+        if (secret := decode_cookie(cookie, key=key)) is not None:
+            session.update({"_user_id": secret, "_fresh": False, "_remember": "set"})
+            return
 
 
 def _note_how(find_by_session: Callable[[str], Person | None]) -> Callable[[str], Person | None]:

@@ -6,17 +6,23 @@ request that carries one on the API's addresses needs no second proof, and its c
 
 from __future__ import annotations
 
-from flask import Flask, request
+import base64
+import binascii
+import secrets
+
+from flask import Flask, current_app, g, request
 from flask_babel import gettext as _
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from flask_wtf.csrf import CSRFProtect, generate_csrf, same_origin, validate_csrf
 from markupsafe import Markup
+from wtforms import ValidationError
 
 from portal.web.body import Malformed
 from portal.web.problems import speaks_json
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 csrf = CSRFProtect()
+MASKED = "m."  # before a token that was masked
 _FIELD = Markup('<input type="hidden" name="csrf_token" value="%s">')
 
 
@@ -34,11 +40,41 @@ def install(app: Flask) -> None:
     csrf.init_app(app)
     app.before_request(_check)
     app.jinja_env.globals["csrf"] = field
+    # After the library's own, which gives the token as it is, so that this one counts.
+    app.context_processor(lambda: {"csrf_token": token})
 
 
 def field() -> Markup:
     """The hidden field that every form of ours carries."""
-    return _FIELD % str(generate_csrf())
+    return _FIELD % token()
+
+
+def token() -> str:
+    """The session's token, masked anew: beside what a request brings into a compressed page, a text that stays the same
+    could be guessed by the size of the answers (BREACH, CVE-2013-3587).
+    """
+    plain = str(generate_csrf()).encode()
+    mask = secrets.token_bytes(len(plain))
+    return MASKED + base64.urlsafe_b64encode(mask + _xor(mask, plain)).decode()
+
+
+def _unmasked(given: str | None) -> str | None:
+    if given is None or not given.startswith(MASKED):
+        return given
+    try:
+        both = base64.urlsafe_b64decode(given.removeprefix(MASKED))
+        return _xor(both[: len(both) // 2], both[len(both) // 2 :]).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def _given() -> str | None:
+    headers = (request.headers.get(name) for name in current_app.config["WTF_CSRF_HEADERS"])
+    return request.form.get("csrf_token") or next(filter(None, headers), None)
 
 
 def _check() -> None:
@@ -47,8 +83,11 @@ def _check() -> None:
     if speaks_json() and not current_user.is_authenticated:
         return  # nobody is signed in: the access mark answers 401
     try:
-        csrf.protect()
-    except CSRFError:
+        validate_csrf(_unmasked(_given()))
+        # Under https a browser says where it comes from; another site can't leave that out (Referrer-Policy).
+        if request.is_secure and not same_origin(request.referrer or "", f"https://{request.host}/"):
+            raise ValidationError
+    except ValidationError:
         raise Malformed(
             _(
                 "The form was open for too long, or did not come from this page. Nothing was changed. "
@@ -56,3 +95,4 @@ def _check() -> None:
             ),
             code="csrf",
         ) from None
+    g.csrf_valid = True  # forms that check it once more are answered by this

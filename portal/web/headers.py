@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.errors import Forbidden
 from portal.settings import Settings
+from portal.web.problems import speaks_json
 from portal.web.wsgi_guard import PROBES, request_target
 
 STORES = "Stowage-Stores"  # what a page needs beside the managed store: one that is swapped in may need more
@@ -83,6 +86,23 @@ def install(app: Flask, settings: Settings) -> None:
 
     app.after_request(add)
     app.before_request(_own_host_only(settings.base_url))
+    if settings.base_url.startswith("https://") and settings.trusted_proxies:
+        app.before_request(_https_only(settings.base_url))
+
+
+def _https_only(base_url: str) -> Callable[[], BaseResponse | None]:
+    """Lead plain http to https. What it was asked by is told by the trusted proxy: without its word nobody knows."""
+
+    def check() -> BaseResponse | None:
+        told = "X-Forwarded-Proto" in request.headers
+        if request.path in PROBES or not told or request.is_secure:
+            return None
+        if speaks_json() or request.method not in ("GET", "HEAD"):
+            # What was sent in clear has been sent: a client must be told, not be led on with its token.
+            raise Forbidden(_("This portal is reached by https only. Use %(address)s.", address=base_url), code="https")
+        return redirect(base_url + request.full_path.rstrip("?"), 308)
+
+    return check
 
 
 def _own_host_only(base_url: str) -> Callable[[], BaseResponse | None]:

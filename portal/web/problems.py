@@ -19,7 +19,7 @@ from jinja2 import Template
 from pydantic import ConfigDict
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from portal.errors import Invalid, NotFound, Problem, Unavailable
 from portal.texts import Text
@@ -28,6 +28,7 @@ from portal.web.logs import request_id
 
 log = logging.getLogger(__name__)
 
+MOST_FIELDS = 10_000
 API_PREFIXES = ("/v1/", "/tus")
 TITLES = {
     "unauthenticated": _l("Not signed in"),
@@ -78,6 +79,7 @@ def speaks_json() -> bool:
 def install(app: Flask) -> None:
     """Answer every error of this application."""
     app.before_request(_refuse_nul)
+    app.before_request(_refuse_many_fields)
     app.register_error_handler(Problem, answer_problem)
     app.register_error_handler(HTTPException, _answer_http)
     for lost in (OperationalError, InterfaceError, PoolTimeout):
@@ -168,6 +170,15 @@ def _to_login() -> Response:
 
 def _login_address(back_to: str) -> str:
     return url_for("security.login", next=back_to if back_to not in ("", "/") else None)
+
+
+def _refuse_many_fields() -> None:
+    """A form has a few dozen fields, and at most some thousand ids of files; each costs time to take apart.
+
+    werkzeug bounds the parts of a multipart form (``MAX_FORM_PARTS``) and the bytes of this one, not its fields.
+    """
+    if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= MOST_FIELDS:
+        raise RequestEntityTooLarge
 
 
 def _refuse_nul() -> None:
