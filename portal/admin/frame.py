@@ -157,7 +157,11 @@ class Frame:
             "files_url": url_for("library.index", workspace_id=here),
             "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
             "kinds": kinds,
-            "parts": {"from_bytes": part_plan.FROM, "part_bytes": part_plan.USUAL_PART, "most": part_plan.MOST_PARTS},
+            "parts": {
+                "from_bytes": part_plan.MIN_SIZE,
+                "part_bytes": part_plan.USUAL_PART,
+                "most": part_plan.MOST_PARTS,
+            },
         }
 
 

@@ -1,12 +1,13 @@
-"""Assets: the files that people have, each one a fact about bytes that were looked at.
+"""Assets: verified files.
 
-Owns: assets with their verdict, metadata and variants; the policy of what may be uploaded.
+Owns: assets with their scan result, metadata and variants; rescans, purge, orders of the quarantine.
 States: processing → available | quarantined | failed; available | failed → deleted (the trash) → purged;
 quarantined → available when an admin releases it.
 Invariants:
-- What can be downloaded is exactly what was scanned: one immutable object, one verdict, one SHA-256.
-- No verdict is never "clean": a scanner that is away is waited for, one without signatures vouches for nothing.
-- Type is decided by content, extension and policy together; what the client declares decides nothing.
-- Restoring from the trash returns to the state before and never skips a verdict.
+- What can be downloaded is exactly what was scanned: one immutable object, one scan result, one SHA-256.
+- "Not scanned" is never "clean": a file waits for a scanner that is unavailable, and a scanner without signatures does
+  not count as one.
+- Content, extension and policy together decide the type; what the client declares decides nothing.
+- Restoring from the trash returns a file to its state before, and never skips a scan.
 - A failed preview is not a failed file.
 """

@@ -1,8 +1,8 @@
-"""Scanning everything again: after a big step of the signatures, or because an operator asks for it.
+"""Scan all files again: after many updates of the signatures, or when an operator starts it.
 
-One runs at a time, tenant after tenant, a batch after another in the slow lane, so that nothing else waits for it. A
-batch is done when none of its tasks is left, or after an hour. A stop at any point, of workers, Valkey or the
-scheduler, costs nothing but time.
+One scan runs at a time, tenant by tenant, in batches in the slow lane, so that nothing else waits for it. A batch is
+done when none of its tasks is left, or after an hour. Workers, Valkey and scheduler can stop at any point: the scan
+then only takes longer.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from portal.texts import Text
 log = logging.getLogger(__name__)
 
 BATCH = 200
-MOST_SHOWN = 5
-LONGEST_BATCH = timedelta(hours=1)  # a store that is unavailable must not keep the others' files from being scanned
-BIG_STEP = 30  # ClamAV numbers its databases by the day: so many of them are a month's
+MAX_SHOWN = 5
+MAX_BATCH_TIME = timedelta(hours=1)  # one unavailable store must not delay the files of the others
+MANY_UPDATES = 30  # ClamAV publishes about one version of its database a day: a month
 FIRST = UUID(int=0)
 
 
 def start(why: str, actor_id: UUID | None) -> Rescan:
-    """Begin; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs, or without a scanner."""
+    """Start a scan; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs or no scanner does."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready":
         raise Conflict(_("There is no virus scanner that works right now."))
@@ -68,7 +68,7 @@ def start(why: str, actor_id: UUID | None) -> Rescan:
 
 
 def stop(actor_id: UUID) -> None:
-    """End the one that runs where it stands. Raises ``Conflict`` when none does."""
+    """Stop the running scan. Raises ``Conflict`` when none is running."""
     with transaction(None):
         over = {"finished_at": now(), "stopped": True}
         running = update(Rescan).where(Rescan.finished_at.is_(None)).values(over).returning(Rescan.done)
@@ -80,37 +80,37 @@ def stop(actor_id: UUID) -> None:
 
 
 def running() -> Rescan | None:
-    """The one that runs."""
+    """The scan that is running."""
     return db.session.scalar(select(Rescan).where(Rescan.finished_at.is_(None)))
 
 
 def history() -> list[Rescan]:
-    """The last ones, the newest first."""
-    fresh = select(Rescan).order_by(Rescan.id.desc()).limit(MOST_SHOWN).execution_options(populate_existing=True)
+    """The last scans, the newest first."""
+    fresh = select(Rescan).order_by(Rescan.id.desc()).limit(MAX_SHOWN).execution_options(populate_existing=True)
     return list(db.session.scalars(fresh))
 
 
-def note_find() -> None:
-    """One infected file more, when everything is being scanned; inside the transaction that quarantines it."""
+def count_infected() -> None:
+    """Count an infected file for the running scan, in the transaction that quarantines it."""
     found = update(Rescan).where(Rescan.finished_at.is_(None)).values(infected=Rescan.infected + 1)
     db.session.execute(found.execution_options(synchronize_session=False))
 
 
-def go_on() -> int:
-    """Schedule the next batch once the last one is done; how many files. Needs a scanner."""
+def schedule_next_batch() -> int:
+    """Schedule the next batch once the last one is done. Returns the number of files. Needs a scanner."""
     with transaction():
         free = select(Rescan).where(Rescan.finished_at.is_(None)).with_for_update(skip_locked=True)
         rescan = db.session.scalar(free.execution_options(populate_existing=True))
         if rescan is None or not _is_done(rescan):
             return 0
-        place = rescan.created_at, rescan.cursor_tenant, rescan.cursor
-    batch = _next_batch(*place)
+        started, tenant_id, after = rescan.created_at, rescan.cursor_tenant, rescan.cursor
+    batch = _next_batch(started, tenant_id, after)
     with transaction():
         return _schedule(rescan.id, batch)
 
 
 def start_after_updates() -> Text:
-    """The periodic task: begin when the signatures have made a big step since everything was scanned last."""
+    """The periodic task: start a scan after many updates of the signatures since the last one."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready" or proof.version is None:
         return Text("There is no virus scanner with dated signatures.")
@@ -119,12 +119,12 @@ def start_after_updates() -> Text:
             db.session.execute(update(ScannerStatus).values(rescanned_version=proof.version))
         return Text("Signature updates are counted from version %(version)s on.", version=proof.version)
     step = proof.version - proof.rescanned_version
-    if step < BIG_STEP:
+    if step < MANY_UPDATES:
         return Text(
             "The signatures are %(step)s versions newer than at the last scan of all files; at %(big)s all files are "
             "scanned again.",
             step=step,
-            big=BIG_STEP,
+            big=MANY_UPDATES,
         )
     if running() is not None:
         return Text("All files are being scanned again.")
@@ -137,10 +137,10 @@ def start_after_updates() -> Text:
 
 
 def _is_done(rescan: Rescan) -> bool:
-    """Was every file of the batch at hand looked at? After an hour it is given up: the others must not wait for it."""
+    """Whether every file of the current batch was scanned. After an hour the rest of it is skipped."""
     mine = Task.kind == "scan_again"
     left = int(db.session.scalar(select(func.count()).select_from(Task).where(mine)) or 0)
-    if left and rescan.batch_at is not None and rescan.batch_at > now() - LONGEST_BATCH:
+    if left and rescan.batch_at is not None and rescan.batch_at > now() - MAX_BATCH_TIME:
         return False
     if left:
         log.warning("%d files could not be scanned again, because their storage is unavailable", left)
@@ -150,7 +150,7 @@ def _is_done(rescan: Rescan) -> bool:
 
 
 class File(NamedTuple):
-    """A file that is to be looked at."""
+    """A file to scan."""
 
     tenant_id: UUID
     workspace_id: UUID
@@ -158,7 +158,7 @@ class File(NamedTuple):
 
 
 def _next_batch(started: datetime, tenant_id: UUID, after: UUID) -> list[File]:
-    """Tenant after tenant, each with its own rights alone, in each of them in the order of ids."""
+    """The next files by tenant and id. Each tenant is read under its own row-level security."""
     with transaction():
         ids = db.session.scalars(select(Tenant.id).where(Tenant.id >= tenant_id).order_by(Tenant.id)).all()
     files: list[File] = []
@@ -190,11 +190,11 @@ def _schedule(rescan_id: UUID, files: list[File]) -> int:
 
 
 def _old(started: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Clean files that nobody has looked at since. Where only a person can repair the store they are passed over."""
-    lost = select(StorageProfile.id).where(StorageProfile.health == Health.UNHEALTHY)
-    unseen = or_(Asset.scanned_at.is_(None), Asset.scanned_at < started)
+    """Clean files that were not scanned since. Those at an unhealthy profile are skipped: only a person can fix it."""
+    unhealthy = select(StorageProfile.id).where(StorageProfile.health == Health.UNHEALTHY)
+    not_scanned = or_(Asset.scanned_at.is_(None), Asset.scanned_at < started)
     clean = Asset.state == AssetState.AVAILABLE, Asset.scan_result == ScanResult.CLEAN
-    return *clean, unseen, Asset.profile_id.not_in(lost)
+    return *clean, not_scanned, Asset.profile_id.not_in(unhealthy)
 
 
 def _count(started: datetime) -> int:

@@ -63,7 +63,7 @@ class ScanResult(StrEnum):
 class Asset(Identified, Base):
     """A fact: bytes that arrived, and what is known of them.
 
-    ``object_key`` is where the verified bytes lie (null until the verdict, and after they were removed).
+    ``object_key`` is where the verified bytes lie (null until the decision, and after they were removed).
     ``charged_bytes`` is what the quota counts for it; what is to be done with it stands in ``portal.tasks``.
     ``quarantine_order`` is what an admin (``ordered_by``) has ordered for a quarantined file, ``proposed_by`` who wants
     it released; ``released_by`` stays as the mark of a file that was quarantined and released.
@@ -173,7 +173,8 @@ class Asset(Identified, Base):
 
 
 _CHECK = select(Task.waiting_for).where(Task.target_id == Asset.id, Task.kind == "take_in").scalar_subquery()
-# What the check of the file waits for, read from its task; of other files nothing is asked.
+# What the verification of the file waits for, read from its task. Only processing files have such a task, so that lists
+# of other files run no subquery.
 Asset.waiting_for = column_property(
     case((Asset.state == AssetState.PROCESSING, _CHECK), else_=null()), expire_on_flush=False
 )

@@ -1,4 +1,4 @@
-"""An asset as the API and the pages show it: one shape, from the row and its derived files."""
+"""An asset as the API and the pages show it, from its row and its derived files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from portal.web.state_mark import StateMark
 
 Status = Literal["processing", "available", "quarantined", "failed", "deleted"]
 Previews = Literal["none", "pending", "ready", "failed"]
-# What a checked asset waits for, as its row says it (an error's code), and as we call it.
+# What a processing asset waits for: the error code of its task, and the name in the API.
 WAITING = {"scanner_unavailable": "scanner", "storage_unavailable": "storage"}
 
 
 class ReasonView(Answer):
-    """Why something is as it is: a stable code, and words for people."""
+    """Why something is as it is: a stable code, and a text for people."""
 
     code: str
     detail: str
@@ -141,24 +141,23 @@ def page_view(asset: Asset, derived: Iterable[Variant], urls: PreviewUrls, autho
 
 
 def _name_of(person_id: UUID | None) -> str | None:
-    """Who released it from quarantine; few files have somebody, so it is no part of the list's statement."""
+    """Who released the file from quarantine. Few files were released, so lists do not join the table of users."""
     person = db.session.get(User, person_id) if person_id else None
     return (person.name or person.email) if person else None
 
 
 def is_final(asset: StateColumns) -> bool:
-    """Will it stay as it is until somebody acts? Else pages ask for it again."""
+    """Whether the state stays until somebody acts; else pages poll it."""
     rendering = asset.state == AssetState.AVAILABLE and asset.previews == PreviewState.PENDING
     return asset.state != AssetState.PROCESSING and not rendering
 
 
 def poll_seconds(count: int) -> int:
-    """The pause before a page asks for an asset again, after it has asked ``count`` times: 2 to 15 seconds."""
+    """The pause before the next poll of an asset, after ``count`` polls: 2 to 15 seconds."""
     return min(max(count // 4, 2), 15)
 
 
 def state_mark(asset: StateColumns) -> StateMark:
-    """What people read of an asset's state."""
     if asset.state == AssetState.PROCESSING:
         return _processing_mark(asset)
     if asset.state == AssetState.AVAILABLE:
@@ -230,7 +229,7 @@ def released_view(asset: Asset) -> ReleasedView | None:
 
 
 def scan_view(asset: Asset) -> ScanView:
-    """The verdict, with what it rests on."""
+    """The scan result with engine and signatures."""
     return ScanView(
         verdict=asset.scan_result.value,
         signature=asset.scan_signature,

@@ -1,4 +1,4 @@
-"""Scanning files that were taken in before: unscanned, once there is a scanner, or with older signatures."""
+"""Scan available files again: those that were not scanned, once there is a scanner, and clean ones in full scans."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from portal.storage import service as storage
 from portal.tasks import Lease, LeaseLost, Target
 from portal.texts import Text
 
-UNSCANNED = ("off", "no_signatures")  # reasons of a verdict that another scanner may better
+UNSCANNED = ("off", "no_signatures")  # reasons for which a scan is repeated once there is a scanner
 SCANNER = "scanner"  # what tasks wait for
-WOKEN_AT_ONCE = 1000
+MAX_WOKEN = 1000  # tasks of one pass of the sweep: each becomes a job with a file to read
 INFECTED = Text("A virus was found when the file was scanned again.")
 
 
 def schedule(asset: Asset) -> None:
-    """Have an asset scanned once there is a scanner; in the transaction that makes it available unscanned."""
+    """Schedule a scan for when there is a scanner, in the transaction that makes the asset available unscanned."""
     target = Target(asset.id, asset.tenant_id, asset.workspace_id)
     tasks.schedule_waiting("rescan", target, SCANNER)
 
 
 def wake() -> int:
-    """There is a scanner: let what waits for one be due; how many."""
+    """Make the waiting scans due, because there is a scanner now. Returns how many."""
     with transaction():
-        return tasks.wake(SCANNER, most=WOKEN_AT_ONCE)
+        return tasks.wake(SCANNER, most=MAX_WOKEN)
 
 
 def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Give an available, unscanned asset its verdict; an infected one moves to quarantine. Safe to run twice.
+    """Scan an available, unscanned asset; an infected one moves to quarantine. Safe to run twice.
 
-    A move that was interrupted after the row had switched is brought to its end.
+    A move that was interrupted after the row had changed is finished.
     """
     with leases.acquire("rescan", tenant_id, workspace_id, asset_id) as leased:
         if leased is None:
@@ -56,19 +56,19 @@ def rescan(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         lease, asset = leased.lease, leased.asset
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
         if asset.state is AssetState.QUARANTINED:
-            _remove_rest(lease, asset, bucket)
+            _delete_original(lease, asset, bucket)
         elif asset.state is not AssetState.AVAILABLE or asset.scan_result is not ScanResult.NOT_SCANNED:
             return
         elif lease.exhausted:
-            _note(lease, asset, ScanVerdict("not_scanned", reason="unscannable"))
+            _save_result(lease, asset, ScanVerdict("not_scanned", reason="unscannable"))
         else:
             _scan(lease, asset, bucket)
 
 
 def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Look at a clean file once more, as long as everything is being scanned; safe to run twice.
+    """Scan a clean file again while a full scan runs; safe to run twice.
 
-    A scanner that can't look this time takes no verdict away: the file stays what it was.
+    When the file can't be scanned this time, it keeps its earlier scan result.
     """
     with leases.acquire("scan_again", tenant_id, workspace_id, asset_id) as leased:
         if leased is None or full_scans.running() is None:
@@ -76,14 +76,14 @@ def scan_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         lease, asset = leased.lease, leased.asset
         bucket = storage.bucket_for(storage.find_profile(workspace_id, asset.profile_id))
         if asset.state is AssetState.QUARANTINED:
-            _remove_rest(lease, asset, bucket)
+            _delete_original(lease, asset, bucket)
         if asset.state is not AssetState.AVAILABLE or asset.scan_result is not ScanResult.CLEAN:
             return
         verdict = ScanVerdict("not_scanned") if lease.exhausted else _verdict(asset, bucket)
         if verdict.result == "infected":
             _quarantine(lease, asset, bucket, verdict)
         elif verdict.result == "clean":
-            _note(lease, asset, verdict)
+            _save_result(lease, asset, verdict)
         else:
             with transaction(tenant_id):
                 db.session.execute(update(Asset).where(Asset.id == asset.id).values(scanned_at=database.now()))
@@ -95,7 +95,7 @@ def _scan(lease: Lease, asset: Asset, bucket: Bucket) -> None:
     if verdict.result == "infected":
         _quarantine(lease, asset, bucket, verdict)
     else:
-        _note(lease, asset, verdict)
+        _save_result(lease, asset, verdict)
 
 
 def _verdict(asset: Asset, bucket: Bucket) -> ScanVerdict:
@@ -104,22 +104,22 @@ def _verdict(asset: Asset, bucket: Bucket) -> ScanVerdict:
         return facts.verdict
 
 
-def _note(lease: Lease, asset: Asset, verdict: ScanVerdict) -> None:
-    """The other verdicts change the mark only."""
+def _save_result(lease: Lease, asset: Asset, verdict: ScanVerdict) -> None:
+    """Save a scan result that leaves the file available."""
     with transaction(lease.tenant_id):
         values = scan_values(verdict)
         db.session.execute(update(Asset).where(Asset.id == asset.id).values(values))
         tasks.complete(lease)
-        if verdict.reason in UNSCANNED:  # the scanner went away just now
+        if verdict.reason in UNSCANNED:  # the scanner was switched off or lost its signatures just now
             schedule(asset)
         daily_counts.count(lease.tenant_id, "scan", verdict.result)
 
 
 def _quarantine(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict) -> None:
-    """Copy to the quarantine, switch the row, then remove the original and everything derived from it.
+    """Copy to the quarantine, change the row, then delete the original and its derived files.
 
-    Also of a file that somebody has put into the trash meanwhile: a verdict is not skipped there, and nobody deletes
-    what is quarantined. One that is on its way out for good goes on.
+    This holds for a file that somebody has moved to the trash meanwhile, too: it must not be restored as clean. A file
+    that is being purged is left to the purge.
     """
     original, quarantined = asset.object_key or "", keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
     facts = bucket.head(original)
@@ -131,17 +131,17 @@ def _quarantine(lease: Lease, asset: Asset, bucket: Bucket, verdict: ScanVerdict
     with transaction(lease.tenant_id):
         values = _quarantine_values(verdict, quarantined, at)
         if not compare_and_set(Asset, [Asset.id == asset.id, staying], AssetState.QUARANTINED, **values):
-            return  # its purge was faster: that removes the copy, too
+            return  # a purge was first, and deletes the copy, too
         if not tasks.still_mine(lease):
             raise LeaseLost
         tasks.cancel(asset.id, "render_previews")
         purge.schedule(asset, at + QUARANTINED_FOR)
         _notify(lease, asset, verdict, at)
-    _remove_rest(lease, asset, bucket)
+    _delete_original(lease, asset, bucket)
 
 
 def _quarantine_values(verdict: ScanVerdict, key: str, at: datetime) -> dict[str, Any]:
-    # Its folder may be in the trash as well: as with all that is quarantined, it stays at the top.
+    # The folder of a deleted file may be deleted, too: the quarantined file then goes to the top of the library.
     home = case((Asset.state == AssetState.DELETED, null()), else_=Asset.folder_id)
     return {
         **scan_values(verdict),
@@ -160,24 +160,33 @@ def _quarantine_values(verdict: ScanVerdict, key: str, at: datetime) -> dict[str
 
 
 def _notify(lease: Lease, asset: Asset, verdict: ScanVerdict, at: datetime) -> None:
-    """Everybody who has to know, in the transaction that quarantines it; its previews are nobody's any more."""
+    """Events and e-mails, in the transaction that quarantines the file; the rows of its previews are deleted."""
     daily_counts.count(lease.tenant_id, "scan", verdict.result)
-    full_scans.note_find()
+    full_scans.count_infected()
     db.session.execute(delete(Variant).where(Variant.asset_id == asset.id))
-    facts = {"reason": "infected", "signature": verdict.signature}
-    audit.record(lease.tenant_id, None, "asset.quarantined", asset.id, workspace_id=asset.workspace_id, **facts)
-    facts_of_event: dict[str, Any] = {
-        "file_name": asset.file_name,
-        "reason_code": "infected",
-        "scan_signature": verdict.signature,
-    }
-    place = asset.tenant_id, asset.workspace_id
-    events.record(EventType.ASSET_QUARANTINED, *place, asset_id=str(asset.id), **facts_of_event)
+    audit.record(
+        lease.tenant_id,
+        None,
+        "asset.quarantined",
+        asset.id,
+        workspace_id=asset.workspace_id,
+        reason="infected",
+        signature=verdict.signature,
+    )
+    events.record(
+        EventType.ASSET_QUARANTINED,
+        asset.tenant_id,
+        asset.workspace_id,
+        asset_id=str(asset.id),
+        file_name=asset.file_name,
+        reason_code="infected",
+        scan_signature=verdict.signature,
+    )
     alerts.infected(asset, verdict.signature, at, at + QUARANTINED_FOR)
 
 
-def _remove_rest(lease: Lease, asset: Asset, bucket: Bucket) -> None:
-    """The original and everything derived from it, now that the row names the copy in quarantine."""
+def _delete_original(lease: Lease, asset: Asset, bucket: Bucket) -> None:
+    """Delete the original and its derived files, now that the row names the copy in quarantine."""
     bucket.delete_prefix(keys.asset_prefix(asset.workspace_id, asset.id))
     with transaction(lease.tenant_id):
         tasks.complete(lease)

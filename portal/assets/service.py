@@ -1,7 +1,7 @@
-"""What people do with assets: find and name them, put them into the trash, take them back, delete them for good.
+"""Commands and queries of assets: find, rename, move to the trash, restore, delete permanently.
 
-Every command is safe to repeat. The state decides, by compare-and-set, who wins when two act at once; what holds the
-bytes is removed by ``portal.assets.purge``, later and outside of these transactions.
+Every command is safe to repeat. A compare-and-set of the state decides who wins when two act at once;
+``portal.assets.purge`` deletes the objects, later and outside of these transactions.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from portal.inspection import file_kinds
 from portal.tenancy.service import Member
 
 TRASH_DAYS = 30
-COUNTED = 10_000  # files that a summary counts at most: what it costs does not grow with the trash
-OPENED_AGAIN = timedelta(minutes=1)  # a page that is reloaded within this was opened once
+MAX_COUNTED = 10_000  # files that a summary counts at most, so that its cost does not grow with the trash
+OPENED_AGAIN = timedelta(minutes=1)  # reloading a page within this time counts once, and writes no row
 
 
 @dataclass(frozen=True)
 class TrashSummary:
-    """What "empty the trash" would remove. ``more``: there are files beyond these; ``leaving`` are on their way out."""
+    """What "empty the trash" would remove. ``more``: there are others; ``leaving``: some are being purged."""
 
     count: int
     bytes: int
@@ -50,7 +50,7 @@ class TrashSummary:
 
 
 def find_asset(workspace_id: UUID, asset_id: UUID) -> Asset:
-    """One asset of this workspace, in whatever state. Raises ``NotFound``."""
+    """One asset of this workspace, in any state. Raises ``NotFound``."""
     asset = db.session.scalar(select(Asset).filter_by(workspace_id=workspace_id, id=asset_id))
     if asset is None:
         raise _missing()
@@ -68,18 +68,17 @@ def variants_of(assets: Sequence[Asset]) -> dict[UUID, list[Variant]]:
 
 
 def author_of(asset: Asset) -> User | None:
-    """Who uploaded it."""
     return db.session.get(User, asset.created_by)
 
 
 def opened(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Note that somebody looked at it now (a page or a download; never a thumbnail)."""
+    """Record that somebody opened the file now: its page or a download, never a thumbnail."""
     with transaction(tenant_id):
         note_opened(workspace_id, asset_id)
 
 
 def note_opened(workspace_id: UUID, asset_id: UUID) -> None:
-    """The same inside the caller's transaction."""
+    """``opened`` inside the caller's transaction."""
     at = now()
     long_ago = (Asset.last_opened_at.is_(None)) | (Asset.last_opened_at < at - OPENED_AGAIN)
     statement = update(Asset).where(Asset.workspace_id == workspace_id, Asset.id == asset_id, long_ago)
@@ -87,9 +86,9 @@ def note_opened(workspace_id: UUID, asset_id: UUID) -> None:
 
 
 def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None = None) -> None:
-    """Give it another name. The ending stays: it says as what the content was checked.
+    """Give the file another name. The extension stays: the content was checked against it.
 
-    Raises ``NotFound``; ``Invalid`` for a name that can't be one; ``Conflict`` for a file that is not ready, and when
+    Raises ``NotFound``; ``Invalid`` for an invalid name; ``Conflict`` for a file that is not ready, and when
     somebody has renamed it since ``seen_name`` was shown.
     """
     name = unicodedata.normalize("NFC", file_name.strip())
@@ -119,23 +118,23 @@ def rename(member: Member, asset_id: UUID, file_name: str, seen_name: str | None
 
 
 def discard(member: Member, asset_id: UUID) -> None:
-    """Put it into the trash for 30 days. Raises ``NotFound``, and ``Conflict`` for what is checked or quarantined."""
+    """Move the file to the trash for 30 days. Raises ``NotFound``; ``Conflict`` if processing or quarantined."""
     with transaction(member.tenant_id):
         _discard(member, asset_id, keep=timedelta(days=TRASH_DAYS))
 
 
 def restore(member: Member, asset_id: UUID) -> bool:
-    """Take it out of the trash, into the state it was in. Raises ``NotFound``; ``Conflict`` once it is on its way out.
+    """Restore the file to the state it had before the trash. Raises ``NotFound``; ``Conflict`` once it is being purged.
 
-    The verdict stays with the state: a file that failed returns as failed. Where its folder is gone meanwhile it lies
-    at the top of the library: is that so?
+    A file that had failed returns as failed. Returns True when its folder no longer exists, and the file went to the
+    top of the library.
     """
     with transaction(member.tenant_id):
         asset = _locked(member.workspace, asset_id)
         if asset.state is not AssetState.DELETED:
             return False
         home = _living_folder(asset)
-        # The time of this very statement: a purge that has begun since this transaction began must win.
+        # Not now(), the time at which this transaction began: a purge that has begun since then must win.
         staying = Asset.purge_after > func.clock_timestamp()
         before = asset.state_before or AssetState.FAILED
         pending = before is AssetState.AVAILABLE and asset.previews is PreviewState.PENDING
@@ -143,7 +142,7 @@ def restore(member: Member, asset_id: UUID) -> bool:
         if not compare_and_set(Asset, [*_this(member, asset_id), _IN_TRASH, staying], before, **back):
             raise Conflict(_("This file is being deleted permanently and can't be restored any more."))
         _record(member, "asset.restored", asset_id)
-        _tell(EventType.ASSET_RESTORED, member, asset_id)
+        _record_event(EventType.ASSET_RESTORED, member, asset_id)
         tasks.cancel(asset_id, "purge")
         if pending:
             preview_jobs.schedule(asset)
@@ -153,7 +152,7 @@ def restore(member: Member, asset_id: UUID) -> bool:
 
 
 def delete_for_good(member: Member, asset_id: UUID) -> None:
-    """Ask for its purge, from the trash or straight away. Raises as ``discard`` does. The space is free once it ran."""
+    """Schedule the purge, from the trash or directly. Raises as ``discard`` does. The job frees the space."""
     with transaction(member.tenant_id) as session:
         _discard(member, asset_id, keep=timedelta(0))
         soon = update(Asset).where(*_this(member, asset_id), _IN_TRASH, Asset.purge_after > func.now())
@@ -163,7 +162,7 @@ def delete_for_good(member: Member, asset_id: UUID) -> None:
 
 
 def empty_trash(member: Member) -> TrashSummary:
-    """Ask for the purge of everything in the trash; what was in it."""
+    """Schedule the purge of everything in the trash. Returns what was in it."""
     with transaction(member.tenant_id) as session:
         leaving = update(Asset).where(Asset.workspace_id == member.workspace, _IN_TRASH, Asset.purge_after > func.now())
         gone = leaving.values(purge_after=func.now()).returning(Asset.id, Asset.size_bytes)
@@ -177,25 +176,25 @@ def empty_trash(member: Member) -> TrashSummary:
 
 
 def trash_summary(workspace_id: UUID) -> TrashSummary:
-    """What is in the trash, for the question before emptying it: real numbers up to ``COUNTED`` files."""
+    """What is in the trash, for the question before emptying it: real numbers up to ``MAX_COUNTED`` files."""
     in_trash = select(Asset.size_bytes).where(Asset.workspace_id == workspace_id, _IN_TRASH)
-    staying = in_trash.where(Asset.purge_after > func.now()).limit(COUNTED + 1).subquery()
+    staying = in_trash.where(Asset.purge_after > func.now()).limit(MAX_COUNTED + 1).subquery()
     count, size = db.session.execute(select(func.count(), func.coalesce(func.sum(staying.c.size_bytes), 0))).one()
     leaving = db.session.scalar(select(in_trash.where(Asset.purge_after <= func.now()).exists()))
-    return TrashSummary(min(count, COUNTED), int(size), more=count > COUNTED, leaving=bool(leaving))
+    return TrashSummary(min(count, MAX_COUNTED), int(size), more=count > MAX_COUNTED, leaving=bool(leaving))
 
 
 _IN_TRASH: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.DELETED}'")
 
 
 def _discard(member: Member, asset_id: UUID, keep: timedelta) -> None:
-    """Into the trash, unless it is there already."""
+    """Move the file to the trash, unless it is there already."""
     at = now()
     values = {"deleted_at": at, "deleted_by": member.user_id, "purge_after": at + keep}
     if compare_and_set(Asset, _this(member, asset_id), AssetState.DELETED, state_before=Asset.state, **values):
         tasks.schedule("purge", asset_id, tenant_id=member.tenant_id, workspace_id=member.workspace, due_at=at + keep)
         _record(member, "asset.deleted", asset_id)
-        _tell(EventType.ASSET_DELETED, member, asset_id)
+        _record_event(EventType.ASSET_DELETED, member, asset_id)
         return
     state = db.session.scalar(select(Asset.state).where(*_this(member, asset_id)))
     if state is None:
@@ -215,7 +214,7 @@ def _locked(workspace_id: UUID, asset_id: UUID) -> Asset:
 
 
 def _living_folder(asset: Asset) -> UUID | None:
-    """Its folder, which stays until the transaction ends; None when it is gone."""
+    """The folder of the asset, locked until the transaction ends; None when it was deleted."""
     living = select(Folder.id).filter_by(workspace_id=asset.workspace_id, id=asset.folder_id, deleted_at=None)
     return db.session.scalar(living.with_for_update(read=True)) if asset.folder_id else None
 
@@ -232,5 +231,5 @@ def _record(member: Member, action: str, asset_id: UUID | None, **facts: Any) ->
     audit.record(member.tenant_id, member.user_id, action, asset_id, workspace_id=member.workspace, **facts)
 
 
-def _tell(what: EventType, member: Member, asset_id: UUID) -> None:
+def _record_event(what: EventType, member: Member, asset_id: UUID) -> None:
     events.record(what, member.tenant_id, member.workspace, asset_id=str(asset_id), actor_id=str(member.user_id))

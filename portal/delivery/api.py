@@ -23,8 +23,9 @@ blueprint = Blueprint("delivery_api", __name__)
 def download(member: Member, a: UUID, query: DownloadQuery) -> ResponseReturnValue:
     """Redirect to a short-lived address of a file.
 
-    The original's saves it under its name, for five minutes. A derived file's (`variant`) shows it, and stays the same
-    for a while. What is held back (`held`) or not available (`conflict`) has none.
+    The link to the original saves it under its name and is valid for five minutes. The link to a derived file
+    (`variant`) shows it, and stays the same for a while. Quarantined files (`held`) and unavailable ones (`conflict`)
+    have none.
     """
     link = service.variant_link(member, a, query.variant) if query.variant else service.original_link(member, a)
     response = redirect(link)

@@ -1,4 +1,4 @@
-"""What a download may ask for."""
+"""The query of a download."""
 
 from __future__ import annotations
 

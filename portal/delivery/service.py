@@ -1,4 +1,4 @@
-"""Links to a file and to what was derived from it."""
+"""Links to a file and to its derived files."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ ORIGINAL_LIFE = timedelta(minutes=5)
 
 
 def original_link(member: Member, asset_id: UUID) -> str:
-    """A link that saves the file as it was uploaded, for five minutes; noted, and the file counts as opened.
+    """A link that saves the original, valid for five minutes. It is recorded, and the file counts as opened.
 
-    Raises ``NotFound``; ``Conflict`` (``held`` when it is held back) for a file that is not available.
+    Raises ``NotFound``; ``Conflict`` for a file that is not available (code ``held`` when it is quarantined).
     """
     with transaction(member.tenant_id):
         asset = _available(member.workspace, asset_id)
-        _note(member, asset, None, asset.size_bytes, now() + ORIGINAL_LIFE)
+        _record(member, asset, None, asset.size_bytes, now() + ORIGINAL_LIFE)
         assets.note_opened(member.workspace, asset_id)
-        return _saving(_bucket_of(asset), asset.object_key or "", asset.file_name)
+        return _attachment(_bucket_of(asset), asset.object_key or "", asset.file_name)
 
 
 def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = False) -> str:
     """A link to the derived file ``name``, shown inline and the same for a while; with ``saving`` one that saves it.
 
-    Noted like the others. Raises as ``original_link`` does, and ``NotFound`` when there is no such derived file.
+    Recorded like others. Raises as ``original_link`` does, and ``NotFound`` when there is no such derived file.
     """
     with transaction(member.tenant_id):
         asset = _available(member.workspace, asset_id)
@@ -48,9 +48,11 @@ def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = Fa
             raise NotFound(_("There is no such version of this file."))
         bucket = _bucket_of(asset)
         if saving:
-            _note(member, asset, name, found.size_bytes, now() + ORIGINAL_LIFE)
-            return _saving(bucket, found.object_key, preview_urls.shown_name(asset.file_name, name, found.object_key))
-        _note(member, asset, name, found.size_bytes, preview_urls.good_until())
+            _record(member, asset, name, found.size_bytes, now() + ORIGINAL_LIFE)
+            return _attachment(
+                bucket, found.object_key, preview_urls.shown_name(asset.file_name, name, found.object_key)
+            )
+        _record(member, asset, name, found.size_bytes, preview_urls.good_until())
         return preview_urls.url(bucket, found.object_key, asset.file_name, name)
 
 
@@ -80,13 +82,13 @@ def _bucket_of(asset: Asset) -> Bucket:
     return storage.bucket_for(storage.find_profile(asset.workspace_id, asset.profile_id))
 
 
-def _saving(bucket: Bucket, object_key: str, file_name: str) -> str:
-    """Local arithmetic, no network."""
+def _attachment(bucket: Bucket, object_key: str, file_name: str) -> str:
+    # Presigning is local arithmetic, so it may happen inside the transaction.
     seconds = int(ORIGINAL_LIFE.total_seconds())
     return bucket.presign_get(object_key, disposition=disposition.attachment(file_name), expires_in=seconds)
 
 
-def _note(member: Member, asset: Asset, variant: str | None, size_bytes: int, until: datetime) -> None:
+def _record(member: Member, asset: Asset, variant: str | None, size_bytes: int, until: datetime) -> None:
     db.session.add(
         IssuedLink(
             tenant_id=member.tenant_id,

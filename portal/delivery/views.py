@@ -20,7 +20,7 @@ blueprint = Blueprint("delivery", __name__)
 @blueprint.get("/t/<tenant_slug>/w/<workspace_slug>/files/<uuid:asset_id>/download")
 @member(Permission.VIEW)
 def download(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Save the original, or with ``?variant=`` a derived file. The answer is not kept (a default of every page)."""
+    """Save the original, or with ``?variant=`` a derived file."""
     variant = read_query(DownloadQuery).variant
     if variant:
         return redirect(service.variant_link(member, asset_id, variant, saving=True))

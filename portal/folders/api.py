@@ -1,4 +1,4 @@
-"""Folders by JSON: listing, making and reading them. ``library.folder_api`` adds what changes files with them."""
+"""Folders over JSON: list, create and read. ``library.folder_api`` has what changes files with them."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class FolderView(Answer):
 
 
 class StepView(Answer):
-    """One folder on the way to another."""
+    """One folder of a path."""
 
     id: UUID
     name: str
 
 
 class PlacedFolderView(FolderView):
-    """A folder with the way to it: ``path`` begins at the top of the library and ends with the folder."""
+    """A folder with the folders above it: ``path`` begins at the top of the library and ends with the folder."""
 
     path: list[StepView]
 
 
 class LaidView(Answer):
-    """A path and the folder it leads to; else ``detail`` says why it can't be one."""
+    """A path and its folder; else ``detail`` says why it can't be created."""
 
     path: str
     library_id: UUID
@@ -83,15 +83,15 @@ def create_folder(member: Member, body: NewFolder) -> FolderView:
 @member(Permission.EDIT)
 @operation(body=NewPaths, returns=LaidListing)
 def lay_paths(member: Member, body: NewPaths) -> LaidListing:
-    """Make whole trees of folders.
+    """Create whole trees of folders.
 
-    Every folder on the way that is not there yet is made; what is there is taken as it is. A path with a name that
-    can't be one is refused by itself. Safe to repeat, and to send twice at once.
+    Missing folders are created, existing ones are used. A path with an invalid name is refused by itself. Safe to
+    repeat, and to send twice at once.
     """
-    laid = paths.lay(member, Target(body.library_id, body.parent_id), body.paths)
+    created = paths.create_paths(member, Target(body.library_id, body.parent_id), body.paths)
     views = [
         LaidView(path=each.path, library_id=each.library_id, folder_id=each.folder_id, detail=each.refusal)
-        for each in laid
+        for each in created
     ]
     return LaidListing(items=views)
 
@@ -100,7 +100,7 @@ def lay_paths(member: Member, body: NewPaths) -> LaidListing:
 @member(Permission.VIEW)
 @operation(returns=PlacedFolderView)
 def show_folder(member: Member, f: UUID) -> PlacedFolderView:
-    """Read one folder, and the way to it."""
+    """Read one folder, and the folders above it."""
     folder = libraries.find_folder(member.workspace, f)
     spot, _folders, _cursor = contents.browse(member.workspace, None, f, Paging(1))
     path = [StepView(id=UUID(step.id), name=step.name) for step in spot.path]

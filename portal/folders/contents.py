@@ -1,6 +1,6 @@
-"""Where a page of files stands: its library, the way to its folder, the folders in it. One statement a page.
+"""The folders of a page: the breadcrumbs to the current folder and the folders in it. One statement a page.
 
-Lists are sorted by name whatever its case, and paged by keyset: the last name that was shown.
+Lists are sorted by name without regard to case, and paged by keyset: the last name that was shown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Named(NamedTuple):
 
 
 class Breadcrumbs(NamedTuple):
-    """A place for files. ``path`` leads from the top of the library to the folder, empty at the top."""
+    """A folder and the folders above it. ``path`` begins at the top of the library, and is empty there."""
 
     library: Named
     path: tuple[Named, ...]
@@ -44,17 +44,17 @@ class Breadcrumbs(NamedTuple):
 
     @property
     def here(self) -> str:
-        """The place as forms send it: ``folder:ID`` or ``library:ID``."""
+        """As forms send it: ``folder:ID``, or ``library:ID`` at the top."""
         return f"folder:{self.path[-1].id}" if self.path else f"library:{self.library.id}"
 
     @property
     def above(self) -> str:
-        """The place above it, as forms send it; the top of a library is its own."""
+        """The folder above it, as forms send it; at the top of a library that library."""
         return f"folder:{self.path[-2].id}" if len(self.path) > 1 else f"library:{self.library.id}"
 
     @property
     def name(self) -> str:
-        """What the place is called."""
+        """The name of the folder, or of the library at its top."""
         return self.path[-1].name if self.path else self.library.name
 
 
@@ -70,12 +70,12 @@ _UP = """
 
 
 def _statement(*, at_top: bool, goes_on: bool) -> TextClause:
-    """One for each way to ask: a plan with a parameter that may be null can't use the index of names."""
+    """One statement for each case: a condition on a parameter that may be null can't use the index of names."""
     parent = "parent_id IS NULL" if at_top else "parent_id = :folder"
     after = "AND (name_key, name) > (lower(CAST(:after AS text)), :after)" if goes_on else ""
     here = ":library" if at_top else "(SELECT library_id FROM up WHERE step = 1)"
     path = "NULL" if at_top else "(SELECT json_agg(json_build_array(id, name) ORDER BY step DESC) FROM up)"
-    asked = text(f"""
+    statement = text(f"""
         {"" if at_top else _UP}
         SELECT CAST(l.id AS text) AS id, l.name, {path} AS path, (
             SELECT json_agg(json_build_array(c.id, c.name)) FROM (
@@ -85,9 +85,13 @@ def _statement(*, at_top: bool, goes_on: bool) -> TextClause:
             ) c) AS folders
         FROM libraries l WHERE l.workspace_id = :workspace AND l.id = {here}
     """)  # noqa: S608  our own words
-    place = bindparam("library" if at_top else "folder", type_=Uuid())
-    values: list[BindParameter[Any]] = [bindparam("workspace", type_=Uuid()), bindparam("most", type_=Integer()), place]
-    return asked.bindparams(*values, *([bindparam("after", type_=String())] if goes_on else []))
+    parent_value = bindparam("library" if at_top else "folder", type_=Uuid())
+    values: list[BindParameter[Any]] = [
+        bindparam("workspace", type_=Uuid()),
+        bindparam("most", type_=Integer()),
+        parent_value,
+    ]
+    return statement.bindparams(*values, *([bindparam("after", type_=String())] if goes_on else []))
 
 
 _BROWSE = {(top, on): _statement(at_top=top, goes_on=on) for top in (True, False) for on in (True, False)}
@@ -107,10 +111,10 @@ _PLACES = text("""
 def browse(
     workspace_id: UUID, library_id: UUID | None, folder_id: UUID | None, paging: Paging
 ) -> tuple[Breadcrumbs, Sequence[Named], str | None]:
-    """A place, one page of the folders in it, and the cursor of the next.
+    """The breadcrumbs, one page of the folders there, and the cursor of the next.
 
     Without ``folder_id`` the top of the library, which must be named then. Raises ``NotFound``, also when the folder
-    lies in another library.
+    is in another library.
     """
     after = paging.after[0] if paging.after else None
     values: dict[str, Any] = {"workspace": workspace_id, "most": paging.limit + 1}
@@ -127,7 +131,7 @@ def browse(
 
 
 def places_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> dict[str, tuple[str, ...]]:
-    """Where each of these files lies: the names of its library and of the folders down to it. One statement."""
+    """For each of these files the names of its library and of the folders above it. One statement."""
     if not asset_ids:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Names of libraries and folders: the rule of file names (``assets.names``), in words for these."""
+"""Names of libraries and folders: the rules of file names (``portal.names``), with texts of their own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def checked(name: str, longest: int = names.LONGEST) -> str:
 
 
 def plain(name: str) -> str:
-    """Without spaces around it, accents as one character each: systems differ in how they write the same name."""
+    """Without spaces around it, in Unicode NFC: macOS writes accents as characters of their own, Windows does not."""
     return unicodedata.normalize("NFC", name.strip())
 
 

@@ -1,4 +1,4 @@
-"""Libraries, and where in a workspace an asset lies. Folders are rows, never key prefixes; see ``assets.folders``."""
+"""Commands and queries of libraries, and queries of single folders."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ DEFAULT_NAME = "Files"
 def open_library(tenant_id: UUID, workspace_id: UUID, name: str = DEFAULT_NAME) -> Library:
     """Add a library; belongs inside the caller's transaction.
 
-    Raises ``Invalid`` for a name that can't be one, ``Conflict`` when the workspace has one of this name.
+    Raises ``Invalid`` for an invalid name, ``Conflict`` when the workspace has one of this name.
     """
     name = folder_names.checked(name, folder_names.LONGEST_LIBRARY_NAME)
     values = {"id": new_id(), "created_at": now(), "tenant_id": tenant_id, "workspace_id": workspace_id, "name": name}
-    # Leaves the transaction usable when the name is taken.
+    # On conflict do nothing: an IntegrityError would abort the caller's transaction.
     library: Library | None = db.session.scalar(
         insert(Library).values(values).on_conflict_do_nothing().returning(Library)
     )
@@ -68,7 +68,7 @@ def rename_library(member: Member, library_id: UUID, name: str, seen_name: str |
         library.name = name
         try:
             db.session.flush()
-        except IntegrityError:  # another one got this name in this very moment
+        except IntegrityError:  # another request has taken this name since the query above
             raise _taken(name) from None
         if name != before:
             _record(member, "library.renamed", library, name=name, before=before)
@@ -76,7 +76,7 @@ def rename_library(member: Member, library_id: UUID, name: str, seen_name: str |
 
 
 def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
-    """One library of this workspace; None asks for the default one. Raises ``NotFound``."""
+    """One library of this workspace; None means the default one. Raises ``NotFound``."""
     if library_id is None:
         return default_library(workspace_id)
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id, id=library_id))
@@ -86,7 +86,7 @@ def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
 
 
 def default_library(workspace_id: UUID) -> Library:
-    """Where a file goes when nobody says: the oldest library, which every workspace has from the start."""
+    """The library for files without one: the oldest, which every workspace has from the start."""
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(1))
     if library is None:
         raise NotFound(_("This workspace has no library."))
@@ -100,13 +100,13 @@ def first_of(workspace_id: InstrumentedAttribute[UUID]) -> ScalarSelect[UUID]:
 
 
 def home_of(workspace_id: InstrumentedAttribute[UUID], folder_id: ColumnElement[UUID]) -> ScalarSelect[UUID]:
-    """The library of a folder that lives, as a part of another statement."""
+    """The library of a folder that is not deleted, as a part of another statement."""
     living = (Folder.workspace_id == workspace_id, Folder.id == folder_id, Folder.deleted_at.is_(None))
     return select(Folder.library_id).where(*living).scalar_subquery()
 
 
 def find_folder(workspace_id: UUID, folder_id: UUID, *, lock: bool = False, deleted_too: bool = False) -> Folder:
-    """One folder of this workspace as it is now. ``lock``: it stays as it is until the transaction ends.
+    """One folder of this workspace, read anew. ``lock``: nobody else changes it until the transaction ends.
 
     Raises ``NotFound``, unless ``deleted_too`` for one that was deleted.
     """
@@ -122,7 +122,7 @@ def find_folder(workspace_id: UUID, folder_id: UUID, *, lock: bool = False, dele
 
 
 def no_folder() -> NotFound:
-    """The refusal for a folder that is not there."""
+    """The error for a missing or foreign folder."""
     return NotFound(_("There is no such folder in this workspace."))
 
 

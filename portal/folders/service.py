@@ -1,4 +1,4 @@
-"""Folders: making one, and the rules of where one may lie. What moves or deletes files with them is in ``library``."""
+"""Create folders, and the rules for their position. What moves or deletes files with them is in ``library``."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
 from portal.tenancy.service import Member
 
-DEEPEST = 20  # folders above each other: what breadcrumbs can show
-NAMED = 20  # names of files that an audit entry keeps
+MAX_DEPTH = 20  # nested folders: what breadcrumbs can show
+MAX_RECORDED_NAMES = 20  # names of files in one audit entry
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where something is put: into a folder, or to the top of a library (without one: the workspace's first)."""
+    """A folder, or the top of a library (None: the workspace's first)."""
 
     library_id: UUID | None = None
     folder_id: UUID | None = None
 
 
-# A folder and all that live below it, with the number of steps from it. What goes down or up a tree ends after twice
-# ``DEEPEST`` steps, whatever stands in the rows.
+# A folder and all undeleted ones below it, with their distance. Recursion stops after twice ``MAX_DEPTH`` steps: a
+# circle in the rows must not run for ever.
 TREE = """
     WITH RECURSIVE tree AS (
         SELECT id, library_id, 1 AS step FROM folders
@@ -42,8 +42,8 @@ TREE = """
         WHERE tree.step <= 40
     )
 """
-PLACE = (bindparam("workspace", type_=Uuid()), bindparam("folder", type_=Uuid()))
-BELOW = text(f"{TREE} SELECT id, step FROM tree").bindparams(*PLACE)  # noqa: S608  our own words
+FOLDER_PARAMETERS = (bindparam("workspace", type_=Uuid()), bindparam("folder", type_=Uuid()))
+BELOW = text(f"{TREE} SELECT id, step FROM tree").bindparams(*FOLDER_PARAMETERS)  # noqa: S608  our own words
 _ABOVE = text("""
     WITH RECURSIVE up AS (
         SELECT parent_id, 1 AS step FROM folders WHERE workspace_id = :workspace AND id = :folder
@@ -52,22 +52,25 @@ _ABOVE = text("""
         JOIN folders f ON f.workspace_id = :workspace AND f.id = up.parent_id WHERE up.step <= 40
     )
     SELECT max(step) AS depth FROM up
-""").bindparams(*PLACE)
+""").bindparams(*FOLDER_PARAMETERS)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name", type_=String()))
 
 
 def among(column: InstrumentedAttribute[Any], ids: Sequence[UUID]) -> ColumnElement[bool]:
-    """Is it one of these? However many there are, they are one value."""
+    """``column = ANY (ids)``: one parameter however many ids, so that the statement is prepared once."""
     return column == any_(bindparam(None, list(ids), type_=ARRAY(Uuid())))
 
 
 def lock_folders(workspace_id: UUID) -> None:
-    """From here to the end of the transaction nobody else changes the folders of this workspace."""
+    """Lock the tree of this workspace until the end of the transaction.
+
+    Two moves at once could otherwise put each of two folders into the other.
+    """
     db.session.execute(_LOCK, {"name": f"folders of {workspace_id}"})
 
 
 def create(member: Member, name: str, target: Target) -> Folder:
-    """Add a folder. Raises ``NotFound``, ``Invalid``, and ``Conflict`` when one of this name is there."""
+    """Add a folder. Raises ``NotFound``, ``Invalid``, and ``Conflict`` when the name is taken."""
     name = folder_names.checked(name)
     with transaction(member.tenant_id) as session:
         lock_folders(member.workspace)
@@ -88,7 +91,7 @@ def create(member: Member, name: str, target: Target) -> Folder:
 
 
 def resolve(workspace_id: UUID, target: Target, *, lock: bool = False) -> UUID:
-    """The library of a place that lives. ``lock``: the folder stays until the transaction ends. Raises ``NotFound``."""
+    """The library of a target. ``lock``: nobody deletes the folder until the transaction ends. Raises ``NotFound``."""
     if target.folder_id is None:
         return libraries.find_library(workspace_id, target.library_id).id
     folder = libraries.find_folder(workspace_id, target.folder_id, lock=lock)
@@ -98,7 +101,7 @@ def resolve(workspace_id: UUID, target: Target, *, lock: bool = False) -> UUID:
 
 
 def is_free(library_id: UUID, parent_id: UUID | None, name: str, but: UUID | None = None) -> bool:
-    """Is no folder of this name there?"""
+    """Whether no other folder than ``but`` has this name there."""
     taken = select(Folder.id).filter_by(library_id=library_id, parent_id=parent_id, name=name, deleted_at=None)
     return db.session.scalar(taken) in (None, but)
 
@@ -112,13 +115,13 @@ def require_free(library_id: UUID, parent_id: UUID | None, name: str, but: UUID 
 
 
 def require_depth(depth: int) -> None:
-    """Raises ``Conflict`` for more folders above each other than ``DEEPEST``."""
-    if depth > DEEPEST:
-        raise Conflict(_("Folders can be nested %(most)s levels deep. Choose a place further up.", most=DEEPEST))
+    """Raises ``Conflict`` for more folders above each other than ``MAX_DEPTH``."""
+    if depth > MAX_DEPTH:
+        raise Conflict(_("Folders can be nested %(most)s levels deep. Choose a folder further up.", most=MAX_DEPTH))
 
 
 def depth_of(workspace_id: UUID, folder_id: UUID | None) -> int:
-    """How many folders lead to what is put there."""
+    """The depth of a folder; 0 for the top of a library."""
     if folder_id is None:
         return 0
     depth: int = db.session.execute(_ABOVE, {"workspace": workspace_id, "folder": folder_id}).one().depth
@@ -126,5 +129,5 @@ def depth_of(workspace_id: UUID, folder_id: UUID | None) -> int:
 
 
 def record(member: Member, action: str, target_id: UUID | None, **facts: Any) -> None:
-    """Write into the trail what was done here."""
+    """Write an audit entry."""
     audit.record(member.tenant_id, member.user_id, action, target_id, workspace_id=member.workspace, **facts)

@@ -1,7 +1,7 @@
-"""A folder is deleted and taken back: it, every folder in it, and their files, which are in the trash meanwhile.
+"""Delete and restore a folder with every folder in it and their files, which are in the trash meanwhile.
 
-The moment of deletion marks what belongs together: taking a folder back brings what was deleted with it, and nothing
-that was deleted before. Files in quarantine, or being checked, stay: at the top of the library.
+The time of deletion marks what belongs together: restoring a folder restores what was deleted with it, and nothing that
+was deleted before. Files that are quarantined or processing are not deleted; they move to the top of the library.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from portal.database import db, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import libraries
 from portal.folders.models import Folder
-from portal.folders.service import BELOW, PLACE, TREE, among, is_free, lock_folders, record
+from portal.folders.service import BELOW, FOLDER_PARAMETERS, TREE, among, is_free, lock_folders, record
 from portal.library.moves import MOST_FILES
 from portal.tenancy.service import Member
 
-_UNSEEN = {"synchronize_session": False}
+_NO_SYNC = {"synchronize_session": False}  # no such row is loaded in this session: nothing to bring up to date
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What deleting a folder takes along. ``staying`` of its files can't go; ``more``: there are others beyond."""
+    """What is deleted with a folder. ``staying`` of its files can't be deleted; ``more``: not all were counted."""
 
     folders: int
     files: int
@@ -42,7 +42,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Restored:
-    """A folder that is back. ``elsewhere``: its place is gone, so it is at the top; ``renamed``: its name was taken."""
+    """A restored folder. ``elsewhere``: its parent is gone, so it is at the top; ``renamed``: its name was taken."""
 
     folder: Folder
     files: int
@@ -50,23 +50,23 @@ class Restored:
     renamed: bool
 
 
-_GOING = "state IN ('available', 'failed')"
-_WEIGH = text(f"""
+_DELETABLE = "state IN ('available', 'failed')"
+_MEASURE = text(f"""
     {TREE}, inside AS (
         SELECT state, size_bytes FROM assets
         WHERE folder_id IN (SELECT id FROM tree) AND workspace_id = :workspace AND state <> 'deleted' LIMIT :most
     )
-    SELECT (SELECT count(*) - 1 FROM tree) AS folders, count(*) FILTER (WHERE {_GOING}) AS files,
-        coalesce(sum(size_bytes) FILTER (WHERE {_GOING}), 0) AS bytes, count(*) FILTER (WHERE NOT {_GOING}) AS staying
+    SELECT (SELECT count(*) - 1 FROM tree) AS folders, count(*) FILTER (WHERE {_DELETABLE}) AS files,
+        coalesce(sum(size_bytes) FILTER (WHERE {_DELETABLE}), 0) AS bytes,
+        count(*) FILTER (WHERE NOT {_DELETABLE}) AS staying
     FROM inside
-""").bindparams(*PLACE, bindparam("most", type_=Integer()))  # noqa: S608  our own words
+""").bindparams(*FOLDER_PARAMETERS, bindparam("most", type_=Integer()))  # noqa: S608  our own words
 
 
-def weigh(workspace_id: UUID, folder_id: UUID) -> Contents:
-    """What is in a folder and all below it, in real numbers up to ``MOST_FILES`` files. Raises ``NotFound``."""
-    found = db.session.execute(_WEIGH, {"workspace": workspace_id, "folder": folder_id, "most": MOST_FILES + 1}).all()[
-        0
-    ]
+def contents_of(workspace_id: UUID, folder_id: UUID) -> Contents:
+    """What is in a folder and below it, counted up to ``MOST_FILES`` files. Raises ``NotFound``."""
+    values = {"workspace": workspace_id, "folder": folder_id, "most": MOST_FILES + 1}
+    found = db.session.execute(_MEASURE, values).one()
     if found.folders < 0:
         raise NotFound(_("There is no such folder in this workspace."))
     more = found.files + found.staying > MOST_FILES
@@ -74,40 +74,46 @@ def weigh(workspace_id: UUID, folder_id: UUID) -> Contents:
 
 
 def discard(member: Member, folder_id: UUID) -> Contents:
-    """Delete a folder with all that is in it; its files go to the trash for 30 days. Repeating it changes nothing.
+    """Delete a folder with its contents; its files go to the trash for 30 days. Repeating it changes nothing.
 
-    Raises ``NotFound``; ``Conflict`` when it holds more files than one act takes.
+    Raises ``NotFound``; ``Conflict`` when it has more than ``MOST_FILES`` files.
     """
     with transaction(member.tenant_id):
         lock_folders(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
         if folder.deleted_at is not None:
             return Contents(0, 0, 0)
-        weight = weigh(member.workspace, folder_id)
-        if weight.more:
+        inside_folder = contents_of(member.workspace, folder_id)
+        if inside_folder.more:
             raise Conflict(
                 _("This folder has more than %(most)s files. Delete its subfolders one by one.", most=MOST_FILES)
             )
-        tree, at = (
-            [row.id for row in db.session.execute(BELOW, {"workspace": member.workspace, "folder": folder_id})],
-            now(),
-        )
-        # First the folders: from here on nothing is put into them.
+        at = now()
+        tree = [row.id for row in db.session.execute(BELOW, {"workspace": member.workspace, "folder": folder_id})]
+        # The folders first: an upload that is committed meanwhile waits for their rows, and then goes to the top.
         db.session.execute(
-            update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_UNSEEN)
+            update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_NO_SYNC)
         )
         inside = among(Asset.folder_id, tree)
         gone = bulk.discard(member, at, timedelta(days=TRASH_DAYS), inside)
         up = update(Asset).where(Asset.workspace_id == member.workspace, inside, Asset.state != AssetState.DELETED)
-        staying = db.session.scalars(up.values(folder_id=None).returning(Asset.id).execution_options(**_UNSEEN)).all()
+        staying = db.session.scalars(up.values(folder_id=None).returning(Asset.id).execution_options(**_NO_SYNC)).all()
         done = Contents(len(tree) - 1, len(gone), sum(each.size_bytes for each in gone), len(staying))
-        facts = {"folders": done.folders, "count": done.files, "bytes": done.bytes, "staying": done.staying}
-        record(member, "folder.deleted", folder_id, name=folder.name, **facts)
+        record(
+            member,
+            "folder.deleted",
+            folder_id,
+            name=folder.name,
+            folders=done.folders,
+            count=done.files,
+            bytes=done.bytes,
+            staying=done.staying,
+        )
     return done
 
 
 def restore(member: Member, folder_id: UUID) -> Restored:
-    """Take a folder back, with what was deleted with it. Repeating it changes nothing. Raises ``NotFound``."""
+    """Restore a folder with what was deleted with it. Repeating it changes nothing. Raises ``NotFound``."""
     with transaction(member.tenant_id):
         lock_folders(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id, deleted_too=True)
@@ -115,14 +121,14 @@ def restore(member: Member, folder_id: UUID) -> Restored:
             return Restored(folder, 0, elsewhere=False, renamed=False)
         at, parent_id = folder.deleted_at, folder.parent_id
         tree = _deleted_with(folder)
-        if parent_id is not None and not _lives(parent_id, folder.library_id):
+        if parent_id is not None and not _exists(parent_id, folder.library_id):
             folder.parent_id = None
         name = _free_name(folder)
         elsewhere, renamed = folder.parent_id != parent_id, folder.name != name
         folder.name = name
         db.session.flush()
         back = update(Folder).where(among(Folder.id, tree)).values(deleted_at=None)
-        db.session.execute(back.execution_options(**_UNSEEN))
+        db.session.execute(back.execution_options(**_NO_SYNC))
         files = bulk.restore(member, among(Asset.folder_id, tree), Asset.deleted_at == at)
         record(member, "folder.restored", folder_id, name=name, folders=len(tree) - 1, count=len(files))
         db.session.refresh(folder)
@@ -130,12 +136,12 @@ def restore(member: Member, folder_id: UUID) -> Restored:
 
 
 def _deleted_with(folder: Folder) -> list[UUID]:
-    """It, and the folders below it that went in the same act."""
-    went = select(Folder.id, Folder.parent_id).where(
+    """The folder, and those below it that were deleted with it."""
+    deleted_then = select(Folder.id, Folder.parent_id).where(
         Folder.workspace_id == folder.workspace_id, Folder.deleted_at == folder.deleted_at
     )
     below: dict[UUID | None, list[UUID]] = {}
-    for each, parent_id in db.session.execute(went):
+    for each, parent_id in db.session.execute(deleted_then):
         below.setdefault(parent_id, []).append(each)
     tree = [folder.id]
     for each in tree:
@@ -143,13 +149,13 @@ def _deleted_with(folder: Folder) -> list[UUID]:
     return tree
 
 
-def _lives(folder_id: UUID, library_id: UUID) -> bool:
+def _exists(folder_id: UUID, library_id: UUID) -> bool:
     found = select(Folder.id).filter_by(id=folder_id, library_id=library_id, deleted_at=None)
     return db.session.scalar(found) is not None
 
 
 def _free_name(folder: Folder) -> str:
-    """Its own name, or the first with a number behind it that nobody has there."""
+    """Its own name, or the first free one with a number after it."""
     for number in count(1):
         mark = "" if number == 1 else f" ({number})"
         name = folder.name[: names.LONGEST - len(mark)] + mark

@@ -75,7 +75,7 @@ def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
 def ask_delete(member: Member, folder_id: UUID) -> ResponseReturnValue:
     """The question before it is deleted, in real numbers."""
     spot, _, _ = contents.browse(member.workspace, None, folder_id, Paging(1))
-    weight = folder_trash.weigh(member.workspace, folder_id)
+    weight = folder_trash.contents_of(member.workspace, folder_id)
     return _render("delete", member, spot=spot, weight=weight, most=moves.MOST_FILES)
 
 

@@ -1,6 +1,6 @@
-"""Moving: folders with everything in them, and files, to another folder or library; and renaming a folder.
+"""Move folders with their contents, and files, to another folder or library; rename a folder.
 
-Folders and assets change in one transaction, which is why this stands above both packages.
+Folders and assets change in one transaction; so this is in the package above both.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
 from portal.folders.service import (
     BELOW,
-    NAMED,
-    PLACE,
+    FOLDER_PARAMETERS,
+    MAX_RECORDED_NAMES,
     Target,
     among,
     depth_of,
@@ -32,11 +32,11 @@ from portal.folders.service import (
 )
 from portal.tenancy.service import Member
 
-MOST_FILES = 10_000  # files that one act takes to another library or to the trash: about a second's work
+MOST_FILES = 10_000  # files that one request moves to another library or to the trash: about a second's work
 
 
 class Origin(NamedTuple):
-    """Where a file lay before it was moved."""
+    """The folder of a file before it was moved."""
 
     asset_id: UUID
     library_id: UUID
@@ -48,7 +48,7 @@ _MOVE = text("""
         SELECT id, library_id, folder_id FROM assets
         WHERE workspace_id = :workspace AND id = ANY (:assets) AND state <> 'deleted' ORDER BY id FOR UPDATE
     ) was WHERE a.id = was.id RETURNING was.id, was.library_id, was.folder_id, a.file_name
-""").bindparams(*PLACE, bindparam("library", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
+""").bindparams(*FOLDER_PARAMETERS, bindparam("library", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
 
 
 def change_folder(
@@ -59,10 +59,10 @@ def change_folder(
     target: Target | None = None,
     seen_name: str | None = None,
 ) -> Folder:
-    """Rename a folder, put it with everything in it somewhere else, or both at once. None: it stays as it is.
+    """Rename a folder, move it with its contents, or both. None: unchanged.
 
-    Without a library, ``target`` is in the folder's own. Raises ``NotFound``, ``Invalid``; ``Conflict`` when somebody
-    has renamed it since ``seen_name`` was shown, and when it would lie in itself, too deep, or beside one of its name.
+    A ``target`` without a library is in the folder's own. Raises ``NotFound``, ``Invalid``; ``Conflict`` when somebody
+    has renamed it since ``seen_name`` was shown, when the target is inside of it or too deep, or when the name is taken.
     """
     wanted = None if name is None else folder_names.checked(name)
     with transaction(member.tenant_id):
@@ -78,22 +78,22 @@ def change_folder(
                 )
             after["name"] = wanted
         if target is not None:
-            after |= _new_place(folder, target)
+            after |= _new_position(folder, target)
         if after != before:
             require_free(after["library_id"], after["parent_id"], after["name"], but=folder.id)
             _move(member, folder, before, after)
     return folder
 
 
-def _new_place(folder: Folder, target: Target) -> dict[str, Any]:
-    """The columns of a folder that is put there, after every check but that of its name."""
-    place = Target(target.library_id or folder.library_id) if target.folder_id is None else target
-    library_id = resolve(folder.workspace_id, place)
+def _new_position(folder: Folder, target: Target) -> dict[str, Any]:
+    """The columns of a folder in its new position, after every check except that of its name."""
+    parent = Target(target.library_id or folder.library_id) if target.folder_id is None else target
+    library_id = resolve(folder.workspace_id, parent)
     below = db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id}).all()
-    if place.folder_id in {row.id for row in below}:
+    if parent.folder_id in {row.id for row in below}:
         raise Conflict(_("A folder can't be moved into itself or into one of its subfolders."))
-    require_depth(depth_of(folder.workspace_id, place.folder_id) + max(row.step for row in below))
-    return {"library_id": library_id, "parent_id": place.folder_id}
+    require_depth(depth_of(folder.workspace_id, parent.folder_id) + max(row.step for row in below))
+    return {"library_id": library_id, "parent_id": parent.folder_id}
 
 
 def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -108,32 +108,37 @@ def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[st
 
 
 def _move_contents(folder: Folder, library_id: UUID) -> None:
-    """Everything in it goes to the other library, too; what of it is in the trash with it."""
+    """Move the contents to the other library, too, including files of it that are in the trash."""
     ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
     inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
     if len(db.session.scalars(inside.limit(MOST_FILES + 1)).all()) > MOST_FILES:
         raise Conflict(_("This folder has more than %(most)s files. Move its subfolders one by one.", most=MOST_FILES))
-    unseen = {"synchronize_session": False}
+    no_sync = {"synchronize_session": False}
     db.session.execute(
-        update(Folder).where(among(Folder.id, ids)).values(library_id=library_id).execution_options(**unseen)
+        update(Folder).where(among(Folder.id, ids)).values(library_id=library_id).execution_options(**no_sync)
     )
     files = update(Asset).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
-    db.session.execute(files.values(library_id=library_id).execution_options(**unseen))
+    db.session.execute(files.values(library_id=library_id).execution_options(**no_sync))
 
 
 def move_files(member: Member, asset_ids: Sequence[UUID], target: Target) -> list[Origin]:
-    """Put files into a folder or to the top of a library, all or none; where each of them lay.
+    """Move files to a folder or to the top of a library, all or none. Returns where each of them was.
 
-    Raises ``NotFound`` for a place, or a file, that is not there or in the trash.
+    Raises ``NotFound`` for a target, or a file, that does not exist or is in the trash.
     """
     wanted = list(dict.fromkeys(asset_ids))
     with transaction(member.tenant_id):
         library_id = resolve(member.workspace, target, lock=True)
-        place = {"library": library_id, "folder": target.folder_id}
-        rows = db.session.execute(_MOVE, {"workspace": member.workspace, "assets": wanted, **place}).all()
+        values = {
+            "workspace": member.workspace,
+            "assets": wanted,
+            "library": library_id,
+            "folder": target.folder_id,
+        }
+        rows = db.session.execute(_MOVE, values).all()
         if len(rows) < len(wanted):
             raise NotFound(_("One of these files was deleted or is in the trash. Nothing was moved."))
         one = wanted[0] if len(wanted) == 1 else None
-        names = [row.file_name for row in rows[:NAMED]]
+        names = [row.file_name for row in rows[:MAX_RECORDED_NAMES]]
         record(member, "assets.moved", one, count=len(rows), names=names, into=str(target.folder_id or library_id))
     return [Origin(row.id, row.library_id, row.folder_id) for row in rows]

@@ -1,4 +1,4 @@
-"""The pages of the trash: what is in it, back out of it, gone for good."""
+"""The pages of the trash: list, restore, delete permanently."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def index(member: Member) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/trash/<uuid:asset_id>/restore")
 @member(Permission.EDIT)
 def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Back to where it was."""
+    """Restore one file."""
     gone = service.restore(member, asset_id)
     return back(member, restored_message(member, asset_id, homeless=gone))
 
@@ -47,7 +47,7 @@ def restore(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/trash/<uuid:asset_id>/purge")
 @member(Permission.PURGE)
 def purge(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """Gone for good, in a moment."""
+    """Delete one file permanently."""
     service.delete_for_good(member, asset_id)
     return _to_trash(member, gettext("Deleted for good. The space is free in a moment."))
 
@@ -55,13 +55,18 @@ def purge(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/trash/empty")
 @member(Permission.PURGE)
 def empty(member: Member) -> ResponseReturnValue:
-    """Everything in it is gone for good, in a moment."""
+    """Delete everything in the trash permanently."""
     gone = service.empty_trash(member)
-    words = "%(num)s file deleted for good. Its space is free in a moment."
-    many = "%(num)s files deleted for good. Their space is free in a moment."
-    return _to_trash(member, ngettext(words, many, gone.count) if gone.count else gettext("The trash was empty."))
+    if not gone.count:
+        return _to_trash(member, gettext("The trash was empty."))
+    text = ngettext(
+        "%(num)s file deleted for good. Its space is free in a moment.",
+        "%(num)s files deleted for good. Their space is free in a moment.",
+        gone.count,
+    )
+    return _to_trash(member, text)
 
 
-def _to_trash(member: Member, words: str) -> ResponseReturnValue:
-    flash(words, "success")
+def _to_trash(member: Member, text: str) -> ResponseReturnValue:
+    flash(text, "success")
     return redirect(url_for("trash.index", workspace_id=member.workspace), 303)

@@ -92,7 +92,7 @@ def _check_scanner() -> None:
     scanner_status.save_new(report)
     if report.state == "ready":
         rescans.wake()
-        full_scans.go_on()
+        full_scans.schedule_next_batch()
 
 
 def _forget_links() -> int:

@@ -1,12 +1,13 @@
-"""Uploads: promises.
+"""Uploads: sessions with a reservation.
 
 Owns the sessions (``created → uploading → verifying → committed``, or ``aborted``, ``expired``, ``failed``), what is
-signed for them, and the road from a committed session to a verdict on its asset.
+signed for them, and the way from a committed session to a decision about its asset.
 
 - A session holds a reservation until it ends, never longer; every end releases or settles it in the same transaction.
 - Only staging keys are ever signed for writing, and no signature outlives ``form_expires_at``.
-- Whatever a replayed form, or a late part, writes later is removed once more after that moment (``staging.clear``).
-- Large files go in ``parts``: the store is told with the first signed part, and what it keeps of them is what there is.
-- Commands: ``beginning`` (begin), ``sending`` (sign_parts), ``service`` (commit, cancel, expire, refuse),
-  ``verifying`` (take_in), ``staging`` (clear).
+- What a replayed form or a late part writes afterwards is removed once more after that time (``staging.clear``).
+- Large files are sent in parts: the store creates the multipart upload with the first signed part, and only the store
+  knows which parts have arrived.
+- Modules: ``begin``, ``multipart`` (sign_parts), ``session`` (commit, cancel, expire, refuse), ``verify`` (take_in),
+  ``staging`` (clear).
 """

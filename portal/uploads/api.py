@@ -1,4 +1,4 @@
-"""Uploads by JSON."""
+"""Uploads over JSON."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def begin_batch(member: Member, body: BeginBatch) -> BatchView:
 @member(Permission.UPLOAD)
 @operation(returns=UploadView)
 def show(member: Member, u: UUID) -> UploadView:
-    """Where an upload stands; freshly signed while it is open, with the parts that have arrived whole."""
-    return view_of(multipart.look(member, u))
+    """Show an upload; freshly signed while it is open, with the parts that have arrived completely."""
+    return view_of(multipart.find_with_parts(member, u))
 
 
 @blueprint.get("/v1/workspaces/<uuid:w>/uploads")
@@ -94,9 +94,9 @@ def list_open(member: Member, paging: Paging) -> Listing[OpenUploadView]:
 @member(Permission.UPLOAD)
 @operation(body=SignParts, returns=SignedPartsView, errors=("upload_expired", "conflict", "storage_unavailable"))
 def sign_parts(member: Member, body: SignParts, u: UUID) -> SignedPartsView:
-    """Sign the requests that send these parts, at most 100 at once; any part may be asked for and sent again.
+    """Sign the requests that send these parts, at most 100 at once; any part may be signed and sent again.
 
-    The upload, and what it reserves, lives seven days from the last part that was signed.
+    The upload and its reservation expire seven days after the last part was signed.
     """
     signed = multipart.sign_parts(member, u, body.part_numbers)
     views = [
@@ -114,7 +114,7 @@ def sign_parts(member: Member, body: SignParts, u: UUID) -> SignedPartsView:
     errors=("upload_missing", "upload_expired", "size_mismatch", "checksum_mismatch", "conflict"),
 )
 def commit(member: Member, body: CommitUpload, u: UUID) -> CommittedView:
-    """Say that the bytes are there. Safe to repeat."""
+    """Commit an upload whose bytes were sent. Safe to repeat."""
     return _committed(member, u, body)
 
 
@@ -122,20 +122,21 @@ def commit(member: Member, body: CommitUpload, u: UUID) -> CommittedView:
 @member(Permission.UPLOAD)
 @operation(body=CommitBatch, returns=CommittedBatchView)
 def commit_batch(member: Member, body: CommitBatch) -> CommittedBatchView:
-    """Say of up to 100 uploads that their bytes are there, each with its own result. Safe to repeat.
+    """Commit up to 100 uploads whose bytes were sent, each with its own result. Safe to repeat.
 
     Every item is an ``upload_id`` with what CommitUpload takes. When the store can't be reached, the rest of the batch
-    is answered with the same problem and not asked about: commit it again later.
+    is answered with the same problem and not tried: commit it again later.
     """
     items: list[CommittedView | ProblemView] = []
-    away: ProblemView | None = None
+    unavailable: ProblemView | None = None
     for item in body.items:
         try:
-            items.append(away or _commit_one(member, item))
+            items.append(unavailable or _commit_one(member, item))
         except Problem as problem:
-            told = ProblemView.model_validate(problem_facts(problem))
-            away = told if isinstance(problem, Unavailable) else None
-            items.append(told)
+            view = ProblemView.model_validate(problem_facts(problem))
+            # Each of 100 uploads would wait for the timeout of the same store.
+            unavailable = view if isinstance(problem, Unavailable) else None
+            items.append(view)
     return CommittedBatchView(items=items)
 
 
@@ -143,7 +144,7 @@ def commit_batch(member: Member, body: CommitBatch) -> CommittedBatchView:
 @member(Permission.UPLOAD)
 @operation(errors=("conflict",))
 def cancel(member: Member, u: UUID) -> None:
-    """Abort an upload that is not committed; its reservation is released and what arrived is removed."""
+    """Abort an upload that is not committed; its reservation is released and its bytes are removed."""
     session.cancel(member, u)
 
 

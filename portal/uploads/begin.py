@@ -1,4 +1,4 @@
-"""How an upload session begins: checked, reserved and signed, before a byte moves; once for one Idempotency-Key."""
+"""Begin an upload session: check, reserve and sign, before a byte moves; once for one Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from portal.uploads.staging import staging_key
 
 SHORTEST_LIFE = timedelta(hours=1)
 LONGEST_LIFE = timedelta(days=1)
-SLOWEST_BITS_PER_SECOND = 1_000_000  # product.md: one hour plus the size at 1 Mbit/s, at most a day
+SLOWEST_BITS_PER_SECOND = 1_000_000  # a session lives one hour plus the time of its size at 1 Mbit/s, at most a day
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 
 _OPEN_OF_PERSON = (
@@ -60,7 +60,7 @@ _DESTINATION = select(
 
 @dataclass(frozen=True)
 class Spec:
-    """What a client promises to send. ``sha256`` in lower-case hex; ``in_parts``: it can do S3's multipart."""
+    """The announced file. ``sha256`` in lower-case hex; ``in_parts``: the client supports S3 multipart."""
 
     file_name: str
     mime_type: str
@@ -73,8 +73,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Begun:
-    """A session and the request that the client now sends; ``signed`` is None once nothing may be written any more,
-    and for what is sent in parts, each of which is signed when its time comes. ``there``: the parts that have arrived.
+    """A session and the request that sends its bytes. ``signed`` is None once nothing may be written any more, and for
+    uploads in parts, which are signed one by one. ``there``: the parts that have arrived.
     """
 
     upload: Upload
@@ -87,7 +87,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     """Check, reserve and sign, before a byte moves. No network.
 
     The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
-    A session that came to nothing (aborted, expired, failed) is begun anew.
+    A session that was aborted, has expired or failed is replaced by a new one.
     Raises ``Invalid`` (also ``unsupported_type``, ``file_too_large``, ``quota_exceeded``), ``NotFound``, ``Forbidden``;
     ``Unavailable`` while uploads are paused, or the embedded store's disk is nearly full.
     """
@@ -101,7 +101,7 @@ def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Beg
     try:
         return _open(member, spec, kind, idempotency_key)
     except IntegrityError:
-        # Only the idempotency key can collide: the same request arrived twice at once, and the other one won.
+        # Only the idempotency key can collide: the same request arrived twice at once, and the other one was first.
         earlier = _begun_before(member, spec, idempotency_key or "")
         if earlier is None:
             raise
@@ -158,7 +158,7 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
 
 
 def sign(upload: Upload, profile: StorageProfile) -> SignedRequest | None:
-    """The one request that may write this upload's staging key; None when the session is over, or goes in parts."""
+    """The one request that may write this upload's staging key; None after its end, and for parts."""
     left = int((upload.form_expires_at - database.now()).total_seconds())
     if upload.state not in OPEN or left <= 0 or upload.method == MULTIPART:
         return None

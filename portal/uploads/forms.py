@@ -1,4 +1,4 @@
-"""What clients send and are told about uploads, as JSON."""
+"""Requests and answers about uploads, as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
 
 class BeginUpload(Body):
-    """What is promised: the exact size in bytes, and the SHA-256 in hex where it is known."""
+    """The announced file: its exact size in bytes, and the SHA-256 in hex where it is known."""
 
     file_name: str
     mime_type: str = Field(max_length=1000)
@@ -31,20 +31,20 @@ class BeginUpload(Body):
     resumable_protocol: Literal["s3_multipart", "tus"] | None = None
 
     def spec(self) -> Spec:
-        """The promise, as the service takes it."""
+        """The announced file, as the service takes it."""
         return Spec(
-            self.file_name,
-            self.mime_type,
-            self.size_bytes,
-            self.sha256.lower() if self.sha256 else None,
-            self.library_id,
-            self.folder_id,
-            self.resumable_protocol == "s3_multipart",
+            file_name=self.file_name,
+            mime_type=self.mime_type,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256.lower() if self.sha256 else None,
+            library_id=self.library_id,
+            folder_id=self.folder_id,
+            in_parts=self.resumable_protocol == "s3_multipart",
         )
 
 
 class BeginOne(BeginUpload):
-    """The same in a batch, where each may have a key of its own: it means what the header Idempotency-Key means."""
+    """A file of a batch; its key means what the header Idempotency-Key means for a single one."""
 
     idempotency_key: str | None = Field(default=None, max_length=LONGEST_KEY)
 
@@ -57,13 +57,13 @@ class CommitUpload(Body):
 
 
 class CommitOne(CommitUpload):
-    """The same in a batch."""
+    """An upload of a batch."""
 
     upload_id: UUID
 
 
 class BeginBatch(Body):
-    """Up to 100 promises, each answered by itself."""
+    """Up to 100 files, each answered by itself."""
 
     items: list[Annotated[JsonValue, WithJsonSchema(BeginOne.model_json_schema())]] = Field(
         min_length=1, max_length=MOST_IN_A_BATCH
@@ -93,7 +93,7 @@ class SignedPartView(Answer):
 
 
 class SignedPartsView(Answer):
-    """Requests for the parts that were asked for; they work until ``expires_at``."""
+    """Requests that send the parts, valid until ``expires_at``."""
 
     parts: list[SignedPartView]
     expires_at: Time
@@ -132,7 +132,7 @@ class UploadView(Answer):
     """A session, and the request that sends its bytes while it is open.
 
     With ``method`` ``s3_multipart`` there is no such request: cut the file into parts of ``part_size`` bytes (the last
-    one is what is left), ask for each part's request with POST …/parts, send them, commit.
+    one is what is left), sign them with POST …/parts, send them, commit.
     """
 
     upload_id: UUID

@@ -1,4 +1,4 @@
-"""The table of uploads: promises, with their reservation and their life."""
+"""The table of uploads: sessions with their reservation and their expiry."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MULTIPART = "s3_multipart"  # the method of an upload that is sent in parts; the
 
 
 class Upload(Identified, Base):
-    """One session. ``reserved_bytes`` is what it holds in the quota now; ``form_expires_at`` is when the last signed
-    request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
+    """One session. ``reserved_bytes`` is its part of the quota's reserved bytes; ``form_expires_at`` is when the last
+    signed request for its staging key stops working; ``cleared_at`` is set when the staging key was removed after that.
     ``multipart_id`` is the store's name for the parts of one that is sent in parts, null until the first is signed.
     """
 

@@ -1,7 +1,7 @@
-"""What a client that sends parts asks on its way: signatures for the next ones, what has arrived, what is unfinished.
+"""For clients that send parts: signatures for the next parts, the parts that have arrived, the unfinished uploads.
 
-The store is told of an upload in parts when its first parts are signed: beginning stays local arithmetic, and a session
-that never sends a byte leaves nothing in the store.
+The multipart upload is created in the store when its first parts are signed (ADR 11): ``begin`` needs no network, and a
+session that never sends a byte leaves nothing in the store.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.part_plan import LIFE, SIGNED_FOR, Plan, arrived_of
 from portal.uploads.staging import staging_key
 
-LISTED = 100  # unfinished uploads that are looked through for interrupted ones
-ATTEMPTS = 5  # at a race for the store's name of one upload: the loser finds the winner's
+MAX_LISTED = 100  # unfinished uploads that are searched for interrupted ones
+ATTEMPTS = 5  # in a race for the store's upload id: the loser reads the winner's
 
 
 @dataclass(frozen=True)
 class SignedParts:
-    """A request for each part that was asked for, by number, until ``expires_at``."""
+    """A request for each part by its number, valid until ``expires_at``."""
 
     requests: dict[int, SignedRequest]
     expires_at: datetime
 
 
 def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> SignedParts:
-    """Sign these parts of an upload. The store is asked whether it still knows it.
+    """Sign these parts of an upload. Checks that the store still has it.
 
-    It lives seven days from now on once a part has arrived; before that an hour, and a day in all.
+    The upload expires seven days from now once a part has arrived; before that after an hour, and a day at most in all.
 
-    Raises ``NotFound``; ``Invalid`` for a number that is none of the file's; ``Conflict`` when the upload is over or is
+    Raises ``NotFound``; ``Invalid`` for a number outside of the file; ``Conflict`` when the upload has ended or is
     sent in one request; ``Unavailable``; ``Forbidden`` when an admin has blocked this person's uploads.
     """
     for _ in range(ATTEMPTS):
@@ -55,12 +55,14 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
         health.require_working(profile)
         bucket = storage.bucket_for(profile)
         try:
-            multipart_id = _known(upload, bucket) or bucket.multipart(staging_key(upload)).create(upload.signed_type)
+            multipart_id = _id_in_store(upload, bucket) or bucket.multipart(staging_key(upload)).create(
+                upload.signed_type
+            )
         except Unavailable as problem:
             health.report_problem(upload.tenant_id, profile.id, problem)
             raise
         signed_until = database.now() + SIGNED_FOR
-        if _go_on(upload, multipart_id, signed_until, _life(upload, bucket)):
+        if _save_signing(upload, multipart_id, signed_until, _life(upload, bucket)):
             return SignedParts(_sign(upload, bucket, multipart_id, numbers), signed_until)
         if multipart_id != upload.multipart_id:
             bucket.multipart(staging_key(upload)).abort(multipart_id)
@@ -68,8 +70,8 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
     raise Conflict(gettext("This upload is being started several times at once. Try again."))
 
 
-def look(member: Member, upload_id: UUID) -> Begun:
-    """Where a session of this person stands, with the parts that have arrived. Raises ``NotFound``, ``Unavailable``."""
+def find_with_parts(member: Member, upload_id: UUID) -> Begun:
+    """A session of this person, with the parts that have arrived. Raises ``NotFound``, ``Unavailable``."""
     upload, profile = session.find_with_profile(member, upload_id)
     if upload.method != MULTIPART or upload.state not in OPEN:
         return Begun(upload, begin.sign(upload, profile), profile.mode)
@@ -81,11 +83,11 @@ def look(member: Member, upload_id: UUID) -> Begun:
 
 
 def list_interrupted(member: Member, *, sending: Collection[str]) -> list[Upload]:
-    """This person's uploads here of which parts have been signed and that are not in ``sending``, ids as text.
+    """This person's uploads in parts that were begun and are not in ``sending`` (ids as text).
 
-    Whether somebody is sending them only the browser knows: a part says nothing until it has arrived.
+    Only the browser knows whether it is sending one: the store shows a part when it has arrived.
     """
-    found = list_open(member, after=None, limit=LISTED)
+    found = list_open(member, after=None, limit=MAX_LISTED)
     return [
         upload
         for upload in found
@@ -113,10 +115,10 @@ def _check(upload: Upload, numbers: Sequence[int]) -> None:
         )
 
 
-def _known(upload: Upload, bucket: Bucket) -> str | None:
-    """The store's name for this upload, None where it has none (any more: a rule of the bucket may have ended it).
+def _id_in_store(upload: Upload, bucket: Bucket) -> str | None:
+    """The store's id of this upload; None where there is none, or a lifecycle rule of the bucket has aborted it.
 
-    Raises ``Conflict`` when the parts have been put together already: only the commit is missing.
+    Raises ``Conflict`` when the parts were completed already: only the commit is missing.
     """
     if upload.multipart_id is None or bucket.multipart(staging_key(upload)).exists(upload.multipart_id):
         return upload.multipart_id
@@ -132,14 +134,14 @@ def _life(upload: Upload, bucket: Bucket) -> datetime:
     return min(database.now() + begin.SHORTEST_LIFE, upload.created_at + session.LONGEST_FIRST_LIFE)
 
 
-def _go_on(upload: Upload, multipart_id: str, signed_until: datetime, ends_at: datetime) -> bool:
-    """Write down what is being signed, before it is; False when the row has changed meanwhile."""
+def _save_signing(upload: Upload, multipart_id: str, signed_until: datetime, ends_at: datetime) -> bool:
+    """Save the store's id and the new expiry before anything is signed; False when the row has changed meanwhile."""
     statement = (
         update(Upload)
         .where(
             Upload.id == upload.id,
             Upload.state.in_(OPEN),
-            # Of two that began an upload at the store at once one changes the row; the other ends its own there.
+            # Of two that created a multipart upload at once one changes the row; the other aborts its own.
             Upload.multipart_id.is_not_distinct_from(upload.multipart_id),
             ~blocks.is_blocked(upload.tenant_id, upload.user_id),
         )
@@ -162,11 +164,8 @@ def _go_on(upload: Upload, multipart_id: str, signed_until: datetime, ends_at: d
 
 
 def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[int]) -> dict[int, SignedRequest]:
-    parts, plan, seconds = (
-        bucket.multipart(staging_key(upload)),
-        Plan(upload.size_bytes),
-        int(SIGNED_FOR.total_seconds()),
-    )
+    parts, plan = bucket.multipart(staging_key(upload)), Plan(upload.size_bytes)
+    seconds = int(SIGNED_FOR.total_seconds())
     return {
         number: parts.sign_part(multipart_id, number, size=plan.size_of(number), expires_in=seconds)
         for number in numbers

@@ -1,7 +1,7 @@
-"""Uploads in parts (S3's multipart): which uploads go so, how a file is cut, and what of it has arrived.
+"""Uploads in parts (S3 multipart): which uploads use them, how a file is divided, and which parts have arrived.
 
-The size of a part follows from the size of the file alone, so nothing has to remember it. The store keeps which parts
-it has; the row keeps only the store's name for them, from the moment the first part is signed.
+The size of a part follows from the size of the file, so it is not stored. The store knows which parts it has; the row
+has only the store's upload id, from the first signed part on.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from portal.uploads.models import MULTIPART, Upload
 from portal.uploads.staging import staging_key
 
 MB = 1024**2
-FROM = 100 * MB  # bytes; product.md: multipart from 100 MB
-USUAL_PART = 16 * MB  # between the 5 MB and the 100 MB that stores take: a lost one costs little, 10,000 make 156 GB
+MIN_SIZE = 100 * MB  # smaller files are sent faster in one request
+# S3 takes parts from 5 MB on. A lost part of this size costs little, and 10,000 of them make 156 GB.
+USUAL_PART = 16 * MB
 LARGEST_PART = 100 * MB
-MOST_PARTS = 10_000
+MOST_PARTS = 10_000  # S3: "Amazon S3 multipart upload limits"
 LARGEST_FILE = MOST_PARTS * LARGEST_PART
 SINGLE_REQUEST_LIMIT = 5 * 1024**3  # bytes; S3: a single PUT or POST takes at most 5 GB
 LIFE = timedelta(days=7)  # from the last signed part
-NAMED_AT_MOST = 1000  # numbers of missing parts in one answer
+MAX_NAMED_PARTS = 1000  # numbers of missing parts in one answer
 SIGNED_FOR = timedelta(hours=1)  # a part of 100 MB at 1 Mbit/s takes a quarter of it
 
 
@@ -37,7 +38,7 @@ def method_for(size: int, methods: UploadMethods, *, offered: bool) -> str:
 
     Raises ``Invalid`` (``file_too_large``) with the reason for what can be sent in none of these ways.
     """
-    if offered and methods.multipart and size >= FROM:
+    if offered and methods.multipart and size >= MIN_SIZE:
         return MULTIPART
     if size > SINGLE_REQUEST_LIMIT:
         raise _too_large(offered)
@@ -45,7 +46,7 @@ def method_for(size: int, methods: UploadMethods, *, offered: bool) -> str:
 
 
 def check_size(size: int, *, offered: bool) -> None:
-    """The same where it can be told before the store is known. Raises ``Invalid`` (``file_too_large``)."""
+    """Refuse sizes that no store can take. Raises ``Invalid`` (``file_too_large``)."""
     if size > SINGLE_REQUEST_LIMIT and not offered:
         raise _too_large(offered)
     if size > LARGEST_FILE:
@@ -75,13 +76,13 @@ def _too_large(offered: bool) -> Invalid:
 
 
 def part_size(size: int) -> int:
-    """Bytes of every part but the last: the usual ones, larger (in whole MB) where those would be too many."""
+    """Bytes of every part but the last: 16 MB, or more (in whole MB) where that would need more than 10,000 parts."""
     return max(USUAL_PART, -(-size // (MOST_PARTS * MB)) * MB)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a file of ``size`` bytes is cut."""
+    """How a file of ``size`` bytes is divided."""
 
     size: int
 
@@ -113,16 +114,15 @@ def arrived_of(upload: Upload, bucket: Bucket) -> dict[int, Part]:
 
 
 def assemble(upload: Upload, bucket: Bucket) -> None:
-    """Make one object of the parts, where the store still keeps them; where not, the object tells what became of them.
+    """Complete the multipart upload, unless another commit has done so.
 
-    Uses the network. Raises ``Conflict`` (``upload_missing``) that names the first parts that are missing;
-    ``Unavailable``.
+    Uses the network. Raises ``Conflict`` (``upload_missing``) that names the first missing parts; ``Unavailable``.
     """
     key, plan = staging_key(upload), Plan(upload.size_bytes)
     parts = bucket.multipart(key)
     there = parts.list_parts(upload.multipart_id) if upload.multipart_id else None
     if there is None and bucket.head(key) is not None:
-        return  # put together by a commit that died, or that runs now
+        return  # completed by a commit that died before it changed the row, or by one that runs now
     arrived = plan.arrived(there or [])
     if missing := plan.missing(arrived):
         raise Conflict(
@@ -133,11 +133,11 @@ def assemble(upload: Upload, bucket: Bucket) -> None:
             ),
             code="upload_missing",
             expires_at=database.zulu(upload.expires_at),
-            missing_parts=missing[:NAMED_AT_MOST],
+            missing_parts=missing[:MAX_NAMED_PARTS],
         )
     if there is not None and upload.multipart_id is not None:
         try:
             parts.complete(upload.multipart_id, {number: part.etag for number, part in arrived.items()})
-        except Unavailable:  # said of one that another commit has just completed, too
+        except Unavailable:  # stores answer so, too, for an upload that another commit has just completed
             if bucket.head(key) is None:
                 raise

@@ -1,4 +1,4 @@
-"""What becomes of an upload session: commit, cancel, expire, and the refusal that ends one for good."""
+"""Commands on an upload session: commit, cancel, expire, and the refusal that ends one for good."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def find(member: Member, upload_id: UUID) -> Upload:
 
 
 def find_with_profile(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
-    """The same, and the profile whose bucket its bytes go to."""
+    """``find``, with the profile whose bucket its bytes go to."""
     return _find(member.tenant_id, member.workspace, upload_id, member.user_id)
 
 
 def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
-    """One that takes bytes still. Raises ``NotFound``; ``Conflict``, ``Invalid`` when it is over."""
+    """A session that still takes bytes. Raises ``NotFound``; ``Conflict``, ``Invalid`` when it has ended."""
     upload, profile = find_with_profile(member, upload_id)
     if upload.state in OPEN and upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
         upload, profile = find_with_profile(member, upload_id)
     if upload.state not in OPEN:
-        _committed_before(upload)
+        _asset_or_refusal(upload)
         raise Conflict(gettext("This upload is committed already."))
     return upload, profile
 
@@ -58,7 +58,7 @@ def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID, user_id: UUID) -
         select(Upload, StorageProfile)
         .join(StorageProfile, StorageProfile.id == Upload.profile_id)
         .where(Upload.workspace_id == workspace_id, Upload.id == upload_id, Upload.user_id == user_id)
-        # Asked again after a lost race: what this session has read before is old.
+        # After a lost race it is read again, and the identity map would give the row as it was before.
         .execution_options(populate_existing=True)
     )
     row = db.session.execute(statement).one_or_none()
@@ -69,7 +69,7 @@ def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID, user_id: UUID) -
 
 
 def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str | None = None) -> Asset:
-    """The client says that the bytes are there: look at the object, then make the asset. Safe to repeat and to race.
+    """The client has sent the bytes: check the object, then make the asset. Safe to repeat and to race.
 
     Raises ``Conflict`` (``upload_missing``: the session stays open; ``upload_expired``; ``conflict`` when it was
     cancelled), ``Invalid`` (``size_mismatch``, ``checksum_mismatch``: the session has failed) and ``Forbidden`` when an
@@ -78,27 +78,28 @@ def commit(member: Member, upload_id: UUID, sha256: str | None = None, etag: str
     upload, profile = find_with_profile(member, upload_id)
     if upload.state in OPEN and upload.expires_at < database.now():
         expire(upload.tenant_id, upload.workspace_id, upload.id)
-        upload = find(member, upload_id)  # expired now, unless another commit, or a part that was signed, came before
+        # Expired now, unless another commit, or a part that was signed meanwhile, came first.
+        upload = find(member, upload_id)
     if upload.state not in OPEN:
-        return _committed_before(upload)
+        return _asset_or_refusal(upload)
     try:
-        facts = _arrived(upload, profile)
+        facts = _staged_facts(upload, profile)
     except Conflict:
         if (now := find(member, upload_id)).state not in OPEN:
-            return _committed_before(now)  # by another commit, and its bytes have moved on
+            return _asset_or_refusal(now)  # another commit was first, and its staging object is gone already
         raise
     except Unavailable as problem:
         health.report_problem(upload.tenant_id, profile.id, problem)
         raise
-    if refusal := _contradiction(upload, facts, sha256, etag):
+    if refusal := _mismatch(upload, facts, sha256, etag):
         if refuse(upload, refusal.code, refusal.text, member.user_id):
             raise refusal
-        return _committed_before(find(member, upload_id))
+        return _asset_or_refusal(find(member, upload_id))
     return _make_asset(upload, facts, sha256, profile.id)
 
 
-def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
-    """What lies at the staging key, put together where it came in parts. Raises ``Conflict`` (``upload_missing``)."""
+def _staged_facts(upload: Upload, profile: StorageProfile) -> ObjectFacts:
+    """The object at the staging key, completed where it was sent in parts. Raises ``Conflict`` (``upload_missing``)."""
     bucket = storage.bucket_for(profile)
     try:
         if upload.method == MULTIPART:
@@ -111,13 +112,13 @@ def _arrived(upload: Upload, profile: StorageProfile) -> ObjectFacts:
                 expires_at=database.zulu(upload.expires_at),
             )
     except Conflict:
-        health.require_marker(profile)  # in a bucket that has vanished nothing has arrived either
+        health.require_marker(profile)  # in a bucket that was deleted and created again the object is missing, too
         raise
     return facts
 
 
 def cancel(member: Member, upload_id: UUID) -> None:
-    """Abort a session that is still open; repeating it, or aborting what is over, changes nothing.
+    """Abort a session that is still open; repeating it, or aborting an ended session, changes nothing.
 
     Raises ``Conflict`` once it was committed: then it is an asset, which can be deleted.
     """
@@ -131,7 +132,7 @@ def cancel(member: Member, upload_id: UUID) -> None:
 
 
 def expire(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """End a session whose time is over, unless it was the short one before a part was seen, and one is there now.
+    """End a session that has expired, unless it had the short life before its first part, and a part is there now.
 
     Uses the network. Raises ``Unavailable``.
     """
@@ -170,7 +171,7 @@ def _prolong(upload: Upload, profile: StorageProfile) -> bool:
 
 
 def expire_due(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """The same for the scheduler. A session that was prolonged meanwhile is looked at again when its time is over."""
+    """``expire`` for the scheduler. A session that was extended meanwhile is due again at its new end."""
     with tasks.acquire("expire", tenant_id, workspace_id, upload_id) as lease:
         if lease is None:
             return
@@ -211,10 +212,10 @@ def refuse(upload: Upload, code: str, detail: Text, actor_id: UUID | None) -> bo
 
 
 def _end(upload: Upload, to: UploadState, code: str, detail: Text, actor_id: UUID | None) -> bool:
-    """Close an open session and give its reservation back, once; did this call do it?"""
+    """Close an open session and release its reservation, once. Returns whether this call did it."""
     condition = [Upload.id == upload.id, Upload.state.in_(OPEN)]
     if to is UploadState.EXPIRED:
-        condition.append(Upload.expires_at < database.now())  # signing a part may have prolonged it just now
+        condition.append(Upload.expires_at < database.now())  # signing a part may have extended it just now
     with transaction(upload.tenant_id):
         closed = compare_and_set(
             Upload,
@@ -244,7 +245,7 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
     with transaction(upload.tenant_id):
         if compare_and_set(
             Upload,
-            # Blocking a person ends their open uploads: one that begins to commit in that moment is refused, too.
+            # Blocking a person ends their open uploads; this condition refuses one that commits in the same moment.
             [Upload.id == upload.id, ~blocks.is_blocked(upload.tenant_id, upload.user_id)],
             UploadState.VERIFYING,
             asset_id=asset_id,
@@ -275,14 +276,14 @@ def _make_asset(upload: Upload, facts: ObjectFacts, sha256: str | None, profile_
     latest, _ = _find(upload.tenant_id, upload.workspace_id, upload.id, upload.user_id)
     if latest.state in OPEN:
         blocks.require_unblocked(upload.tenant_id, upload.user_id)
-    return _committed_before(latest)
+    return _asset_or_refusal(latest)
 
 
 def _folder_of(upload: Upload) -> Folder | None:
     """The upload's folder, locked as it is now; None at a library's top.
 
-    The folder may have been moved since the upload began, also to another library; where it was deleted, the file lies
-    at the top of the upload's library.
+    The folder may have been moved since the upload began, also to another library; where it was deleted, the file goes
+    to the top of the upload's library.
     """
     if upload.folder_id is None:
         return None
@@ -290,7 +291,8 @@ def _folder_of(upload: Upload) -> Folder | None:
     return db.session.scalar(statement.with_for_update(read=True).execution_options(populate_existing=True))
 
 
-def _committed_before(upload: Upload) -> Asset:
+def _asset_or_refusal(upload: Upload) -> Asset:
+    """The asset of an ended session. Raises why there is none."""
     if upload.asset_id is not None:
         asset: Asset | None = db.session.scalar(
             select(Asset).where(Asset.workspace_id == upload.workspace_id, Asset.id == upload.asset_id)
@@ -305,8 +307,8 @@ def _committed_before(upload: Upload) -> Asset:
     raise Conflict(gettext("This upload was cancelled. Begin a new one."))
 
 
-def _contradiction(upload: Upload, facts: ObjectFacts, sha256: str | None, etag: str | None) -> Problem | None:
-    """What the store or the client says against the promise, as far as it can be told without reading the bytes."""
+def _mismatch(upload: Upload, facts: ObjectFacts, sha256: str | None, etag: str | None) -> Problem | None:
+    """How the stored object differs from what was announced, as far as size and checksums show without reading it."""
     if facts.size != upload.size_bytes:
         return Invalid(
             Text(

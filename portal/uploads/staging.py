@@ -1,4 +1,4 @@
-"""What an upload leaves behind in the bucket, and its removal."""
+"""Removes what an upload leaves behind in the bucket."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def open_until(workspace_id: UUID, profile_id: UUID) -> datetime | None:
 
 
 def schedule_clear(upload: Upload, *, at_once: bool) -> None:
-    """Have what the upload leaves behind removed; in the transaction that ends it.
+    """Schedule the removal of what the upload leaves behind; in the transaction that ends it.
 
-    Always once more after its form has expired: it can be replayed until then.
+    It always runs once more after the form has expired: until then the form can be replayed.
     """
     due_at = None if at_once else upload.form_expires_at + GRACE
     tasks.schedule(
@@ -58,11 +58,11 @@ def schedule_clear(upload: Upload, *, at_once: bool) -> None:
 
 
 def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """Remove the staging key, parts that never became it, and every copy but the one that the asset's row names.
+    """Remove the staging object, its parts, and every copy except the one that the asset's row names.
 
-    Safe to repeat. Done when the upload ends, and once more after its form has expired, because a form can be replayed
-    until then; every now and then in between where no file is charged for that. Only after the form is it done. An
-    upload that is not over yet is left alone.
+    Safe to repeat. Runs when the upload ends, and again after its form has expired, because a form can be replayed
+    until then; every 15 minutes in between where no asset is charged for what a replay stores. The task is complete
+    after the last run. An open upload is left alone.
     """
     with tasks.acquire("clear_staging", tenant_id, workspace_id, upload_id, wait=CLEAR_AGAIN) as lease:
         if lease is None:
@@ -77,11 +77,11 @@ def clear(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
                 db.session.execute(update(Upload).where(Upload.id == upload_id).values(cleared_at=func.now()))
                 tasks.complete(lease)
             else:
-                tasks.hand_back(lease, _next_time(upload, asset, started_at))
+                tasks.hand_back(lease, _next_run(upload, asset, started_at))
 
 
 def clear_now(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
-    """The same at the end of a verification, by the worker that has the file at hand; what fails is done later."""
+    """``clear`` at the end of a verification, by the same worker. What fails is left to the task."""
     upload, asset = _find(tenant_id, workspace_id, upload_id)
     if upload is None or upload.state in OPEN or (asset is not None and asset.state is AssetState.PROCESSING):
         return
@@ -96,7 +96,7 @@ def _clear(upload: Upload, asset: Asset | None) -> bool:
     if asset is not None and asset.state is AssetState.PROCESSING:
         return False
     profile = storage.find_profile(upload.workspace_id, upload.profile_id)
-    # A store that only a person can repair: each look at it would keep a worker for as long as the network waits.
+    # Only a person can fix this store: each request to it would block a worker until the network's timeout.
     if profile.health is Health.UNHEALTHY:
         raise Unavailable(profile.reason or _("The storage does not work right now."), code="storage_unavailable")
     try:
@@ -106,8 +106,8 @@ def _clear(upload: Upload, asset: Asset | None) -> bool:
         raise
 
 
-def _next_time(upload: Upload, asset: Asset | None, at: datetime) -> datetime:
-    """After the form; before that, too, where nothing is charged for what a replayed form writes."""
+def _next_run(upload: Upload, asset: Asset | None, at: datetime) -> datetime:
+    """After the form has expired; earlier, too, where a replayed form would store bytes that nothing counts."""
     over = upload.form_expires_at + GRACE
     if at >= over:
         return at + CLEAR_AGAIN
@@ -115,22 +115,22 @@ def _next_time(upload: Upload, asset: Asset | None, at: datetime) -> datetime:
 
 
 def _empty(bucket: Bucket, upload: Upload, asset: Asset | None) -> bool:
-    """False when a copy may be left that lost."""
+    """False when a copy that lost may be left."""
     if upload.method == MULTIPART:
-        _give_up_parts(bucket, upload)
+        _abort_parts(bucket, upload)
     bucket.delete_prefix(keys.staging_prefix(upload.workspace_id, upload.id))
     if asset is not None:
         return _clear_copies(bucket, asset)
-    if upload.asset_id is not None:  # purged meanwhile: an attempt that stalled may still have written
+    if upload.asset_id is not None:  # purged meanwhile: a stalled attempt may have written since
         bucket.delete_prefix(keys.asset_prefix(upload.workspace_id, upload.asset_id))
         bucket.delete_prefix(keys.quarantine_prefix(upload.workspace_id, upload.asset_id))
     return True
 
 
-def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
-    """Abort what the row names, and what a process began that died before it could write it down.
+def _abort_parts(bucket: Bucket, upload: Upload) -> None:
+    """Abort the multipart upload of the row, and one that a process created before it died without saving its id.
 
-    Where the store refuses that, which it may, the bucket's own rule has to remove the parts.
+    A key may lack the right to abort; then a lifecycle rule of the bucket has to remove the parts.
     """
     parts = bucket.multipart(staging_key(upload))
     try:
@@ -140,13 +140,13 @@ def _give_up_parts(bucket: Bucket, upload: Upload) -> None:
         if not errors.needs_person(problem):
             raise
         log.info("parts of upload %s stay until a rule of the bucket removes them", upload.id)
-    with suppress(Unavailable):  # a right that is optional, too
+    with suppress(Unavailable):  # listing uploads is an optional right, too
         for multipart_id in parts.list_uploads():
             parts.abort(multipart_id)
 
 
 def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> tuple[Upload | None, Asset | None]:
-    """Both as they stand now: a compare-and-set changes rows behind the back of what this session read before."""
+    """Both as they are now: a compare-and-set changes rows past the identity map of this session."""
     database.enter(tenant_id)
     fresh = {"populate_existing": True}
     upload = select(Upload).where(Upload.workspace_id == workspace_id, Upload.id == upload_id)
@@ -155,13 +155,13 @@ def _find(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> tuple[Upload 
 
 
 def _clear_copies(bucket: Bucket, asset: Asset) -> bool:
-    """Copies that lost. The row is read again for each, because a rescan may be moving the winner meanwhile.
+    """Delete copies of attempts that lost. The row is read again for each: a rescan may be moving the winner.
 
-    False when a worker that holds the row keeps us from telling which lost.
+    False while a worker has a lease on the asset, because the row does not show yet which copy wins.
     """
     originals = keys.original_prefix(asset.workspace_id, asset.id)
-    held = keys.quarantine_prefix(asset.workspace_id, asset.id)
-    for key in [entry[0] for prefix in (originals, held) for entry in bucket.list(prefix)]:
+    quarantined = keys.quarantine_prefix(asset.workspace_id, asset.id)
+    for key in [entry[0] for prefix in (originals, quarantined) for entry in bucket.list(prefix)]:
         if tasks.is_leased(asset.id):
             return False
         current = db.session.execute(select(Asset.object_key).where(Asset.id == asset.id)).one_or_none()

@@ -1,4 +1,4 @@
-"""From a committed session to a verdict: promote, one pass over the promoted copy, decide, write, clear up.
+"""From a committed session to a decision: copy, read the copy once, decide, save, clean up.
 
 What was verified is what is served: the pass reads the copy at a key that was never signed for writing and that no
 other attempt shares. The compare-and-set on the lease picks the winner among attempts.
@@ -38,17 +38,17 @@ from portal.uploads import staging
 from portal.uploads.models import Upload, UploadState
 from portal.uploads.staging import staging_key
 
-LARGE_BYTES = 256 * 1024**2  # a file of this size is copied and scanned in some ten seconds
+LARGE_BYTES = 256 * 1024**2  # copying and scanning so much takes about ten seconds; a short job has 30
 
 
 def schedule(asset: Asset) -> None:
-    """Have a committed upload verified; in the transaction that commits it. Large files have workers of their own."""
+    """Schedule the verification, in the transaction of the commit. Large files go to a lane of their own."""
     lane = SLOW if asset.size_bytes > LARGE_BYTES else None
     tasks.schedule("take_in", asset.id, tenant_id=asset.tenant_id, workspace_id=asset.workspace_id, lane=lane)
 
 
 def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
-    """Give one processing asset its verdict. Safe to run twice, at once, and after a crash at any point."""
+    """Verify one processing asset. Safe to run twice, at once, and after a crash at any point."""
     with leases.acquire("take_in", tenant_id, workspace_id, asset_id) as leased:
         if leased is None or leased.asset.state is not AssetState.PROCESSING:
             return
@@ -68,7 +68,7 @@ def take_in(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 
 
 def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
-    """Look again now at a file that waits or has failed before, with all its attempts; did it still stand there?"""
+    """Verify now a file that waits or has failed before, with all attempts. Returns whether it was still processing."""
     here = Asset.workspace_id == workspace_id, Asset.id == asset_id, Asset.state == AssetState.PROCESSING
     with transaction(tenant_id):
         asset = db.session.scalar(select(Asset).where(*here).execution_options(populate_existing=True))
@@ -79,7 +79,7 @@ def check_again(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 
 
 def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
-    """End the check of a file that goes on waiting or failing: its space is free, its owner is told why."""
+    """End the verification of a file that keeps waiting or failing: its space is released, the reason is shown."""
     reason = Text("The file could not be checked, and an operator ended the attempts. Upload it again.")
     with tasks.exclusive("end_check", asset_id, tenant_id=tenant_id, workspace_id=workspace_id) as lease:
         database.enter(tenant_id)
@@ -94,7 +94,7 @@ def give_up(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> bool:
 def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile) -> None:
     scanner, rules = Scanner.at(current_app.extensions["portal.settings"]), scan_policy.rules_of(asset.tenant_id)
     state = scanner.report().state
-    if state == "down" or rules.waits(state):  # no copy is made for a scanner that is away
+    if state == "down" or rules.waits(state):  # before anything is copied
         raise _no_scanner()
     bucket = storage.bucket_for(profile)
     copy = keys.original(asset.workspace_id, asset.id, lease.token, asset.file_name)
@@ -119,11 +119,11 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
     if decision.outcome == "waits":
         bucket.delete(copy)
         raise _no_scanner()
-    key = _place(bucket, asset, copy, decision)
+    key = _final_key(bucket, asset, copy, decision)
     try:
         _finish(lease, asset, upload, decision, facts=facts, key=key)
     except LeaseLost:
-        bucket.delete(copy)  # another attempt won, and its copy is another one
+        bucket.delete(copy)  # another attempt has won, with a copy of its own
         raise
 
 
@@ -135,12 +135,12 @@ def _failed(asset: Asset, code: str, detail: Text) -> Decision:
     return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
 
 
-def _place(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
-    """Where the verified bytes stay: the copy itself (with its true type), or the quarantine."""
+def _final_key(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
+    """The key of the verified bytes: the copy itself (with its detected type), or a key in quarantine."""
     if decision.outcome == "quarantined":
-        held = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
-        bucket.copy(copy, held, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
-        return held
+        quarantined = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
+        bucket.copy(copy, quarantined, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
+        return quarantined
     if decision.outcome == "available" and decision.mime_type != asset.mime_type:
         bucket.set_content_type(copy, decision.mime_type)
     return copy
@@ -163,9 +163,9 @@ def _finish(
     key: str | None = None,
     clear_at_once: bool = False,
 ) -> bool:
-    """Write the verdict of asset and upload, settle or release the quota, and schedule what comes next.
+    """Save the decision about asset and upload, settle or release the quota, and schedule what follows.
 
-    One transaction. False when the asset is not being checked any more. Raises ``LeaseLost``, and writes nothing.
+    One transaction. False when the asset is not processing any more. Raises ``LeaseLost``, and writes nothing.
     """
     outcome = AssetState(decision.outcome)
     failed = outcome is AssetState.FAILED
@@ -188,13 +188,14 @@ def _finish(
             return False
         _close_upload(upload, decision, failed)
         tasks.complete(lease)
-        tasks.cancel(asset.id, "take_in")  # where an operator ended it
+        tasks.cancel(asset.id, "take_in")  # the lease may be that of an operator who ended the verification
         _schedule_next(asset, upload, outcome, values, clear_at_once)
         action = f"asset.{outcome.value}"
         audit.record(lease.tenant_id, None, action, asset.id, workspace_id=asset.workspace_id, reason=decision.code)
         _record_events(asset, upload, outcome, values)
         db.session.flush()
         _count(lease.tenant_id, decision, facts, upload.size_bytes)
+        # Last before the commit: the counters of a workspace are the rows that every upload of it waits for.
         account = quotas.release if failed else quotas.settle
         account(lease.tenant_id, asset.workspace_id, upload.id, upload.reserved_bytes)
     return True
@@ -213,7 +214,7 @@ def _schedule_next(
 
 
 def _record_events(asset: Asset, upload: Upload, outcome: AssetState, values: dict[str, Any]) -> None:
-    """The events of a verdict, and of an upload that has become a file with it; a virus is told by mail, too."""
+    """The events of a decision, and of the upload it completes; a virus is reported by e-mail, too."""
     tenant_id, workspace_id = asset.tenant_id, asset.workspace_id
     data: dict[str, Any] = {"asset_id": str(asset.id), "upload_id": str(upload.id), "file_name": asset.file_name}
     if outcome is not AssetState.FAILED:
@@ -227,7 +228,7 @@ def _record_events(asset: Asset, upload: Upload, outcome: AssetState, values: di
 
 
 def _count(tenant_id: UUID, decision: Decision, facts: FileFacts | None, size_bytes: int) -> None:
-    """For the day's numbers: what became of the upload, why, and what the scanner said."""
+    """Add the upload's outcome, its reason and the scan's result to the day's counts."""
     daily_counts.count(tenant_id, "upload", decision.outcome, size_bytes)
     if decision.outcome == "failed":
         daily_counts.count(tenant_id, "upload", f"failed:{decision.code}")

@@ -53,7 +53,7 @@ def start(scene: Scene, why: str = "operator") -> Any:
 
 def go_on(scene: Scene) -> int:
     with scene.site.app.app_context():
-        return full_scans.go_on()
+        return full_scans.schedule_next_batch()
 
 
 def standing(scene: Scene) -> tuple[int, int, int, bool]:

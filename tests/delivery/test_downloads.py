@@ -45,7 +45,7 @@ def test_a_viewer_saves_the_original_under_its_true_name(cast: Cast, web: urllib
     assert "filename*=UTF-8''%C3%9Cbersicht%20" in got.headers["Content-Disposition"]
 
 
-def test_a_link_is_noted_and_the_file_counts_as_opened(cast: Cast) -> None:
+def test_a_link_is_recorded_and_the_file_counts_as_opened(cast: Cast) -> None:
     asset_id = make_asset(cast, size_bytes=5)
     assert read_asset(cast, asset_id).last_opened_at is None
     cast.vera.api.get(cast.url(f"assets/{asset_id}/download"))
@@ -72,7 +72,7 @@ def test_a_variant_is_shown_inline_and_its_link_stays_the_same(cast: Cast, web: 
     assert read_asset(cast, asset_id).last_opened_at is None
 
 
-def test_from_a_page_a_variant_is_saved(cast: Cast, web: urllib3.PoolManager) -> None:
+def test_a_page_saves_a_variant_under_its_name(cast: Cast, web: urllib3.PoolManager) -> None:
     asset_id = make_asset(cast, "cat.jpg")
     store_objects(cast, asset_id)
     got = {}

@@ -222,7 +222,7 @@ LYING: dict[str, tuple[Play, Wanted, str, str, dict[str, bool]]] = {
         lax("range"),
         lambda method, path, _headers: method == "GET" and "range.txt" in path,
         "range",
-        "whole files",
+        "whole file",
         {"range": False},
     ),
     "calls a part the whole": (
@@ -345,7 +345,7 @@ def test_a_store_that_reports_any_algorithm_lacks_the_capability_encryption(faul
 
     with faulty.playing(echoes_encryption, objects):
         finished = run(replace(location, encryption="sse_s3"))
-    assert "proves nothing" in found(finished, "encryption").detail
+    assert "proves no encryption" in found(finished, "encryption").detail
     assert finished.verdict().capabilities["encryption"] == []
 
 

@@ -28,7 +28,7 @@ def test_a_type_outside_the_policy_names_those_inside(scene: Scene, name: str) -
 @pytest.mark.parametrize(
     ("name", "limit"), [("a.jpg", 100), ("a.svg", 10), ("a.mp4", 500), ("a.pdf", 50), ("a.zip", 100), ("a.DNG", 100)]
 )
-def test_a_file_above_its_kinds_limit_is_told_the_limit(scene: Scene, name: str, limit: int) -> None:
+def test_a_file_above_the_limit_of_its_kind_is_refused_with_the_limit(scene: Scene, name: str, limit: int) -> None:
     problem = refused(scene.alice.begin(name, limit * MB + 1), 413, "file_too_large")
     assert problem["limit_bytes"] == limit * MB
     assert f"{limit} MB" in problem["detail"]
@@ -45,7 +45,7 @@ def test_an_empty_file_is_refused(scene: Scene) -> None:
     "name",
     ["", " ", "../../etc/passwd", "a/b.jpg", "a\\b.jpg", "a" * 252 + ".jpg", "a\x00.jpg", "a\nb.jpg", "gpj\u202e.jpg"],
 )
-def test_a_name_that_can_be_none_is_refused(scene: Scene, name: str) -> None:
+def test_an_invalid_name_is_refused(scene: Scene, name: str) -> None:
     answer = scene.alice.begin(name, 10)
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] == "invalid"
@@ -95,7 +95,7 @@ def test_a_folder_or_library_of_somebody_else_does_not_exist(scene: Scene) -> No
     nothing_happened(scene)
 
 
-def test_who_may_not_upload_is_told_so_and_strangers_learn_nothing(scene: Scene) -> None:
+def test_a_viewer_gets_403_and_another_tenant_404(scene: Scene) -> None:
     refused(scene.vera.begin("a.txt", 10), 403, "forbidden")
     stranger = scene.mallory.begin("a.txt", 10)
     scene.mallory.workspace = f"/v1/workspaces/{uuid4()}"
@@ -105,7 +105,7 @@ def test_who_may_not_upload_is_told_so_and_strangers_learn_nothing(scene: Scene)
     nothing_happened(scene)
 
 
-def test_above_the_quota_it_says_by_how_much(post_site: Site, text: bytes) -> None:
+def test_a_file_above_the_quota_is_refused_with_the_shortage(post_site: Site, text: bytes) -> None:
     for scene in scene_at(post_site, limit_bytes=1000):
         done(scene.alice.begin("a.txt", 900), 201)
         problem = refused(scene.alice.begin("b.txt", 150), 413, "quota_exceeded")

@@ -17,7 +17,7 @@ def cancel(scene: Scene, upload_id: str) -> httpx.Response:
     return scene.alice.call("DELETE", f"uploads/{upload_id}")
 
 
-def test_a_cancelled_upload_gives_back_its_reservation_and_its_bytes(scene: Scene, text: bytes) -> None:
+def test_a_cancelled_upload_releases_its_reservation_and_deletes_its_bytes(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     assert cancel(scene, begun["upload_id"]).status_code == 204
     assert scene.alice.quota() == (0, 0)
@@ -38,7 +38,7 @@ def test_a_committed_upload_can_not_be_cancelled(scene: Scene, text: bytes) -> N
     assert scene.alice.download(sent.asset_id).content == text
 
 
-def test_an_upload_whose_time_is_over_expires_by_itself(scene: Scene, text: bytes) -> None:
+def test_an_upload_expires_by_itself(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     scene.site.expire_upload(begun["upload_id"])
     assert scene.site.sweep()["expire"] == 1
@@ -52,7 +52,7 @@ def test_an_upload_whose_time_is_over_expires_by_itself(scene: Scene, text: byte
     assert scene.site.ledger(begun["upload_id"]) == ["reserve", "release"]
 
 
-def test_a_late_commit_is_told_that_the_time_is_over(scene: Scene, text: bytes) -> None:
+def test_a_commit_after_the_expiry_is_refused(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     scene.site.expire_upload(begun["upload_id"])
     refused(scene.alice.commit(begun["upload_id"]), 409, "upload_expired")
@@ -60,7 +60,7 @@ def test_a_late_commit_is_told_that_the_time_is_over(scene: Scene, text: bytes) 
     assert scene.alice.quota() == (0, 0)
 
 
-def test_a_session_lives_an_hour_and_as_long_as_a_slow_line_needs(scene: Scene) -> None:
+def test_a_session_lives_an_hour_plus_the_time_of_a_slow_connection(scene: Scene) -> None:
     small, large = (done(scene.alice.begin("a.mp4", size), 201) for size in (1000, 450_000_000))
     lives = "SELECT extract(epoch FROM expires_at - created_at) FROM uploads WHERE id = %s"
     seconds = [float(scene.site.sql(lives, UUID(each["upload_id"]))[0][0]) for each in (small, large)]
@@ -88,7 +88,7 @@ def outcomes(*calls: Any) -> list[httpx.Response]:
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_commit_and_cancel_at_once_leave_one_truth(scene: Scene, text: bytes, attempt: int) -> None:
+def test_a_race_of_commit_and_cancel_has_one_winner(scene: Scene, text: bytes, attempt: int) -> None:
     begun = scene.alice.sent("a.txt", text)
     committed, cancelled = outcomes(
         lambda: scene.alice.commit(begun["upload_id"]), lambda: cancel(scene, begun["upload_id"])
@@ -103,7 +103,7 @@ def test_commit_and_cancel_at_once_leave_one_truth(scene: Scene, text: bytes, at
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_commit_and_expiry_at_once_leave_one_truth(scene: Scene, text: bytes, attempt: int) -> None:
+def test_a_race_of_commit_and_expiry_has_one_winner(scene: Scene, text: bytes, attempt: int) -> None:
     begun = scene.alice.sent("a.txt", text)
     soon = "UPDATE uploads SET expires_at = now() + interval '20 milliseconds' WHERE id = %s"
     scene.site.sql(soon, UUID(begun["upload_id"]))

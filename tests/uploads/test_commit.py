@@ -14,7 +14,7 @@ from tests.support.api_client import done, refused
 from tests.support.client import Scene
 
 
-def test_a_file_is_taken_in_and_what_is_read_is_what_was_sent(either: Scene) -> None:
+def test_an_uploaded_file_becomes_available_with_the_bytes_that_were_sent(either: Scene) -> None:
     content = pictures.exif_orientation(6)
     begun = either.alice.sent("sea.jpg", content)
     assert begun["method"] == ("POST" if "forms" in either.site.settings.s3_bucket else "PUT")
@@ -34,7 +34,7 @@ def test_a_file_is_taken_in_and_what_is_read_is_what_was_sent(either: Scene) -> 
     assert either.alice.upload_state(begun["upload_id"])["state"] == "committed"
 
 
-def test_nothing_is_left_of_it_but_the_original_and_its_previews(scene: Scene) -> None:
+def test_only_the_original_and_its_previews_stay_in_the_bucket(scene: Scene) -> None:
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
     scene.site.run_jobs()
     variants = scene.alice.asset(sent.asset_id)["variants"]
@@ -46,7 +46,7 @@ def test_nothing_is_left_of_it_but_the_original_and_its_previews(scene: Scene) -
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_declared_digest_is_kept_by_the_store(either: Scene, text: bytes) -> None:
+def test_the_store_enforces_a_declared_digest(either: Scene, text: bytes) -> None:
     other = text[::-1]
     declared = hashlib.sha256(text).hexdigest().upper()
     begun = done(either.alice.begin("a.txt", len(text), sha256=declared), 201)
@@ -59,7 +59,7 @@ def test_a_declared_digest_is_kept_by_the_store(either: Scene, text: bytes) -> N
 
 
 @pytest.mark.parametrize("twist", ["size", "type"])
-def test_the_store_takes_no_other_size_or_type_than_was_signed(either: Scene, text: bytes, twist: str) -> None:
+def test_the_store_refuses_another_size_or_type_than_was_signed(either: Scene, text: bytes, twist: str) -> None:
     begun = done(either.alice.begin("a.txt", len(text)), 201)
     content = text + b"!" if twist == "size" else text
     if twist == "type":
@@ -92,7 +92,7 @@ def test_a_commit_may_be_repeated(scene: Scene, text: bytes) -> None:
     assert scene.site.ledger(sent.upload_id) == ["reserve", "settle"]
 
 
-def test_a_commit_raced_twenty_times_gives_one_asset_and_one_charge(scene: Scene, text: bytes) -> None:
+def test_twenty_concurrent_commits_give_one_asset_and_one_charge(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: done(scene.alice.commit(begun["upload_id"])), range(20)))

@@ -60,7 +60,7 @@ def test_a_day_later_the_key_is_free_again(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("end", ["aborted", "failed", "expired"])
-def test_what_came_to_nothing_is_begun_anew_with_the_same_key(scene: Scene, end: str) -> None:
+def test_an_ended_upload_is_replaced_by_a_new_one_with_the_same_key(scene: Scene, end: str) -> None:
     first = done(scene.alice.begin("a.txt", 10, key="one"), 201)
     if end == "aborted":
         scene.alice.call("DELETE", f"uploads/{first['upload_id']}")
@@ -124,7 +124,7 @@ def begin_many(scene: Scene, items: list[dict[str, object]]) -> list[dict[str, o
     return list(done(scene.alice.call("POST", BEGINS, {"items": items}))["items"])
 
 
-def test_a_batch_with_keys_that_is_sent_again_gives_the_same_uploads_reserved_once(scene: Scene) -> None:
+def test_a_repeated_batch_with_keys_gives_the_same_uploads_reserved_once(scene: Scene) -> None:
     items = [keyed(f"file {number}", size_bytes=number) for number in range(1, 21)]
     first = begin_many(scene, items)
     again = begin_many(scene, items[::-1])[::-1]
@@ -143,7 +143,7 @@ def test_the_key_of_an_item_means_what_the_header_means(scene: Scene) -> None:
     assert len({each["upload_id"] for each in unnamed}) == 3
 
 
-def test_what_is_wrong_with_one_key_is_that_items_own_problem(scene: Scene) -> None:
+def test_a_wrong_key_is_the_problem_of_its_item(scene: Scene) -> None:
     done(scene.alice.begin("a.txt", 10, key="one"), 201)
     items = [keyed("one", size_bytes=11), keyed(7), keyed("k" * 201), keyed(["two"]), keyed("k" * 200)]
     *refusals, good = begin_many(scene, items)

@@ -101,7 +101,7 @@ def test_size_store_and_client_decide_how_a_file_is_sent(
 @pytest.mark.parametrize(
     ("ways", "offered"), [(UploadMethods("POST", False), True), (UploadMethods("POST", True), False)]
 )
-def test_what_no_single_request_can_carry_is_refused_with_the_reason(ways: UploadMethods, offered: bool) -> None:
+def test_a_file_too_large_for_one_request_is_refused_with_the_reason(ways: UploadMethods, offered: bool) -> None:
     with pytest.raises(Invalid, match="This client" if not offered else "The storage") as refusal:
         part_plan.method_for(5 * 1024 * MB + 1, ways, offered=offered)
     assert (refusal.value.code, refusal.value.facts["limit_bytes"]) == ("file_too_large", 5 * 1024 * MB)
@@ -119,13 +119,13 @@ def test_a_file_of_any_size_goes_in_at_most_ten_thousand_equal_parts(size: int) 
     assert 0 < plan.size_of(plan.count) <= whole
 
 
-def test_nothing_is_larger_than_all_parts_together() -> None:
+def test_a_file_larger_than_all_parts_together_is_refused() -> None:
     with pytest.raises(Invalid, match="at most 10000 parts of 100 MB") as refusal:
         part_plan.check_size(part_plan.LARGEST_FILE + 1, offered=True)
     assert refusal.value.facts["limit_bytes"] == part_plan.LARGEST_FILE
 
 
-def test_only_large_files_of_clients_that_can_go_in_parts(either: Scene) -> None:
+def test_only_large_files_of_clients_that_support_it_are_sent_in_parts(either: Scene) -> None:
     single = "POST" if "forms" in either.site.settings.s3_bucket else "PUT"
     assert done(begin(either.alice, 99 * MB), 201)["method"] == single
     assert done(either.alice.begin(NAME, SIZE), 201)["method"] == single
@@ -140,7 +140,7 @@ def test_only_large_files_of_clients_that_can_go_in_parts(either: Scene) -> None
 # --- the road
 
 
-def test_a_large_file_is_taken_in_from_its_parts(either: Scene, film: bytes) -> None:
+def test_a_large_file_becomes_available_from_its_parts(either: Scene, film: bytes) -> None:
     upload = begun(either.alice, sha256=hashlib.sha256(film).hexdigest())
     assert either.alice.quota() == (0, SIZE)
     assert either.alice.upload_state(upload["upload_id"])["state"] == "created"
@@ -161,7 +161,7 @@ def test_a_large_file_is_taken_in_from_its_parts(either: Scene, film: bytes) -> 
     assert either.site.broken(either.cast) == []
 
 
-def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
+def test_an_interrupted_upload_continues_with_the_missing_parts(scene: Scene, film: bytes) -> None:
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1, 3)
     send(scene.alice, upload, film[::-1], 2)
@@ -186,7 +186,7 @@ def test_an_upload_goes_on_where_it_stopped(scene: Scene, film: bytes) -> None:
 LIFE = "SELECT extract(epoch FROM expires_at - now()) / 86400 FROM uploads WHERE id = %s"
 
 
-def test_it_lives_seven_days_from_the_last_part(scene: Scene, film: bytes) -> None:
+def test_an_upload_in_parts_expires_seven_days_after_the_last_part(scene: Scene, film: bytes) -> None:
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1)
     done(ask(scene.alice, upload["upload_id"], 2))
@@ -245,14 +245,14 @@ def test_parts_that_were_signed_all_at_once_keep_it_alive(scene: Scene, film: by
         [1],
     ],
 )
-def test_part_numbers_that_make_no_sense_are_refused(scene: Scene, body: Any) -> None:
+def test_part_numbers_outside_of_the_file_are_refused(scene: Scene, body: Any) -> None:
     upload = begun(scene.alice)
     problem = refused(scene.alice.call("POST", f"uploads/{upload['upload_id']}/parts", body), 422, "invalid")
     assert problem["field"]
     assert unfinished(scene) == []
 
 
-def test_parts_are_for_who_began_the_upload(scene: Scene) -> None:
+def test_parts_are_signed_only_for_the_person_who_began_the_upload(scene: Scene) -> None:
     upload = begun(scene.alice)
     for client, status in ((scene.bob, 404), (scene.mallory, 404), (scene.vera, 403)):
         theirs, missing = (ask(client, each, 1) for each in (upload["upload_id"], str(uuid4())))
@@ -270,7 +270,7 @@ def test_an_upload_in_one_request_has_no_parts(scene: Scene, text: bytes) -> Non
     refused(ask(scene.alice, single["upload_id"], 1), 409, "conflict")
 
 
-def test_the_store_takes_no_part_of_another_length(either: Scene, film: bytes) -> None:
+def test_the_store_refuses_a_part_of_another_length(either: Scene, film: bytes) -> None:
     upload = begun(either.alice)
     signed = done(ask(either.alice, upload["upload_id"], 1))["parts"][0]
     for content in (film[: 16 * MB - 1], film[: 16 * MB + 1]):
@@ -291,7 +291,7 @@ def test_a_part_of_another_length_counts_as_missing(scene: Scene, film: bytes) -
     assert problem["missing_parts"] == [2, 3, 4, 5, 6]
 
 
-def test_nothing_is_signed_for_what_is_over(scene: Scene) -> None:
+def test_nothing_is_signed_for_an_ended_upload(scene: Scene) -> None:
     cancelled, expired = begun(scene.alice), begun(scene.alice)
     scene.alice.call("DELETE", f"uploads/{cancelled['upload_id']}")
     refused(ask(scene.alice, cancelled["upload_id"], 1), 409, "conflict")
@@ -313,7 +313,7 @@ def test_a_blocked_uploader_gets_no_more_parts(scene: Scene) -> None:
 # --- races and deaths
 
 
-def test_a_commit_raced_twenty_times_and_parts_that_come_late_give_one_asset(scene: Scene, film: bytes) -> None:
+def test_twenty_concurrent_commits_and_late_parts_give_one_asset(scene: Scene, film: bytes) -> None:
     upload = sent(scene.alice, film)
     late = done(ask(scene.alice, upload["upload_id"], 1))["parts"][0]
     with ThreadPoolExecutor(20) as pool:
@@ -332,7 +332,7 @@ def test_a_commit_raced_twenty_times_and_parts_that_come_late_give_one_asset(sce
     assert scene.site.broken(scene.cast) == []
 
 
-def test_first_parts_asked_for_at_once_belong_to_one_upload(scene: Scene) -> None:
+def test_first_parts_signed_at_once_belong_to_one_upload(scene: Scene) -> None:
     upload = begun(scene.alice)
     with ThreadPoolExecutor(7) as pool:
         answers = list(pool.map(lambda number: done(ask(scene.alice, upload["upload_id"], number)), range(1, 8)))
@@ -341,7 +341,7 @@ def test_first_parts_asked_for_at_once_belong_to_one_upload(scene: Scene) -> Non
     assert unfinished(scene) == [the_one]
 
 
-def test_a_commit_that_died_after_the_store_put_the_parts_together_is_repeated(scene: Scene, film: bytes) -> None:
+def test_a_commit_that_died_after_completing_the_parts_can_be_repeated(scene: Scene, film: bytes) -> None:
     upload = sent(scene.alice, film)
     place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
     there = scene.alice.upload_state(upload["upload_id"])["parts"]
@@ -355,7 +355,7 @@ def test_a_commit_that_died_after_the_store_put_the_parts_together_is_repeated(s
     assert scene.objects() and unfinished(scene) == []
 
 
-def test_of_a_part_that_was_sent_twice_the_last_counts_however_fast_it_came(scene: Scene, film: bytes) -> None:
+def test_the_last_copy_of_a_part_counts_however_fast_it_came(scene: Scene, film: bytes) -> None:
     """The store tells the moments of parts in whole seconds, and in no order of its own."""
     upload = begun(scene.alice, len(film))
     for _ in range(2):
@@ -369,7 +369,7 @@ def test_of_a_part_that_was_sent_twice_the_last_counts_however_fast_it_came(scen
     assert scene.alice.asset(done(answer)["asset_id"])["sha256"] == hashlib.sha256(film).hexdigest()
 
 
-def test_parts_that_a_rule_of_the_bucket_removed_are_sent_again(scene: Scene, film: bytes) -> None:
+def test_parts_that_a_lifecycle_rule_removed_are_sent_again(scene: Scene, film: bytes) -> None:
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1, 2)
     before = multipart_id(scene, upload)
@@ -405,7 +405,7 @@ def expired(scene: Scene, upload: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("end", [cancelled, expired])
-def test_parts_of_an_upload_that_ends_are_removed_also_the_late_ones(scene: Scene, film: bytes, end: Any) -> None:
+def test_the_parts_of_an_ended_upload_are_removed_even_late_ones(scene: Scene, film: bytes, end: Any) -> None:
     upload = begun(scene.alice)
     send(scene.alice, upload, film, 1)
     late = done(ask(scene.alice, upload["upload_id"], 2))["parts"][0]
@@ -421,7 +421,7 @@ def test_parts_of_an_upload_that_ends_are_removed_also_the_late_ones(scene: Scen
     assert scene.site.ledger(upload["upload_id"]) == ["reserve", "release"]
 
 
-def test_what_was_begun_in_the_store_by_a_process_that_died_is_removed(scene: Scene) -> None:
+def test_a_multipart_upload_created_by_a_killed_process_is_removed(scene: Scene) -> None:
     upload = begun(scene.alice)
     place = {"Bucket": scene.site.settings.s3_bucket, "Key": scene.staging_key(upload, NAME)}
     scene.site.root.create_multipart_upload(**place)
@@ -431,7 +431,7 @@ def test_what_was_begun_in_the_store_by_a_process_that_died_is_removed(scene: Sc
     assert unfinished(scene) == []
 
 
-def test_the_doctor_finds_parts_that_nobody_would_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_finds_parts_that_no_upload_refers_to(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "YOUNG", timedelta(seconds=-60))
     upload = begun(scene.alice)
     done(ask(scene.alice, upload["upload_id"], 1))

@@ -83,7 +83,7 @@ def row(site: Site, asset_id: str, columns: str) -> tuple[Any, ...]:
     return site.sql(f"SELECT {columns} FROM assets WHERE id = %s", UUID(asset_id))[0]
 
 
-def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene, scanner_proxy: TcpProxy) -> None:
+def test_a_file_waits_visibly_for_a_scanner_that_is_down(scene: Scene, scanner_proxy: TcpProxy) -> None:
     scanner_proxy.shut()
     use(scene.site, scanner_proxy.url)
     sent = scene.alice.upload("a.txt", LONG)
@@ -104,7 +104,7 @@ def test_a_scanner_that_is_down_is_waited_for_and_the_file_says_so(scene: Scene,
     assert scene.alice.quota() == (len(LONG), 0)
 
 
-def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene, scanner_proxy: TcpProxy) -> None:
+def test_a_scan_is_repeated_after_the_scanner_died(scene: Scene, scanner_proxy: TcpProxy) -> None:
     scanner_proxy.cut()
     sent = scene.alice.upload("a.txt", LONG)
     scene.site.run_jobs()
@@ -118,7 +118,7 @@ def test_a_scanner_that_dies_in_the_middle_of_a_file_is_asked_again(scene: Scene
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, scanner_proxy: TcpProxy) -> None:
+def test_a_file_that_crashes_the_scanner_every_time_fails_visibly(scene: Scene, scanner_proxy: TcpProxy) -> None:
     scanner_proxy.cut(MOST_ATTEMPTS + 1)
     sent = scene.alice.upload("a.txt", LONG)
     scene.site.run_jobs()
@@ -132,7 +132,7 @@ def test_a_file_that_kills_the_scanner_each_time_fails_visibly(scene: Scene, sca
     scanner_proxy.cut(0)
 
 
-def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, scanner_proxy: TcpProxy) -> None:
+def test_a_scanner_with_a_full_disk_uses_up_no_attempt(scene: Scene, scanner_proxy: TcpProxy) -> None:
     def says(command: str, content: bytes) -> str:
         return "stream: Can't write to file ERROR" if content == LONG else usual_answer(command, content)
 
@@ -152,7 +152,7 @@ def test_a_scanner_whose_disk_is_full_burns_no_attempt(scene: Scene, scanner_pro
 
 
 @pytest.mark.parametrize("reason", ["off", "no signatures"])
-def test_what_nobody_scanned_is_marked_and_scanned_when_a_scanner_appears(
+def test_unscanned_files_are_marked_and_scanned_when_a_scanner_appears(
     scene: Scene, scanner_proxy: TcpProxy, undated: Daemon, reason: str
 ) -> None:
     use(scene.site, "off" if reason == "off" else undated.tcp)
@@ -174,7 +174,7 @@ def test_what_nobody_scanned_is_marked_and_scanned_when_a_scanner_appears(
 
 
 @pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
-def test_an_infection_that_is_found_later_is_held_then(
+def test_a_file_found_infected_later_is_quarantined(
     scene: Scene, scanner_proxy: TcpProxy, name: str, content: bytes
 ) -> None:
     use(scene.site, "off")
@@ -197,9 +197,7 @@ def test_an_infection_that_is_found_later_is_held_then(
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(
-    scene: Scene, scanner_proxy: TcpProxy
-) -> None:
+def test_an_interrupted_move_to_quarantine_is_finished_by_the_sweep(scene: Scene, scanner_proxy: TcpProxy) -> None:
     """Killed after the row had switched, before the original and its previews were removed."""
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
     scene.site.run_jobs()
@@ -218,7 +216,7 @@ def test_a_move_to_quarantine_that_was_cut_short_is_finished_by_the_sweep(
     assert "rescan" not in scene.site.sweep()
 
 
-def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, scanner_proxy: TcpProxy) -> None:
+def test_a_file_that_ends_every_scan_is_marked_and_not_scanned_again(scene: Scene, scanner_proxy: TcpProxy) -> None:
     use(scene.site, "off")
     sent = scene.alice.upload("a.txt", LONG)
     scene.site.run_jobs()
@@ -231,7 +229,7 @@ def test_a_file_that_ends_every_scan_is_marked_and_left_alone(scene: Scene, scan
     assert "rescan" not in scene.site.sweep()
 
 
-def test_the_scanner_is_asked_outside_of_transactions(site: Site, daemon: Daemon) -> None:
+def test_scans_run_outside_of_transactions(site: Site, daemon: Daemon) -> None:
     with site.app.app_context():
         with database.transaction() as session:
             session.execute(text("SELECT 1"))
@@ -243,7 +241,7 @@ def test_the_scanner_is_asked_outside_of_transactions(site: Site, daemon: Daemon
         assert not database.db.session().in_transaction()
 
 
-def test_a_server_without_room_for_temporary_files_burns_no_attempt(
+def test_a_full_temporary_folder_uses_up_no_attempt(
     scene: Scene, daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock passes, the scanner is proved, and the file waits until there is room."""
@@ -263,7 +261,7 @@ def test_a_server_without_room_for_temporary_files_burns_no_attempt(
     assert scene.alice.asset(sent.asset_id)["scan"]["verdict"] == "clean"
 
 
-def test_what_the_scanner_can_not_look_into_is_held(scene: Scene) -> None:
+def test_a_file_that_can_not_be_scanned_is_quarantined(scene: Scene) -> None:
     sent = scene.alice.upload("large.txt", b"A very long text. " * (LIMIT_BYTES // 16))
     scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)

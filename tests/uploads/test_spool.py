@@ -43,7 +43,7 @@ def no_room(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [no_folder, no_room])
-def test_previews_wait_for_room(scene: Scene, tmp_path: Path, trouble: Trouble) -> None:
+def test_previews_wait_for_disk_space(scene: Scene, tmp_path: Path, trouble: Trouble) -> None:
     sent = scene.alice.upload("sea.jpg", pictures.exif_orientation(1))
     place = scene.cast.acme.id, scene.cast.press.id, UUID(sent.asset_id)
     with scene.site.app.app_context():

@@ -27,7 +27,7 @@ def forms_run_out(scene: Scene, upload_id: str) -> None:
     scene.site.run_jobs()
 
 
-def test_before_the_commit_the_last_bytes_count(scene: Scene, text: bytes) -> None:
+def test_the_last_bytes_before_the_commit_count(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     resend(scene, begun, text[::-1])
     committed = done(scene.alice.commit(begun["upload_id"]))
@@ -44,7 +44,7 @@ def test_the_same_bytes_again_after_the_commit_change_nothing(scene: Scene, text
     assert len(scene.objects()) == 1
 
 
-def test_other_bytes_between_commit_and_verdict_are_never_served(scene: Scene, text: bytes) -> None:
+def test_bytes_replaced_between_commit_and_decision_are_never_served(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     resend(scene, sent.begun, text[::-1])
     scene.site.run_jobs()
@@ -56,7 +56,7 @@ def test_other_bytes_between_commit_and_verdict_are_never_served(scene: Scene, t
 
 
 @pytest.mark.parametrize("then", ["kept", "trashed", "purged"])
-def test_bytes_sent_again_after_the_verdict_change_nothing_and_go(scene: Scene, text: bytes, then: str) -> None:
+def test_bytes_replayed_after_the_decision_change_nothing_and_are_removed(scene: Scene, text: bytes, then: str) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     assert not is_cleared(scene, sent.upload_id)
@@ -85,7 +85,7 @@ def test_bytes_sent_again_after_the_verdict_change_nothing_and_go(scene: Scene, 
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired", "refused"])
-def test_bytes_sent_again_after_the_session_ended_otherwise_go_too(scene: Scene, text: bytes, end: str) -> None:
+def test_bytes_replayed_after_the_session_ended_are_removed(scene: Scene, text: bytes, end: str) -> None:
     begun = scene.alice.sent("a.txt", text)
     if end == "cancelled":
         scene.alice.call("DELETE", f"uploads/{begun['upload_id']}")
@@ -115,7 +115,7 @@ def quarter_of_an_hour_later(scene: Scene, upload_id: str) -> None:
     assert not is_cleared(scene, upload_id)
 
 
-def test_copies_of_attempts_that_lost_go_with_it(scene: Scene, text: bytes) -> None:
+def test_copies_of_lost_attempts_are_removed(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     before = scene.objects()
@@ -127,7 +127,7 @@ def test_copies_of_attempts_that_lost_go_with_it(scene: Scene, text: bytes) -> N
     assert scene.alice.download(sent.asset_id).content == text
 
 
-def test_copies_of_attempts_that_stalled_until_the_file_was_purged_go_too(scene: Scene, text: bytes) -> None:
+def test_copies_of_attempts_that_stalled_until_after_the_purge_are_removed(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}?permanent=true").status_code == 204

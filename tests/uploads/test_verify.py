@@ -53,7 +53,7 @@ def test_content_that_contradicts_its_name_is_refused_for_good(scene: Scene, nam
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_refused_file_can_be_put_away(scene: Scene) -> None:
+def test_a_rejected_file_can_be_moved_to_the_trash(scene: Scene) -> None:
     sent = scene.alice.upload("photo.jpg", specimens.HTML)
     scene.site.run_jobs()
     assert scene.alice.call("DELETE", f"assets/{sent.asset_id}").status_code == 204
@@ -67,7 +67,7 @@ def test_a_refused_file_can_be_put_away(scene: Scene) -> None:
     assert scene.site.broken(scene.cast) == []
 
 
-def test_a_wrong_digest_that_the_store_let_pass_is_found_by_reading(scene: Scene, text: bytes) -> None:
+def test_a_wrong_digest_that_the_store_accepted_is_found_by_reading(scene: Scene, text: bytes) -> None:
     begun = done(scene.alice.begin("a.txt", len(text), sha256=hashlib.sha256(text).hexdigest()), 201)
     scene.site.put(scene.staging_key(begun, "a.txt"), text[::-1])
     committed = done(scene.alice.commit(begun["upload_id"]))
@@ -79,7 +79,7 @@ def test_a_wrong_digest_that_the_store_let_pass_is_found_by_reading(scene: Scene
     assert scene.alice.quota() == (0, 0)
 
 
-def test_a_file_that_vanished_after_its_commit_is_refused_with_that_reason(scene: Scene, text: bytes) -> None:
+def test_a_file_deleted_after_its_commit_is_rejected_with_that_reason(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.root.delete_object(Bucket=scene.site.settings.s3_bucket, Key=scene.staging_key(sent.begun, "a.txt"))
     scene.site.run_jobs()
@@ -88,7 +88,7 @@ def test_a_file_that_vanished_after_its_commit_is_refused_with_that_reason(scene
 
 
 @pytest.mark.parametrize(("name", "content"), [("eicar.txt", EICAR), ("bundle.zip", infected_zip())])
-def test_an_infected_file_is_held(scene: Scene, name: str, content: bytes) -> None:
+def test_an_infected_file_is_quarantined(scene: Scene, name: str, content: bytes) -> None:
     sent = scene.alice.upload(name, content)
     scene.site.run_jobs()
     asset = scene.alice.asset(sent.asset_id)

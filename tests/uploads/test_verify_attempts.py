@@ -40,7 +40,7 @@ def come_by(scene: Scene) -> None:
     scene.site.run_jobs()
 
 
-def test_a_file_that_a_dead_worker_held_is_taken_in_by_another(scene: Scene, text: bytes) -> None:
+def test_a_file_of_a_killed_worker_is_verified_by_another(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     scene.site.app.extensions["portal.redis"].flushall()
     scene.site.kill_worker_of(sent.asset_id, "take_in")
@@ -77,7 +77,7 @@ def test_a_picture_that_kills_every_renderer_stays_available(scene: Scene) -> No
     assert scene.alice.download(sent.asset_id).content == sent.content
 
 
-def test_what_is_merely_unavailable_burns_no_attempt_and_an_error_burns_one(scene: Scene, text: bytes) -> None:
+def test_unavailable_uses_up_no_attempt_and_an_error_uses_up_one(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
 
     def find_the_store_unavailable() -> None:
@@ -96,7 +96,7 @@ def test_what_is_merely_unavailable_burns_no_attempt_and_an_error_burns_one(scen
     assert scene.alice.asset(sent.asset_id)["status"] == "processing"
 
 
-def test_a_file_that_is_leased_is_nobody_elses(scene: Scene, text: bytes) -> None:
+def test_a_leased_file_is_not_acquired_by_another_worker(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
     with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
         assert leased is not None
@@ -105,9 +105,7 @@ def test_a_file_that_is_leased_is_nobody_elses(scene: Scene, text: bytes) -> Non
         assert scene.alice.asset(sent.asset_id)["status"] == "processing"
 
 
-def test_a_lease_is_renewed_as_long_as_the_work_goes_on(
-    scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lease_is_renewed_while_the_work_goes_on(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     sent = scene.alice.upload("a.txt", text)
     with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
@@ -119,7 +117,7 @@ def test_a_lease_is_renewed_as_long_as_the_work_goes_on(
             time.sleep(0.02)
 
 
-def test_who_stalled_hears_that_the_lease_is_lost(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_worker_gets_lease_lost(scene: Scene, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
     sent = scene.alice.upload("a.txt", text)
     with scene.site.app.app_context(), take_in(scene, sent.asset_id) as leased:
@@ -127,7 +125,7 @@ def test_who_stalled_hears_that_the_lease_is_lost(scene: Scene, text: bytes, mon
         assert leased.lease.lost.wait(10)
 
 
-def test_many_workers_at_one_file_give_one_verdict(scene: Scene, text: bytes) -> None:
+def test_many_workers_on_one_file_make_one_decision(scene: Scene, text: bytes) -> None:
     sent = scene.alice.upload("a.txt", text)
 
     def check(_: int) -> None:
@@ -156,7 +154,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(scene: Scene, text: bytes) 
     assert row(scene, sent.asset_id, "state, object_key") == won
 
 
-def test_a_verdict_of_who_lost_the_lease_does_not_count(scene: Scene, text: bytes) -> None:
+def test_a_decision_without_the_lease_does_not_count(scene: Scene, text: bytes) -> None:
     """It wakes while another one is still at work: the verdict is the other one's to give."""
     sent = scene.alice.upload("a.txt", text)
     with scene.site.app.app_context(), take_in(scene, sent.asset_id) as first:
