@@ -96,7 +96,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     _configure(app, settings)
     sessions.install(app)
     app.extensions["portal.settings"] = settings
-    storage.egress_of(settings)  # what can't be read is said now, not when somebody connects a bucket
+    storage.egress_of(settings)  # an invalid setting ends the start, not the first connection of a bucket
     profile_contents.register(
         app,
         ContentQueries(
@@ -176,20 +176,20 @@ def _add_routes(app: Flask) -> None:
 
 
 def _checks(app: Flask, settings: Settings) -> list[Check]:
-    """What ``/readyz`` asks, and what of it the portal can't do without."""
+    """The health checks of ``/readyz``, and which of them are vital."""
     return [
-        Check("database", _ask_database, vital=True),
+        Check("database", _check_database, vital=True),
         Check("redis", app.extensions["portal.redis"].ping, vital=False),
         Check("store", storage.check_managed_store, vital=True),
-        Check("scanner", lambda: _ask_scanner(settings), vital=False),
+        Check("scanner", lambda: _check_scanner(settings), vital=False),
     ]
 
 
-def _ask_database() -> None:
+def _check_database() -> None:
     db.session.execute(text("SELECT 1"))
 
 
-def _ask_scanner(settings: Settings) -> None:
+def _check_scanner(settings: Settings) -> None:
     scanner = Scanner.at(settings)
     if scanner.report().state == "down":
         raise scanner.unavailable("connect")

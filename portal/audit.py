@@ -1,4 +1,4 @@
-"""Who did what: one append-only table, written inside the transaction of the change it tells of."""
+"""The audit log: one append-only table, written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OperatorAct(Identified, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
 
-# As Core: nobody reads the object, and the unit of work would cost three times as much. Made once, for its cost, too.
+# Core instead of the ORM: the object is never read, and the unit of work costs three times as much.
 _INSERT = insert(AuditEvent)
 
 

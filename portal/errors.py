@@ -37,19 +37,19 @@ class Problem(Exception):
 
 
 class NotFound(Problem):
-    """The thing does not exist, or not for this person: both look the same from outside."""
+    """It does not exist, or not for this person: the same answer, so that nobody learns which ids exist."""
 
     status, title, code = 404, Text("Not found"), "not_found"
 
 
 class Forbidden(Problem):
-    """The person is known, the thing is theirs to see, but not to do this with."""
+    """The person may see it, but not do this with it."""
 
     status, title, code = 403, Text("Not allowed"), "forbidden"
 
 
 class Conflict(Problem):
-    """The thing is not in a state that allows this."""
+    """Its state does not allow this."""
 
     status, title, code = 409, Text("Conflict"), "conflict"
 

@@ -1,4 +1,4 @@
-"""Which text can be the name of a file, a folder or a library: one rule, told to people in the words of the caller."""
+"""The rule for names of files, folders and libraries; the callers have the texts that explain a violation."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ JOBS: dict[str, Job] = {
     "release_quarantined": Job("portal.quarantine.jobs.release", "upkeep"),
     "probe": Job("portal.storage.jobs.probe", "upkeep"),
     "move": Job("portal.migration.jobs.move", SLOW),
-    # A mail server may hold a dialogue for minutes (RFC 5321, 4.5.3.2): cut off, nobody knew whether it took the mail.
+    # A mail server may take minutes for each step (RFC 5321, 4.5.3.2). After a cut nobody would know whether it has
+    # accepted the e-mail.
     "send_email": Job("portal.mail.jobs.send_email", "messages", 600),
     "deliver": Job("portal.webhooks.jobs.deliver", "messages", 120),
 }
@@ -98,7 +99,7 @@ def connect_waiting(url: str) -> redis.Redis:
 
 
 def waiting(connection: redis.Redis) -> Waiting:
-    """Which jobs wait, asked in one round trip. Raises ``redis.RedisError``.
+    """Which jobs wait, read in one round trip. Raises ``redis.RedisError``.
 
     The lists themselves, not the jobs' own records: a worker that was killed between taking a job and starting it
     leaves a record that says "queued" for ever.

@@ -2,7 +2,7 @@
 
 What only needs the database it does by itself; the rest it enqueues. A second thread runs the periodic tasks, which
 may take their time. Of several schedulers one works, the others wait for its lease, which is a row: a lock of the
-session would be lost, or kept, by a pooler that hands connections around (PgBouncer).
+session would be lost, or kept too long, by a pooler that shares connections (PgBouncer).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from portal import tasks
 from portal.app import create_app
 from portal.database import leave, now
 from portal.lifecycle import periodic_tasks, sweep
-from portal.settings import Settings, ending_in_words
+from portal.settings import Settings, exit_with_message
 from portal.web import logs
 
 log = logging.getLogger(__name__)
 
-DUE_SECONDS = 1.0  # between two looks at what is due
+DUE_SECONDS = 1.0  # between two queries of what is due
 SWEEP_SECONDS = 10.0  # between two passes over everything
 LEASE = timedelta(seconds=15)  # so long nothing is done when the scheduler was killed
 
@@ -35,7 +35,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with ending_in_words():
+    with exit_with_message():
         settings = Settings.from_environ()
         logs.configure(settings.log_format)
         app = create_app(settings)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def run(app: Flask, stop: threading.Event, lost: threading.Event) -> None:
-    """Sweep, and run periodic tasks, until told to stop, or another scheduler has the lease.
+    """Sweep, and run periodic tasks, until it is stopped, or another scheduler has the lease.
 
     Periodic tasks end with the process, done or not: they are safe to repeat.
     """

@@ -179,7 +179,7 @@ class _Reader:
         return keys
 
     def mail(self, url_name: str, sender_name: str) -> MailServer | None:
-        """smtp://[user:password@]host[:port][?starttls] or smtps://…; without it no mail leaves the house."""
+        """smtp://[user:password@]host[:port][?starttls] or smtps://…; without it no e-mail is sent."""
         url, sender = self.optional(url_name), self.optional(sender_name)
         if sender is not None and not _is_address(sender):
             self.problems.append(f"{sender_name} must be an address: files@example.com or Stowage <files@example.com>")
@@ -236,8 +236,8 @@ class _Reader:
 
 
 @contextmanager
-def ending_in_words() -> Iterator[None]:
-    """For the doors of a deployment: a wrong environment ends the process with its list, not with a traceback."""
+def exit_with_message() -> Iterator[None]:
+    """For the entry points: a wrong environment ends the process with a list of its errors, not with a traceback."""
     try:
         yield
     except SettingsError as error:

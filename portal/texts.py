@@ -1,4 +1,4 @@
-"""Texts that are kept and read later, by people of several languages.
+"""Texts that are stored and read later, by people of several languages.
 
 A text that is shown at once is ``flask_babel.gettext("…")``. A reason that is written into a row is a ``Text``: the row
 keeps the English text with its values, and whoever reads it gets it in their language::
@@ -43,12 +43,12 @@ class Text:
 
     @property
     def stored(self) -> str:
-        """As it is kept in a row: the English text itself where it has no values, else JSON."""
+        """As it is stored in a row: the English text itself where it has no values, else JSON."""
         return json.dumps(self._as_json(), ensure_ascii=False) if self._values else self._template
 
     @property
     def english(self) -> str:
-        """For logs, and for programs that are told of it (events, the audit log)."""
+        """For logs, and for programs (events, the audit log)."""
         values = {name: v.english if isinstance(v, Text) else v for name, v in self._values.items()}
         return self._template % values if values else self._template
 

@@ -28,19 +28,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import queue, tasks
 from portal.app import create_app
 from portal.database import db, leave
-from portal.settings import Settings, SettingsError, ending_in_words
+from portal.settings import Settings, SettingsError, exit_with_message
 from portal.web import logs
 
 log = logging.getLogger(__name__)
 
 # Seconds after which a silent worker counts as gone; only RQ's own lists depend on it, never our rows.
 WORKER_TTL = 30
-IDLE_SECONDS = 5  # between two looks at the database, and at what is due, while nothing is to be done
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at a database that does not answer
+IDLE_SECONDS = 5  # between two queries of what is due, while there is nothing to do
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two attempts to reach the database
 
 
 class RegisteredJob(Job):
-    """RQ asks a job for functions in more places than one, the clearing up after dead workers among them.
+    """RQ resolves a job's function in several places, also when it cleans up after dead workers.
 
     Here it gets none but those that are registered, and no address to call.
     """
@@ -138,7 +138,7 @@ class StowageWorker(SimpleWorker):
             try:
                 tasks.enqueue_due()
             except SQLAlchemyError as error:
-                log.warning("could not ask what is due: %s", type(error).__name__)
+                log.warning("could not read what is due: %s", type(error).__name__)
             finally:
                 leave()
 
@@ -163,8 +163,8 @@ def is_registered(job: Job) -> bool:
 
 
 def main(names: Sequence[str] = ()) -> None:
-    """Work on these queues until told to stop (SIGTERM: after the present job)."""
-    with ending_in_words():
+    """Work on these queues until stopped (SIGTERM: after the current job)."""
+    with exit_with_message():
         settings = Settings.from_environ()
         logs.configure(settings.log_format)
         lanes = _lanes(names or settings.worker_queues)

@@ -1,14 +1,14 @@
-"""The web door: ``gunicorn portal.wsgi:app``."""
+"""The entry point of the web server: ``gunicorn portal.wsgi:app``."""
 
 from __future__ import annotations
 
 import gc
 
 from portal.app import create_app
-from portal.settings import Settings, ending_in_words
+from portal.settings import Settings, exit_with_message
 from portal.web import logs
 
-with ending_in_words():
+with exit_with_message():
     _settings = Settings.from_environ()
     logs.configure(_settings.log_format)
     app = create_app(_settings)

@@ -70,7 +70,7 @@ def discard(member: Member, at: datetime, keep: timedelta, *which: ColumnElement
 def restore(member: Member, *which: ColumnElement[bool]) -> list[Taken]:
     """Out of the trash, each into the state it was in, unless it is on its way out for good; as ``discard``.
 
-    What has lost its folder lies at the top of its library.
+    A file whose folder was deleted goes to the top of its library.
     """
     home = select(Folder.id).where(Folder.id == Asset.folder_id, Folder.deleted_at.is_(None)).scalar_subquery()
     values = {

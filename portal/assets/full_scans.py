@@ -38,7 +38,7 @@ FIRST = UUID(int=0)
 
 
 def start(why: str, actor_id: UUID | None) -> Rescan:
-    """Start a scan; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs or no scanner does."""
+    """Start a scan; ``why`` is ``operator`` or ``signatures``. Raises ``Conflict`` while one runs, or no scanner."""
     proof = scanner_status.last()
     if proof is None or proof.state != "ready":
         raise Conflict(_("There is no virus scanner that works right now."))

@@ -33,7 +33,7 @@ from portal.texts import TextColumn
 
 
 class AssetState(StrEnum):
-    """Where an asset stands; ``purged`` is the absence of the row."""
+    """The state of an asset; a purged one has no row."""
 
     PROCESSING = "processing"
     AVAILABLE = "available"
@@ -52,7 +52,7 @@ class PreviewState(StrEnum):
 
 
 class ScanResult(StrEnum):
-    """What the scanner said. No verdict is never ``clean``."""
+    """The result of the scan. ``clean`` only after a scan by a checked scanner."""
 
     PENDING = "pending"
     CLEAN = "clean"
@@ -64,7 +64,7 @@ class Asset(Identified, Base):
     """A fact: bytes that arrived, and what is known of them.
 
     ``object_key`` is where the verified bytes lie (null until the decision, and after they were removed).
-    ``charged_bytes`` is what the quota counts for it; what is to be done with it stands in ``portal.tasks``.
+    ``charged_bytes`` is what the quota counts for it; its pending work is in ``portal.tasks``.
     ``quarantine_order`` is what an admin (``ordered_by``) has ordered for a quarantined file, ``proposed_by`` who wants
     it released; ``released_by`` stays as the mark of a file that was quarantined and released.
     """

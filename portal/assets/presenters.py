@@ -31,7 +31,7 @@ class ReasonView(Answer):
 
 
 class ScanView(Answer):
-    """What the virus scanner said. ``reason`` says why there is no verdict, or that a clean file has macros."""
+    """The scan result. ``reason`` says why the file was not scanned, or that a clean file has macros."""
 
     verdict: Literal["pending", "clean", "infected", "not_scanned"]
     signature: str | None
@@ -217,7 +217,7 @@ def waiting_for(code: str | None) -> str | None:
 
 
 def scan_reason(code: str | None) -> str | None:
-    """Why a file was not scanned, in words."""
+    """Why a file was not scanned, as a text."""
     return next((str(words) for known, words in EXPLANATIONS.items() if known == code), code)
 
 

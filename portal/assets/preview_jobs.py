@@ -26,7 +26,7 @@ from portal.tasks import Lease, LeaseLost
 from portal.texts import Text
 
 CHUNK = 1024 * 1024
-# The key carries the content's hash, so what lies there never changes (RFC 8246).
+# The key carries the content's hash, so its object never changes (RFC 8246: immutable).
 FOREVER = "private, max-age=31536000, immutable"
 
 
@@ -134,7 +134,7 @@ def _store(bucket: Bucket, asset: Asset, variant: RenderedVariant) -> dict[str, 
 
 
 def _finish(lease: Lease, rendered: Rendered, rows: list[dict[str, Any]]) -> bool:
-    """Write what was made; False when nobody waits for it any more. Raises ``LeaseLost``, and writes nothing."""
+    """Save the derived files; False when the asset no longer needs them. Raises ``LeaseLost``, and writes nothing."""
     facts = rendered.metadata
     with transaction(lease.tenant_id):
         made = _write(

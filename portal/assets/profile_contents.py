@@ -19,7 +19,7 @@ def count_by_profile(workspace_id: UUID) -> dict[UUID, Contents]:
         .group_by(Variant.asset_id)
         .subquery()
     )
-    # A failed file has no bytes left, and one that is being verified still lies in staging. The query of
+    # A failed file has no bytes left, and one that is being verified is still in staging. The query of
     # usage/measurement.py has the same condition, so that every page shows the same number.
     stored = or_(Asset.state.not_in((AssetState.PROCESSING, AssetState.FAILED)), Asset.charged_bytes > 0)
     rows = db.session.execute(

@@ -1,6 +1,6 @@
 """Removing an asset for good: the objects first, then in one transaction its row and what the quota counts.
 
-What is deleted leaves when its time in the trash is over, what is quarantined when nobody has decided within a week.
+Deleted files are purged after their time in the trash, quarantined ones when nobody has decided within a week.
 """
 
 from __future__ import annotations

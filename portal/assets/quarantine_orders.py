@@ -1,4 +1,4 @@
-"""Quarantined files as rows: what an admin orders stands on the row until a worker has done it, and is done once.
+"""Orders of admins about quarantined files: kept in the asset's row until a worker has carried them out, once.
 
 ``quarantine_order`` is the order: ``rescan``, ``rescan_later`` (after the next change of signatures), ``release``,
 ``release_infected`` (also when the scanner finds something again), and ``clean_up`` while a released file's copy in the
@@ -27,7 +27,7 @@ RESCANS = ("rescan", "rescan_later")
 RELEASES = ("release", "release_infected")
 CLEAN_UP = "clean_up"
 LONGEST_WAIT = timedelta(days=1)  # for a store or a scanner that is unavailable when a file is to be released
-# An ordered release stands: nobody can order anything else in its place.
+# An ordered release can't be replaced by another order.
 _OPEN = or_(Asset.quarantine_order.is_(None), Asset.quarantine_order.not_in(RELEASES))
 
 

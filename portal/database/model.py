@@ -11,7 +11,7 @@ from sqlalchemy import DateTime, Enum, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from uuid6 import uuid7
 
-# Migrations name constraints, and errors are told apart by them: no name is left to Postgres.
+# Migrations name constraints, and errors are recognised by them: so no name is left to Postgres.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",

@@ -52,7 +52,7 @@ def entered() -> UUID | None:
 
 
 def leave() -> None:
-    """Forget the session with all that it has read, and the tenant: for a context that goes on with something else."""
+    """Drop the session with its objects, and the tenant, so that the context can continue with other work."""
     db.session.remove()
     g.pop("tenant_id", None)
 

@@ -139,7 +139,7 @@ def nested_archive() -> bytes:
 
     A daemon with ``AlertExceedsMax`` reports it; one without answers OK, as it does for every file it skipped.
     """
-    content = b"Stowage asks whether limits are reported.\n"
+    content = b"Stowage tests whether limits are reported.\n"
     for _ in range(NESTING):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

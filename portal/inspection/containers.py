@@ -181,7 +181,7 @@ class _Walk:
                 raise
 
     def _tar(self, file: BinaryIO, depth: int) -> None:
-        """By hand: ``tarfile`` reads long names and attributes whole, which may be as long as the file."""
+        """Without ``tarfile``: that reads long names and attributes whole, which may be as long as the file."""
         at, size = 0, None
         while True:
             file.seek(at)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEAD = 256 * 1024
-"""Bytes of the beginning that are looked at; libmagic needs at least 64 KiB to see through office files."""
+"""Bytes at the beginning that are read; libmagic needs at least 64 KiB to see through office files."""
 MAX_LIST_BYTES = 2 * 1024 * 1024
 """Bytes of a container's list of contents; a longer one is not an office document's."""
 _MAX_PROLOGUE_BYTES = 10 * 1024 * 1024  # before the root of an XML document: licences, an editor's data in comments
@@ -54,7 +54,7 @@ _MAIN_PARTS = {
     b"spreadsheetml.sheet.main+xml": _OOXML + "spreadsheetml.sheet",
     b"presentationml.presentation.main+xml": _OOXML + "presentationml.presentation",
 }
-# What libmagic's versions call the same thing.
+# Names that libmagic's versions have for one type.
 _ALIASES = {
     "application/x-gzip": "application/gzip",
     "application/x-rar": "application/vnd.rar",
@@ -143,7 +143,7 @@ def _detect(head: bytes, file: BinaryIO) -> str:
         return _FIRST_BOXES[head[4:8]]
     if guess.startswith(_PERHAPS_WORDS):
         guess = _by_words(head, guess, file)
-    # What stands before an archive matters to nobody, unless it is a program.
+    # Bytes before an archive are harmless, unless they are a program.
     return ZIP if guess == UNKNOWN and _zip_entries(file) else guess
 
 

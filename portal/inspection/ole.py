@@ -48,7 +48,7 @@ class _Container(olefile.OleFileIO):  # type: ignore[misc]  # the package has no
         raise OSError("the directory is too long, or leads back into itself")
 
     def beginning(self, stream: str) -> bytes:
-        """The first sector of a stream under the root; nothing of one below 4 KB, which lies elsewhere."""
+        """The first sector of a stream under the root; None for one below 4 KB, which is stored in the mini stream."""
         entry = self.root.kids_dict.get(stream)
         return self.getsect(entry.isectStart) if entry is not None and entry.size >= self.minisectorcutoff else b""
 

@@ -79,7 +79,7 @@ _ZIP_METHODS = {
     "zip-bzip2": zipfile.ZIP_BZIP2,
     "zip-lzma": zipfile.ZIP_LZMA,
 }
-# In words, with the Debian package that brings what is missing, where one does.
+# As texts, with the Debian package that provides the missing program, where there is one.
 _NAMES = {
     "rar": "RAR archives (Debian: libclamunrar, from non-free)",
     "zip": "ZIP archives packed by {methods}",
@@ -94,14 +94,14 @@ _METHOD_NAMES = {
 
 @functools.cache
 def archives() -> dict[str, bytes]:
-    """EICAR in every form that is asked about, by the form's name."""
+    """EICAR in every form that is tested, by the form's name."""
     found = {form: base64.b64decode(content) for form, content in _PACKED.items()}
     found |= {form: _zip(method) for form, method in _ZIP_METHODS.items()}
     found["zip-deflate64"] = _with_method(found["zip-deflate"], 9)
     return found | {"gzip": gzip.compress(_EICAR), "bzip2": bz2.compress(_EICAR), "xz": lzma.compress(_EICAR)}
 
 
-def unreadable_in_words(readable: frozenset[str]) -> str:
+def describe_unreadable(readable: frozenset[str]) -> str:
     """``RAR archives (…), ZIP archives packed by LZMA and PPMd``: the forms that are missing; "" when none is."""
     kinds: dict[str, list[str]] = {}
     for form in archives():

@@ -1,7 +1,7 @@
 """A tenant's rules for what the scanner did not, or could not, look through; and for what is let out of quarantine.
 
-Defaults: what nobody could look into is quarantined. Macros are released with a mark: the file was scanned, nothing was
-found in it, and old spreadsheets are full of them.
+Defaults: a file that can't be scanned is quarantined. Macros are released with a mark: the file was scanned, nothing
+was found in it, and old spreadsheets are full of them.
 
 Where a release needs two persons, one alone may make the rules stricter, not looser: else they could switch that off.
 """
@@ -55,7 +55,7 @@ class ScanRules:
         return choices.get(reason or "") == "hold"
 
     def waits(self, reason: str | None) -> bool:
-        """Whether a file that nobody has scanned for this reason waits for a scanner."""
+        """Whether a file that was not scanned for this reason waits for a scanner."""
         return self.scanner_required and reason in ("off", "no_signatures")
 
 
@@ -86,7 +86,7 @@ def rules_of(tenant_id: UUID) -> ScanRules:
 
 
 def proposal_of(tenant_id: UUID) -> ProposedRules | None:
-    """What somebody has proposed for the entered tenant, and nobody has confirmed yet."""
+    """The rules that were proposed for the entered tenant and are not confirmed yet."""
     row = _row(tenant_id)
     if row is None or row.proposed is None or row.proposed_at is None or row.proposed_by is None:
         return None

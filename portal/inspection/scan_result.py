@@ -1,6 +1,6 @@
 """What clamd's answers mean: pure functions from an answer to a verdict on a file and a report on the daemon.
 
-Nothing here ever turns silence into "clean": only a daemon that was checked is believed, and what it did not look into
+A missing answer is never "clean": only a daemon that was checked counts, and what it did not scan
 has a verdict of its own.
 """
 
@@ -20,7 +20,7 @@ ScannerState = Literal["off", "ready", "no_signatures", "down"]
 DaemonFailure = Literal["machine", "scan"]
 
 DEFAULT_MAX_FILE_SIZE = 25 * 1024 * 1024
-"""Bytes. Debian's MaxFileSize: how far an "OK" is believed of a daemon that does not report what it skipped."""
+"""Bytes. Debian's MaxFileSize: up to here an "OK" counts of a daemon that does not report what it skipped."""
 
 # What a person reads for each reason, in the product's words.
 EXPLANATIONS: dict[ScanReason, Text] = {
@@ -48,7 +48,7 @@ _TIMED_OUT = "TIMED OUT"
 
 @dataclass(frozen=True)
 class ScanVerdict:
-    """What the scanner said of one file. ``reason`` is set when it is ``not_scanned``, or clean with macros."""
+    """The scan result of one file. ``reason`` is set when it is ``not_scanned``, or clean with macros."""
 
     result: ScanStatus
     signature: str | None = None
@@ -67,7 +67,7 @@ class ScannerReport:
     """What a check of the scanner showed.
 
     reports_limits: it says so when a file exceeds one of its limits, instead of "OK".
-    has_daemon: there is a daemon to ask about files. timed_out: it accepted a connection and stayed silent.
+    has_daemon: there is a daemon that can scan files. timed_out: it accepted a connection and sent no answer.
     readable: the forms of archives that it unpacks, by the names of `probe_archives`.
     """
 
@@ -121,7 +121,7 @@ def report_on(
     details = [Text("%(engine)s with signatures %(database)s.", engine=engine, database=database)]
     if not limits:
         details.append(Text('It does not report files above its limits: set "AlertExceedsMax yes" in clamd.conf.'))
-    missing = probe_archives.unreadable_in_words(readable)
+    missing = probe_archives.describe_unreadable(readable)
     if missing:
         details.append(Text("It can't unpack %(formats)s: such files count as not scanned.", formats=missing))
     return ScannerReport("ready", Text.join(*details), engine, database, limits, readable=readable)
@@ -141,7 +141,7 @@ def report_failure(engine: str, database: str | None, error: str) -> ScannerRepo
 
 
 def is_detection(name: str | None) -> bool:
-    """Whether a name that clamd answered is a virus, and not a reason for not having looked."""
+    """Whether a name in clamd's answer is a virus, and not a reason for skipping the file."""
     return name is not None and reason_for(name) is None
 
 

@@ -1,7 +1,7 @@
 """The virus scanner: clamd over a unix socket (it is given the file's descriptor) or over TCP (it is sent the bytes).
 
-A scanner is checked, not believed: it counts only after it found EICAR and named a dated signature database. What it
-could not look into is a verdict of its own. Nothing here ever turns silence into "clean".
+A scanner is checked before it counts: it is used only after it found EICAR and named a dated signature database.
+A file that it could not scan has a result of its own. A missing answer is never "clean".
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Scanner:
         return report
 
     def check(self) -> ScannerReport:
-        """Ask it now: its version and database, whether it finds EICAR, what it unpacks, whether it reports limits."""
+        """Check it now: version, database, whether it finds EICAR, what it unpacks, whether it reports limits."""
         return self._check(None)
 
     def _check(self, last: ScannerReport | None) -> ScannerReport:
@@ -100,7 +100,7 @@ class Scanner:
         try:
             eicar = self._scan_bytes(clamd.EICAR, self._answer_seconds)
             nested = self._scan_bytes(nested_archive(), self._answer_seconds)
-            # What a daemon unpacks does not change while it runs: one that went away is asked again.
+            # What a daemon unpacks does not change while it runs; after it was unavailable it is tested again.
             known = last is not None and last.state == "ready" and last.engine == engine
             readable = last.readable if last is not None and known else self._readable()
         except clamd.ResponseError as error:
@@ -113,7 +113,7 @@ class Scanner:
             for form, archive in probe_archives.archives().items()
             if scan_result.is_detection(self._scan_bytes(archive, self._answer_seconds))
         )
-        if missing := probe_archives.unreadable_in_words(readable):
+        if missing := probe_archives.describe_unreadable(readable):
             log.warning("scanner: it can't unpack %s: such files count as not scanned", missing)
         return readable
 
@@ -149,7 +149,7 @@ class Scanner:
 
     @contextmanager
     def begin(self, spool: BinaryIO) -> Iterator[Scan]:
-        """A scan beside one pass over the bytes: feed it each chunk as it is spooled, then ask for the verdict.
+        """A scan beside one pass over the bytes: feed it each chunk as it is spooled, then read the result.
 
         Raises Unavailable (``scanner_unavailable``; ``during`` is ``scan`` when the daemon died scanning this file).
         """
@@ -201,7 +201,7 @@ class Scanner:
 
 
 class Scan:
-    """One file's scan. This one is of a scanner that is off, or waits for its first signatures: nobody looks."""
+    """One file's scan. This one is for a scanner that is off or waits for its first signatures: nothing is scanned."""
 
     def __init__(self, scanner: Scanner, report: ScannerReport) -> None:
         self.scanner = scanner

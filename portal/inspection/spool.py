@@ -1,4 +1,4 @@
-"""Errors of the server's own folder for temporary files, in words: a full disk is no fault of the file's."""
+"""Errors of the server's folder for temporary files: a full disk must not fail the file."""
 
 from __future__ import annotations
 

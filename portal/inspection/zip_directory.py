@@ -1,6 +1,6 @@
 """The list of contents at the end of a ZIP archive (APPNOTE 4.3.12 to 4.3.16).
 
-Read by hand: ``zipfile`` keeps an object of every entry in memory, and a file may list a million.
+Not read by ``zipfile``, which keeps an object of every entry in memory, and a file may list a million.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOCAL, _ENTRY, _END, _END64, _LOCATOR64 = b"PK\x03\x04", b"PK\x01\x02", b"PK\x0
 class Directory:
     """Where the list begins in the file, its length, and by how many bytes places in it are shifted.
 
-    What stands before an archive, a program that unpacks it for example, moves everything in it.
+    Bytes before an archive, such as a program that unpacks it, shift every offset in it.
     """
 
     at: int
@@ -62,7 +62,7 @@ def find(file: BinaryIO) -> Directory | None:
 
 
 def is_behind(file: BinaryIO) -> bool:
-    """Whether an archive stands at the end of a file that begins with something else."""
+    """Whether a file that begins with something else ends with an archive."""
     directory = find(file)
     if directory is None or directory.length == 0:
         return False

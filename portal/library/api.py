@@ -65,8 +65,8 @@ def rename(member: Member, body: AssetChange, a: UUID) -> AssetView:
 def delete(member: Member, a: UUID, query: DeleteQuery) -> None:
     """Put an asset into the trash, or delete it for good.
 
-    What is held back (`held`) or still being checked (`conflict`) can't be deleted. The quota is free once the bytes
-    are gone, in a moment.
+    Quarantined files (`held`) and those still being checked (`conflict`) can't be deleted. The quota is
+    free once the bytes are gone, in a moment.
     """
     if query.permanent:
         member.require(Permission.PURGE)

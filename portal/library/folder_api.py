@@ -19,7 +19,7 @@ __all__ = ["blueprint"]
 
 
 class DeletedView(Answer):
-    """What went to the trash. ``staying``: files that are being checked or held, now at the library's top."""
+    """What went to the trash. ``staying``: processing and quarantined files, now at the top of the library."""
 
     folders: int
     files: int

@@ -1,7 +1,7 @@
 """The small forms about folders, libraries and files: creating, renaming, deleting.
 
 Each is a page of its own, and to htmx the form alone, which opens above the page one is on. When it is done, a page
-leads on and says so; above a page a toast says so, and what lies below is loaded again (static/js/form_dialog.js).
+redirects with a message; in a dialog a toast shows it, and the page below is loaded again (static/js/form_dialog.js).
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _form(
 
 
 def _render(form: str, member: Member, **context: Any) -> str:
-    """A form above the page it was asked from, else on a page of its own."""
+    """A form in a dialog above the page, else on a page of its own."""
     above = is_fragment_wanted()
     template = f"folders/_{form}.html" if above else "folders/page.html"
     return render_template(template, form=form, above=above, **context, **place(member))

@@ -55,7 +55,7 @@ class AssetQuery(Query):
 
 
 class ListQuery(AssetQuery):
-    """The same for programs, which may also ask for what they know."""
+    """The query of the API, which may also name ids."""
 
     ids: Ids | None = Field(
         None,
@@ -95,7 +95,7 @@ class GalleryQuery(AssetQuery):
         return Filters(self.q, self.kind, status, self.library, self.folder_id, top=at_top)
 
     def address(self) -> dict[str, Any]:
-        """The filters that are set, for links to the same list. A folder says by itself in which library it lies."""
+        """The filters that are set, for links to the same list. A folder implies its library."""
         place = {"folder_id": self.folder_id} if self.folder_id else {"library": self.library}
         given = {"q": self.q, "kind": self.kind, "status": self.status, **place}
         return {name: str(value) for name, value in given.items() if value}

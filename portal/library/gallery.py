@@ -79,7 +79,7 @@ def _spot(member: Member, query: GalleryQuery) -> dict[str, Any]:
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>")
 @member(Permission.VIEW)
 def asset(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """One file's page; looking at it counts as opening it."""
+    """One file's page; showing it counts as opening the file."""
     found = _asset(member, asset_id, opening=True)
     shown = found["asset"]
     spot = None
@@ -91,16 +91,16 @@ def asset(member: Member, asset_id: UUID) -> ResponseReturnValue:
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>/panel")
 @member(Permission.VIEW)
 def panel(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """The changing part of a file's page, which asks for itself until it is final."""
+    """The changing part of a file's page, which polls until the file is final."""
     return render_template("library/_asset.html", **_asset(member, asset_id), **place(member))
 
 
 @blueprint.get(f"{HERE}/files/<uuid:asset_id>/card")
 @member(Permission.VIEW)
 def card(member: Member, asset_id: UUID) -> ResponseReturnValue:
-    """One card of the gallery, which asks for itself until it is final; nothing for what is in the trash by now.
+    """One card of the gallery, which polls until the file is final; empty once the file is in the trash.
 
-    Where the address names a place, nothing for what lies elsewhere either.
+    Where the address names a folder or library, empty for a file that was moved elsewhere, too.
     """
     query = read_query(GalleryQuery)
     view = query.view or "grid"
@@ -174,7 +174,7 @@ def restored_message(member: Member, asset_id: UUID, *, homeless: bool = False) 
 
 
 def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str, Any]:
-    """What the templates of one file's page see. ``opening``: note that somebody looked at it."""
+    """What the templates of one file's page see. ``opening``: record that somebody opened it."""
     found = service.find_asset(member.workspace, asset_id)
     derived = service.variants_of([found])[found.id]
     shown = page_view(found, derived, PreviewUrls(member.workspace), service.author_of(found))
@@ -208,6 +208,6 @@ def _view_of_cookie() -> View:
 
 
 def _polls() -> int:
-    """How often this fragment has asked; the pauses grow with it."""
+    """How often this fragment was polled; the pauses grow with it."""
     count = request.args.get("poll", "0")
     return int(count) if count.isascii() and count.isdigit() and len(count) < 6 else 0

@@ -62,7 +62,7 @@ def change_folder(
     """Rename a folder, move it with its contents, or both. None: unchanged.
 
     A ``target`` without a library is in the folder's own. Raises ``NotFound``, ``Invalid``; ``Conflict`` when somebody
-    has renamed it since ``seen_name`` was shown, when the target is inside of it or too deep, or when the name is taken.
+    has renamed it since ``seen_name`` was shown, when the target is inside of it or too deep, or the name is taken.
     """
     wanted = None if name is None else folder_names.checked(name)
     with transaction(member.tenant_id):

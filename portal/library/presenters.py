@@ -61,7 +61,7 @@ class Picture(NamedTuple):
 
 
 class LargePreview(NamedTuple):
-    """What static/js/lightbox.js shows: the address of the largest picture, its size in pixels, words beside it."""
+    """What static/js/lightbox.js shows: the address of the largest picture, its size in pixels, a text beside it."""
 
     address: str
     width: int
@@ -70,7 +70,7 @@ class LargePreview(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """A card that is not final asks for itself at ``address``, after ``seconds``."""
+    """A card that is not final polls ``address`` after ``seconds``."""
 
     address: str
     seconds: int
@@ -78,7 +78,7 @@ class Poll(NamedTuple):
 
 @dataclass(slots=True)
 class Card:
-    """One file in the gallery, the list or the trash. ``place``: where it lies, in the results of a search.
+    """One file in the gallery, the list or the trash. ``place``: its library and folders, in the results of a search.
 
     ``author`` and ``added`` are None in the grid, which does not show them.
     """
@@ -116,7 +116,7 @@ class Choice(NamedTuple):
 
 
 class FilterBar(NamedTuple):
-    """What stands above the list. ``states`` are values and words of a select field; ``narrowed``: is a filter set?"""
+    """The filters above the list. ``states`` are values and words of a select field; ``narrowed``: is a filter set?"""
 
     views: list[Choice]
     kinds: list[Choice]
@@ -174,7 +174,7 @@ _LIST = _COLUMNS.add_columns(
 
 
 def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: View) -> tuple[list[Card], str | None]:
-    """The cards of one page, newest first, and the cursor of the next. What was searched for says where it lies."""
+    """The cards of one page, newest first, and the cursor of the next. Results of a search show their folders."""
     rows, cursor = list_rows(_columns(view), workspace_id, filters, paging)
     places = contents.places_of(workspace_id, [row.id for row in rows]) if filters.q else {}
     return cards(workspace_id, rows, view, places=places), cursor
@@ -210,16 +210,16 @@ def cards(
     polls: int = 0,
     places: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Card]:
-    """The cards of these rows, in their order. ``polls``: how often the page has asked for them.
+    """The cards of these rows, in their order. ``polls``: how often the page has polled them.
 
-    ``places`` has for an asset's id the names of the library and the folders it lies in.
+    ``places`` has for an asset's id the names of its library and folders.
     """
     urls = PreviewUrls(workspace_id)
     # ``url_for`` costs as much as half a card: each address is made once, with a place for the id.
     page = url_for("library.asset", workspace_id=workspace_id, asset_id=NO_ID)
     file = url_for("delivery_api.download", w=workspace_id, a=NO_ID)
     poll = url_for("library.card", workspace_id=workspace_id, asset_id=NO_ID, view=view, poll=polls + 1)
-    kind_words = kinds_in_words()
+    kind_words = names_of_kinds()
     marks: dict[tuple[Any, ...], StateMark] = {}
     # Patterns are translated once: a translation costs as much as five other fields of a card.
     actions, units = gettext("Actions for %(name)s"), formats.Units()
@@ -290,7 +290,7 @@ def filter_bar(workspace_id: UUID, query: Mapping[str, str], view: View) -> Filt
     )
 
 
-def kinds_in_words() -> dict[str, str]:
+def names_of_kinds() -> dict[str, str]:
     """The kinds of files, each with its name for one file."""
     return {
         "photo": gettext("Photo"),

@@ -23,7 +23,7 @@ blueprint = Blueprint("trash", __name__)
 @blueprint.get(f"{HERE}/trash")
 @member(Permission.VIEW)
 def index(member: Member) -> ResponseReturnValue:
-    """What can be restored; to htmx, which asks with a cursor, the next rows alone."""
+    """What can be restored; for htmx with a cursor only the next rows."""
     paging = read_paging()
     cards, cursor = presenters.trash_page(member.workspace, paging)
     context = {

@@ -1,8 +1,8 @@
 """Time limits on waiting for another server.
 
 The timeouts of a socket bound one silence; a server that sends a byte a minute never exceeds them and would occupy a
-thread for ever. So a ``TimedConnection`` also asks the ``TimeLimit`` of the current context, before each wait, how
-many seconds are left: a ``Deadline`` for a request, a ``MinimumThroughput`` for the content of a file. Where none is
+thread for ever. So a ``TimedConnection`` also reads from the ``TimeLimit`` of the current context, before each wait,
+how many seconds are left: a ``Deadline`` for a request, a ``MinimumThroughput`` for the content of a file. Where none is
 set, only the socket's timeouts apply.
 """
 

@@ -76,7 +76,7 @@ _NUMERIC = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,3}}", re.IGNORECASE)
 class EgressRefused(HTTPError):
     """Nothing was dialled: the host has no address that is public or allowed by the operator.
 
-    Also raised for a name that does not exist. Were the two told apart, anybody who may enter an address could find
+    Also raised for a name that does not exist. With different errors anybody who may enter an address could find
     out which internal names exist. The text says which, for the log only.
     """
 
@@ -190,7 +190,7 @@ def guarded_pools(egress: Egress) -> dict[str, type[HTTPConnectionPool]]:
 
 
 class _NoRedirects(HTTPConnectionPool):
-    """Mixed into a pool: returns a redirect as the answer that it is, whatever the caller asked for."""
+    """Mixed into a pool: never follows redirects, whatever the caller passes."""
 
     def urlopen(  # type: ignore[override]
         self,

@@ -96,7 +96,7 @@ class Bucket(Presigner):
         try:
             stream = ObjectStream(answer["Body"], size, limit)
             if start and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
-                stream.skip(start)  # some stores send everything, whatever range was asked for
+                stream.skip(start)  # some stores ignore Range and send everything
             yield stream
         finally:
             answer["Body"].close()
@@ -110,7 +110,7 @@ class Bucket(Presigner):
         size: int | None = None,
         cache_control: str | None = None,
     ) -> None:
-        """Store ``body``, at most 5 GB; a file is sent from where it stands, and must be seekable.
+        """Store ``body``, at most 5 GB; a file is sent from its current position, and must be seekable.
 
         ``size`` in bytes; None: up to the end of ``body``.
         """

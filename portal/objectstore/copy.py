@@ -46,7 +46,7 @@ def copy_object(
             options |= {"MetadataDirective": "REPLACE", "ContentType": content_type}
         client.copy_object(**to_target, **from_source, **options)
         return
-    # A copy in parts takes nothing over from the source: the type has to be said.
+    # A multipart copy takes no metadata from the source: the type has to be sent (S3, CreateMultipartUpload).
     options["ContentType"] = content_type or facts.content_type or "application/octet-stream"
     upload_id = client.create_multipart_upload(**to_target, **options)["UploadId"]
     size = part_size or PART

@@ -1,6 +1,6 @@
 """The object store's errors, mapped to the portal's own kinds. No provider's text goes further than the log.
 
-The probe tells an owner who tests a bucket more than this: see ``portal.storage.probe.messages``.
+An owner who tests a bucket gets more detail from the probe: see ``portal.storage.probe.messages``.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ CLOCK_SKEWED = Text(
     "The clocks of this server and of the file store differ too much. An administrator should set the clock."
 )
 BUSY = Text("The file store is busy right now. Nothing is lost; try again in a moment.")
-FULL = Text("The file store is full. An administrator should make room.")
-UNSUPPORTED = Text("The file store can't do what was asked. An administrator should look at the log.")
+FULL = Text("The file store is full. An administrator should free space.")
+UNSUPPORTED = Text("The file store does not support this request. An administrator should look at the log.")
 FAILED = Text("The file store answered with an error. Nothing is lost; try again in a moment.")
 
 _BY_CODE = {

@@ -1,4 +1,4 @@
-"""Object keys, exactly as published: every object of a workspace lies under ``workspaces/{workspace_id}/``.
+"""Object keys, exactly as published: every object of a workspace is under ``workspaces/{workspace_id}/``.
 
 Keys here are without the storage profile's own prefix; ``Location`` puts that in front.
 """
@@ -80,7 +80,7 @@ def quarantine_prefix(workspace_id: UUID, asset_id: UUID) -> str:
 
 
 def quarantine(workspace_id: UUID, asset_id: UUID, file_name: str) -> str:
-    """Where quarantined content lies; nothing is ever signed for reading here."""
+    """The key of quarantined content; it is never signed for reading."""
     return quarantine_prefix(workspace_id, asset_id) + safe_name(file_name)
 
 

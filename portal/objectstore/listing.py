@@ -1,4 +1,4 @@
-"""Listing and deleting what lies below a prefix, page by page, with an answer refused where it makes no sense.
+"""List and delete the objects below a prefix, page by page; an implausible answer is refused.
 
 A customer's store may ignore the prefix, list the same keys again and again, or never end. Ascending keys are not
 required: SeaweedFS lists folder by folder, ``a/b`` before ``a-c``, and in a bucket that keeps versions by the names of
@@ -80,7 +80,7 @@ def delete_batch(client: S3Client, bucket: str, full_keys: Sequence[str]) -> Seq
     with suppress(Unavailable), map_errors("DeleteObjects", Deadline(PAGE_SECONDS)):
         answer = client.delete_objects(Bucket=bucket, Delete=batch)
         left = {error["Key"] for error in answer.get("Errors", [])}
-        # Keys that the answer names and the request did not are neither deleted nor believed.
+        # Some stores confirm other keys than those of the request: only those of the request count as deleted.
         return [key for key in full_keys if key in left] if left.issubset(full_keys) else full_keys
     return full_keys
 

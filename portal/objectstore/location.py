@@ -59,7 +59,7 @@ class Location:
 
     @property
     def encryption_parameters(self) -> dict[str, str]:
-        """The parameters of boto3's calls that ask the store to encrypt what is written."""
+        """The parameters of boto3's calls with which the store encrypts what is written."""
         algorithm = {"sse_s3": "AES256", "sse_kms": "aws:kms"}.get(self.encryption)
         if algorithm is None:
             return {}
@@ -72,7 +72,7 @@ class Location:
         return {_ENCRYPTION_HEADERS[name]: value for name, value in self.encryption_parameters.items()}
 
     def full_key(self, key: str) -> str:
-        """``key`` as it stands in the bucket: with the profile's prefix in front."""
+        """The key in the bucket: the profile's prefix and ``key``."""
         prefix = self.key_prefix.strip("/")
         return f"{prefix}/{key}" if prefix else key
 

@@ -86,7 +86,7 @@ class MultipartUploads:
             return upload_id
 
     def upload_part(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
-        """Send part ``number`` (from 1): ``size`` bytes from where the seekable ``body`` stands. Returns its ETag."""
+        """Send part ``number`` (from 1): ``size`` bytes from the position of the seekable ``body``. Returns its ETag."""
         with map_errors("UploadPart", MinimumThroughput()):
             answer = self._client.upload_part(
                 **self._object, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
@@ -115,7 +115,7 @@ class MultipartUploads:
     def complete(self, upload_id: str, etags: dict[int, str]) -> None:
         """Make one object of the parts, given as ETags by number.
 
-        An upload that the store does not know any more is no error: whether it was completed, the object tells.
+        An upload that the store does not know any more is no error: the object shows whether it was completed.
         """
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
         with self._slot(), map_errors("CompleteMultipartUpload", Deadline(ALL_PARTS_SECONDS)):

@@ -65,7 +65,7 @@ def _web(picture: Image.Image, most: int) -> bytes:
 
 
 def placeholder(picture: Image.Image) -> str:
-    """The colour that stands behind the picture, `#rrggbb`: the average of what is visible.
+    """The colour behind the picture, `#rrggbb`: the average of what is visible.
 
     Behind a picture that lets it through, for good, that colour would swallow a logo: there it is a light ground where
     what is visible is dark, and a dark one where it is light.

@@ -3,7 +3,7 @@
 import struct
 
 MAX_META_BYTES = 1024 * 1024
-"""Of a file's beginning; what describes its pictures lies there."""
+"""Bytes at the beginning of a file, which has the boxes that describe its pictures."""
 
 
 def find(data: bytes, path: tuple[bytes, ...]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""PDF: the first page, drawn once at the largest size that is wanted."""
+"""PDF: the first page, rendered once at the largest size that is needed."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ def read(source: Path) -> tuple[Image.Image, tuple[int, int], dict[str, Any]]:
     if not len(document):
         raise DecodingFailed("no_pages")
     try:
-        document.init_forms()  # before the page: fields are drawn by what fills forms in, values without a look too
+        # Before the page is loaded: PDFium renders form fields only then, also those without an appearance stream.
+        document.init_forms()
         page = document[0]
         width, height = page.get_size()
         longest = max(width, height)

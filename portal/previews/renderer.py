@@ -1,4 +1,4 @@
-"""The parent's side: renders in the sandbox, and believes nothing it says without looking."""
+"""The parent process: runs the child in the sandbox, and verifies every result of it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class _Answer(BaseModel):
 def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS) -> Rendered:
     """Makes every variant of `source` in `out_dir`, with facts and a placeholder.
 
-    source, out_dir: a file and an empty folder, both in a folder of the caller's that nothing else lies in.
-    mime_type: the detected one. Raises PreviewFailed, and Unavailable when the machine is to blame (no room on the
+    source, out_dir: a file and an empty folder, both in a folder of the caller's with nothing else in it.
+    mime_type: the detected one. Raises PreviewFailed, and Unavailable when the machine is to blame (no space on the
     disk, no process to be had); what is then left in `out_dir` means nothing.
     """
     folder = source.parent.resolve(strict=True)
@@ -145,7 +145,7 @@ def _refusal(answer: dict[str, Any]) -> PreviewFailed:
 
 
 def _variant(out_dir: Path, size: _Size) -> RenderedVariant:
-    """Looks at the file itself. Raises ValueError for anything but a plain file of a known name."""
+    """Reads the file itself. Raises ValueError for anything but a plain file of a known name."""
     if size.name not in {variant.name for variant in VARIANTS}:
         raise ValueError(f"variant {size.name!r}")
     path = out_dir / f"{size.name}.webp"

@@ -1,4 +1,4 @@
-"""What the child gives up, in order, before it looks at an untrusted byte."""
+"""The rights that the child drops, in order, before it reads an untrusted byte."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def missing() -> list[str]:
             0 < found["landlock"] < _MIN_LANDLOCK
         ),
         "no namespaces: the kernel or the container forbids unshare": not found["namespaces"],
-        "no user of its own: Python lies in a folder that only root can enter": (
+        "no user of its own: Python is in a folder that only root can enter": (
             os.geteuid() == 0 and not found["own_user"]
         ),
     }

@@ -126,7 +126,7 @@ def _kill_group(number: int) -> None:
 
 
 def _end_of(file: IO[bytes]) -> bytes:
-    """Why a child ended stands in its last lines: a decoder may have warned at length before."""
+    """The last lines of a child's output say why it ended: a decoder may have written many warnings before."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_ANSWER_BYTES))
     return file.read(MAX_ANSWER_BYTES)
 

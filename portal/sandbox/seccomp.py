@@ -1,4 +1,4 @@
-"""The system calls that a confined process may still make: a seccomp filter, written as BPF by hand.
+"""The system calls that a confined process may still make: a seccomp filter in BPF, without a library (ADR 16).
 
 It lists what Python, its allocator, its imports and decoders need for files and memory of their own. Everything else
 gives EPERM, whatever the next kernel brings: sockets of every kind, processes, signals to others, modes and owners of

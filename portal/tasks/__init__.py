@@ -1,4 +1,4 @@
-"""Background work: one row for each thing that is to be done, from the transaction that makes it due to its end.
+"""Background work: one row for each pending task, from the transaction that makes it due to the one that finishes it.
 
     tasks.schedule("purge", asset_id, tenant_id=…, workspace_id=…, due_at=…)   # in the caller's transaction
 
@@ -10,7 +10,7 @@
             compare_and_set(…)
             tasks.complete(lease)                                              # or all of it is rolled back
 
-A row is deleted in the transaction that finishes its work. RQ only tells a worker which row to look at (see
+A row is deleted in the transaction that finishes its work. An RQ job only names the row (see
 ``portal.queue``); ``due`` is the one query that says what is to be done. One worker at a time works on a target,
 whatever the kinds of its rows: two that copy and remove the objects of one file would undo each other's work.
 Rows hold ids and times, nothing of a customer's: the table has no row-level security.

@@ -67,7 +67,7 @@ def acquire(
 
     A block that ends without ``complete`` or ``hand_back`` found nothing to do: the task is over. ``Unavailable``
     inside puts it back for ``wait`` without burning an attempt (unless this file killed the scanner); a job that has
-    had its time goes on in the slow lane; any other exception burns an attempt and goes on up. A lease that was lost
+    had its time goes on in the slow lane; any other exception uses up an attempt and is raised. A lease that was lost
     ends the block in silence: somebody else does the work.
     """
     lease = _take(kind, tenant_id, workspace_id, target_id)
@@ -111,7 +111,7 @@ def exclusive(
     lasts: timedelta = LEASE,
     on_lost: Callable[[], None] | None = None,
 ) -> Iterator[Lease | None]:
-    """Keep everybody else from a target, for work that no row asks for; None when somebody has it.
+    """Lease a target for work without a task of its own; None when another worker has it.
 
     Whoever dies here keeps the others out for ``lasts`` at most.
     """
@@ -151,26 +151,26 @@ def _take(kind: str, tenant_id: UUID, workspace_id: UUID, target_id: UUID) -> Le
 
 
 def _take_lock(lease: Lease, lasts: timedelta) -> bool:
-    held = {"lease_token": lease.token, "lease_until": func.now() + lasts}
+    leased = {"lease_token": lease.token, "lease_until": func.now() + lasts}
     row = row_of(lease.kind, Target(lease.target_id, lease.tenant_id, lease.workspace_id, lane=LOCK))
-    statement = insert(Task).values({**row, **held, "due_at": null()})
+    statement = insert(Task).values({**row, **leased, "due_at": null()})
     with transaction():
         _lock(lease.target_id)
         if _is_leased(lease.target_id):
             return False
-        mine = statement.on_conflict_do_update(index_elements=KEY, set_=held).returning(Task.id)
+        mine = statement.on_conflict_do_update(index_elements=KEY, set_=leased).returning(Task.id)
         lease.id = db.session.execute(mine).scalar_one()
     return True
 
 
 def _lock(target_id: UUID) -> None:
-    """Until the end of the transaction nobody else acquires this target: also by a row that is being inserted."""
+    """Lock the target until the end of the transaction: a row lock would not exclude rows that are being inserted."""
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(target_id), 0))))
 
 
 def _is_leased(target_id: UUID) -> bool:
-    held = exists().where(Task.target_id == target_id, Task.lease_until > func.now(), Task.lease_token.is_not(None))
-    return bool(db.session.scalar(select(held)))
+    leased = exists().where(Task.target_id == target_id, Task.lease_until > func.now(), Task.lease_token.is_not(None))
+    return bool(db.session.scalar(select(leased)))
 
 
 def _put_back(

@@ -21,7 +21,7 @@ NOWHERE = UUID(int=0)  # the tenant and workspace of what belongs to none
 
 
 class Task(Identified, Base):
-    """One thing to be done. ``due_at`` null: no time makes it due, it waits for ``waiting_for``.
+    """One pending task. ``due_at`` null: it has no time, and waits for ``waiting_for``.
 
     ``lease_token`` is its worker's, until ``lease_until``; ``attempts`` counts those that were not ended by a part
     that is unavailable; ``waiting_for`` says which part that is.

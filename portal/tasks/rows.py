@@ -99,7 +99,7 @@ def schedule_all(
 
 
 def schedule_if(condition: ColumnElement[bool] | TextClause, kind: str, target: Target) -> None:
-    """The same where the database says so, in one statement. Not for what a worker is to hear of at once."""
+    """``schedule`` by a query, in one statement. For tasks that need not be enqueued at once."""
     row = row_of(kind, target)
     columns = [value if isinstance(value, ColumnElement) else literal(value) for value in row.values()]
     new = insert(Task).from_select(list(row), select(*columns).where(condition))
@@ -107,7 +107,7 @@ def schedule_if(condition: ColumnElement[bool] | TextClause, kind: str, target: 
 
 
 def schedule_sooner(kind: str, target: Target) -> None:
-    """Have it done by ``due_at`` at the latest. Whoever works on it goes on, and finds what is new by itself."""
+    """Make it due at ``due_at`` at the latest. A worker that has the lease continues, and finds what is new."""
     statement = insert(Task).values(row_of(kind, target))
     sooner = func.least(Task.due_at, statement.excluded.due_at)
     _write(statement.on_conflict_do_update(index_elements=KEY, set_={"due_at": sooner}))
@@ -137,7 +137,7 @@ def cancel(target_ids: UUID | Iterable[UUID], *kinds: str) -> int:
 
 
 def hurry() -> int:
-    """Let everything that waits for its next attempt be due now; how many. Nobody's lease is touched."""
+    """Make everything that waits for its next attempt due now. Returns how many. Leases stay."""
     free = or_(Task.lease_until.is_(None), Task.lease_until < func.now())
     again = or_(Task.attempts > 0, Task.waiting_for.is_not(None)), Task.due_at > func.now()
     return changed(update(Task).where(*again, free).values(due_at=func.now()))
@@ -155,7 +155,7 @@ def waiting_for(target_ids: Iterable[UUID], kind: str) -> dict[UUID, str]:
 def row_of(kind: str, target: Target) -> dict[str, Any]:
     """The columns of a task.
 
-    Now is the database's now: a worker compares the time with that clock, not with ours.
+    Now is the time of the database, with which workers compare it; machines' clocks differ.
     """
     return {
         "id": new_id(),

@@ -1,12 +1,11 @@
-"""What operators see of the tasks: the backlog, and what goes on failing."""
+"""Statistics for operators: the backlog, and tasks that keep failing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Float, func, or_, select, union
-from sqlalchemy import cast as cast_to
+from sqlalchemy import ColumnElement, Float, cast, func, or_, select, union
 
 from portal.database import db
 from portal.tasks.models import LOCK, Target, Task
@@ -16,7 +15,7 @@ ERROR = "error"  # the reason of what fails without waiting for anything
 
 @dataclass(frozen=True)
 class Backlog:
-    """Tasks of one kind that are due, or wait: ``due`` now and ``later``; the oldest stands since so many seconds."""
+    """Tasks of one kind that are due, or wait: ``due`` now and ``later``; the oldest has waited for so many seconds."""
 
     kind: str
     waiting_for: str
@@ -44,7 +43,7 @@ def backlog() -> list[Backlog]:
         rows.c.waiting_for,
         func.count().filter(now_due),
         func.count().filter(or_(rows.c.due_at.is_(None), ~now_due)),
-        cast_to(func.extract("epoch", func.now() - since), Float),
+        cast(func.extract("epoch", func.now() - since), Float),
     )
     found = db.session.execute(statement.group_by(rows.c.kind, rows.c.waiting_for).order_by(rows.c.kind))
     return [Backlog(*row) for row in found]
@@ -52,7 +51,7 @@ def backlog() -> list[Backlog]:
 
 @dataclass(frozen=True)
 class Failing:
-    """Tasks of one kind that go on failing, or waiting, for one reason."""
+    """Tasks of one kind that keep failing, or waiting, for one reason."""
 
     code: str
     number: int

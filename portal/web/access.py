@@ -1,7 +1,7 @@
 """Access marks: every view says who may call it, in exactly one of five ways.
 
 ``@public`` here, ``@signed_in`` and ``@operator`` in ``portal.identity.access``, ``@tenant(P)`` and ``@member(P)`` in
-``portal.tenancy.access``. The mark stands directly under the route: what is below it runs for those only.
+``portal.tenancy.access``. The mark is directly below the route: decorators below it run only for people who passed it.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ JSON = "application/json"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-LONGEST_FIELD = 200  # characters of a field's name that are said back
-MOST_ERRORS = 20  # told of one body: one of a megabyte can hold a hundred thousand
+LONGEST_FIELD = 200  # characters of a field's name in an answer
+MOST_ERRORS = 20  # in one answer: a body of a megabyte can have a hundred thousand
 
 
 class Malformed(Invalid):

@@ -1,7 +1,7 @@
 """Cross-site requests: whoever is signed in by a cookie must also send the token that only our pages know.
 
 Forms carry it as ``csrf_token``, scripts as header ``X-CSRFToken``. A bearer token can't be sent by another site, so a
-request that carries one on the API's addresses needs no second proof, and its cookies are not looked at.
+request that carries one on the API's addresses needs no second proof, and its cookies are ignored.
 """
 
 from __future__ import annotations

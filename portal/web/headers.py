@@ -62,7 +62,7 @@ def install(app: Flask, settings: Settings) -> None:
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
-        # Other sites can't embed our answers, and no page of ours asks for what a browser must ask its person for.
+        # Other sites can't embed our answers, and no page of ours needs what a browser asks permission for.
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     }
@@ -73,7 +73,7 @@ def install(app: Flask, settings: Settings) -> None:
         if stores := [origin for origin in allowed_stores() if origin != managed]:
             response.headers["Content-Security-Policy"] = content_security_policy(managed, *stores)
             response.headers[STORES] = " ".join(stores)
-        given = {name.lower() for name, _ in response.headers}  # to ask werkzeug for each of them costs 4 µs
+        given = {name.lower() for name, _ in response.headers}  # a lookup in werkzeug's headers costs 4 µs each
         for name, value in always.items():
             if name.lower() not in given:
                 response.headers.add(name, value)

@@ -19,13 +19,13 @@ from portal.web.access import public
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)
-PATIENCE = 5.0  # seconds that a check may take
+TIMEOUT_SECONDS = 5.0  # seconds that a check may take
 _lock = Lock()
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing this process leans on. Without a ``vital`` one it can't do its work."""
+    """One dependency of this process. Without a ``vital`` one it can't work."""
 
     name: str
     run: Callable[[], None]
@@ -49,9 +49,9 @@ def readyz() -> Response:
     results = {}
     for check, future in zip(checks, futures, strict=True):
         try:
-            results[check.name] = future.result(PATIENCE)
+            results[check.name] = future.result(TIMEOUT_SECONDS)
         except TimeoutError:
-            results[check.name] = f"no answer within {PATIENCE:.0f} seconds"
+            results[check.name] = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
     ready = all(results[check.name] == "ok" for check in checks if check.vital)
     response = jsonify(status="ready" if ready else "not ready", checks=results)
     response.status_code = 200 if ready else 503
@@ -67,13 +67,13 @@ def prometheus() -> Response:
 
 def _ask(app: Flask, check: Check) -> Future[str]:
     """Its outcome, from a thread of its own. One that still waits for its answer is shared: anybody may call this."""
-    asked: dict[str, Future[str]] = app.extensions.setdefault("portal.asked", {})
+    running: dict[str, Future[str]] = app.extensions.setdefault("portal.running_checks", {})
     with _lock:
-        if check.name not in asked or asked[check.name].done():
+        if check.name not in running or running[check.name].done():
             pool = ThreadPoolExecutor(1)
-            asked[check.name] = pool.submit(_outcome, app, check)
+            running[check.name] = pool.submit(_outcome, app, check)
             pool.shutdown(wait=False)
-        return asked[check.name]
+        return running[check.name]
 
 
 def _outcome(app: Flask, check: Check) -> str:
@@ -83,7 +83,7 @@ def _outcome(app: Flask, check: Check) -> str:
             check.run()
         except Problem as problem:
             return problem.detail
-        except Exception as error:  # whatever a driver raises when its server is away
+        except Exception as error:  # whatever a driver raises when its server is unavailable
             log.warning("%s is not ready: %s", check.name, error)
             return "does not answer"
     return "ok"

@@ -1,6 +1,6 @@
 """The language that a person reads.
 
-It is their own choice (``users.language``), else what their browser asks for among the languages that have a
+It is their own choice (``users.language``), else what their browser accepts among the languages that have a
 catalogue, else English. The texts in the code are English, so English needs no translation of its own. Work without a
 request (jobs, commands, the scheduler) is in English; an e-mail is in its recipient's language.
 
@@ -59,7 +59,7 @@ class _Domain(Domain):
 
 @contextmanager
 def speaking(locale: Locale) -> Iterator[None]:
-    """Meanwhile texts are in this language, whoever asks; use this, not Flask-Babel's ``force_locale``."""
+    """Inside, texts are in this language, whoever reads them; use this, not Flask-Babel's ``force_locale``."""
     outer = g.pop("translations", None)
     try:
         with force_locale(locale):
@@ -97,7 +97,7 @@ def _choose() -> Locale:
     if not has_request_context():
         return ENGLISH
     languages = available()
-    # Whoever comes with an API token is not Flask-Login's user: a program gets what its Accept-Language asks for.
+    # Whoever comes with an API token is not Flask-Login's user: a program gets the language of its Accept-Language.
     chosen = languages.get(getattr(current_user, "language", None) or "")
     if chosen is not None:
         return chosen

@@ -1,6 +1,6 @@
 """Prometheus: what processes did, with ``PROMETHEUS_MULTIPROC_DIR`` all of the machine together; then the installation.
 
-The second kind is collected from the database when it is asked for, and so is right whoever answers.
+The second kind is collected from the database at each request, so that every process gives the same numbers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def render() -> Response:
 
 
 class _Installation(Collector):
-    """What is the same whichever process is asked: the composition root says where it comes from."""
+    """The metrics that are the same in every process; the composition root registers their source."""
 
     def collect(self) -> Iterable[Metric]:
         """All of it."""

@@ -1,6 +1,6 @@
 """JSON operations and the OpenAPI 3.1 document made from them.
 
-One decorator reads, writes and documents, so the document can't tell another story than the code::
+One decorator reads, writes and documents, so that document and code can't differ::
 
     @blueprint.post("/v1/workspaces/<uuid:w>/uploads")
     @member(Permission.UPLOAD)                       # the mark consumes ``w`` and gives ``member``

@@ -21,13 +21,13 @@ SCRIPTS = "Stowage-Scripts"
 
 
 def is_fragment_wanted() -> bool:
-    """Does htmx ask for a part? Boosted links and restored history ask for the whole page."""
+    """Whether htmx requests a fragment. Boosted links and restored history request the whole page."""
     htmx = request.htmx
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
 def wants_next_rows(paging: Paging) -> bool:
-    """Does htmx ask for the rows of a list that follow the ones it shows, without the page around them?"""
+    """Whether htmx requests only the next rows of a list."""
     return bool(paging.after) and is_fragment_wanted()
 
 

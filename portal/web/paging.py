@@ -6,7 +6,7 @@
         query = query.where(Asset.id < after)
     rows, cursor = cut(list(db.session.scalars(query)), paging, key=lambda asset: asset.id)
 
-One row more than asked is fetched; ``cut`` drops it and makes the cursor from the last row that stays.
+One row more than requested is fetched; ``cut`` drops it and makes the cursor from the last row that stays.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Paging:
 
 
 def read_paging(default: int = DEFAULT) -> Paging:
-    """The paging that the request asks for."""
+    """The paging of the request."""
     limit = request.args.get("limit", str(default))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= LARGEST):
         raise Invalid(_("limit must be a whole number from 1 to %(most)s.", most=LARGEST), field="limit")

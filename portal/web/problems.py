@@ -135,7 +135,7 @@ def _answer_unexpected(error: Exception) -> Response:
 
 
 def _answer(problem: Problem, status: int) -> Response:
-    """A page where a page is asked for. Scripts that ask for a part of one get JSON, too: they show its ``detail``."""
+    """A page for browsers. Scripts that request a fragment get JSON like programs: they show its ``detail``."""
     if status >= 500:
         # The language of the answer, and the frame of its page, depend on the person. To find them would ask the
         # database again, which may be what fails.

@@ -2,7 +2,7 @@
 
 gunicorn's own workers read the head and the body of a request on a thread, from a blocking socket and without a limit
 in time: as many slow clients as there are threads stop the server (docs/adr/0018-slow-clients.md). waitress reads them
-all in one loop. What it lacks, and what stands here: a deadline for the whole request, and room for new connections
+all in one loop. This module adds what it lacks: a deadline for the whole request, and space for new connections
 when there are too many.
 
     gunicorn --worker-class portal.web.server.BufferedWorker --threads 8 portal.wsgi:app
@@ -33,7 +33,7 @@ LARGEST_BODY = 2 << 20  # bytes; the application refuses with words of its own f
 BODY_IN_MEMORY = 64 << 10  # bytes of a body; the rest waits in a temporary file
 CONNECTIONS_PER_NETWORK = 200  # of an IPv4 address or an IPv6 /64, in each process
 ACCEPTED_AT_ONCE = 64
-# A proxy that nobody told us of dials from here, and brings everybody.
+# A proxy that is not configured connects from one of these addresses, for everybody.
 THIS_MACHINE = frozenset((network_of("127.0.0.1"), network_of("::1")))
 OTHER_FILES = 200  # descriptors that are no connections of clients: database, queue, store, logs
 
@@ -78,7 +78,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """Accepts connections, ends those that are overdue, and makes room when there are too many."""
+    """Accepts connections, ends those that are overdue, and closes some when there are too many."""
 
     channel_class = Channel
 
@@ -94,7 +94,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
                 channel.will_close = True
 
     def handle_accept(self) -> None:
-        """Accept connections while there are any: each turn of the loop looks at all that are open."""
+        """Accept connections while there are any: each turn of the loop goes through all open ones."""
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted = self.accept()

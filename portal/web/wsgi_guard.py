@@ -2,7 +2,7 @@
 
 Servers differ in which headers they turn into variables of WSGI: gunicorn takes ``SCRIPT_NAME`` from 127.0.0.1, where a
 proxy on the same machine is, and Caddy and HAProxy pass that header on. What is built with it (``url_for``) may be
-shared between people, so this guard stands in front of everything, whichever server runs.
+shared between people, so this guard checks every request first, whichever server runs.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from portal.app import create_app
 from portal.errors import Conflict
 from portal.identity import service as identity
 from portal.inspection import file_kinds, scanner_status
-from portal.inspection.probe_archives import unreadable_in_words
+from portal.inspection.probe_archives import describe_unreadable
 from portal.inspection.scan_result import report_on
 from portal.lifecycle.periodic_tasks import PERIODIC_TASKS
 from portal.mail.rendering import render
@@ -51,7 +51,7 @@ SIGNATURES = "27817/Mon Nov 23 10:24:00 2026"
 # Names and data that stand on any page.
 DATA = (
     SIGNATURES,
-    unreadable_in_words(frozenset()),
+    describe_unreadable(frozenset()),
     *("Stowage", "ClamAV", "EICAR", "freshclam", "Firefox", "Linux", "English", "Esperanto"),
     *("UTC", "CSV", "JSON", "SHA-256", "webhook-id", "Esc", "Files"),
     *(preset.name for preset in presets.PRESETS if isinstance(preset.name, str)),
