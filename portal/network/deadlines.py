@@ -2,8 +2,8 @@
 
 The timeouts of a socket bound one silence; a server that sends a byte a minute never exceeds them and would occupy a
 thread for ever. So a ``TimedConnection`` also reads from the ``TimeLimit`` of the current context, before each wait,
-how many seconds are left: a ``Deadline`` for a request, a ``MinimumThroughput`` for the content of a file. Where none is
-set, only the socket's timeouts apply.
+how many seconds are left: a ``Deadline`` for a request, a ``MinimumThroughput`` for the content of a file. Where none
+is set, only the socket's timeouts apply.
 """
 
 from __future__ import annotations

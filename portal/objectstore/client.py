@@ -61,7 +61,7 @@ def connect(location: Location, read_timeout: int) -> S3Client:
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": "virtual" if location.style == "virtual" else "path"},
-        # By default boto3 sends a checksum with every write and requests one with every read; several stores refuse that.
+        # By default boto3 sends a checksum with every write and requests one with every read; some stores refuse that.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         use_dualstack_endpoint=False,  # set here, so that no AWS_… variable of the machine is looked up

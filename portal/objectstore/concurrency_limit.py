@@ -1,8 +1,9 @@
 """A limit on concurrent requests to one store, with a cool-down after slow failures.
 
-A web process has a few threads, and committing an upload sends a request to the store. A customer's store that
-answers just before the timeout would occupy all of them: everybody else would wait, too. So at most ``MAX_CONCURRENT`` requests of one process go
-to one store at a time, and after a failure that took ``SLOW_SECONDS`` none does for ``COOL_DOWN_SECONDS``.
+A web process has a few threads, and committing an upload sends a request to the store. A customer's store that answers
+just before the timeout would occupy all of them: everybody else would wait, too. So at most ``MAX_CONCURRENT`` requests
+of one process go to one store at a time, and after a failure that took ``SLOW_SECONDS`` none does for
+``COOL_DOWN_SECONDS``.
 """
 
 from __future__ import annotations

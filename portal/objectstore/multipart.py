@@ -86,7 +86,7 @@ class MultipartUploads:
             return upload_id
 
     def upload_part(self, upload_id: str, number: int, body: BinaryIO, size: int) -> str:
-        """Send part ``number`` (from 1): ``size`` bytes from the position of the seekable ``body``. Returns its ETag."""
+        """Send part ``number`` (from 1): ``size`` bytes from the position of ``body`` (seekable). Returns its ETag."""
         with map_errors("UploadPart", MinimumThroughput()):
             answer = self._client.upload_part(
                 **self._object, UploadId=upload_id, PartNumber=number, Body=body, ContentLength=size
