@@ -42,7 +42,7 @@ def test_without_valkey_the_portal_is_ready_without_store_or_database_it_is_not(
             db.engine.dispose()
 
 
-def test_a_part_that_does_not_answer_holds_one_thread_however_often_it_is_asked_for(
+def test_a_check_without_an_answer_occupies_one_thread_however_often_it_runs(
     engines: TestEngines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, begun, answers = create_app(engines.settings()), [], Event()
@@ -53,7 +53,7 @@ def test_a_part_that_does_not_answer_holds_one_thread_however_often_it_is_asked_
 
     app.extensions["portal.checks"] = [Check("mute", mute, vital=True)]
     with monkeypatch.context() as patch:
-        patch.setattr(health, "FINAL_WITHIN", 0.01)
+        patch.setattr(health, "TIMEOUT_SECONDS", 0.01)
         told = [Client(app).get("/readyz").get_json()["checks"]["mute"] for _ in range(3)]
     assert (len(begun), {"no answer" in words for words in told}) == (1, {True})
     answers.set()
