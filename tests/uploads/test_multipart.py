@@ -438,4 +438,4 @@ def test_the_doctor_finds_parts_that_no_upload_refers_to(scene: Scene, monkeypat
     assert scene.site.broken(scene.cast) == []  # it is open
     nobodys = keys.staging(scene.cast.press.id, uuid4(), NAME)
     scene.site.root.create_multipart_upload(Bucket=scene.site.settings.s3_bucket, Key=nobodys)
-    assert scene.site.broken(scene.cast) == [f"Parts for {nobodys} were left behind by an upload that is over."]
+    assert scene.site.broken(scene.cast) == [f"Parts for {nobodys} were left behind by an upload that has ended."]
