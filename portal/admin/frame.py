@@ -155,7 +155,7 @@ class Frame:
         return {
             "api_url": url_for("uploads_api.begin", w=here).removesuffix("/uploads"),
             "files_url": url_for("library.index", workspace_id=here),
-            "more_space_url": url_for("quota_desk.ask_form", workspace_id=here),
+            "more_space_url": url_for("usage.ask_form", workspace_id=here),
             "kinds": kinds,
             "parts": {
                 "from_bytes": part_plan.MIN_SIZE,

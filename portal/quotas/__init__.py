@@ -1,6 +1,6 @@
 """Quotas: how many bytes a workspace and its tenant hold and have promised, how many they may, and where that is going.
 
-Owns ``workspace_quotas``, ``tenant_quotas`` and ``quota_ledger``; what the desk keeps (``quota_changes``,
+Owns ``workspace_quotas``, ``tenant_quotas`` and ``quota_ledger``; what its pages keep (``quota_changes``,
 ``quota_requests``) and what is measured (``workspace_usage``, ``usage_*``, ``tenant_snapshots``).
 - ``reserve`` raises ``reserved``; ``settle`` turns it into ``used``; ``release`` lowers it, ``free`` lowers ``used``.
 - ``used + reserved`` grows only where the result fits the limit of the workspace and of the tenant: never oversold, at

@@ -1,4 +1,4 @@
-"""Tables of quotas: counters of workspaces and tenants, the ledger that explains them, what was measured, the desk."""
+"""Tables of quotas: counters of workspaces and tenants, the ledger that explains them, what was measured, requests."""
 
 from __future__ import annotations
 

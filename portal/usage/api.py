@@ -1,4 +1,4 @@
-"""The quota desk over JSON: report, what is near its limit, trend, and what is stored where."""
+"""Usage over JSON: report, what is near its limit, trend, and what is stored where."""
 
 from __future__ import annotations
 

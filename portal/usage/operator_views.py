@@ -17,7 +17,7 @@ from portal.quotas import limits
 from portal.usage import operator_report, report_views, snapshots
 from portal.web.csv_export import count_sheet
 
-blueprint = Blueprint("quota_operator", __name__, url_prefix="/operator/quotas")
+blueprint = Blueprint("usage_operator", __name__, url_prefix="/operator/quotas")
 
 
 @blueprint.get("")

@@ -12,13 +12,13 @@ from flask_babel import gettext
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.usage import chart_data, snapshots, tenant_report
+from portal.usage import chart_data, presenters, snapshots, tenant_report
 from portal.usage.api import ReportView
 from portal.usage.tenant_report import Report
 from portal.web.body import answer
 from portal.web.csv_export import count_sheet, sheet
 
-blueprint = Blueprint("quota_reports", __name__)
+blueprint = Blueprint("usage_reports", __name__)
 REPORT = "/t/<tenant_slug>/quotas/report"
 HEAD = ("section", "name", "e-mail or id", "bytes", "files", "limit_bytes", "percent")
 
@@ -49,14 +49,7 @@ def as_json(member: Member) -> ResponseReturnValue:
 
 def context(report: Report) -> dict[str, Any]:
     """What the templates of both reports see."""
-    parts = {
-        "original": gettext("Files"),
-        "trash": gettext("Trash"),
-        "quarantine": gettext("Quarantine"),
-        "derived": gettext("Previews"),
-        "staging": gettext("Running uploads"),
-        "tmp": gettext("Temporary"),
-    }
+    parts = {part: str(name) for part, name in presenters.PART_NAMES.items()}
     kinds = {
         "photo": gettext("Photos"),
         "vector": gettext("Vector drawings"),
@@ -72,6 +65,7 @@ def context(report: Report) -> dict[str, Any]:
     people = [(each.name or each.email or gettext("Somebody who left"), each.bytes) for each in report.top_users]
     return {
         "report": report,
+        "outlook_text": presenters.outlook_text(report.outlook, report.limit_bytes),
         "stored": stored,
         "days_chart": chart_data.of_days(report.days, report.limit_bytes, snapshots.today()),
         "kinds_chart": chart_data.of_kinds(report.parts, kinds),

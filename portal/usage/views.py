@@ -1,4 +1,4 @@
-"""The pages of the quota desk: every workspace, one of them, limits, and requests for more space."""
+"""The pages of quotas: every workspace, one of them, limits, and requests for more space."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from portal.quotas.limits import ChangeResult, NewLimit
 from portal.tenancy.access import current_places, member, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member, WorkspacePlace
-from portal.usage import chart_data, snapshots, workspace_detail, workspaces
+from portal.usage import chart_data, presenters, snapshots, workspace_detail, workspaces
 from portal.usage.workspaces import View
 from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
 
-blueprint = Blueprint("quota_desk", __name__)
+blueprint = Blueprint("usage", __name__)
 DESK = "/t/<tenant_slug>/quotas"
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
 
@@ -44,7 +44,14 @@ def show(member: Member, wid: UUID) -> ResponseReturnValue:
     """One workspace: what takes its space, and what frees some."""
     found = workspace_detail.of_workspace(member, wid, _place(member, wid))
     spec = chart_data.of_days(found.days, found.line.quota.limit_bytes, snapshots.today())
-    return render_template("quotas/show.html", found=found, member=member, chart_spec=spec)
+    return render_template(
+        "quotas/show.html",
+        found=found,
+        member=member,
+        chart_spec=spec,
+        outlook_text=presenters.outlook_text(found.outlook, found.line.quota.limit_bytes),
+        part_names=presenters.PART_NAMES,
+    )
 
 
 @blueprint.get(f"{DESK}/<uuid:wid>/row")
@@ -83,7 +90,7 @@ def set_limits(member: Member) -> ResponseReturnValue:
         raise Invalid(gettext("Choose the workspaces first."), field="workspace")
     wanted = sizes.parse(request.form.get("limit", ""))
     result = limits.change_many(member, [NewLimit(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
-    return _toast(_page(member, view, Paging()), member, _told(result), result)
+    return _toast(_page(member, view, Paging()), member, _summary(result), result)
 
 
 @blueprint.post(f"{DESK}/changes/<uuid:change_id>/undo")
@@ -153,8 +160,14 @@ def hide(member: Member) -> ResponseReturnValue:
 
 
 def _page(member: Member, view: View, paging: Paging) -> str:
-    waiting = requests.list_open(member.tenant_id)
-    return str(render_template("quotas/index.html", waiting=waiting, **_list(member, view, paging)))
+    return render_template(
+        "quotas/index.html",
+        requests=[presenters.request_row(each) for each in requests.list_open(member.tenant_id)],
+        columns=presenters.columns(member, view),
+        filters=presenters.filters(),
+        over_note=presenters.over_note(workspaces.summary(member.tenant_id)),
+        **_list(member, view, paging),
+    )
 
 
 def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
@@ -195,7 +208,7 @@ def _toast(page: str, member: Member, words: str, result: ChangeResult) -> Respo
     return response
 
 
-def _told(result: ChangeResult) -> str:
+def _summary(result: ChangeResult) -> str:
     words = ngettext("%(num)s limit was changed.", "%(num)s limits were changed.", len(result.changed))
     return f"{words} {_missed(result)}" if result.missed else words
 

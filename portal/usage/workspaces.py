@@ -1,4 +1,4 @@
-"""The desk's list: each workspace with what it holds, where it is going, and its last 30 days."""
+"""The list of quotas: each workspace with what it holds, where it is going, and its last 30 days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quota desk in a real browser: limits in their rows, charts under the policy, more space in two clicks and one."""
+"""The pages of quotas in a real browser: limits in their rows, charts under the policy, requests for more space."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_a_limit_is_changed_in_its_row_and_the_charts_are_drawn(visit: Visits, c
     field.fill("20 GB")
     field.press("Enter")
     expect(page.locator(".snack-text")).to_have_text("The limit was changed.")
-    expect(row.locator(".desk-limit")).to_contain_text("20.0 GB")
+    expect(row.locator(".quotas-limit")).to_contain_text("20.0 GB")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("status").filter(has_text="1 limit was restored.")).to_be_visible()
-    expect(row.locator(".desk-limit")).to_contain_text("10.0 GB")
+    expect(row.locator(".quotas-limit")).to_contain_text("10.0 GB")
     row.get_by_role("link", name="Press").click()
     expect(page.locator("canvas[width]").first).to_be_visible()
     assert page.evaluate("Object.keys(Chart.instances).length") == 1
@@ -72,18 +72,18 @@ def test_more_space_takes_two_clicks_and_giving_it_one(visit: Visits, cast: Cast
     page.locator("#tray-problems").get_by_role("link", name="Ask for more space").click()
     page.get_by_role("button", name="Send request").click()
     expect(page.get_by_role("status").filter(has_text="Your administrators were notified.")).to_be_visible()
-    desk = visit(cast.tina, f"/t/{cast.acme.slug}/quotas")
-    desk.get_by_role("button", name="Approve 10.0 GB").click()
-    expect(desk.get_by_role("status").filter(has_text="Press got 10 GB more.")).to_be_visible()
-    expect(desk.locator("tr", has_text="Press").locator(".desk-limit")).to_contain_text("19.0 GB")
+    admin = visit(cast.tina, f"/t/{cast.acme.slug}/quotas")
+    admin.get_by_role("button", name="Approve 10.0 GB").click()
+    expect(admin.get_by_role("status").filter(has_text="Press got 10 GB more.")).to_be_visible()
+    expect(admin.locator("tr", has_text="Press").locator(".quotas-limit")).to_contain_text("19.0 GB")
 
 
-def test_the_desk_can_be_used_by_everybody(visit: Visits, cast: Cast) -> None:
+def test_the_pages_can_be_used_by_everybody(visit: Visits, cast: Cast) -> None:
     set_scene(cast)
     examination = Examination()
     page = visit(cast.tina, f"/t/{cast.acme.slug}/quotas", **EXAMINED)
     page.get_by_label("Choose Press").check()
-    examination.look_at(page, "desk")
+    examination.look_at(page, "quotas")
     for name in (str(cast.press.id), "report"):
         page.goto(f"/t/{cast.acme.slug}/quotas/{name}")
         expect(page.locator("canvas[width]").first).to_be_visible()

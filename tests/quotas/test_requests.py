@@ -54,8 +54,8 @@ def test_a_member_asks_and_an_admin_gives_with_one_click(cast: Cast) -> None:
     assert (asked.user_name, asked.requested_bytes, asked.note) == ("Bob", 10 * GB, "The film")
     (letter,) = letters(cast, cast.tina)
     assert "Bob" in letter.subject and "The film" in letter.text
-    desk = cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text
-    assert "Approve 10.0 GB" in desk and "The film" in desk
+    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/quotas").text
+    assert "Approve 10.0 GB" in page and "The film" in page
     assert answer(cast, asked.id, "grant").status_code == 303
     assert (limit_now(cast), waiting(cast)) == (15 * GB, [])
     (told,) = letters(cast, cast.bob)

@@ -1,4 +1,4 @@
-"""The quota desk's pages: the list, limits inline and in bulk with undo, one workspace, and what admins may see."""
+"""The pages of quotas: the list, limits inline and in bulk with undo, one workspace, and what admins may see."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ HTMX = {"HX-Request": "true", "HX-Target": "place"}
 GB = 1 << 30
 
 
-def desk(cast: Cast, path: str = "") -> str:
+def quotas_url(cast: Cast, path: str = "") -> str:
     return f"/t/{cast.acme.slug}/quotas{path}"
 
 
 def shown(page: str) -> list[str]:
     """The names of the workspaces on a page, in order."""
-    return re.findall(r'class="desk-name"><a href="[^"]+"><strong>([^<]+)</strong>', page)
+    return re.findall(r'class="quotas-name"><a href="[^"]+"><strong>([^<]+)</strong>', page)
 
 
 def open_places(cast: Cast, **limits_by_name: int | None) -> dict[str, Any]:
@@ -53,28 +53,28 @@ def limit_of(cast: Cast, workspace_id: Any = None) -> int | None:
 
 
 def set_limit(cast: Cast, limit: str, seen: str, actor: Any = None) -> Any:
-    where = desk(cast, f"/{cast.press.id}/limit")
+    where = quotas_url(cast, f"/{cast.press.id}/limit")
     return (actor or cast.tina).browser.post(where, data={"limit": limit, "seen": seen}, headers=HTMX)
 
 
 def test_an_admin_sees_every_workspace_and_others_do_not(cast: Cast) -> None:
     make_asset(cast, size_bytes=3 * GB, charged_bytes=3 * GB)
-    page = cast.tina.browser.get(desk(cast))
+    page = cast.tina.browser.get(quotas_url(cast))
     assert page.status_code == 200
     assert shown(page.text) == ["Press"]
     assert "3.0 GB" in page.text
     for path in ("", f"/{cast.press.id}", "/report", "/report.csv", "/report.json"):
-        assert cast.alice.browser.get(desk(cast, path)).status_code == 403
-        assert cast.mallory.browser.get(desk(cast, path)).status_code == 404
-        assert cast.tina.browser.get(desk(cast, path)).status_code == 200
-    assert cast.tina.browser.get(desk(cast, f"/{cast.lair.id}")).status_code == 404
+        assert cast.alice.browser.get(quotas_url(cast, path)).status_code == 403
+        assert cast.mallory.browser.get(quotas_url(cast, path)).status_code == 404
+        assert cast.tina.browser.get(quotas_url(cast, path)).status_code == 200
+    assert cast.tina.browser.get(quotas_url(cast, f"/{cast.lair.id}")).status_code == 404
 
 
 def test_a_tenant_with_nothing_in_it_yet_is_told_what_comes(cast: Cast) -> None:
     with cast.app.app_context():
         fresh = admin.open_tenant(f"new-{cast.acme.slug}", "New", "free")
         admin.add_user(fresh.slug, cast.tina.email, TenantRole.ADMIN, None)
-    assert "No workspace yet" in cast.tina.browser.get(f"/t/{fresh.slug}/quotas").text
+    assert "No workspaces yet" in cast.tina.browser.get(f"/t/{fresh.slug}/quotas").text
     assert "Nothing to report yet" in cast.tina.browser.get(f"/t/{fresh.slug}/quotas/report").text
 
 
@@ -84,7 +84,7 @@ def test_the_list_is_sorted_filtered_searched_and_paged(cast: Cast) -> None:
     make_asset(cast, workspace=places["beta"], size_bytes=500, charged_bytes=500)
 
     def names(query: str) -> list[str]:
-        return shown(cast.tina.browser.get(desk(cast, query)).text)
+        return shown(cast.tina.browser.get(quotas_url(cast, query)).text)
 
     assert names("?sort=name") == ["Alpha", "Beta", "Gamma", "Press"]
     assert names("?sort=-name") == ["Press", "Gamma", "Beta", "Alpha"]
@@ -96,26 +96,26 @@ def test_the_list_is_sorted_filtered_searched_and_paged(cast: Cast) -> None:
     assert names("?q=AMM") == ["Gamma"]
     assert names("?q=%25") == []  # a sign that means anything in SQL means itself here
     for sort in ("name", "-name", "used", "reserved", "limit", "share", "change", "full", "-full"):
-        first = cast.tina.browser.get(desk(cast, f"?sort={sort}&limit=3"))
+        first = cast.tina.browser.get(quotas_url(cast, f"?sort={sort}&limit=3"))
         more = html.unescape(re.search(r'<a class="btn" href="([^"]+)"[^>]*rel="next"', first.text)[1])  # type: ignore[index]
         rest = cast.tina.browser.get(more, headers={"HX-Request": "true"})
         assert "<html" not in rest.text
         assert sorted(shown(first.text) + shown(rest.text)) == ["Alpha", "Beta", "Gamma", "Press"]
-    assert cast.tina.browser.get(desk(cast, "?sort=used&cursor=WyJ4Il0")).status_code == 422
+    assert cast.tina.browser.get(quotas_url(cast, "?sort=used&cursor=WyJ4Il0")).status_code == 422
 
 
 def test_the_page_costs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) -> None:
-    cast.tina.browser.get(desk(cast))
+    cast.tina.browser.get(quotas_url(cast))
     with counted() as few:
-        cast.tina.browser.get(desk(cast))
+        cast.tina.browser.get(quotas_url(cast))
     open_places(cast, **{f"w{number}": None for number in range(8)})
     with counted() as many:
-        cast.tina.browser.get(desk(cast))
+        cast.tina.browser.get(quotas_url(cast))
     assert len(many) == len(few)
 
 
 def test_a_limit_is_changed_in_its_row_and_undone_from_the_toast(cast: Cast) -> None:
-    form = cast.tina.browser.get(desk(cast, f"/{cast.press.id}/row?edit=1"), headers=HTMX)
+    form = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}/row?edit=1"), headers=HTMX)
     assert 'name="limit"' in form.text and "<html" not in form.text
     done = set_limit(cast, "10 GB", "")
     assert (done.status_code, limit_of(cast)) == (200, 10 * GB)
@@ -156,7 +156,7 @@ def test_many_limits_change_at_once_where_they_are_as_seen_and_go_back_together(
     places = open_places(cast, alpha=100, beta=200)
     alpha, beta = places["alpha"].id, places["beta"].id
     ticked = [f"{alpha}:100", f"{beta}:150", f"{cast.press.id}:", f"{cast.lair.id}:"]
-    done = cast.tina.browser.post(desk(cast, "/limits"), data={"limit": "1 GB", "workspace": ticked})
+    done = cast.tina.browser.post(quotas_url(cast, "/limits"), data={"limit": "1 GB", "workspace": ticked})
     assert done.status_code == 200
     toast = json.loads(done.headers["HX-Trigger"])["toast"]
     assert toast["text"] == "2 limits were changed. 2 were not: somebody else had set them meanwhile."
@@ -167,12 +167,12 @@ def test_many_limits_change_at_once_where_they_are_as_seen_and_go_back_together(
     assert "1 limit was restored. 1 was not: somebody else had set it meanwhile." in page.text
     assert (limit_of(cast, alpha), limit_of(cast)) == (5, None)
     for data in ({"limit": "1 GB"}, {"limit": "1 GB", "workspace": ["x:1"]}, {"limit": "-1", "workspace": ticked}):
-        assert cast.tina.browser.post(desk(cast, "/limits"), data=data).status_code == 422
+        assert cast.tina.browser.post(quotas_url(cast, "/limits"), data=data).status_code == 422
 
 
 def test_promising_more_than_there_is_is_shown(cast: Cast) -> None:
     set_limit(cast, "150 GB", "")
-    assert "50.0 GB more than the limit of the tenant" in cast.tina.browser.get(desk(cast)).text
+    assert "50.0 GB more than the limit of the tenant" in cast.tina.browser.get(quotas_url(cast)).text
 
 
 def test_days_and_the_end_are_shown(cast: Cast) -> None:
@@ -188,11 +188,11 @@ def test_days_and_the_end_are_shown(cast: Cast) -> None:
         with transaction(cast.acme.id) as session:
             session.execute(insert(UsageSnapshot), rows)
         snapshots.take_of(cast.acme.id)
-    page = cast.tina.browser.get(desk(cast))
+    page = cast.tina.browser.get(quotas_url(cast))
     assert "in 10 days" in page.text
     assert 'd="M0.0 ' in page.text
     assert "+30.0 GB" in page.text
-    one = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
+    one = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}")).text
     assert "about 1.0 GB per day" in one and "data-chart" in one and "Show as a table" in one
 
 
@@ -202,12 +202,12 @@ def test_names_of_files_are_for_members_only(cast: Cast) -> None:
     make_asset(cast, "old.jpg", size_bytes=70, charged_bytes=70, state=AssetState.DELETED)
     with cast.app.app_context():
         measurement.measure(cast.acme.id, cast.press.id)
-    page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
+    page = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}")).text
     assert "secret" not in page and "You are not a member of this workspace" in page
     assert "Alice" in page and "70 bytes" in page and "Empty the trash" not in page
     with cast.app.app_context():
         admin.set_member(cast.acme.slug, "press", cast.tina.email, WorkspaceRole.EDITOR)
-    page = cast.tina.browser.get(desk(cast, f"/{cast.press.id}")).text
+    page = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}")).text
     assert "secret-plan.jpg" in page and "You are no member" not in page
     assert "Empty the trash" in page and "Deleting the copies frees" in page
 
@@ -216,10 +216,10 @@ def test_the_spreadsheet_runs_nothing(cast: Cast) -> None:
     with cast.app.app_context(), transaction(cast.acme.id) as session:
         session.execute(text("UPDATE workspaces SET name = '=HYPERLINK(1)'"))
     make_asset(cast)
-    answer = cast.tina.browser.get(desk(cast, "/report.csv"))
+    answer = cast.tina.browser.get(quotas_url(cast, "/report.csv"))
     assert answer.mimetype == "text/csv"
     assert "top workspace,'=HYPERLINK(1)," in answer.text
-    found = cast.tina.browser.get(desk(cast, "/report.json")).get_json()
+    found = cast.tina.browser.get(quotas_url(cast, "/report.json")).get_json()
     assert found["top_workspaces"][0]["name"] == "=HYPERLINK(1)"
 
 
@@ -238,5 +238,5 @@ def test_own_buckets_are_shown_apart_and_not_counted(cast: Cast) -> None:
     parts = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/storage/stats").get_json()["parts"]
     originals = {line["mode"]: (line["counted"], line["bytes"]) for line in parts if line["part"] == "original"}
     assert originals == {"managed_r2": (True, 500), "byos_s3": (False, 7)}
-    page = cast.tina.browser.get(desk(cast, "/report")).text
+    page = cast.tina.browser.get(quotas_url(cast, "/report")).text
     assert "Files, own bucket" in html.unescape(page) and "Own bucket" in page

@@ -98,7 +98,7 @@ PAGES = (
     ("trash.index", "alice"),
     ("folders.new", "alice"),
     ("folders.new_library", "alice"),
-    ("quota_desk.ask_form", "alice"),
+    ("usage.ask_form", "alice"),
     ("storage.index", "alice"),
     ("storage.new", "alice"),
     ("migration.index", "alice"),
@@ -106,18 +106,18 @@ PAGES = (
     ("tenants.overview", "tina"),
     ("quarantine.index", "tina"),
     ("quarantine.rules", "tina"),
-    ("quota_desk.index", "tina"),
-    ("quota_reports.show", "tina"),
+    ("usage.index", "tina"),
+    ("usage_reports.show", "tina"),
     ("operations.tenant_scanner", "tina"),
     ("webhooks.index", "tina"),
     ("webhooks.new", "tina"),
     ("operations.index", "mallory"),
     ("operations.scanner", "mallory"),
-    ("quota_operator.index", "mallory"),
+    ("usage_operator.index", "mallory"),
     ("emails.index", "mallory"),
 )
 # Pages that still have texts of packages that are to be wrapped. To be empty.
-UNFINISHED_PAGES = frozenset(("quota_operator.index",))
+UNFINISHED_PAGES = frozenset(("usage_operator.index",))
 
 
 @pytest.mark.parametrize(("endpoint", "name"), PAGES)
@@ -144,7 +144,7 @@ def test_every_page_without_ids_is_read(app: Flask) -> None:
     """A new page comes into the list above, or is no page."""
     others = {"workspaces.home", "health.healthz", "health.readyz", "health.prometheus", "operations.live"}
     others |= {"account.confirm"}  # refused until an act asks for a fresh password; its texts are read in the source
-    others |= {"security.login", "migration.unfinished", "quota_desk.space", "chosen.where"}  # parts, and read below
+    others |= {"security.login", "migration.unfinished", "usage.space", "chosen.where"}  # parts, and read below
     pages = {
         rule.endpoint
         for rule, method in routes(app)
