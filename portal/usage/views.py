@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
+from htmx_flask import make_response
 
 from portal import sizes
 from portal.errors import Conflict, Invalid, NotFound
@@ -77,7 +77,7 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
             "The limit is lower than what is used. Nothing is deleted, but new uploads are refused until there is "
             "space."
         )
-    return _toast(_row(member, wid, editing=False), member, words, result)
+    return _with_toast(_row(member, wid, editing=False), member, words, result)
 
 
 @blueprint.post(f"{DESK}/limits")
@@ -90,7 +90,7 @@ def set_limits(member: Member) -> ResponseReturnValue:
         raise Invalid(gettext("Choose the workspaces first."), field="workspace")
     wanted = sizes.parse(request.form.get("limit", ""))
     result = limits.change_many(member, [NewLimit(_uuid(wid), _seen(seen), wanted) for wid, _, seen in ticked])
-    return _toast(_page(member, view, Paging()), member, _summary(result), result)
+    return _with_toast(_page(member, view, Paging()), member, _summary(result), result)
 
 
 @blueprint.post(f"{DESK}/changes/<uuid:change_id>/undo")
@@ -199,12 +199,12 @@ def _row(member: Member, wid: UUID, *, editing: bool, written: str | None = None
     return str(render_template("quotas/_row.html", **context))
 
 
-def _toast(page: str, member: Member, words: str, result: ChangeResult) -> Response:
-    response = make_response(page)
-    toast = {"text": words, "tone": "calm"}
+def _with_toast(page: str, member: Member, message: str, result: ChangeResult) -> Response:
+    """The page, and the event that shows a message with "Undo" (static/js/toasts.js)."""
+    toast = {"text": message, "tone": "calm"}
     if result.change_id is not None:
         toast["undo_url"] = url_for(".undo", tenant_slug=member.tenant_slug, change_id=result.change_id)
-    response.headers["HX-Trigger"] = json.dumps({"toast": toast})
+    response: Response = make_response(page, trigger={"toast": toast})
     return response
 
 
