@@ -23,6 +23,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTAL = "portal.wsgi:app"
+OUR_WORKER = "portal.web.server.BufferedWorker"
 STARTUP_SECONDS = 60  # seconds until a server answers
 
 
@@ -59,11 +60,20 @@ class Running:
 
 @contextmanager
 def served(
-    application: str, environment: Mapping[str, str], folder: Path, port: int | None = None
+    application: str,
+    environment: Mapping[str, str],
+    folder: Path,
+    port: int | None = None,
+    worker_class: str | None = None,
 ) -> Iterator[Running]:
-    """Serve ``application`` (module:name) as the Procfile's line serves the portal; its output goes to ``folder``."""
+    """Serve ``application`` (module:name) as the Procfile's line serves the portal; its output goes to ``folder``.
+
+    ``worker_class``: another of gunicorn's, with the same processes and threads. Ours takes no body over 2 MiB.
+    """
     port = port or free_port()
     line = _line("web").replace(PORTAL, application)
+    if worker_class is not None:
+        line = line.replace(OUR_WORKER, worker_class)
     with _started(line, {**environment, "PORT": str(port)}, folder / f"{application.partition(':')[0]}.log") as process:
         _wait_for(port, process)
         yield Running(process, port)

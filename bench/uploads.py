@@ -70,9 +70,11 @@ def _ours(here: Deployment, film: Path) -> tuple[list[Usage], list[str]]:
     spent, made = [], []
     with served(PORTAL, here.environment, here.folder, here.port) as portal:
         small = _film(here, MB)
+        headers = _page_headers(here)
         for _ in range(WARM):
             Client(here).upload(small)
-        page = Client(here, headers=_page_headers(here))
+            Client(here, headers=headers).upload_as_the_page([small])
+        page = Client(here, headers=headers)
         for way in (page.upload_as_the_page, Client(here).upload_one_by_one, Client(here).upload_in_batches):
             usage, assets = _spent(portal, partial(way, [film] * FILES))
             spent.append(usage)
@@ -92,7 +94,7 @@ def _behind(here: Deployment, assets: list[str]) -> float:
 
 
 def _theirs(here: Deployment, film: Path) -> Usage:
-    with served(peer.APPLICATION, here.environment, here.folder) as bare:
+    with served(peer.APPLICATION, here.environment, here.folder, worker_class="gthread") as bare:
         address = f"http://127.0.0.1:{bare.port}/form"
 
         def send(film: Path) -> int:
