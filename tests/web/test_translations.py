@@ -144,7 +144,8 @@ def test_every_page_without_ids_is_read(app: Flask) -> None:
     """A new page comes into the list above, or is no page."""
     others = {"workspaces.home", "health.healthz", "health.readyz", "health.prometheus", "operations.live"}
     others |= {"account.confirm"}  # refused until an act asks for a fresh password; its texts are read in the source
-    others |= {"security.login", "migration.unfinished", "usage.space", "chosen.where"}  # parts, and read below
+    # Parts of pages; their texts are read in the source.
+    others |= {"security.login", "migration.unfinished", "usage.space", "chosen.where", "uploads.interrupted"}
     pages = {
         rule.endpoint
         for rule, method in routes(app)
