@@ -1,6 +1,7 @@
 // Everything a page needs from the start; the uploader comes later, when someone uploads.
 import "./frame.js";
 import "./requests.js";
+import "./session_dialog.js";
 import "./scroll_restore.js";
 import "./search_box.js";
 import "./usage_meter.js";

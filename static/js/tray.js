@@ -31,6 +31,7 @@ async function take(files, place = here()) {
     (await uploader).add(files, place);
   } catch (error) {
     uploader = null;
+    showNames([]);
     if (await isOutdated()) return; // other scripts, which do not fit those that the page has loaded
     console.error(error);
     toast({ text: t("uploads_load"), tone: "bad" });

@@ -13,6 +13,7 @@ import * as api from "./uploads_api.js";
 const { policy, RETRY_MS, UploadError } = api;
 const MB = 2 ** 20;
 const STALLED_MS = 120_000; // without a byte that moved; 1 Mbit/s empties a browser's buffers in 20 s
+const PAUSED_MS = 300; // between looks
 const SIGNED = 8; // parts in a request
 const OCTETS = "application/octet-stream";
 // What systems and office programs leave in folders: nobody means to upload it, or to read that it was refused.
@@ -28,7 +29,7 @@ const beginLarge = large.wrapPromiseFunction(begin);
 const sendFile = small.wrapPromiseFunction(sending.wrapPromiseFunction(send), FIRST);
 const sendPart = large.wrapPromiseFunction(signAndSend, FIRST);
 const tray = document.getElementById("tray");
-const sessions = new Map(); // Uppy's file id, which is the idempotency key → {id, place, attempts, sha256, upload, …}
+const sessions = new Map(); // Uppy's file id, which is the idempotency key → {id, place, sha256, upload, …}
 let uppy = null;
 
 /** Load Uppy and put its Dashboard into the tray. Answers {add(files, place)}; rejects when it can not be loaded. */
@@ -99,6 +100,7 @@ function admit(given, files) {
 /** Start what was added together, each file by itself: Uppy's own start would also send again what has failed. */
 async function startFiles(files) {
   for (const { id } of files) sessions.set(id, { id, attempts: 0 });
+  uppy.emit("upload-start", files); // or Uppy would offer a button that starts them
   const failAll = (error) => files.map((file) => [file, error]);
   for (const [file, place] of files.length ? await makePlaces(files).catch(failAll) : []) {
     if (place instanceof Error) giveUp(file, place);
@@ -111,8 +113,14 @@ const isLarge = ({ size }) => size >= policy.parts.from_bytes;
 const isInParts = ({ upload }) => upload?.method === "s3_multipart"; // as the portal decided
 const getChunkSize = ({ size }) => Math.max(policy.parts.part_bytes, Math.ceil(size / (policy.parts.most * MB)) * MB);
 
+/** Uppy pauses what it sends; what is not there yet waits by this. */
+async function whilePaused({ id }) {
+  while (uppy.getFile(id)?.isPaused) await new Promise((resolve) => setTimeout(resolve, PAUSED_MS));
+}
+
 /** Uppy's pre-processor: the portal opens the upload of a file, or answers the same one, signed anew. */
 async function begin(file) {
+  await whilePaused(file);
   const session = sessions.get(file.id);
   if (!session) return; // taken off the list
   if (isLarge(file)) uppy.emit("preprocess-progress", file, { mode: "indeterminate", message: t("uploads_reading") });
@@ -127,6 +135,7 @@ async function begin(file) {
     session.upload = interrupted || (await api.begin({ ...spec, idempotency_key: file.id }));
   }
   session.signed = new Map();
+  await whilePaused(file);
   if (!sessions.has(file.id)) return release(session); // taken off the list while the portal was asked
   uppy.emit("preprocess-complete", file);
   if (!isInParts(session)) return;
@@ -246,6 +255,7 @@ function listen() {
   uppy.on("upload-error", ({ id }, error) => setTimeout(recover, 0, id, error)); // after Uppy is done with the event
   uppy.store.subscribe(showState);
   document.addEventListener("stowage:problems", showState);
+  for (const name of ["online", "offline"]) window.addEventListener(name, showState);
   const setTheme = ({ detail: { theme } }) => uppy.getPlugin("Dashboard").setOptions({ theme });
   document.addEventListener("stowage:theme", setTheme);
   window.addEventListener("beforeunload", (event) => {
@@ -256,13 +266,15 @@ function listen() {
 // The tray, and the button in the top bar while it is hidden, say in words how it stands.
 function showState() {
   const files = uppy.getFiles();
-  const { completeFiles, isAllPaused, isUploadStarted, processingFiles } = uppy.getObjectOfFilesPerState();
+  const { completeFiles, isAllPaused } = uppy.getObjectOfFilesPerState();
   const [all, sent] = [files.length, completeFiles.length];
   const done = all - files.filter(isUnfinished).length;
+  const isSending = files.some(({ progress }) => progress.bytesUploaded);
   const percent = Math.min(99, uppy.getState().totalProgress);
   const words = [];
-  if (isAllPaused) words.push(t("uploads_paused", { percent }));
-  else if (!isUploadStarted && processingFiles.length) words.push(t("uploads_reading"));
+  if (!navigator.onLine && done < all) words.push(t("uploads_offline"));
+  else if (isAllPaused) words.push(t("uploads_paused", { percent }));
+  else if (!isSending && files.some(({ progress }) => progress.preprocess)) words.push(t("uploads_reading"));
   else if (sent < all) words.push(t("uploads_moving", { done: sent, all, percent }));
   else if (done < all) words.push(t("uploads_checking"));
   else if (done) words.push(t("uploads_done", { done }));
@@ -271,7 +283,7 @@ function showState() {
   Object.assign(document.getElementById("tray-progress"), { value: percent, hidden: done === all });
   tray.toggleAttribute("data-few", all < 3);
   // Before the first byte Uppy would say that 0 s are left.
-  tray.toggleAttribute("data-sending", files.some(({ progress }) => progress.bytesUploaded));
+  tray.toggleAttribute("data-sending", isSending);
   // With a single file, Uppy's list does not say that it is one.
   tray.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
 }

@@ -1,5 +1,6 @@
 // The JSON API as uploads use it. A request that fails in passing is repeated, and waits while there is no network.
 import { checkScripts, csrfToken } from "./requests.js";
+import { renewSession } from "./session_dialog.js";
 import { t } from "./strings.js";
 
 /** What this page may upload, and where it asks: see templates/tray.html. */
@@ -44,6 +45,8 @@ export async function request(method, path, body, attempt = 0) {
     checkScripts(answer);
     const data = await answer.json().catch(() => ({}));
     if (answer.ok) return data;
+    const isOver = answer.status === 401 || data.code === "csrf"; // csrf: logged in again, in another tab
+    if (isOver && attempt < RETRY_MS.length && (await renewSession())) return request(method, path, body, attempt + 1);
     const code = answer.headers.get("X-Request-ID");
     const words = answer.status === 401 ? t("error_login") : data.detail || t("error_any", { code });
     throw new UploadError(words, { ...data, status: answer.status });
