@@ -72,6 +72,8 @@ def test_a_form_token_is_never_the_same_twice_and_each_is_taken(cast: Cast) -> N
     for token in (found[0], found[-1], raw):
         answer = browser.post("/account/sessions/end-others", data={"csrf_token": token})
         assert answer.status_code == 303
+        by_script = {"X-CSRFToken": token}
+        assert browser.post("/account/sessions/end-others", headers=by_script).status_code == 303
     for token in ("", "m.", "m.!!", "m.AAAA", found[0][:-8], "x" * 50):
         assert browser.post("/account/sessions/end-others", data={"csrf_token": token}).status_code == 400, token
 
