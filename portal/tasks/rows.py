@@ -12,8 +12,10 @@ from flask import current_app
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    String,
     TextClause,
     Uuid,
+    any_,
     bindparam,
     case,
     delete,
@@ -52,6 +54,8 @@ def _upsert(new: Insert) -> ReturningInsert[UUID, bool]:
 # that is begun, committed or verified schedules tasks.
 _SCHEDULE = _upsert(insert(Task))
 _SCHEDULE_NOW = _upsert(insert(Task).values(due_at=func.now()))
+_CANCEL = delete(Task).where(Task.target_id == any_(bindparam("targets", type_=ARRAY(Uuid()))))
+_CANCEL_KINDS = _CANCEL.where(Task.kind == any_(bindparam("kinds", type_=ARRAY(String()))))
 
 
 def schedule(
@@ -132,8 +136,9 @@ def cancel(target_ids: UUID | Iterable[UUID], *kinds: str) -> int:
     Whoever works on it loses the lease.
     """
     ids = [target_ids] if isinstance(target_ids, UUID) else list(target_ids)
-    which = [Task.target_id.in_(ids), *([Task.kind.in_(kinds)] if kinds else [])]
-    return changed(delete(Task).where(*which))
+    db.session.flush()  # as in ``schedule``
+    values = {"targets": ids, "kinds": list(kinds)} if kinds else {"targets": ids}
+    return db.session.connection().execute(_CANCEL_KINDS if kinds else _CANCEL, values).rowcount
 
 
 def hurry() -> int:
