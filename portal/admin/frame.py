@@ -68,6 +68,11 @@ class Frame:
             return None
         return next((each for each in self.tenant.workspaces if each.id == here.workspace_id), None)
 
+    @cached_property
+    def files_url(self) -> str | None:
+        """All files of the workspace: five links and forms of the frame lead there."""
+        return url_for("library.index", workspace_id=self.workspace.id) if self.workspace else None
+
     @property
     def may_upload(self) -> bool:
         """Whether the person may add files here."""
@@ -154,7 +159,7 @@ class Frame:
         ]
         return {
             "api_url": url_for("uploads_api.begin", w=here).removesuffix("/uploads"),
-            "files_url": url_for("library.index", workspace_id=here),
+            "files_url": self.files_url,
             "more_space_url": url_for("usage.ask_form", workspace_id=here),
             "kinds": kinds,
             "parts": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import url_for
@@ -261,8 +262,11 @@ def cards(
 def filter_bar(workspace_id: UUID, query: Mapping[str, str], view: View) -> FilterBar:
     """The filters of a list that is narrowed by ``query``, the parameters of its address."""
 
-    def address(**changed: Any) -> str:
-        return url_for("library.index", workspace_id=workspace_id, **{**query, **changed})
+    here = url_for("library.index", workspace_id=workspace_id)
+
+    def address(**changed: str | None) -> str:
+        values = {name: value for name, value in {**query, **changed}.items() if value is not None}
+        return f"{here}?{urlencode(values)}" if values else here
 
     kind = query.get("kind")
     kinds = {
