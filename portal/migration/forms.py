@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import request
+from collections.abc import Mapping
+
 from flask_babel import gettext as _
 
 from portal.errors import Invalid
@@ -10,9 +11,9 @@ from portal.errors import Invalid
 MB = 1024 * 1024
 
 
-def speed_limit() -> int | None:
+def speed_limit(form: Mapping[str, str]) -> int | None:
     """The form's MB per second in bytes per second; empty: no limit. Raises ``Invalid``."""
-    written = request.form.get("megabytes_per_second", "").strip().replace(",", ".")
+    written = form.get("megabytes_per_second", "").strip().replace(",", ".")
     if not written:
         return None
     try:

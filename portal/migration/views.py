@@ -56,7 +56,7 @@ def new(member: Member, profile_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/to/<uuid:profile_id>")
 @member(Permission.MANAGE_STORAGE)
 def start(member: Member, profile_id: UUID) -> ResponseReturnValue:
-    move = service.start(member, profile_id, forms.speed_limit())
+    move = service.start(member, profile_id, forms.speed_limit(request.form))
     flash(gettext("The move has started. New uploads go to the new storage from now on."), "success")
     return _to(member, move.id)
 
@@ -73,7 +73,7 @@ def show(member: Member, move_id: UUID) -> ResponseReturnValue:
 @blueprint.post(f"{HERE}/<uuid:move_id>/speed")
 @member(Permission.MANAGE_STORAGE)
 def set_speed(member: Member, move_id: UUID) -> ResponseReturnValue:
-    service.set_speed(member, move_id, forms.speed_limit())
+    service.set_speed(member, move_id, forms.speed_limit(request.form))
     flash(gettext("The new speed limit applies within a few seconds."), "success")
     return _to(member, move_id)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import tasks
 from portal.assets import daily_counts
+from portal.assets.models import ScanResult
 from portal.database import db, end_read, enter
 from portal.inspection import scanner_status
 from portal.lifecycle import periodic_tasks
@@ -29,6 +30,8 @@ from portal.webhooks import dispatch
 log = logging.getLogger(__name__)
 CACHE_SECONDS = 5.0  # several monitors may read, and each reading asks the database a dozen questions
 _CACHE = "portal.metrics"
+
+_VERDICTS = [result.value for result in ScanResult if result is not ScanResult.PENDING]
 
 
 def collect() -> list[Metric]:
@@ -105,11 +108,16 @@ def _day() -> Iterator[Metric]:
     size = CounterMetricFamily("portal_upload_bytes", "Bytes of uploads that ended today.", labels=["result"])
     failed = CounterMetricFamily("portal_upload_failures", "Uploads that failed today.", labels=["reason"])
     scans = CounterMetricFamily("portal_scans", "Files that were scanned today, by verdict.", labels=["verdict"])
-    for row in daily_counts.of_all(1):
-        if row.kind == "scan":
-            scans.add_metric([row.label], row.number)
-            continue
+    counted = daily_counts.of_all(1)
+    # increase() in an alert ignores the first sample of a series: the day's first virus would alert nobody, if its
+    # series began with 1. So each verdict is there from midnight on, as 0.
+    verdicts = dict.fromkeys(_VERDICTS, 0) | {row.label: row.number for row in counted if row.kind == "scan"}
+    for verdict, number in verdicts.items():
+        scans.add_metric([verdict], number)
+    for row in counted:
         result, _colon, reason = row.label.partition(":")
+        if row.kind == "scan":
+            continue
         if reason:
             failed.add_metric([reason], row.number)
         else:

@@ -15,6 +15,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.access import operator
 from portal.identity.service import Person
+from portal.inspection.scanner_status import SavedReport
 from portal.operations import dashboard, forms, presenters, scanner, scanner_presenters, service
 from portal.tenancy import switches
 from portal.tenancy.access import tenant
@@ -191,7 +192,7 @@ def show_scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 def test_scanner(user: Person) -> ResponseReturnValue:
     """Check it now, with the EICAR test file."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanner.test(user.id), lambda report: str(report.detail), "operations.scanner")
+    return _show_report(lambda: scanner.test(user.id))
 
 
 @blueprint.post("/operator/scanner/reload")
@@ -199,7 +200,16 @@ def test_scanner(user: Person) -> ResponseReturnValue:
 def reload_scanner(user: Person) -> ResponseReturnValue:
     """Make it read its signatures again."""
     rates().count(HEAVY, str(user.id))
-    return _done(lambda: scanner.reload(user.id), lambda report: str(report.detail), "operations.scanner")
+    return _show_report(lambda: scanner.reload(user.id))
+
+
+def _show_report(act: Callable[[], SavedReport]) -> ResponseReturnValue:
+    try:
+        report = act()
+        flash(str(report.detail), "success" if report.state == "ready" else "danger")
+    except Conflict as refusal:
+        flash(refusal.detail, "danger")
+    return redirect(url_for("operations.scanner"), 303)
 
 
 @blueprint.post("/operator/scanner/update")

@@ -97,6 +97,7 @@ def create(member: Member, requested_bytes: int | None, note: str = "") -> Reque
 
     Raises ``Invalid``, and ``Conflict`` while another request of the workspace waits.
     """
+    note = note.replace("\r\n", "\n").strip()  # a form sends each line break as two characters (HTML, "textarea")
     if requested_bytes is None or not 0 < requested_bytes <= MOST_WANTED:
         raise Invalid(_("Enter how much more you need, for example 10 GB."), field="wanted")
     if len(note) > LONGEST_NOTE or "\0" in note:
@@ -108,7 +109,7 @@ def create(member: Member, requested_bytes: int | None, note: str = "") -> Reque
         workspace_id=member.workspace,
         user_id=member.user_id,
         requested_bytes=requested_bytes,
-        note=note.strip(),
+        note=note,
         state=RequestState.OPEN,
     )
     with transaction(member.tenant_id):

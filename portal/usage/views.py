@@ -129,18 +129,32 @@ def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
 @member(Permission.UPLOAD)
 def ask_form(member: Member) -> ResponseReturnValue:
     """Ask for more space; to who has asked already, that it waits."""
-    waiting = requests.open_of(member.tenant_id, member.workspace)
-    return render_template("quotas/ask.html", member=member, waiting=waiting, offered=requests.OFFERED)
+    return _ask_form(member)
 
 
 @blueprint.post(f"{HERE}/more-space")
 @member(Permission.UPLOAD)
 def ask(member: Member) -> ResponseReturnValue:
     """Send the request to the tenant's admins."""
-    wanted = sizes.parse(request.form.get("wanted", ""), field="wanted")
-    requests.create(member, wanted, request.form.get("note", ""))
+    try:
+        wanted = sizes.parse(request.form.get("wanted", ""), field="wanted")
+        requests.create(member, wanted, request.form.get("note", ""))
+    except Invalid as problem:
+        return _ask_form(member, problem.detail), 422
     flash(gettext("Your administrators were notified. You get an e-mail with the answer."), "success")
     return redirect(url_for("library.index", workspace_id=member.workspace), 303)
+
+
+def _ask_form(member: Member, problem: str | None = None) -> str:
+    return render_template(
+        "quotas/ask.html",
+        member=member,
+        waiting=requests.open_of(member.tenant_id, member.workspace),
+        offered=requests.OFFERED,
+        chosen=request.form.get("wanted") or str(requests.OFFERED[1]),
+        note=request.form.get("note", ""),
+        problem=problem,
+    )
 
 
 @blueprint.get(f"{HERE}/quota")

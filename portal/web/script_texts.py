@@ -28,7 +28,8 @@ def show(tag: str) -> Response:
     if locale is None:
         raise NotFound(_("There is nothing at this address."))
     response = Response(_script_in(locale), mimetype="text/javascript")
-    response.headers["Cache-Control"] = FOREVER if "v" in request.args else "no-cache"
+    # During an upgrade a page of the new release may ask a process of the old one: that answer must not stay.
+    response.headers["Cache-Control"] = FOREVER if request.args.get("v") == _version(locale) else "no-cache"
     return response
 
 
@@ -38,10 +39,13 @@ def install(app: Flask) -> None:
 
     def script_texts_url() -> str:
         tag = current_tag()
-        version = hashlib.sha256(_script_in(available()[tag]).encode()).hexdigest()[:12]
-        return url_for("script_texts.show", tag=tag, v=version)
+        return url_for("script_texts.show", tag=tag, v=_version(available()[tag]))
 
     app.jinja_env.globals["script_texts_url"] = script_texts_url
+
+
+def _version(locale: Locale) -> str:
+    return hashlib.sha256(_script_in(locale).encode()).hexdigest()[:12]
 
 
 def _script_in(locale: Locale) -> str:

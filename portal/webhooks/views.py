@@ -87,6 +87,7 @@ def edit(member: Member, webhook_id: UUID) -> ResponseReturnValue:
 @tenant(Permission.MANAGE_WEBHOOKS)
 def update(member: Member, webhook_id: UUID) -> ResponseReturnValue:
     """Save the form."""
+    service.find(member.tenant_id, webhook_id)  # a foreign one is a 404, whatever the form has
     form = EndpointForm().offer(service.workspaces_of(member.tenant_id))
     if form.submit(lambda wanted: service.change(member, webhook_id, asdict(wanted))) is None:
         return _form(member, form, webhook_id), 422

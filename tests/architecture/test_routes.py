@@ -60,7 +60,7 @@ def test_member_and_tenant_marks_name_a_place_and_a_permission(app: Flask) -> No
 
 def test_ids_in_addresses_are_typed(app: Flask) -> None:
     for rule, _ in routes(app):
-        for name in rule.arguments - {"tenant_slug", "workspace_slug", "filename"}:
+        for name in rule.arguments - {"tenant_slug", "workspace_slug", "filename", "tag"}:
             typed = (f"<uuid:{name}>", "<int:", f"):{name}>")  # the last is any(…): one of some words
             assert any(kind in rule.rule for kind in typed), rule.rule
 
@@ -73,6 +73,7 @@ def test_public_routes_are_these(app: Flask) -> None:
         "/logout",
         "/metrics",
         "/readyz",
+        "/script-texts/<tag>.js",
         "/static/<path:filename>",
         "/v1/openapi.json",
     ]

@@ -75,6 +75,7 @@ def test_every_upload_and_scan_is_counted_once(scene: Scene, text: bytes) -> Non
     assert grown('portal_upload_failures_total{reason="size_mismatch"}') == 1
     assert grown('portal_scans_total{verdict="infected"}') == 1
     assert grown('portal_scans_total{verdict="clean"}') == 2
+    assert 'portal_scans_total{verdict="not_scanned"}' in now, "a verdict without files is there as zero"
     assert grown('portal_held_files{state="all"}') == 1
 
 

@@ -80,6 +80,17 @@ def test_operators_can_test_and_reload_the_scanner(cast: Cast, olga: Actor) -> N
     assert "alert-success" in olga.browser.post("/operator/scanner/reload", follow_redirects=True).text
 
 
+def test_a_test_of_a_scanner_that_is_down_is_no_success(cast: Cast, olga: Actor) -> None:
+    settings = cast.app.extensions["portal.settings"]
+    cast.app.extensions["portal.settings"] = replace(settings, scanner_url="tcp://127.0.0.1:1")
+    try:
+        answer = olga.browser.post("/operator/scanner/test", follow_redirects=True).text
+    finally:
+        cast.app.extensions["portal.settings"] = settings
+        olga.browser.post("/operator/scanner/test")
+    assert "alert-danger" in answer and "alert-success" not in answer
+
+
 def test_new_signatures_can_be_requested_where_freshclam_is_ours(cast: Cast, olga: Actor, tmp_path: Path) -> None:
     assert "freshclam runs elsewhere" in olga.browser.get("/operator/scanner").text
     assert "alert-danger" in olga.browser.post("/operator/scanner/update", follow_redirects=True).text

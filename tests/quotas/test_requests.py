@@ -121,6 +121,16 @@ def test_a_bad_request_is_refused(cast: Cast, field: str, value: str) -> None:
     assert waiting(cast) == []
 
 
+def test_a_refused_request_keeps_what_was_entered(cast: Cast) -> None:
+    page = ask(cast, cast.bob, wanted=str(50 * GB), note="The film. " * 101).text
+    assert "The film. The film." in page and 'role="alert"' in page
+    assert f'value="{50 * GB}" checked' in page
+
+
+def test_line_breaks_of_a_form_count_once(cast: Cast) -> None:
+    assert ask(cast, cast.bob, note="x\r\n" * 400).status_code == 303
+
+
 def test_owners_see_the_warning_until_they_hide_it_and_again_when_it_gets_worse(cast: Cast) -> None:
     from tests.quotas.test_warnings import hold
 

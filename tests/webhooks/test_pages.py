@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from werkzeug.test import TestResponse
@@ -93,7 +93,7 @@ def test_it_is_tried_changed_switched_and_removed(hooks: Hooks) -> None:
     see(hooks, hook["id"], status=404)
 
 
-def test_who_was_switched_off_by_failures_is_seen_at_once(hooks: Hooks) -> None:
+def test_a_webhook_disabled_by_failures_is_seen_on_the_overview(hooks: Hooks) -> None:
     hook = hooks.add()
     hooks.receiver.answer(410)
     hooks.happen()
@@ -102,7 +102,7 @@ def test_who_was_switched_off_by_failures_is_seen_at_once(hooks: Hooks) -> None:
     assert "1 webhook was disabled because its receiver could not be reached" in see(hooks)
     assert "410 Gone" in see(hooks, hook["id"])
     overview = hooks.cast.tina.browser.get(f"/t/{hooks.cast.acme.slug}/overview").text
-    assert "1 webhook was switched off" in overview and page(hooks) in overview
+    assert "1 webhook was disabled" in overview and page(hooks) in overview
 
 
 def test_lists_come_page_by_page(hooks: Hooks) -> None:
@@ -116,6 +116,11 @@ def test_lists_come_page_by_page(hooks: Hooks) -> None:
     rest = hooks.cast.tina.browser.get(more[1].replace("&amp;", "&"), headers={"HX-Request": "true"}).text
     assert rest.count("Send now") == 5 and "<html" not in rest
     assert "There are no deliveries with this state" in see(hooks, f"{hook['id']}?state=failed")
+
+
+def test_the_form_of_a_webhook_that_is_not_theirs_is_not_found_whatever_it_has(hooks: Hooks) -> None:
+    answer = hooks.cast.tina.browser.post(page(hooks, str(uuid4()), "edit"), data={"url": "no address"})
+    assert answer.status_code == 404
 
 
 def test_pages_are_for_admins(hooks: Hooks) -> None:
