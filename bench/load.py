@@ -20,7 +20,7 @@ from collections import Counter
 from itertools import cycle
 from typing import Any
 
-MOST_WARM_SECONDS = 20
+WARM_SECONDS, MOST_WARM_ROUNDS = 3, 7  # the first answers of a busy machine take longer than a second
 CONNECTIONS = 12  # fewer than the server's threads, so that none waits for a place
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -56,9 +56,9 @@ def warm(port: int, requests: list[bytes], expect: int = 200) -> None:
     """Fire until the server is no longer getting faster: every process has by then compiled its templates, and every
     connection to the database has prepared its statements. On a busy machine that takes longer than on a quiet one.
     """
-    rates = [fire(port, requests, 1, expect) for _ in range(2)]
-    while rates[-1] > 1.05 * max(rates[:-1]) and len(rates) < MOST_WARM_SECONDS:
-        rates.append(fire(port, requests, 1, expect))
+    rates = [fire(port, requests, WARM_SECONDS, expect) for _ in range(2)]
+    while rates[-1] > 1.05 * max(rates[:-1]) and len(rates) < MOST_WARM_ROUNDS:
+        rates.append(fire(port, requests, WARM_SECONDS, expect))
 
 
 def _head(method: str, path: str, host: str, headers: dict[str, str]) -> bytes:
