@@ -15,7 +15,7 @@ from portal.tenancy import people
 from portal.tenancy.access import current_places, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import session as uploads
+from portal.uploads.cancel import count_open_of, end_all_of
 from portal.web.body import Query, read_query
 from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
@@ -49,7 +49,7 @@ def overview(member: Member) -> ResponseReturnValue:
 def end_uploads(member: Member, p: UUID) -> ResponseReturnValue:
     """Cancel a person's unfinished uploads."""
     people.require_member(member.tenant_id, p)
-    ended = uploads.end_all_of(member.tenant_id, p, member.user_id)
+    ended = end_all_of(member.tenant_id, p, member.user_id)
     flash(ngettext("One upload was cancelled.", "%(num)s uploads were cancelled.", ended), "success")
     return redirect(url_for(".overview", tenant_slug=member.tenant_slug), 303)
 
@@ -59,7 +59,7 @@ def _list(name: str, member: Member, paging: Paging) -> dict[str, Any]:
     rows: Sequence[Any]
     if name == "people":
         rows, cursor = overviews.list_people(member, paging)
-        more["open_uploads"] = uploads.count_open_of(member.tenant_id, [each.id for each in rows])
+        more["open_uploads"] = count_open_of(member.tenant_id, [each.id for each in rows])
     else:
         own = {workspace.id for place in current_places() for workspace in place.workspaces}
         rows, cursor = overviews.list_workspaces(member, own, paging)

@@ -20,7 +20,7 @@ from portal.inspection.scanner import Scanner
 from portal.quotas import warnings
 from portal.storage import service as storage
 from portal.tasks import SCHEDULER, Due
-from portal.uploads import session
+from portal.uploads.expire import expire_due
 from portal.webhooks import dispatch
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ KEEP_LINKS = timedelta(days=90)
 
 # Work that only needs the database is done here, so that it goes on without workers and without Valkey.
 IN_PROCESS: dict[str, Callable[[Due], object]] = {
-    "expire": lambda task: session.expire_due(task.tenant_id, task.workspace_id, task.target_id),
+    "expire": lambda task: expire_due(task.tenant_id, task.workspace_id, task.target_id),
     "dispatch": lambda task: dispatch.run(task.tenant_id),
 }
 A_TENANT_AT_ONCE = ("dispatch",)  # kinds that do all tasks of a tenant, whichever is named

@@ -21,8 +21,8 @@ from portal.tasks import Target
 from portal.tenancy import service as tenancy
 from portal.tenancy import switches
 from portal.tenancy.models import Tenant
-from portal.uploads import session as uploads
 from portal.uploads import verify
+from portal.uploads.cancel import end_all_of
 
 BATCH = 500  # files that one click acts on, so that the request ends in time; the page shows how many are left
 
@@ -93,7 +93,7 @@ def block_person(email: str, reason: str, actor_id: UUID) -> User:
         audit.record_act(actor_id, "person.blocked", user_id, reason=reason)
     _record_in_tenants(user_id, actor_id, "person.blocked", reason=reason)
     for tenant in tenancy.places_of(user_id):
-        uploads.end_all_of(tenant.id, user_id, actor_id)
+        end_all_of(tenant.id, user_id, actor_id)
     return user
 
 

@@ -25,7 +25,7 @@ from portal.tenancy import people
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import session as uploads
+from portal.uploads.cancel import end_all_of
 from portal.web.body import Answer, Listing, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging
@@ -141,7 +141,7 @@ def block(member: Member, p: UUID, body: ReasonBody) -> None:
 def end_uploads(member: Member, p: UUID) -> EndedUploadsView:
     """Cancel a person's unfinished uploads in this tenant, and give the space that they reserve back at once."""
     people.require_member(member.tenant_id, p)
-    return EndedUploadsView(ended=uploads.end_all_of(member.tenant_id, p, member.user_id))
+    return EndedUploadsView(ended=end_all_of(member.tenant_id, p, member.user_id))
 
 
 @blueprint.post("/v1/tenants/<uuid:t>/people/<uuid:p>/unblock-uploads")

@@ -27,7 +27,7 @@ from portal.quarantine import decision_log
 from portal.quarantine.models import Decision, DecisionKind
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
-from portal.uploads import session as uploads
+from portal.uploads.cancel import end_all_of
 from portal.web.rate_limits import Rate, rates
 
 SHORTEST_REASON, LONGEST_REASON = 3, 1000  # characters
@@ -98,7 +98,7 @@ def decide(
                 message = _unblock(member, asset, reason)
         uploader = asset.created_by
     if action == "block":
-        uploads.end_all_of(member.tenant_id, uploader, member.user_id)
+        end_all_of(member.tenant_id, uploader, member.user_id)
     return DecisionResult(asset_id, True, message)
 
 
@@ -137,7 +137,7 @@ def set_block(member: Member, user_id: UUID, reason: str, *, blocked: bool) -> N
             member.tenant_id, member.user_id, f"uploads.{'' if blocked else 'un'}blocked", user_id, reason=reason
         )
     if blocked:
-        uploads.end_all_of(member.tenant_id, user_id, member.user_id)
+        end_all_of(member.tenant_id, user_id, member.user_id)
 
 
 def _quarantined(member: Member, asset_id: UUID) -> Asset:

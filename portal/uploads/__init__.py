@@ -8,6 +8,6 @@ signed for them, and the way from a committed session to a decision about its as
 - What a replayed form or a late part writes afterwards is removed once more after that time (``staging.clear``).
 - Large files are sent in parts: the store creates the multipart upload with the first signed part, and only the store
   knows which parts have arrived.
-- Modules: ``begin``, ``multipart`` (sign_parts), ``session`` (commit, cancel, expire, refuse), ``verify`` (take_in),
-  ``staging`` (clear).
+- Modules: one a command (``begin``, ``multipart``, ``commit``, ``cancel``, ``expire``, ``verify``), ``session`` for
+  what they share, ``staging`` for the objects that were sent.
 """

@@ -14,9 +14,11 @@ from portal.storage.models import ProfileMode
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import multipart, part_plan, session
+from portal.uploads import multipart, part_plan
 from portal.uploads.begin import Begun
 from portal.uploads.begin import begin as begin_upload
+from portal.uploads.cancel import cancel as cancel_upload
+from portal.uploads.commit import commit as commit_upload
 from portal.uploads.forms import (
     LONGEST_KEY,
     BatchView,
@@ -145,7 +147,7 @@ def commit_batch(member: Member, body: CommitBatch) -> CommittedBatchView:
 @operation(errors=("conflict",))
 def cancel(member: Member, u: UUID) -> None:
     """Abort an upload that is not committed; its reservation is released and its bytes are removed."""
-    session.cancel(member, u)
+    cancel_upload(member, u)
 
 
 def view_of(begun: Begun) -> UploadView:
@@ -198,7 +200,7 @@ def _commit_one(member: Member, item: JsonValue) -> CommittedView:
 
 
 def _committed(member: Member, upload_id: UUID, body: CommitUpload) -> CommittedView:
-    asset = session.commit(member, upload_id, body.sha256, body.etag)
+    asset = commit_upload(member, upload_id, body.sha256, body.etag)
     return CommittedView(upload_id=upload_id, asset_id=asset.id, status=asset.state)
 
 

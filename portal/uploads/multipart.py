@@ -21,10 +21,12 @@ from portal.objectstore.bucket import Bucket
 from portal.objectstore.presign import SignedRequest
 from portal.storage import health
 from portal.storage import service as storage
+from portal.storage.models import StorageProfile
 from portal.tenancy import blocks
 from portal.tenancy.service import Member
 from portal.uploads import begin, session
 from portal.uploads.begin import Begun
+from portal.uploads.expire import LONGEST_FIRST_LIFE, expire, has_long_life
 from portal.uploads.models import MULTIPART, OPEN, Upload, UploadState
 from portal.uploads.part_plan import LIFE, SIGNED_FOR, Plan, arrived_of
 from portal.uploads.staging import staging_key
@@ -50,7 +52,7 @@ def sign_parts(member: Member, upload_id: UUID, numbers: Sequence[int]) -> Signe
     sent in one request; ``Unavailable``; ``Forbidden`` when an admin has blocked this person's uploads.
     """
     for _ in range(ATTEMPTS):
-        upload, profile = session.find_open(member, upload_id)
+        upload, profile = find_open(member, upload_id)
         _check(upload, numbers)
         health.require_working(profile)
         bucket = storage.bucket_for(profile)
@@ -129,9 +131,9 @@ def _id_in_store(upload: Upload, bucket: Bucket) -> str | None:
 
 def _life(upload: Upload, bucket: Bucket) -> datetime:
     """Until when the session lives after these signatures. A signature alone must not reserve space for a week."""
-    if session.has_long_life(upload) or arrived_of(upload, bucket):
+    if has_long_life(upload) or arrived_of(upload, bucket):
         return database.now() + LIFE
-    return min(database.now() + begin.SHORTEST_LIFE, upload.created_at + session.LONGEST_FIRST_LIFE)
+    return min(database.now() + begin.SHORTEST_LIFE, upload.created_at + LONGEST_FIRST_LIFE)
 
 
 def _save_signing(upload: Upload, multipart_id: str, signed_until: datetime, ends_at: datetime) -> bool:
@@ -170,3 +172,15 @@ def _sign(upload: Upload, bucket: Bucket, multipart_id: str, numbers: Sequence[i
         number: parts.sign_part(multipart_id, number, size=plan.size_of(number), expires_in=seconds)
         for number in numbers
     }
+
+
+def find_open(member: Member, upload_id: UUID) -> tuple[Upload, StorageProfile]:
+    """A session that still takes bytes. Raises ``NotFound``; ``Conflict``, ``Invalid`` when it has ended."""
+    upload, profile = session.find_with_profile(member, upload_id)
+    if upload.state in OPEN and upload.expires_at < database.now():
+        expire(upload.tenant_id, upload.workspace_id, upload.id)
+        upload, profile = session.find_with_profile(member, upload_id)
+    if upload.state not in OPEN:
+        session.asset_or_refusal(upload)
+        raise Conflict(gettext("This upload is committed already."))
+    return upload, profile

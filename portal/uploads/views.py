@@ -9,7 +9,8 @@ from flask import Blueprint, render_template, request
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.uploads import multipart, session
+from portal.uploads import multipart
+from portal.uploads.cancel import cancel as cancel_upload
 
 blueprint = Blueprint("uploads", __name__)
 HERE = "/t/<tenant_slug>/w/<workspace_slug>/uploads"
@@ -25,7 +26,7 @@ def interrupted(member: Member) -> str:
 @blueprint.post(f"{HERE}/<uuid:upload_id>/discard")
 @member(Permission.UPLOAD)
 def discard(member: Member, upload_id: UUID) -> str:
-    session.cancel(member, upload_id)
+    cancel_upload(member, upload_id)
     return _interrupted(member, request.form.getlist("sending"))
 
 

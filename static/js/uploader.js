@@ -72,7 +72,7 @@ function add(files, place) {
 
 /** Why a file can not be taken, in words; null when it can. The portal decides the same again. */
 function refusal(name, size) {
-  const extension = name.includes(".") ? name.split(".").pop().toLowerCase() : "";
+  const extension = name.includes(".") ? name.trim().split(".").pop().toLowerCase() : "";
   const kind = policy.kinds.find(({ extensions }) => extensions.includes(extension));
   if (!kind) return t("file_type");
   if (!size) return t("file_empty");

@@ -17,7 +17,7 @@ from portal.settings import Settings
 from portal.storage import probe_runs
 from portal.storage import service as storage
 from portal.storage.models import Health
-from portal.uploads import session
+from portal.uploads import expire
 from tests.support.engines import CUSTOMER, SECOND_CUSTOMER
 from tests.support.own_buckets import make_bucket, store_of
 from tests.support.people import Actor, Cast
@@ -161,4 +161,4 @@ def test_an_admin_ends_a_persons_uploads(cast: Cast) -> None:
 
 
 def test_the_first_life_of_an_upload_in_parts_is_short() -> None:
-    assert session.LONGEST_FIRST_LIFE.days == 1
+    assert expire.LONGEST_FIRST_LIFE.days == 1

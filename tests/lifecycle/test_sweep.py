@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from portal import database, scheduler, tasks
 from portal.lifecycle import sweep
-from portal.uploads import session
+from portal.uploads import expire
 from tests.support.api_client import done
 from tests.support.client import Scene, Site, served
 from tests.support.engines import TestEngines
@@ -75,15 +75,15 @@ def test_a_failing_task_delays_no_other(
     begun = [scene.alice.sent(f"{number}.txt", text)["upload_id"] for number in range(3)]
     for upload_id in begun:
         scene.site.expire_upload(upload_id)
-    expire = session.expire
+    expire_one = expire.expire
 
     def fails(tenant_id: UUID, workspace_id: UUID, upload_id: UUID) -> None:
         if str(upload_id) == begun[0]:
             raise RuntimeError("a bad row")
-        expire(tenant_id, workspace_id, upload_id)
+        expire_one(tenant_id, workspace_id, upload_id)
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(session, "expire", fails)
+        patch.setattr(expire, "expire", fails)
         assert scene.site.sweep()["expire"] == 2
     assert begun[0] in caplog.text
     scene.site.expire_upload(begun[0])  # it had to wait for a minute
@@ -112,7 +112,7 @@ def test_a_store_that_only_a_person_can_repair_gets_no_request(scene: Scene, tex
 def test_an_upload_that_was_extended_in_the_meantime_does_not_expire(scene: Scene, text: bytes) -> None:
     begun = scene.alice.sent("a.txt", text)
     with scene.site.app.app_context():
-        session.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
+        expire.expire(scene.cast.acme.id, scene.cast.press.id, UUID(begun["upload_id"]))
     assert scene.alice.upload_state(begun["upload_id"])["state"] == "created"
 
 
