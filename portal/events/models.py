@@ -15,7 +15,7 @@ from portal.database import Base, new_id, now
 
 
 class EventType(StrEnum):
-    """What can be told. The values are a contract with whoever listens."""
+    """Types of events. The values are a contract with receivers of webhooks."""
 
     UPLOAD_COMMITTED = "upload.committed"
     ASSET_AVAILABLE = "asset.available"

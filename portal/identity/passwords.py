@@ -49,8 +49,8 @@ def weakness(password: str, *known: str) -> str | None:
     found = zxcvbn(password[:LOOKED_AT], user_inputs=[*words, "stowage"])
     if found["score"] >= LEAST_SCORE:
         return None
-    told = str(found["feedback"]["warning"] or "")
+    warning = str(found["feedback"]["warning"] or "")
     for beginning, reason in _REASONS.items():
-        if told.startswith(beginning):
+        if warning.startswith(beginning):
             return str(reason)
     return _("a program guesses it too soon")

@@ -4,7 +4,7 @@ Owns ``workspace_quotas``, ``tenant_quotas`` and ``quota_ledger``; what its page
 ``quota_requests``) and what is measured (``workspace_usage``, ``usage_*``, ``tenant_snapshots``).
 - ``reserve`` raises ``reserved``; ``settle`` turns it into ``used``; ``release`` lowers it, ``free`` lowers ``used``.
 - ``used + reserved`` grows only where the result fits the limit of the workspace and of the tenant: never oversold, at
-  any instant, at either level. A limit may be set below what is held; then nothing more fits until it does.
+  any instant, at either level. A limit may be set below the use; then nothing more fits until it does.
 - Both counters move together with one ledger entry, in the caller's transaction or not at all: each byte is explained,
   a crash leaks none, and no counter falls below zero (a CHECK of the database).
 - Locks: the workspace's row, then the tenant's, as the last statement before the commit.

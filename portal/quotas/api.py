@@ -31,7 +31,7 @@ class QuotaView(Answer):
     used_bytes: int
     reserved_bytes: int
     remaining_bytes: int | None = Field(description="the smaller of workspace and tenant; null: unlimited")
-    percent: float = Field(description="held and reserved, of the limit of the level with less room")
+    percent: float = Field(description="used and reserved, of the limit of the level with less room")
     level: Level
 
 
@@ -58,7 +58,7 @@ def show(member: Member) -> QuotaView:
 def set_limit(member: Member, body: SetQuota) -> QuotaView:
     """Limit a workspace, or lift its limit.
 
-    A limit below what is held takes nothing away; nothing more fits until it does.
+    A limit below the use removes nothing; nothing more fits until it does.
     """
     seen = body.seen_limit_bytes if "seen_limit_bytes" in body.model_fields_set else limits.UNSEEN
     limits.set_limit(member.tenant_id, member.workspace, member.user_id, body.limit_bytes, seen)

@@ -14,8 +14,8 @@ class UsageStatus:
     """How a workspace, or a tenant, stands; sizes in bytes, ``limit_bytes`` None: no limit of its own.
 
     ``remaining_bytes`` (None: unlimited), ``percent`` and ``level`` are those of the level with less room, named by
-    ``scope``: they say whether an upload will be taken. ``percent`` counts what is reserved as held, as the limit does,
-    in steps of 0.1, rounded down; it passes 100 when a limit was set below what is held. ``exceeded``: 100 or more.
+    ``scope``: they say whether an upload will be taken. ``percent`` counts what is reserved as used, as the limit does,
+    in steps of 0.1, rounded down; it passes 100 when a limit was set below the use. ``exceeded``: 100 or more.
     """
 
     limit_bytes: int | None
@@ -48,7 +48,7 @@ class Counter:
 
     @property
     def permille(self) -> int:
-        """What is held, of the limit, rounded down."""
+        """Used and reserved, of the limit, rounded down."""
         if self.limit_bytes is None:
             return 0
         return self.held_bytes * 1000 // self.limit_bytes if self.limit_bytes else 1000
@@ -63,7 +63,7 @@ class Counter:
         return 0 if self.limit_bytes is None else self.held_bytes + size - self.limit_bytes
 
     def status(self, tighter: Counter | None = None) -> UsageStatus:
-        """These counters; what remains is told by the ``tighter`` ones."""
+        """These counters; the ``tighter`` ones decide what remains."""
         tighter = tighter or self
         return UsageStatus(
             limit_bytes=self.limit_bytes,

@@ -48,7 +48,7 @@ class ChangeResult:
 
 @dataclass(frozen=True)
 class TenantLimit:
-    """Which limit holds for a tenant, and what is held; ``override_until`` None: the plan's. Sizes in bytes."""
+    """Which limit holds for a tenant, and what is used; ``override_until`` None: the plan's. Sizes in bytes."""
 
     plan_bytes: int | None
     limit_bytes: int | None
@@ -61,7 +61,7 @@ class TenantLimit:
 def set_limit(
     tenant_id: UUID, workspace_id: UUID, actor_id: UUID | None, limit_bytes: int | None, seen: int | None = UNSEEN
 ) -> None:
-    """Limit a workspace, or lift its limit (None). A limit below what is held takes nothing away.
+    """Limit a workspace, or lift its limit (None). A limit below the use removes nothing.
 
     Raises ``NotFound``, ``Invalid``, and ``Conflict`` where the limit is no longer the one that was ``seen``.
     """
@@ -193,9 +193,9 @@ def _write(tenant_id: UUID, actor_id: UUID | None, wanted: Sequence[NewLimit]) -
     for each in wanted:
         if each.workspace_id not in present:
             continue
-        held = present[each.workspace_id]
-        if each.seen is UNSEEN or each.seen == held:
-            before[each.workspace_id] = held
+        present_limit = present[each.workspace_id]
+        if each.seen is UNSEEN or each.seen == present_limit:
+            before[each.workspace_id] = present_limit
             audit.record(
                 tenant_id,
                 actor_id,
@@ -203,7 +203,7 @@ def _write(tenant_id: UUID, actor_id: UUID | None, wanted: Sequence[NewLimit]) -
                 each.workspace_id,
                 workspace_id=each.workspace_id,
                 limit_bytes=each.limit_bytes,
-                before_bytes=held,
+                before_bytes=present_limit,
             )
     if before:
         rows = [

@@ -27,9 +27,9 @@ _USED, _RESERVED, _FILES, _GROWTH = (
 
 
 def _has_room(level: type[WorkspaceQuota | TenantQuota], limit: Any) -> ColumnElement[bool]:
-    held = level.used_bytes + level.reserved_bytes
-    # What does not grow always fits: a limit may be set below what is held, and that may be freed all the same.
-    return or_(_GROWTH <= 0, limit.is_(None), held + _GROWTH <= limit)
+    total = level.used_bytes + level.reserved_bytes
+    # What does not grow always fits: a limit may be set below the use, and that may be freed all the same.
+    return or_(_GROWTH <= 0, limit.is_(None), total + _GROWTH <= limit)
 
 
 def _moved(level: type[WorkspaceQuota | TenantQuota]) -> dict[str, Any]:

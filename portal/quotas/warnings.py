@@ -100,7 +100,7 @@ class _Locked:
 
     @property
     def permille(self) -> int:
-        """The share; 0 while nothing is held: no warning then, however small the limit."""
+        """The share; 0 while nothing is used: no warning then, however small the limit."""
         return self.counter.permille if self.counter.held_bytes else 0
 
 

@@ -24,8 +24,8 @@ LOOK_BACK = timedelta(days=30)  # at downloads
 BATCH = 500
 STANDARD = "STANDARD"  # S3's own name of the class in which objects are put
 
-# What is in the trash or held counts like every original. A file that is being verified is in staging: its upload says
-# how much. Derived files are shown, not counted.
+# What is in the trash or quarantined counts like every original. A file that is being verified is in staging: its
+# upload says how much. Derived files are shown, not counted.
 _PARTS = f"""
     SELECT CASE a.state WHEN 'deleted' THEN '{Part.TRASH}' WHEN 'quarantined' THEN '{Part.QUARANTINE}'
                         ELSE '{Part.ORIGINAL}' END AS part,

@@ -1,4 +1,4 @@
-"""What each storage profile held when its workspace was measured last. Registered with ``storage`` in ``app``."""
+"""What each storage profile contained when its workspace was measured last. Registered with ``storage`` in ``app``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Use at the end of each UTC day, of workspaces and tenants, and what the last 30 days say about the next.
 
-Today's row is written again at every look, so that yesterday's is what was held when the day ended.
+Today's row is written again at every look, so that yesterday's is what was used when the day ended.
 """
 
 from __future__ import annotations

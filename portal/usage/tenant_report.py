@@ -40,7 +40,7 @@ class Place:
 
     @property
     def percent(self) -> float:
-        """Held and reserved, of the limit."""
+        """Used and reserved, of the limit."""
         return self._counter.permille / 10
 
     @property
@@ -179,8 +179,8 @@ def near_limit(member: Member, share: float) -> list[Place]:
     whole = limits.of_tenant(member.tenant_id)
     counters = whole.used_bytes, whole.reserved_bytes, whole.used_files, whole.limit_bytes
     tenant = Place(member.tenant_id, None, member.tenant_name, *counters)
-    held = whole.used_bytes + whole.reserved_bytes
-    is_near = whole.limit_bytes is not None and held > 0 and held >= share * whole.limit_bytes
+    total = whole.used_bytes + whole.reserved_bytes
+    is_near = whole.limit_bytes is not None and total > 0 and total >= share * whole.limit_bytes
     rows = db.session.execute(_NEAR, {"tenant": member.tenant_id, "share": share, "most": MOST_NEAR}).all()
     return [*([tenant] if is_near else []), *(Place(*row) for row in rows)]
 

@@ -24,11 +24,11 @@ from portal.web.pages import wants_next_rows
 from portal.web.paging import Paging, read_paging
 
 blueprint = Blueprint("usage", __name__)
-DESK = "/t/<tenant_slug>/quotas"
+PAGES = "/t/<tenant_slug>/quotas"
 HERE = "/t/<tenant_slug>/w/<workspace_slug>"
 
 
-@blueprint.get(DESK)
+@blueprint.get(PAGES)
 @tenant(Permission.SET_QUOTA)
 def index(member: Member) -> ResponseReturnValue:
     """The list; to htmx, which asks with a cursor, the next rows alone."""
@@ -38,7 +38,7 @@ def index(member: Member) -> ResponseReturnValue:
     return _page(member, view, paging)
 
 
-@blueprint.get(f"{DESK}/<uuid:wid>")
+@blueprint.get(f"{PAGES}/<uuid:wid>")
 @tenant(Permission.SET_QUOTA)
 def show(member: Member, wid: UUID) -> ResponseReturnValue:
     """One workspace: what takes its space, and what frees some."""
@@ -54,14 +54,14 @@ def show(member: Member, wid: UUID) -> ResponseReturnValue:
     )
 
 
-@blueprint.get(f"{DESK}/<uuid:wid>/row")
+@blueprint.get(f"{PAGES}/<uuid:wid>/row")
 @tenant(Permission.SET_QUOTA)
 def row(member: Member, wid: UUID) -> ResponseReturnValue:
     """One row of the list, to look at or (``?edit=1``) to change its limit."""
     return _row(member, wid, editing=request.args.get("edit") == "1")
 
 
-@blueprint.post(f"{DESK}/<uuid:wid>/limit")
+@blueprint.post(f"{PAGES}/<uuid:wid>/limit")
 @tenant(Permission.SET_QUOTA)
 def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
     """One limit. What can't be saved comes back as it was written, with the reason."""
@@ -80,7 +80,7 @@ def set_limit(member: Member, wid: UUID) -> ResponseReturnValue:
     return _with_toast(_row(member, wid, editing=False), member, words, result)
 
 
-@blueprint.post(f"{DESK}/limits")
+@blueprint.post(f"{PAGES}/limits")
 @tenant(Permission.SET_QUOTA)
 def set_limits(member: Member) -> ResponseReturnValue:
     """One limit for many: each ticked workspace carries the limit that was seen."""
@@ -93,7 +93,7 @@ def set_limits(member: Member) -> ResponseReturnValue:
     return _with_toast(_page(member, view, Paging()), member, _summary(result), result)
 
 
-@blueprint.post(f"{DESK}/changes/<uuid:change_id>/undo")
+@blueprint.post(f"{PAGES}/changes/<uuid:change_id>/undo")
 @tenant(Permission.SET_QUOTA)
 def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
     """Put back what a change set."""
@@ -106,17 +106,17 @@ def undo(member: Member, change_id: UUID) -> ResponseReturnValue:
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
-@blueprint.post(f"{DESK}/requests/<uuid:request_id>/grant")
+@blueprint.post(f"{PAGES}/requests/<uuid:request_id>/grant")
 @tenant(Permission.SET_QUOTA)
 def grant(member: Member, request_id: UUID) -> ResponseReturnValue:
-    """Give what was asked for."""
+    """Grant the request."""
     granted = requests.grant(member, request_id)
     more = sizes.format_size(granted.requested_bytes)
     flash(gettext("%(name)s got %(more)s more.", name=granted.workspace_name, more=more), "success")
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
-@blueprint.post(f"{DESK}/requests/<uuid:request_id>/decline")
+@blueprint.post(f"{PAGES}/requests/<uuid:request_id>/decline")
 @tenant(Permission.SET_QUOTA)
 def decline(member: Member, request_id: UUID) -> ResponseReturnValue:
     """Say no."""
@@ -186,8 +186,8 @@ def _page(member: Member, view: View, paging: Paging) -> str:
 
 def _list(member: Member, view: View, paging: Paging) -> dict[str, Any]:
     whole = workspaces.summary(member.tenant_id)
-    held = whole.quota.used_bytes + whole.quota.reserved_bytes
-    found, cursor = workspaces.list_lines(member.tenant_id, held, view, paging)
+    total = whole.quota.used_bytes + whole.quota.reserved_bytes
+    found, cursor = workspaces.list_lines(member.tenant_id, total, view, paging)
     place: dict[str, Any] = {
         "tenant_slug": member.tenant_slug,
         "sort": view.key,

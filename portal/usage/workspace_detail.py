@@ -1,7 +1,7 @@
 """One workspace for its tenant's admins: what takes its space, and what would free some.
 
-Names of files and folders are content: they are told to members of the workspace only. Everybody else sees sizes, kinds
-and people.
+Names of files and folders are content: they are shown to members of the workspace only. Others see sizes, kinds and
+people.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Drilldown:
 def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None) -> Drilldown:
     """A workspace of the member's tenant; a fixed number of statements. Raises ``NotFound``."""
     whole = workspaces.summary(member.tenant_id)
-    held = whole.quota.used_bytes + whole.quota.reserved_bytes
-    line = workspaces.find_line(member.tenant_id, workspace_id, held)
+    total = whole.quota.used_bytes + whole.quota.reserved_bytes
+    line = workspaces.find_line(member.tenant_id, workspace_id, total)
     if line is None:
         raise NotFound(_("There is no such workspace."))
     place, today = {"workspace": workspace_id}, snapshots.today()

@@ -91,14 +91,14 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def _https_only(base_url: str) -> Callable[[], BaseResponse | None]:
-    """Lead plain http to https. What it was asked by is told by the trusted proxy: without its word nobody knows."""
+    """Lead plain http to https. Only a trusted proxy's header says which scheme the client used."""
 
     def check() -> BaseResponse | None:
-        told = "X-Forwarded-Proto" in request.headers
-        if request.path in PROBES or not told or request.is_secure:
+        is_known = "X-Forwarded-Proto" in request.headers
+        if request.path in PROBES or not is_known or request.is_secure:
             return None
         if speaks_json() or request.method not in ("GET", "HEAD"):
-            # What was sent in clear has been sent: a client must be told, not be led on with its token.
+            # What was sent in clear has been sent: a client must get an error, not be redirected with its token.
             raise Forbidden(_("This portal is reached by https only. Use %(address)s.", address=base_url), code="https")
         return redirect(base_url + request.full_path.rstrip("?"), 308)
 

@@ -191,7 +191,7 @@ def _note(lease: Lease, attempt: Attempt, result: PostResult) -> None:
 
 
 def _fall(endpoint: Endpoint, result: PostResult) -> None:
-    """After a failure an endpoint rests; one that is gone, or has failed for days, is disabled, and people are told."""
+    """Pause an endpoint after a failure; disable one that is gone or has failed for days, and notify the admins."""
     if endpoint.state is EndpointState.DISABLED:
         return
     at = database.now()
