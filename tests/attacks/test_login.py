@@ -41,7 +41,7 @@ def test_a_token_from_before_the_login_serves_no_form_after_it(cast: Cast) -> No
     before = form_token(client.get("/login"))
     login = {"email": cast.vera.email, "password": PASSWORD, "csrf_token": before}
     assert client.post("/login", data=login).status_code == 302
-    form = {"name": "planted", "days": "1"}
+    form = {"name": "planted", "days": "1", "scopes": "read"}
     assert client.post("/account/tokens", data=form | {"csrf_token": before}).status_code == 400
     own = form_token(client.get("/account/tokens"))
     assert client.post("/account/tokens", data=form | {"csrf_token": own}).status_code == 201
