@@ -57,7 +57,7 @@ def _write(tenant_id: UUID) -> int:
             # the periodic task may run twice in a day: after a failure or by hand
             deduplication_key=f"quarantine:{at.date()}",
             tenant_name=tenant.name,
-            quarantined=quarantined,
+            held=quarantined,
             new=new,
             leaving=leaving,
             items=listed,
