@@ -76,14 +76,11 @@ def install(app: Flask, settings: Settings) -> None:
         if stores := [origin for origin in allowed_stores() if origin != managed]:
             response.headers["Content-Security-Policy"] = content_security_policy(managed, *stores)
             response.headers[STORES] = " ".join(stores)
-        given = {name.lower() for name, _ in response.headers}  # a lookup in werkzeug's headers costs 4 µs each
         wanted = always if response.mimetype in ("text/javascript", "text/css") else always | of_documents
         for name, value in wanted.items():
-            if name.lower() not in given:
-                response.headers.add(name, value)
+            response.headers.setdefault(name, value)
         if request.endpoint != "static":
-            if "cache-control" not in given:
-                response.headers.add("Cache-Control", "no-store")
+            response.headers.setdefault("Cache-Control", "no-store")
             if response.mimetype == "text/html":
                 response.vary.add("HX-Request")
         return response

@@ -153,8 +153,8 @@ def test_an_admin_ends_a_persons_uploads(cast: Cast) -> None:
     assert cast.tina.browser.post(address).status_code == 303
     page = cast.tina.browser.get(f"/t/{cast.acme.slug}/overview").text
     assert "2 uploads were cancelled" in page and "Cancel 2 uploads" not in page
-    told = cast.bob.api.get(cast.url(f"uploads/{begun[0]}")).get_json()
-    assert (told["state"], reserved(cast)) == ("aborted", 0)
+    shown = cast.bob.api.get(cast.url(f"uploads/{begun[0]}")).get_json()
+    assert (shown["state"], reserved(cast)) == ("aborted", 0)
     api = f"/v1/tenants/{cast.acme.id}/people/{cast.bob.id}/end-uploads"
     assert cast.tina.api.post(api).get_json() == {"ended": 0}
     assert cast.tina.api.post(api.replace(str(cast.bob.id), str(cast.mallory.id))).status_code == 404

@@ -92,8 +92,8 @@ def test_a_workspace_that_a_token_is_not_for_is_foreign(app: Flask, cast: Cast, 
         none = limited.open(address(app, rule, w=NOBODYS), method=method)
         assert other.status_code == none.status_code == 404 and other.data == none.data, (method, rule.rule)
     assert limited.get(cast.url("quota", archive)).status_code == 200
-    told = limited.get("/v1/me").get_json()
-    assert [each["id"] for each in told["workspaces"]] == [str(archive.id)]
+    shown = limited.get("/v1/me").get_json()
+    assert [each["id"] for each in shown["workspaces"]] == [str(archive.id)]
 
 
 def test_a_token_of_some_workspaces_reaches_no_tenant_and_no_operators_page(app: Flask, cast: Cast) -> None:
