@@ -78,6 +78,8 @@ class Supervisor:
         """Start a service and watch it from now on. Raises ``StackError`` when its program can't be run."""
         service.start()
         self.watched.append(Watched(service))
+        # At once, not with the next poll: whoever reads that the stack is ready finds all its processes in the state.
+        self.changed()
 
     def add_when(self, service: Service, can_start: Callable[[], bool]) -> None:
         """Add a service now, or as soon as it can start; checked every ``SLOW_POLL_SECONDS``."""
@@ -151,7 +153,6 @@ class Supervisor:
                 self.postponed.remove(postponed)
                 self.add(service)
                 self.say(f"{service.name} is started: what it needs is there now.")
-                self.changed()
         for poll in self.slow_polls:
             poll()
 
