@@ -1,9 +1,13 @@
-"""The rule for names of files, folders and libraries; the callers have the texts that explain a violation."""
+"""The rules for names: of files, folders and libraries (``flaw_in``), and of everything else (``checked_label``)."""
 
 from __future__ import annotations
 
 import unicodedata
 from enum import StrEnum
+
+from flask_babel import gettext as _
+
+from portal.errors import Invalid
 
 LONGEST = 255
 """Characters (code points) of a file's or folder's name: the width of its column."""
@@ -60,3 +64,21 @@ def flaw_in(name: str, longest: int = LONGEST) -> Flaw | None:
 def is_deceptive(text: str) -> bool:
     """Whether a text has characters that make it look like another one."""
     return any(character in _DECEPTIVE for character in text)
+
+
+def checked_label(text: str, longest: int, *, field: str = "name", required: bool = True) -> str:
+    """The name of a person, tenant, workspace, token, storage or webhook as it is stored: each space is one blank.
+
+    ``longest`` is in characters. Raises ``Invalid`` on ``field`` for a text that is longer, has control characters or
+    ones that make it look like another name, or is empty where it is ``required``.
+    """
+    label = " ".join(text.split())
+    if required and not 1 <= len(label) <= longest:
+        raise Invalid(_("A name has 1 to %(most)s characters.", most=longest), field=field)
+    if len(label) > longest:
+        raise Invalid(_("A name has at most %(most)s characters.", most=longest), field=field)
+    if is_deceptive(label):
+        raise Invalid(_("The name contains invisible characters that make it look like another name."), field=field)
+    if any(unicodedata.category(character) in _CONTROLS for character in label):
+        raise Invalid(_("The name can't contain control characters."), field=field)
+    return label

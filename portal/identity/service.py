@@ -25,6 +25,7 @@ from portal.identity import passwords, sessions
 from portal.identity.models import ApiToken, User
 from portal.identity.scopes import Scope
 from portal.mail.service import Addressee
+from portal.names import checked_label
 from portal.settings import Settings
 from portal.web import languages
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 TOKEN_PREFIX = "stw_"  # noqa: S105  # so that scanners for leaked secrets, and people, recognise one
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 LONGEST_NAME = 100
+LONGEST_PERSON_NAME = 200
 USUAL_TOKEN_DAYS = 365
 # A private network may well have people at these; nothing is sent to an address to find out.
 SPECIAL_USE_DOMAIN_NAMES[:] = [name for name in SPECIAL_USE_DOMAIN_NAMES if name not in {"local", "localhost", "test"}]
@@ -82,13 +84,14 @@ def find_user(email: str) -> User | None:
 def create_user(email: str, password: str, *, name: str = "") -> User:
     """Add a person; belongs inside the caller's transaction.
 
-    Raises ``Invalid`` for a bad address or password, ``Conflict`` when the address is taken.
+    Raises ``Invalid`` for a bad address, password or name, ``Conflict`` when the address is taken.
     """
     address = normal_email(email)
     if find_user(address) is not None:
         raise Conflict(_("There is already a user %(address)s.", address=address))
     hashed = hash_password(checked_password(password, address, name))
-    user = User(email=address, name=name.strip(), password=hashed, fs_uniquifier=secrets.token_hex(32))
+    label = checked_label(name, LONGEST_PERSON_NAME, required=False)
+    user = User(email=address, name=label, password=hashed, fs_uniquifier=secrets.token_hex(32))
     db.session.add(user)
     db.session.flush()
     return user
@@ -255,12 +258,7 @@ def create_token(
     ``days`` None: the usual life. ``workspace_ids`` None: wherever the person is a member; the caller has checked that
     they are one there. Gives the row and the token itself, which is nowhere else. Raises ``Invalid``.
     """
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
-        raise Invalid(
-            _("Give the token a name of 1 to %(most)s characters, so that you recognise it.", most=LONGEST_NAME),
-            field="name",
-        )
+    name = checked_label(name, LONGEST_NAME)
     days = usual_token_days() if days is None else days
     if not 1 <= days <= longest_token_days():
         raise Invalid(_("A token is valid for 1 to %(most)s days.", most=longest_token_days()), field="days")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask_babel import gettext as _
 
 from portal.errors import Invalid
+from portal.names import checked_label
 from portal.network import hosts
 from portal.network.egress import Egress
 from portal.objectstore import keys
@@ -68,9 +69,8 @@ def checked(wanted: Connection, egress: Egress) -> Connection:
         message = _("A bucket with a dot or capital letters in its name is reached by path only.")
         raise Invalid(message, field="addressing_style")
     prefix = _prefix(wanted.key_prefix.strip())
-    name = wanted.name.strip() or (f"{bucket}/{prefix}" if prefix else bucket)[:MAX_NAME]
-    if len(name) > MAX_NAME:
-        raise Invalid(_("A name has at most %(most)s characters.", most=MAX_NAME), field="name")
+    name = checked_label(wanted.name, MAX_NAME, required=False)
+    name = name or (f"{bucket}/{prefix}" if prefix else bucket)[:MAX_NAME]
     return replace(
         wanted,
         name=name,

@@ -21,7 +21,7 @@ from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
 from portal.identity.service import Person, hash_token, person_of_token, touch
-from portal.names import is_deceptive
+from portal.names import checked_label
 from portal.tenancy.models import (
     SLUG,
     Plan,
@@ -299,13 +299,7 @@ def checked_slug(slug: str) -> str:
 
 def checked_name(name: str) -> str:
     """Raises ``Invalid``."""
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
-        raise Invalid(_("A name has 1 to %(most)s characters.", most=LONGEST_NAME), field="name")
-    if is_deceptive(name):
-        detail = _("The name contains invisible characters that make it look like another name.")
-        raise Invalid(detail, field="name")
-    return name
+    return checked_label(name, LONGEST_NAME)
 
 
 def _insert(model: Any, values: dict[str, Any], taken: str) -> None:

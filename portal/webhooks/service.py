@@ -15,6 +15,7 @@ from portal import audit, database, tasks
 from portal.database import compare_and_set, db, transaction
 from portal.errors import Conflict, Invalid, NotFound
 from portal.events.models import EventType
+from portal.names import checked_label
 from portal.settings import Settings
 from portal.storage.service import egress_of
 from portal.tenancy.models import Tenant, Workspace
@@ -222,9 +223,9 @@ def _write(endpoint: Endpoint, wanted: Wanted) -> None:
     """Check what was entered and write it into the row. Raises ``Invalid``."""
     settings: Settings = current_app.extensions["portal.settings"]
     endpoint.url = checked(wanted.url, egress_of(settings))
-    endpoint.description = wanted.description.strip()
-    if len(endpoint.description) > MAX_DESCRIPTION:
+    if len(wanted.description.strip()) > MAX_DESCRIPTION:
         raise Invalid(_("A description has at most %(most)s characters.", most=MAX_DESCRIPTION), field="description")
+    endpoint.description = checked_label(wanted.description, MAX_DESCRIPTION, field="description", required=False)
     known = {each.value for each in EventType}
     if unknown := [each for each in wanted.event_types if each not in known]:
         message = _(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 
 from portal import names
+from portal.database import transaction
 from portal.errors import Invalid
+from portal.identity import service as identity
 from portal.tenancy import service as tenancy
 from tests.identity.test_login import form_token, log_in
 from tests.identity.test_sessions import goes_on
@@ -19,6 +22,7 @@ from tests.support.people import Cast, Client, make_cast
 from tests.support.processes import application, close
 
 BASE = "https://files.example"
+KEY = {"secret_access_key": "x" * 40}
 INVISIBLE = "\u00ad\u180e\u3164\u115f\u1160\uffa0\U000e0041\u2800"
 
 
@@ -125,6 +129,28 @@ def test_invisible_characters_make_no_second_name(cast: Cast, character: str) ->
     assert begun.status_code == 422
     with cast.app.app_context(), pytest.raises(Invalid):
         tenancy.checked_name(f"Acme{character}")
+
+
+@pytest.mark.parametrize("character", INVISIBLE)
+def test_invisible_characters_make_no_second_person_token_library_storage_or_webhook(
+    cast: Cast, character: str
+) -> None:
+    name = f"Al{character}ice"
+    with cast.app.app_context(), pytest.raises(Invalid) as refused, transaction():
+        identity.create_user(f"al-{uuid4().hex}@acme.example", "a long enough one 7", name=name)
+    assert "invisible" in str(refused.value)
+    with cast.app.app_context(), pytest.raises(Invalid) as refused, transaction():
+        identity.create_token(cast.alice.id, name)
+    assert "invisible" in str(refused.value)
+    bucket = {"bucket": "their-bucket", "region": "eu-central-1", "access_key_id": "AKIA" + "X" * 16}
+    webhooks = f"/v1/tenants/{cast.acme.id}/webhooks"
+    for answer, field in (
+        (cast.alice.api.post(cast.url("libraries"), json={"name": name}), "name"),
+        (cast.alice.api.post(cast.url("storage-profiles"), json={**bucket, **KEY, "name": name}), "name"),
+        (cast.tina.api.post(webhooks, json={"url": "https://example.com/", "description": name}), "description"),
+    ):
+        problem = answer.get_json()
+        assert (answer.status_code, problem.get("field")) == (422, field) and "invisible" in problem["detail"], problem
 
 
 @pytest.mark.parametrize("name", ["Grüße.pdf", "写真.jpg", "👨‍👩‍👧.jpg", "می‌خواهم.txt", "한글.txt", "☺️.png"])
