@@ -123,7 +123,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
     languages.install(app, catalogues)
     Compress(app)
     # The order in which a request meets them: an id first, then our own host, then who may change what.
-    for part in (logs, metrics, problems):
+    for part in (logs, metrics, problems, rate_limits):
         part.install(app)
     headers.install(app, settings)
     security.install(app, tenancy_access.find_by_session, tenancy.record_failed_login)

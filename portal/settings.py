@@ -74,6 +74,8 @@ class Settings:
     token_days: int = 365
     open_uploads: int = 1000
     open_upload_bytes: int = 1 << 40
+    api_requests: int = 6000
+    api_tenant_requests: int = 12_000
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, *, owner: bool = False) -> Settings:
@@ -110,6 +112,8 @@ class Settings:
             worker_queues=reader.parts(reader.optional("PORTAL_WORKER_QUEUES")),
             open_uploads=reader.number("PORTAL_OPEN_UPLOADS", 1, 1_000_000, default=1000),
             open_upload_bytes=reader.number("PORTAL_OPEN_UPLOAD_BYTES", 1, 1 << 50, default=1 << 40),
+            api_requests=reader.number("PORTAL_API_REQUESTS", 60, 1_000_000, default=6000),
+            api_tenant_requests=reader.number("PORTAL_API_TENANT_REQUESTS", 60, 1_000_000, default=12_000),
             token_days=reader.number("PORTAL_TOKEN_DAYS", 1, 3650, default=365),
         )
         if reader.problems:

@@ -21,6 +21,7 @@ from portal.identity.service import Person, authenticate
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
 from portal.web.problems import speaks_json
+from portal.web.rate_limits import count_api_request
 
 NOT_REPEATED = frozenset(("csrf_token", "proof", "proof_target", "proof_method"))
 
@@ -33,8 +34,13 @@ def unauthenticated() -> Forbidden:
 
 
 def remember_person(person: Person) -> Person:
-    """Keep who is asking for the rest of this request."""
+    """Keep who is asking for the rest of this request, and count it for them where it is one of the API.
+
+    Pages are not counted: the server answers the requests of different clients in turn (``portal.web.server``).
+    """
     g.person = person
+    if speaks_json():
+        count_api_request("person", person.id)
     return person
 
 

@@ -36,7 +36,8 @@ from portal.tenancy.permissions import READING, Permission, forbidden, permissio
 from portal.tenancy.service import Member, TenantPlace, WorkspacePlace
 from portal.web.access import AccessMark, View, put_mark
 from portal.web.csrf import bearer_token
-from portal.web.rate_limits import address
+from portal.web.problems import speaks_json
+from portal.web.rate_limits import address, count_api_request
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PLACE_NAMES = ("w", "t", "tenant_slug", "workspace_slug")
@@ -87,6 +88,8 @@ def _mark(kind: Any, permission: Permission) -> Callable[[View], View]:
         def run(**arguments: Any) -> Any:
             place = {name: arguments.pop(name) for name in PLACE_NAMES if name in arguments}
             found = _resolve(place)
+            if speaks_json():
+                count_api_request("tenant", found.tenant_id)
             if permission not in found.permissions:
                 raise _nothing() if _is_invisible(place, found) else forbidden(permission)
             found = _narrow(found, permission)

@@ -3,7 +3,7 @@
 gunicorn's own workers read the head and the body of a request on a thread, from a blocking socket and without a limit
 in time: as many slow clients as there are threads stop the server (docs/adr/0018-slow-clients.md). waitress reads them
 all in one loop. This module adds what it lacks: a deadline for the whole request, and space for new connections
-when there are too many.
+when there are too many; ``portal.web.request_turns`` adds turns between clients.
 
     gunicorn --worker-class portal.web.server.BufferedWorker --threads 8 portal.wsgi:app
 """
@@ -22,9 +22,9 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from portal.web.rate_limits import network_of
+from portal.web.request_turns import FairDispatcher
 
 RECEIVE_SECONDS = 30  # from the connection, or a request's first byte, to its last: JSON and forms of at most 1 MiB
 SEND_SECONDS = 300  # from a request's first byte until its whole answer was taken
@@ -133,8 +133,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Answer requests until gunicorn asks to stop, or is gone."""
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for each request that waits for a thread
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(self.cfg.threads)
+        dispatcher = FairDispatcher(self.cfg.threads, _trusted_proxies(self.wsgi))
         self.channels: dict[int, Any] = {}
         self.listeners = [self._listen(wrapped.sock, dispatcher) for wrapped in self.sockets]
         while self.alive and self.ppid == os.getppid():
@@ -152,7 +151,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         wasyncore.loop(timeout=seconds, use_poll=True, map=self.channels, count=1)
         self.notify()
 
-    def _listen(self, sock: Any, dispatcher: Any) -> Listener:
+    def _listen(self, sock: Any, dispatcher: FairDispatcher) -> Listener:
         capacity = min(self.cfg.worker_connections, _raise_file_limit() - OTHER_FILES)
         adjustments = Adjustments(
             ident=None,  # no Server header
@@ -175,7 +174,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             bind_socket=False,
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
             capacity=capacity,
-            per_network=0 if _has_proxies(self.wsgi) else CONNECTIONS_PER_NETWORK,
+            per_network=0 if _trusted_proxies(self.wsgi) else CONNECTIONS_PER_NETWORK,
             keep_alive=self.cfg.keepalive,
         )
 
@@ -200,10 +199,10 @@ def _end_longest_waiting(channels: Iterable[Channel]) -> bool:
     return bool(waiting)
 
 
-def _has_proxies(application: Any) -> bool:
-    """Every connection comes from one of a few proxies, which limit those of their clients."""
+def _trusted_proxies(application: Any) -> int:
+    """How many there are: every connection then comes from one of them, and they limit those of their clients."""
     settings = getattr(application, "extensions", {}).get("portal.settings")
-    return settings is not None and settings.trusted_proxies > 0
+    return 0 if settings is None else int(settings.trusted_proxies)
 
 
 def _raise_file_limit() -> int:
