@@ -67,7 +67,9 @@ def put_back(member: Member) -> ResponseReturnValue:
             files.append(moves.Origin(ids[0], ids[1], ids[2]))
     files.sort(key=lambda each: (str(each.library_id), str(each.folder_id)))
     for (library_id, folder_id), group in groupby(files, key=lambda each: each[1:]):
-        moves.move_files(member, [each.asset_id for each in group], Target(library_id, folder_id))
+        # Undo what can be undone: a file that was quarantined meanwhile stays.
+        ids = [each.asset_id for each in group]
+        moves.move_files(member, ids, Target(library_id, folder_id), skip_quarantined=True)
     return back(member, gettext("Moved back."))
 
 
@@ -101,15 +103,21 @@ def restore(member: Member) -> ResponseReturnValue:
 
 def _put(member: Member, assets: Sequence[UUID], folders: Sequence[UUID], target: Target) -> ResponseReturnValue:
     was: list[str] = []
+    staying = 0
     if assets:
-        lay = moves.move_files(member, assets, target)
+        lay = moves.move_files(member, assets, target, skip_quarantined=True)
+        staying = len(assets) - len(lay)
         was += [f"asset:{each.asset_id}:{each.library_id}:{each.folder_id or '-'}" for each in lay]
     for folder_id in folders:
         before = libraries.find_folder(member.workspace, folder_id)
         was.append(f"folder:{folder_id}:{before.library_id}:{before.parent_id or '-'}")
-        moves.change_folder(member, folder_id, target=target)
+        staying += moves.change_folder(member, folder_id, target=target).staying
     spot, _, _ = contents.browse(member.workspace, target.library_id, target.folder_id, Paging(1))
     words = ngettext("Moved to “%(place)s”.", "%(num)s moved to “%(place)s”.", len(was), place=spot.name)
+    if staying:
+        words += " " + ngettext(
+            "%(num)s file is in quarantine and stays.", "%(num)s files are in quarantine and stay.", staying
+        )
     undo_url = url_for(".put_back", workspace_id=member.workspace)
     return done(member, words, address_of(member, target), undo_url=undo_url, undo_values={"was": was})
 

@@ -33,6 +33,12 @@ class RestoredView(FolderView):
     files: int
 
 
+class ChangedFolderView(FolderView):
+    """A folder after a change. ``staying``: quarantined files that were in it, now at the top of their library."""
+
+    staying: int
+
+
 class OriginView(Answer):
     """A file, and where it lay before."""
 
@@ -49,11 +55,11 @@ class MovedView(Answer):
 
 @blueprint.patch("/v1/workspaces/<uuid:w>/folders/<uuid:f>")
 @member(Permission.EDIT)
-@operation(body=FolderChange, returns=FolderView, errors=("conflict",))
-def change_folder(member: Member, body: FolderChange, f: UUID) -> FolderView:
-    """Rename a folder, move it with everything in it, or both."""
+@operation(body=FolderChange, returns=ChangedFolderView, errors=("conflict",))
+def change_folder(member: Member, body: FolderChange, f: UUID) -> ChangedFolderView:
+    """Rename a folder, move it with everything in it, or both. Quarantined files stay behind when it is moved."""
     changed = moves.change_folder(member, f, name=body.name, target=body.target(), seen_name=body.seen_name)
-    return FolderView.model_validate(changed)
+    return ChangedFolderView(**FolderView.model_validate(changed.folder).model_dump(), staying=changed.staying)
 
 
 @blueprint.delete("/v1/workspaces/<uuid:w>/folders/<uuid:f>")
@@ -78,8 +84,11 @@ def restore_folder(member: Member, f: UUID) -> RestoredView:
 
 @blueprint.post("/v1/workspaces/<uuid:w>/assets/move")
 @member(Permission.EDIT)
-@operation(body=MoveAssets, returns=MovedView)
+@operation(body=MoveAssets, returns=MovedView, errors=("held",))
 def move_assets(member: Member, body: MoveAssets) -> MovedView:
-    """Put up to 500 assets into a folder or to the top of a library, all or none; answers where they lay."""
+    """Put up to 500 assets into a folder or to the top of a library, all or none; answers where they lay.
+
+    Quarantined assets can't be moved: 409 ``held`` names them in ``asset_ids``.
+    """
     origins = moves.move_files(member, body.asset_ids, Target(body.library_id, body.folder_id))
     return MovedView(items=[OriginView.model_validate(each) for each in origins])

@@ -63,7 +63,7 @@ def ask_name(member: Member, folder_id: UUID) -> ResponseReturnValue:
 def rename(member: Member, folder_id: UUID) -> ResponseReturnValue:
     seen = request.form.get("seen_name") or None
     try:
-        folder = moves.change_folder(member, folder_id, name=request.form.get("name", ""), seen_name=seen)
+        folder = moves.change_folder(member, folder_id, name=request.form.get("name", ""), seen_name=seen).folder
     except (Invalid, Conflict) as problem:
         return _form(member, gettext("Rename folder"), gettext("Rename"), name=seen, problem=problem)
     words = gettext("The folder is called “%(name)s” now.", name=folder.name)

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ARRAY, Uuid, bindparam, select, text, update
+from flask_babel import ngettext
+from sqlalchemy import select, update
 
-from portal.assets.models import Asset
+from portal.assets.models import Asset, AssetState
 from portal.database import db, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
 from portal.folders.service import (
     BELOW,
-    FOLDER_PARAMETERS,
     MAX_RECORDED_NAMES,
     Target,
     among,
@@ -43,12 +43,11 @@ class Origin(NamedTuple):
     folder_id: UUID | None
 
 
-_MOVE = text("""
-    UPDATE assets a SET library_id = :library, folder_id = :folder FROM (
-        SELECT id, library_id, folder_id FROM assets
-        WHERE workspace_id = :workspace AND id = ANY (:assets) AND state <> 'deleted' ORDER BY id FOR UPDATE
-    ) was WHERE a.id = was.id RETURNING was.id, was.library_id, was.folder_id, a.file_name
-""").bindparams(*FOLDER_PARAMETERS, bindparam("library", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
+class ChangedFolder(NamedTuple):
+    """A folder after the change. ``staying``: quarantined files that were in it, now at the top of their library."""
+
+    folder: Folder
+    staying: int
 
 
 def change_folder(
@@ -58,16 +57,19 @@ def change_folder(
     name: str | None = None,
     target: Target | None = None,
     seen_name: str | None = None,
-) -> Folder:
+) -> ChangedFolder:
     """Rename a folder, move it with its contents, or both. None: unchanged.
 
-    A ``target`` without a library is in the folder's own. Raises ``NotFound``, ``Invalid``; ``Conflict`` when somebody
-    has renamed it since ``seen_name`` was shown, when the target is inside of it or too deep, or the name is taken.
+    A ``target`` without a library is in the folder's own. Quarantined files are not moved, they stay behind: if they
+    kept the folder from being moved, anybody who uploads a virus could lock it in its place. Raises ``NotFound``,
+    ``Invalid``; ``Conflict`` when somebody has renamed it since ``seen_name`` was shown, when the target is inside of
+    it or too deep, or the name is taken.
     """
     wanted = None if name is None else folder_names.checked(name)
     with transaction(member.tenant_id):
         lock_folders(member.workspace)
         folder = libraries.find_folder(member.workspace, folder_id)
+        staying = 0
         before: dict[str, Any] = {"name": folder.name, "library_id": folder.library_id, "parent_id": folder.parent_id}
         after = dict(before)
         if wanted is not None:
@@ -81,8 +83,8 @@ def change_folder(
             after |= _new_position(folder, target)
         if after != before:
             require_free(after["library_id"], after["parent_id"], after["name"], but=folder.id)
-            _move(member, folder, before, after)
-    return folder
+            staying = _move(member, folder, before, after)
+    return ChangedFolder(folder, staying)
 
 
 def _new_position(folder: Folder, target: Target) -> dict[str, Any]:
@@ -96,15 +98,28 @@ def _new_position(folder: Folder, target: Target) -> dict[str, Any]:
     return {"library_id": library_id, "parent_id": parent.folder_id}
 
 
-def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[str, Any]) -> int:
+    """Write the change. Returns how many quarantined files stayed behind."""
+    is_moved = (after["library_id"], after["parent_id"]) != (before["library_id"], before["parent_id"])
+    staying = _leave_quarantined(folder) if is_moved else 0
     if after["library_id"] != before["library_id"]:
         _move_contents(folder, after["library_id"])
     for name, value in after.items():
         setattr(folder, name, value)
     if after["name"] != before["name"]:
         record(member, "folder.renamed", folder.id, name=folder.name, before=before["name"])
-    if after["parent_id"] != before["parent_id"] or after["library_id"] != before["library_id"]:
-        record(member, "folder.moved", folder.id, name=folder.name, into=str(folder.parent_id or folder.library_id))
+    if is_moved:
+        into = str(folder.parent_id or folder.library_id)
+        record(member, "folder.moved", folder.id, name=folder.name, into=into, staying=staying)
+    return staying
+
+
+def _leave_quarantined(folder: Folder) -> int:
+    """Put the quarantined files of a folder that is moved to the top of their library, as a deletion of it does."""
+    ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
+    inside = Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids)
+    up = update(Asset).where(*inside, Asset.state == AssetState.QUARANTINED).values(folder_id=None)
+    return len(db.session.scalars(up.returning(Asset.id).execution_options(synchronize_session=False)).all())
 
 
 def _move_contents(folder: Folder, library_id: UUID) -> None:
@@ -121,24 +136,40 @@ def _move_contents(folder: Folder, library_id: UUID) -> None:
     db.session.execute(files.values(library_id=library_id).execution_options(**no_sync))
 
 
-def move_files(member: Member, asset_ids: Sequence[UUID], target: Target) -> list[Origin]:
+def move_files(
+    member: Member, asset_ids: Sequence[UUID], target: Target, *, skip_quarantined: bool = False
+) -> list[Origin]:
     """Move files to a folder or to the top of a library, all or none. Returns where each of them was.
 
-    Raises ``NotFound`` for a target, or a file, that does not exist or is in the trash.
+    Quarantined files stay where they were found until an administrator has decided: with ``skip_quarantined`` the
+    others are moved. Raises ``NotFound`` for a target, or a file, that does not exist or is in the trash; ``Conflict``
+    (``held``, with ``asset_ids``) for quarantined files, or when there are no others.
     """
     wanted = list(dict.fromkeys(asset_ids))
     with transaction(member.tenant_id):
         library_id = resolve(member.workspace, target, lock=True)
-        values = {
-            "workspace": member.workspace,
-            "assets": wanted,
-            "library": library_id,
-            "folder": target.folder_id,
-        }
-        rows = db.session.execute(_MOVE, values).all()
+        columns = Asset.id, Asset.state, Asset.library_id, Asset.folder_id, Asset.file_name
+        here = Asset.workspace_id == member.workspace, among(Asset.id, wanted), Asset.state != AssetState.DELETED
+        rows = db.session.execute(select(*columns).where(*here).order_by(Asset.id).with_for_update()).all()
         if len(rows) < len(wanted):
             raise NotFound(_("One of these files was deleted or is in the trash. Nothing was moved."))
+        moving = [row for row in rows if row.state is not AssetState.QUARANTINED]
+        if len(moving) < len(rows) and not (moving and skip_quarantined):
+            raise _quarantined([row.id for row in rows if row.state is AssetState.QUARANTINED])
+        values = {"library_id": library_id, "folder_id": target.folder_id}
+        move = update(Asset).where(among(Asset.id, [row.id for row in moving])).values(values)
+        db.session.execute(move.execution_options(synchronize_session=False))
         one = wanted[0] if len(wanted) == 1 else None
-        names = [row.file_name for row in rows[:MAX_RECORDED_NAMES]]
-        record(member, "assets.moved", one, count=len(rows), names=names, into=str(target.folder_id or library_id))
-    return [Origin(row.id, row.library_id, row.folder_id) for row in rows]
+        names = [row.file_name for row in moving[:MAX_RECORDED_NAMES]]
+        record(member, "assets.moved", one, count=len(moving), names=names, into=str(target.folder_id or library_id))
+    return [Origin(row.id, row.library_id, row.folder_id) for row in moving]
+
+
+def _quarantined(asset_ids: Sequence[UUID]) -> Conflict:
+    detail = ngettext(
+        "A file is in quarantine and can't be moved until an administrator has decided about it. Nothing was moved.",
+        "%(num)s files are in quarantine and can't be moved until an administrator has decided about them. Nothing was "
+        "moved.",
+        len(asset_ids),
+    )
+    return Conflict(detail, code="held", asset_ids=[str(each) for each in asset_ids])

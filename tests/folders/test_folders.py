@@ -15,6 +15,7 @@ from tests.support.api_client import done, refused
 from tests.support.client import Scene
 from tests.support.factories import find_task, make_asset, make_assets, read_asset
 from tests.support.people import Actor, Cast
+from tests.support.quarantine import quarantined
 
 RTL = "\u202egpj.exe"
 
@@ -318,3 +319,41 @@ def test_nothing_lands_in_a_folder_that_is_deleted_at_that_very_moment(scene: Sc
     together([*commits[:3], *moves, lambda: cast.bob.api.delete(cast.url(f"folders/{year}")), *commits[3:]])
     lost = "SELECT count(*) FROM assets WHERE folder_id = %s AND state <> 'deleted'"
     assert scene.site.sql(lost, UUID(year)) == [(0,)]
+
+
+def test_a_quarantined_file_is_not_moved_and_nothing_with_it(cast: Cast) -> None:
+    year, ready, held = folder(cast, "2026"), str(make_asset(cast)), quarantined(cast)
+    answer = post(cast.bob, cast, "assets/move", asset_ids=[ready, str(held)], folder_id=year)
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"], problem["asset_ids"]) == (409, "held", [str(held)])
+    assert "quarantine" in problem["detail"]
+    assert in_folder(cast, year) == set()
+
+
+@pytest.mark.parametrize("to_another_library", [False, True])
+def test_a_folder_is_moved_without_its_quarantined_files(cast: Cast, to_another_library: bool) -> None:
+    year, other = folder(cast, "2026"), folder(cast, "other")
+    may = folder(cast, "May", year)
+    ready, held = make_asset(cast, folder_id=UUID(may)), quarantined(cast, folder_id=UUID(may))
+    library = read_asset(cast, held).library_id
+    target = {"parent_id": other}
+    if to_another_library:
+        target = {"library_id": cast.alice.api.post(cast.url("libraries"), json={"name": "B"}).get_json()["id"]}
+    moved = change(cast, year, **target)
+    assert (moved.status_code, moved.get_json()["staying"]) == (200, 1), moved.get_json()
+    stayed = read_asset(cast, held)
+    assert (stayed.library_id, stayed.folder_id, stayed.state) == (library, None, AssetState.QUARANTINED)
+    assert read_asset(cast, ready).folder_id == UUID(may)
+
+
+def test_a_folder_that_is_only_renamed_keeps_its_quarantined_files(cast: Cast) -> None:
+    year = folder(cast, "2026")
+    held = quarantined(cast, folder_id=UUID(year))
+    assert change(cast, year, name="2027").get_json()["staying"] == 0
+    assert read_asset(cast, held).folder_id == UUID(year)
+
+
+def test_a_quarantined_file_is_not_renamed(cast: Cast) -> None:
+    held = quarantined(cast)
+    answer = cast.bob.api.patch(cast.url(f"assets/{held}"), json={"file_name": "harmless.txt"})
+    assert answer.status_code == 409 and read_asset(cast, held).file_name == "invoice.txt"

@@ -12,6 +12,7 @@ from tests.folders.test_folders import change, folder, post
 from tests.library.test_gallery import shown
 from tests.support.factories import make_asset, make_assets, read_asset
 from tests.support.people import Actor, Cast
+from tests.support.quarantine import quarantined
 from tests.support.statement_counter import counted
 
 HTMX = {"HX-Request": "true", "HX-Target": "sheet-body"}
@@ -256,3 +257,29 @@ def test_names_can_not_break_the_page(cast: Cast) -> None:
     assert change(cast, evil, name=name + "!").status_code == 200
     for where in (f"folder_id={evil}", f"library={first_library(cast)}", "q=palace&view=list", "q=palace&view=grid"):
         assert "<script>alert" not in page_of(cast, where)
+
+
+def test_quarantined_files_stay_when_others_are_moved_and_the_toast_says_so(cast: Cast) -> None:
+    other, ready, held = folder(cast, "other"), make_asset(cast), quarantined(cast)
+    chosen = {"asset": [str(ready), str(held)], "into": f"folder:{other}"}
+    toast = told(cast.bob.browser.post(cast.page("move"), data=chosen, headers=HTMX))["toast"]
+    assert toast["text"].startswith("Moved to “other”. 1 file is in quarantine and stays")
+    assert [read_asset(cast, each).folder_id for each in (ready, held)] == [UUID(other), None]
+
+
+def test_quarantined_files_alone_are_not_moved_and_the_form_says_why(cast: Cast) -> None:
+    other, held = folder(cast, "other"), quarantined(cast)
+    chosen = {"asset": [str(held)], "into": f"folder:{other}"}
+    answer = cast.bob.browser.post(cast.page("move"), data=chosen, headers=HTMX)
+    assert answer.status_code == 409 and "is in quarantine and can&#39;t be moved" in answer.text
+    assert read_asset(cast, held).folder_id is None
+
+
+def test_a_folder_is_moved_without_its_quarantined_files_and_the_toast_says_so(cast: Cast) -> None:
+    year, other = folder(cast, "2026"), folder(cast, "other")
+    held = quarantined(cast, folder_id=UUID(year))
+    toast = told(
+        cast.bob.browser.post(cast.page("move"), data={"folder": [year], "into": f"folder:{other}"}, headers=HTMX)
+    )["toast"]
+    assert "1 file is in quarantine and stays" in toast["text"]
+    assert read_asset(cast, held).folder_id is None
