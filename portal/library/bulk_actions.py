@@ -68,8 +68,8 @@ def put_back(member: Member) -> ResponseReturnValue:
     files.sort(key=lambda each: (str(each.library_id), str(each.folder_id)))
     for (library_id, folder_id), group in groupby(files, key=lambda each: each[1:]):
         # Undo what can be undone: a file that was quarantined meanwhile stays.
-        ids = [each.asset_id for each in group]
-        moves.move_files(member, ids, Target(library_id, folder_id), skip_quarantined=True)
+        these = [each.asset_id for each in group]
+        moves.move_files(member, these, Target(library_id, folder_id), skip_quarantined=True)
     return back(member, gettext("Moved back."))
 
 

@@ -85,10 +85,12 @@ class RequestQueue:
         answered it looks for its next request now.
         """
         with self._lock:
-            for counter, key in ((self._answering, client), (self._answering_addresses, client[0])):
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
+            self._answering.subtract([client])
+            self._answering_addresses.subtract([client[0]])
+            if not self._answering_addresses[client[0]]:
+                del self._answering_addresses[client[0]]
+            if not self._answering[client]:
+                del self._answering[client]
 
     def __len__(self) -> int:
         return sum(len(channels) for of_address in self._waiting.values() for channels in of_address.values())
