@@ -7,13 +7,14 @@ from pathlib import Path
 
 from flask import Flask
 from flask_compress import Compress
-from sqlalchemy import text
+from sqlalchemy import select
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import queue, vault
 from portal.admin import frame
 from portal.assets.profile_contents import count_assets, count_by_profile
 from portal.database import db, end_reads_of, engine_options, schema, watch
+from portal.delivery import service as delivery
 from portal.identity import security
 from portal.inspection.scanner import Scanner
 from portal.migration import service as migration
@@ -25,6 +26,7 @@ from portal.storage.contents import ContentQueries
 from portal.tenancy import access as tenancy_access
 from portal.tenancy import service as tenancy
 from portal.uploads import staging
+from portal.usage import measurement
 from portal.usage.profile_contents import measured_by_profile
 from portal.web import csrf, headers, languages, logs, metrics, pages, problems, rate_limits, script_texts, sessions
 from portal.web.access import public, require_marks
@@ -107,6 +109,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
             is_in_a_move=migration.is_in_a_move,
         ),
     )
+    measurement.register(app, delivery.count_links)
     vault.register(app, storage.SECRETS, webhook_secrets.SECRETS)
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)
     app.extensions["portal.rates"] = rate_limits.Rates(settings.redis_url)
@@ -186,7 +189,7 @@ def _checks(app: Flask, settings: Settings) -> list[Check]:
 
 
 def _check_database() -> None:
-    db.session.execute(text("SELECT 1"))
+    db.session.execute(select(1))
 
 
 def _check_scanner(settings: Settings) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import BigInteger, cast, func, or_, select
+from sqlalchemy import BigInteger, cast, func, select
 
-from portal.assets.models import Asset, AssetState, Variant
+from portal.assets.models import Asset, Variant
+from portal.assets.totals import is_stored
 from portal.database import db
 from portal.storage.contents import Contents
 
@@ -19,9 +20,6 @@ def count_by_profile(workspace_id: UUID) -> dict[UUID, Contents]:
         .group_by(Variant.asset_id)
         .subquery()
     )
-    # A failed file has no bytes left, and one that is being verified is still in staging. The query of
-    # usage/measurement.py has the same condition, so that every page shows the same number.
-    stored = or_(Asset.state.not_in((AssetState.PROCESSING, AssetState.FAILED)), Asset.charged_bytes > 0)
     rows = db.session.execute(
         select(
             Asset.profile_id,
@@ -30,7 +28,7 @@ def count_by_profile(workspace_id: UUID) -> dict[UUID, Contents]:
             cast(func.coalesce(func.sum(derived.c.size_bytes), 0), BigInteger).label("derived_bytes"),
         )
         .outerjoin(derived, derived.c.asset_id == Asset.id)
-        .where(Asset.workspace_id == workspace_id, stored)
+        .where(Asset.workspace_id == workspace_id, is_stored())
         .group_by(Asset.profile_id)
     )
     return {row.profile_id: Contents(row.files, row.original_bytes, row.derived_bytes) for row in rows}

@@ -13,6 +13,7 @@ from portal.database.session import (
     enter,
     entered,
     leave,
+    lock_until_commit,
     transaction,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "entered",
     "is_unavailable",
     "leave",
+    "lock_until_commit",
     "new_id",
     "now",
     "states_before",

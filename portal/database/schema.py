@@ -20,6 +20,7 @@ PACKAGES_WITH_TABLES = (
     "tenancy",
     "storage",
     "quotas",
+    "usage",
     "assets",
     "uploads",
     "delivery",

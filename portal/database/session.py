@@ -122,6 +122,15 @@ def after_commit(callback: Callable[[], None]) -> None:
         session.info["after_commit"].append(callback)
 
 
+def lock_until_commit(name: str) -> None:
+    """Wait until nobody else has the lock of this name, and have it until the open transaction ends.
+
+    For what no row stands for: to lock rows that are about to be inserted is not possible.
+    """
+    # The function takes a number: two names of one hash wait for each other, which is slow and not wrong.
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
 def assert_no_transaction() -> None:
     """Called before the network is used: a transaction must not stay open meanwhile. A read is simply ended."""
     if has_app_context():

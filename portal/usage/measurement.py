@@ -1,137 +1,139 @@
 """What a workspace holds, counted by part, kind, person and folder: never by a page, now and then by a periodic task.
 
 A workspace is measured a minute after its counters have moved, and once an hour otherwise; one that takes long is
-measured less often, so that measuring takes at most a hundredth of the time. The tables of assets, uploads and links
-are named here in SQL only: their rooms stand above this one.
+measured less often, so that measuring takes at most a hundredth of the time. Packages that own the rows sum them up:
+``assets.totals``, ``uploads.reserved``, and delivery, which stands above this package and is registered in ``app``.
 """
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-from sqlalchemy import text
+from flask import Flask, current_app
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.dialects import postgresql
 
-from portal.database import db, transaction
+from portal.assets import totals
+from portal.assets.models import AssetState
+from portal.database import db, lock_until_commit, transaction
 from portal.texts import Text
-from portal.usage.models import Part
+from portal.uploads import reserved
+from portal.usage.models import Part, UsagePart, UsagePerson, WorkspaceUsage
 
-FIRST = 20  # folders, files and duplicates that are kept by size
+FIRST = 20  # folders, files and duplicates that are stored, by size
 LOOK_BACK = timedelta(days=30)  # at downloads
 BATCH = 500
 STANDARD = "STANDARD"  # S3's own name of the class in which objects are put
 
-# What is in the trash or quarantined counts like every original. A file that is being verified is in staging: its
-# upload says how much. Derived files are shown, not counted.
-_PARTS = f"""
-    SELECT CASE a.state WHEN 'deleted' THEN '{Part.TRASH}' WHEN 'quarantined' THEN '{Part.QUARANTINE}'
-                        ELSE '{Part.ORIGINAL}' END AS part,
-           a.kind, a.profile_id, '{STANDARD}' AS storage_class, sum(a.size_bytes) AS bytes, count(*) AS files
-    FROM assets a WHERE a.workspace_id = :workspace AND (a.state NOT IN ('processing', 'failed') OR a.charged_bytes > 0)
-    GROUP BY 1, 2, 3
-    UNION ALL
-    SELECT '{Part.DERIVED}', a.kind, a.profile_id, '{STANDARD}', sum(v.size_bytes), count(*)
-    FROM assets a JOIN variants v ON v.asset_id = a.id WHERE a.workspace_id = :workspace GROUP BY 2, 3
-    UNION ALL
-    SELECT '{Part.STAGING}', u.kind, u.profile_id, '{STANDARD}', sum(u.reserved_bytes), count(*)
-    FROM uploads u WHERE u.workspace_id = :workspace AND u.reserved_bytes > 0 GROUP BY 2, 3
-"""  # noqa: S608  constants of our own
+# What is in the trash or quarantined counts like every original.
+_PART_OF_STATE = {AssetState.DELETED: Part.TRASH, AssetState.QUARANTINED: Part.QUARANTINE}
 
 
-_FORGET = tuple(
-    text(f"DELETE FROM {table} WHERE workspace_id = :workspace")  # noqa: S608
-    for table in ("usage_parts", "usage_people")
-)
-_WRITE_PARTS = text(f"""
-    INSERT INTO usage_parts (workspace_id, tenant_id, part, kind, profile_id, storage_class, bytes, files)
-    SELECT :workspace, :tenant, * FROM ({_PARTS}) p
-""")  # noqa: S608
-_WRITE_PEOPLE = text("""
-    INSERT INTO usage_people (workspace_id, tenant_id, user_id, bytes, files)
-    SELECT :workspace, :tenant, created_by, sum(charged_bytes), count(*)
-    FROM assets WHERE workspace_id = :workspace AND charged_bytes > 0 GROUP BY created_by
-""")
-_FOLDERS = text("""
-    SELECT s.library_id, s.folder_id, l.name AS library, f.name AS folder, s.bytes, s.files
-    FROM (SELECT library_id, folder_id, sum(size_bytes) AS bytes, count(*) AS files FROM assets
-          WHERE workspace_id = :workspace AND state NOT IN ('deleted', 'processing', 'failed')
-          GROUP BY library_id, folder_id ORDER BY bytes DESC LIMIT :first) s
-    JOIN libraries l ON l.id = s.library_id LEFT JOIN folders f ON f.id = s.folder_id ORDER BY s.bytes DESC
-""")
-_LARGEST = text("""
-    SELECT id, kind, size_bytes AS bytes, state FROM assets
-    WHERE workspace_id = :workspace AND charged_bytes > 0 ORDER BY size_bytes DESC, id LIMIT :first
-""")
-_DUPLICATES = text("""
-    SELECT sha256, kind, files, bytes, sum(files - 1) OVER () AS all_files, sum(bytes) OVER () AS all_bytes FROM (
-        SELECT sha256, min(kind) AS kind, count(*) AS files, sum(size_bytes) - max(size_bytes) AS bytes FROM assets
-        WHERE workspace_id = :workspace AND state = 'available' AND sha256 IS NOT NULL
-        GROUP BY sha256 HAVING count(*) > 1) d
-    ORDER BY bytes DESC, sha256 LIMIT :first
-""")
-_DOWNLOADS = text("""
-    SELECT count(*) AS links, coalesce(sum(size_bytes), 0) AS bytes FROM issued_links
-    WHERE workspace_id = :workspace AND created_at >= now() - :back
-""")
-_WRITE = text("""
-    INSERT INTO workspace_usage (workspace_id, tenant_id, as_of, duration_ms, folders, largest, duplicates,
-                                 duplicate_files, duplicate_bytes, downloads, download_bytes)
-    VALUES (:workspace, :tenant, now(), :took, :folders, :largest, :duplicates,
-            :duplicate_files, :duplicate_bytes, :downloads, :download_bytes)
-    ON CONFLICT (workspace_id) DO UPDATE SET
-        as_of = excluded.as_of, duration_ms = excluded.duration_ms, folders = excluded.folders,
-        largest = excluded.largest, duplicates = excluded.duplicates, duplicate_files = excluded.duplicate_files,
-        duplicate_bytes = excluded.duplicate_bytes, downloads = excluded.downloads,
-        download_bytes = excluded.download_bytes
-""")
-_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_DUE = text("SELECT tenant_id, workspace_id FROM due_measurements(:batch)")
+class IssuedLinks(NamedTuple):
+    """How many download links were issued, and the bytes of their files."""
+
+    links: int
+    bytes: int
+
+
+# A workspace and a span of time, up to now.
+CountLinks = Callable[[UUID, timedelta], IssuedLinks]
+
+
+def register(app: Flask, count_links: CountLinks) -> None:
+    """Set how download links are counted; once, by the composition root."""
+    app.extensions["portal.count_links"] = count_links
 
 
 def measure_due() -> Text:
     """Measure what is due; a periodic task."""
+    # Row-level security shows one tenant's rows: a function with the owner's rights answers the ids.
+    due = func.due_measurements(BATCH).table_valued("tenant_id", "workspace_id")
     with transaction():
-        due = db.session.execute(_DUE, {"batch": BATCH}).all()
-    for each in due:
+        rows = db.session.execute(select(due)).all()
+    for each in rows:
         measure(each.tenant_id, each.workspace_id)
-    return Text("Workspaces measured: %(count)s.", count=len(due))
+    return Text("Workspaces measured: %(count)s.", count=len(rows))
 
 
 def measure(tenant_id: UUID, workspace_id: UUID) -> None:
     """Count what a workspace holds now, in one transaction of its own."""
-    began, place = time.monotonic(), {"tenant": tenant_id, "workspace": workspace_id}
-    with transaction(tenant_id):
-        db.session.execute(_ALONE, {"name": f"measure {workspace_id}"})  # of two that measure at once the second waits
-        for statement in _FORGET:
-            db.session.execute(statement, {"workspace": workspace_id})
-        db.session.execute(_WRITE_PARTS, place)
-        db.session.execute(_WRITE_PEOPLE, place)
-        values = _listed(workspace_id)
-        db.session.execute(_WRITE, {**place, **values, "took": round((time.monotonic() - began) * 1000)})
+    began = time.monotonic()
+    with transaction(tenant_id) as session:
+        lock_until_commit(f"measure {workspace_id}")  # of two that measure at once the second waits
+        _write_parts(tenant_id, workspace_id)
+        session.execute(delete(UsagePerson).where(UsagePerson.workspace_id == workspace_id))
+        people = [
+            {"tenant_id": tenant_id, "workspace_id": workspace_id, **row._mapping}
+            for row in totals.people(workspace_id)
+        ]
+        if people:
+            session.execute(insert(UsagePerson), people)
+        values = _measured(workspace_id) | {"duration_ms": round((time.monotonic() - began) * 1000)}
+        new = postgresql.insert(WorkspaceUsage).values(workspace_id=workspace_id, tenant_id=tenant_id, **values)
+        session.execute(new.on_conflict_do_update(index_elements=["workspace_id"], set_=values))
 
 
-def _listed(workspace_id: UUID) -> dict[str, Any]:
-    few = {"workspace": workspace_id, "first": FIRST}
-    duplicates = db.session.execute(_DUPLICATES, few).all()
-    links = db.session.execute(_DOWNLOADS, {"workspace": workspace_id, "back": LOOK_BACK}).one()
+def _write_parts(tenant_id: UUID, workspace_id: UUID) -> None:
+    """Replace the rows of the workspace's parts."""
+    # A file that is being verified is in staging: its upload says how much. Derived files are shown, not counted.
+    found = [
+        *((_PART_OF_STATE.get(row.state, Part.ORIGINAL), row) for row in totals.originals(workspace_id)),
+        *((Part.DERIVED, row) for row in totals.derived(workspace_id)),
+        *((Part.STAGING, row) for row in reserved.by_kind(workspace_id)),
+    ]
+    sizes: defaultdict[tuple[Part, str, UUID], int] = defaultdict(int)
+    counts: defaultdict[tuple[Part, str, UUID], int] = defaultdict(int)
+    for part, row in found:
+        sizes[part, row.kind, row.profile_id] += row.bytes
+        counts[part, row.kind, row.profile_id] += row.files
+    db.session.execute(delete(UsagePart).where(UsagePart.workspace_id == workspace_id))
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "workspace_id": workspace_id,
+            "part": part,
+            "kind": kind,
+            "profile_id": profile_id,
+            "storage_class": STANDARD,
+            "bytes": size,
+            "files": counts[part, kind, profile_id],
+        }
+        for (part, kind, profile_id), size in sizes.items()
+    ]
+    if rows:
+        db.session.execute(insert(UsagePart), rows)
+
+
+def _measured(workspace_id: UUID) -> dict[str, Any]:
+    """The columns of ``WorkspaceUsage``, but for how long it took."""
+    count_links: CountLinks = current_app.extensions["portal.count_links"]
+    duplicates = totals.duplicates(workspace_id, FIRST)
+    downloads = count_links(workspace_id, LOOK_BACK)
     return {
-        "folders": Jsonb([_plain(row) for row in db.session.execute(_FOLDERS, few)]),
-        "largest": Jsonb([_plain(row) for row in db.session.execute(_LARGEST, few)]),
-        "duplicates": Jsonb([_plain(row, "sha256", "kind", "files", "bytes") for row in duplicates]),
+        "as_of": func.now(),
+        "folders": _as_json(totals.largest_folders(workspace_id, FIRST)),
+        "largest": _as_json(totals.largest_files(workspace_id, FIRST)),
+        "duplicates": _as_json(duplicates, ("sha256", "kind", "files", "bytes")),
         "duplicate_files": duplicates[0].all_files if duplicates else 0,
         "duplicate_bytes": duplicates[0].all_bytes if duplicates else 0,
-        "downloads": links.links,
-        "download_bytes": links.bytes,
+        "downloads": downloads.links,
+        "download_bytes": downloads.bytes,
     }
 
 
-def _plain(row: Any, *names: str) -> dict[str, Any]:
-    """A row as JSON holds it: ids as text, sums as whole numbers."""
-    wanted = {name: getattr(row, name) for name in names or row._fields}
-    return {
-        name: str(value) if isinstance(value, UUID) else value if isinstance(value, str | None) else int(value)
-        for name, value in wanted.items()
-    }
+def _as_json(rows: Sequence[Any], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows (of these columns; without names of all) with ids as text."""
+    return [
+        {
+            name: str(value) if isinstance(value, UUID) else value
+            for name, value in row._mapping.items()
+            if not names or name in names
+        }
+        for row in rows
+    ]
