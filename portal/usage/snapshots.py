@@ -1,6 +1,6 @@
-"""Use at the end of each UTC day, of workspaces and tenants, and what the last 30 days say about the next.
+"""What workspaces and tenants used at the end of each UTC day, and the forecast from the last 30 days.
 
-Today's row is written again at every look, so that yesterday's is what was used when the day ended.
+Today's row is written again by every pass, so that yesterday's is what was used when the day ended.
 """
 
 from __future__ import annotations
@@ -8,53 +8,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from portal.database import db, now, transaction
+from portal.quotas import limits
+from portal.quotas.limits import WorkspaceCounters
 from portal.tenancy.models import Tenant
 from portal.texts import Text
 from portal.usage import forecast
 from portal.usage.forecast import WINDOW, Outlook
-from portal.usage.models import TenantSnapshot, UsageSnapshot
+from portal.usage.models import TenantSnapshot, UsageSnapshot, WorkspaceUsage
 
 KEEP = timedelta(days=800)  # two years and some: a year can be compared with the one before
 Point = tuple[date, int]
-
-
-_TAKE_WORKSPACES = text("""
-    INSERT INTO usage_snapshots (workspace_id, day, tenant_id, used_bytes, used_files)
-    SELECT workspace_id, :day, tenant_id, used_bytes, used_files FROM workspace_quotas WHERE tenant_id = :tenant
-    ON CONFLICT (workspace_id, day) DO UPDATE SET used_bytes = excluded.used_bytes, used_files = excluded.used_files
-""")
-_TAKE_TENANT = text("""
-    INSERT INTO tenant_snapshots (tenant_id, day, used_bytes, used_files, limit_bytes, growth_bytes, full_on)
-    SELECT tenant_id, :day, used_bytes, used_files,
-           CASE WHEN override_until > now() THEN override_bytes ELSE limit_bytes END, :growth, :full_on
-    FROM tenant_quotas WHERE tenant_id = :tenant
-    ON CONFLICT (tenant_id, day) DO UPDATE SET
-        used_bytes = excluded.used_bytes, used_files = excluded.used_files, limit_bytes = excluded.limit_bytes,
-        growth_bytes = excluded.growth_bytes, full_on = excluded.full_on
-""")
-_WRITE_OUTLOOKS = text("""
-    INSERT INTO workspace_usage (workspace_id, tenant_id, duration_ms, folders, largest, duplicates, duplicate_files,
-                                 duplicate_bytes, downloads, download_bytes, change_bytes, growth_bytes, full_on)
-    SELECT n.workspace_id, :tenant, 0, '[]', '[]', '[]', 0, 0, 0, 0, n.change, n.growth, n.full_on
-    FROM unnest(CAST(:workspaces AS uuid[]), CAST(:changes AS bigint[]), CAST(:growths AS bigint[]),
-                CAST(:full_ons AS date[])) AS n (workspace_id, change, growth, full_on)
-    ON CONFLICT (workspace_id) DO UPDATE SET
-        change_bytes = excluded.change_bytes, growth_bytes = excluded.growth_bytes, full_on = excluded.full_on
-""")
-_LIMITS = text("SELECT workspace_id, limit_bytes FROM workspace_quotas WHERE tenant_id = :tenant")
-_TENANT_LIMIT = text("""
-    SELECT CASE WHEN override_until > now() THEN override_bytes ELSE limit_bytes END AS limit_bytes
-    FROM tenant_quotas WHERE tenant_id = :tenant
-""")
-_FORGET = (
-    text("DELETE FROM usage_snapshots WHERE tenant_id = :tenant AND day < :before"),
-    text("DELETE FROM tenant_snapshots WHERE tenant_id = :tenant AND day < :before"),
-)
 
 
 def today() -> date:
@@ -72,18 +42,71 @@ def take() -> Text:
 
 
 def take_of(tenant_id: UUID) -> None:
-    """Write one tenant's rows of today, and where each of its workspaces is going."""
+    """Write one tenant's rows of today, and the forecast of each of its workspaces."""
     day = today()
-    with transaction(tenant_id):
-        db.session.execute(_TAKE_WORKSPACES, {"tenant": tenant_id, "day": day})
-        _write_outlooks(tenant_id, day)
-        limits = db.session.execute(_TENANT_LIMIT, {"tenant": tenant_id}).all()
-        seen = outlook(points_of_tenant(tenant_id, day), limits[0].limit_bytes if limits else None, day)
-        db.session.execute(
-            _TAKE_TENANT, {"tenant": tenant_id, "day": day, "growth": seen.growth_bytes, "full_on": seen.full_on}
+    with transaction(tenant_id) as session:
+        counters = limits.of_workspaces(tenant_id)
+        _write_workspaces(tenant_id, counters, day)
+        _write_forecasts(tenant_id, counters, day)
+        _write_tenant(tenant_id, day)
+        for table in (UsageSnapshot, TenantSnapshot):
+            session.execute(delete(table).where(table.tenant_id == tenant_id, table.day < day - KEEP))
+
+
+def _write_workspaces(tenant_id: UUID, counters: Sequence[WorkspaceCounters], day: date) -> None:
+    rows = [
+        {
+            "workspace_id": each.workspace_id,
+            "day": day,
+            "tenant_id": tenant_id,
+            "used_bytes": each.used_bytes,
+            "used_files": each.used_files,
+        }
+        for each in counters
+    ]
+    _write(UsageSnapshot, ["workspace_id", "day"], rows)
+
+
+def _write_forecasts(tenant_id: UUID, counters: Sequence[WorkspaceCounters], day: date) -> None:
+    """Beside what was measured; a workspace without a measurement gets a row that has only the forecast."""
+    points = points_of([each.workspace_id for each in counters], day)
+    rows: list[dict[str, Any]] = []
+    for each in counters:
+        seen = points[each.workspace_id]
+        ahead = outlook(seen, each.limit_bytes, day)
+        rows.append(
+            {
+                "workspace_id": each.workspace_id,
+                "tenant_id": tenant_id,
+                "change_bytes": seen[-1][1] - seen[0][1],
+                "growth_bytes": ahead.growth_bytes,
+                "full_on": ahead.full_on,
+            }
         )
-        for statement in _FORGET:
-            db.session.execute(statement, {"tenant": tenant_id, "before": day - KEEP})
+    _write(WorkspaceUsage, ["workspace_id"], rows)
+
+
+def _write_tenant(tenant_id: UUID, day: date) -> None:
+    tenant = limits.of_tenant(tenant_id)
+    ahead = outlook(points_of_tenant(tenant_id, day), tenant.limit_bytes, day)
+    row = {
+        "tenant_id": tenant_id,
+        "day": day,
+        "used_bytes": tenant.used_bytes,
+        "used_files": tenant.used_files,
+        "limit_bytes": tenant.limit_bytes,
+        "growth_bytes": ahead.growth_bytes,
+        "full_on": ahead.full_on,
+    }
+    _write(TenantSnapshot, ["tenant_id", "day"], [row])
+
+
+def _write(table: type[UsageSnapshot | TenantSnapshot | WorkspaceUsage], key: list[str], rows: list[Any]) -> None:
+    """Insert rows, or change the other columns of those that are there already."""
+    if rows:
+        new = insert(table)
+        changed = {name: new.excluded[name] for name in rows[0] if name not in (*key, "tenant_id")}
+        db.session.execute(new.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
 def outlook(points: Sequence[Point], limit_bytes: int | None, day: date, days: int = WINDOW) -> Outlook:
@@ -114,19 +137,3 @@ def points_of(workspaces: Sequence[UUID], day: date) -> dict[UUID, list[Point]]:
     for row in db.session.execute(query.order_by(UsageSnapshot.workspace_id, UsageSnapshot.day)):
         points[row.workspace_id].append((row.day, row.used_bytes))
     return points
-
-
-def _write_outlooks(tenant_id: UUID, day: date) -> None:
-    limits = {row.workspace_id: row.limit_bytes for row in db.session.execute(_LIMITS, {"tenant": tenant_id})}
-    points = points_of(list(limits), day)
-    seen = {each: outlook(points[each], limit, day) for each, limit in limits.items()}
-    db.session.execute(
-        _WRITE_OUTLOOKS,
-        {
-            "tenant": tenant_id,
-            "workspaces": list(seen),
-            "changes": [points[each][-1][1] - points[each][0][1] for each in seen],
-            "growths": [each.growth_bytes for each in seen.values()],
-            "full_ons": [each.full_on for each in seen.values()],
-        },
-    )
