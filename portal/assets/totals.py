@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from portal.assets.models import Asset, AssetState, Variant
 from portal.database import db
@@ -106,7 +107,7 @@ def names_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> dict[UUID, str]:
 
 def first_with_content(workspace_id: UUID, hashes: Sequence[str]) -> dict[str, tuple[UUID, str]]:
     """For each SHA-256 the id and the name of its oldest available file."""
-    query = select(Asset.sha256, Asset.id, Asset.file_name).distinct(Asset.sha256)
+    query = select(Asset.sha256, Asset.id, Asset.file_name).ext(distinct_on(Asset.sha256))
     same = Asset.workspace_id == workspace_id, Asset.sha256.in_(hashes), Asset.state == AssetState.AVAILABLE
     rows = db.session.execute(query.where(*same).order_by(Asset.sha256, Asset.id))
     return {row.sha256: (row.id, row.file_name) for row in rows}

@@ -17,7 +17,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from flask import current_app
 from flask_babel import gettext as _
 from flask_security.utils import hash_password, verify_password
-from sqlalchemy import ColumnElement, func, or_, select, text, update
+from sqlalchemy import func, or_, select, update
 
 from portal.database import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
@@ -30,6 +30,8 @@ from portal.settings import Settings
 from portal.web import languages
 
 log = logging.getLogger(__name__)
+
+_WORKS = (ApiToken.revoked_at.is_(None), or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > func.now()))
 
 TOKEN_PREFIX = "stw_"  # noqa: S105  # so that scanners for leaked secrets, and people, recognise one
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
@@ -302,34 +304,33 @@ def revoke_token(user_id: UUID, token_id: UUID) -> None:
 
 def count_tokens(user_id: UUID) -> int:
     """How many tokens of a person work."""
-    return db.session.scalar(select(func.count()).select_from(ApiToken).where(*_working(user_id))) or 0
+    return (
+        db.session.scalar(select(func.count()).select_from(ApiToken).where(ApiToken.user_id == user_id, *_WORKS)) or 0
+    )
 
 
 def revoke_all_tokens(user_id: UUID) -> int:
     """End every token of a person that works, inside the caller's transaction; how many."""
-    statement = update(ApiToken).where(*_working(user_id)).values(revoked_at=now()).returning(ApiToken.id)
+    statement = (
+        update(ApiToken).where(ApiToken.user_id == user_id, *_WORKS).values(revoked_at=now()).returning(ApiToken.id)
+    )
     count = len(db.session.scalars(statement.execution_options(synchronize_session=False)).all())
     log.info("%s tokens of %s were revoked", count, user_id)
     return count
 
 
-def _working(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
-    live = or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now())
-    return ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None), live
-
-
-_BY_TOKEN = text(
-    "SELECT k.id AS token_id, k.last_used_at, k.scopes, k.workspace_ids, u.id, u.email, u.name, u.is_operator "
-    "FROM api_tokens k JOIN users u ON u.id = k.user_id AND u.active "
-    "WHERE k.token_hash = :hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())"
-)
-_TOUCH = text("UPDATE api_tokens SET last_used_at = now() WHERE id = :id")
 _TOUCH_AFTER = timedelta(minutes=1)
 
 
 def authenticate(plain: str) -> Person | None:
     """Whom a token acts for, or None when it is unknown, expired or revoked, or its owner is not active."""
-    row = db.session.execute(_BY_TOKEN, {"hash": hash_token(plain)}).one_or_none()
+    query = (
+        select(ApiToken.id.label("token_id"), ApiToken.last_used_at, ApiToken.scopes, ApiToken.workspace_ids)
+        .add_columns(User.id, User.email, User.name, User.is_operator)
+        .join(User, User.id == ApiToken.user_id)
+        .where(ApiToken.token_hash == hash_token(plain), *_WORKS, User.active)
+    )
+    row = db.session.execute(query).one_or_none()
     if row is None:
         return None
     touch(row.token_id, row.last_used_at)
@@ -352,4 +353,5 @@ def touch(token_id: UUID, last_used_at: datetime | None) -> None:
     """Note that a token was used; at most once a minute, so that a busy client costs no write a request."""
     if last_used_at is None or now() - last_used_at > _TOUCH_AFTER:
         with transaction():
-            db.session.execute(_TOUCH, {"id": token_id})
+            used = update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=func.now())
+            db.session.execute(used.execution_options(synchronize_session=False))

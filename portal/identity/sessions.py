@@ -17,7 +17,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, delete, or_, select, text, update
+from sqlalchemy import CursorResult, delete, func, or_, select, update
 
 from portal.database import db, now, transaction
 from portal.errors import NotFound
@@ -30,10 +30,11 @@ IDLE, LONGEST = timedelta(days=7), timedelta(days=30)
 PROOF_LASTS = timedelta(minutes=15)
 KEPT = timedelta(days=30)  # after its end
 TOUCH_AFTER = timedelta(minutes=5)  # how exact ``last_seen_at`` is: a write a request would be too much
-# A condition for a statement that reads ``sessions s``.
+# By the database's time, because it has written the columns, and so that the statements can be made once.
 LIVE = (
-    f"s.ended_at IS NULL AND s.last_seen_at > now() - interval '{IDLE.days} days' "
-    f"AND s.created_at > now() - interval '{LONGEST.days} days'"
+    Session.ended_at.is_(None),
+    Session.last_seen_at > func.now() - IDLE,
+    Session.created_at > func.now() - LONGEST,
 )
 
 # The first that an agent names is what it is: most name others, too.
@@ -45,7 +46,6 @@ _SYSTEMS = (
     *(("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS")),
     *(("Windows", "Windows"), ("Mac OS X", "macOS"), ("Linux", "Linux")),
 )
-_TOUCH = text("UPDATE sessions SET last_seen_at = now(), address = :address WHERE id = :id AND ended_at IS NULL")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ def touch(session_id: UUID, last_seen_at: datetime, address: str) -> None:
     """Note that a session is used, and from where; at most once in ``TOUCH_AFTER``."""
     if now() - last_seen_at > TOUCH_AFTER:
         with transaction():
-            db.session.execute(_TOUCH, {"id": session_id, "address": address[:45]})
+            used = update(Session).where(Session.id == session_id, Session.ended_at.is_(None))
+            used = used.values(last_seen_at=func.now(), address=address[:45])
+            db.session.execute(used.execution_options(synchronize_session=False))
 
 
 def is_proved(session_id: UUID) -> bool:
@@ -112,8 +114,7 @@ def end_all(user_id: UUID, *, but: UUID | None = None) -> int:
 
 def devices(user_id: UUID, here: UUID | None) -> list[Device]:
     """A person's live sessions, the one that asks (``here``) first, then by when they were last used."""
-    live = Session.ended_at.is_(None), Session.last_seen_at > now() - IDLE, Session.created_at > now() - LONGEST
-    rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *live).limit(200))
+    rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *LIVE).limit(200))
     found = [Device(s.id, _shown(s.device), s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
     return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
 

@@ -53,6 +53,11 @@ class Addressee:
     email: str
     language: str | None = None  # the tag of the language that they chose; None: English
 
+    @property
+    def shown_name(self) -> str:
+        """The name, or the e-mail address of somebody who gave none."""
+        return self.name or self.email
+
 
 def enqueue(
     template: str,

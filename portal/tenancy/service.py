@@ -13,13 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import String, Uuid, and_, bindparam, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
 from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
+from portal.identity.models import ApiToken, Session, User
 from portal.identity.service import Person, hash_token, person_of_token, touch
 from portal.names import checked_label
 from portal.tenancy.models import (
@@ -104,20 +105,28 @@ class Member:
         return permission in self.permissions
 
 
-# Text, because each calls a SECURITY DEFINER function whose rows are joined LATERAL: a person has no tenant yet, so
-# row-level security would hide everything. Made once: they run in every request.
-_PLACES = text("SELECT * FROM named_memberships_of(:person)")
-_PERSON_AND_PLACES = text(
-    "SELECT u.id, u.email, u.name, u.is_operator, u.language, s.id AS session_id, s.last_seen_at, p.* "
-    "FROM sessions s JOIN users u ON u.id = s.user_id AND u.active "
-    "LEFT JOIN LATERAL named_memberships_of(u.id) p ON true "
-    "WHERE s.secret_hash = :hash AND " + sessions.LIVE
+# A person has no tenant yet, so row-level security would hide everything: functions with the owner's rights answer
+# (docs/database-functions.md). The statements are made once, because they run in every request.
+_MEMBERSHIP = (
+    *("tenant_id", "tenant_slug", "tenant_name", "tenant_role"),
+    *("workspace_id", "workspace_slug", "workspace_name", "workspace_role"),
 )
-_RESOLVE = text(
-    "SELECT m.*, k.scopes, k.workspace_ids FROM resolve_member(:hash, :workspace) m "
-    "JOIN api_tokens k ON k.id = m.token_id"
+_PLACES = select(func.named_memberships_of(bindparam("person", type_=Uuid())).table_valued(*_MEMBERSHIP))
+_OF_USER = func.named_memberships_of(User.id).table_valued(*_MEMBERSHIP).lateral("places")
+_PERSON_AND_PLACES = (
+    select(User.id, User.email, User.name, User.is_operator, User.language)
+    .add_columns(Session.id.label("session_id"), Session.last_seen_at, _OF_USER)
+    .select_from(Session)
+    .join(User, and_(User.id == Session.user_id, User.active))
+    .outerjoin(_OF_USER, true())  # somebody may be a member of nothing
+    .where(Session.secret_hash == bindparam("hash", type_=String()), *sessions.LIVE)
 )
-_TENANT_OF = text("SELECT tenant_of_workspace(:workspace)")
+_RESOLVED = func.resolve_member(bindparam("hash", type_=String()), bindparam("workspace", type_=Uuid())).table_valued(
+    "token_id", "token_used_at", "user_id", "email", "name", "is_operator", *_MEMBERSHIP
+)
+_RESOLVE = select(_RESOLVED, ApiToken.scopes, ApiToken.workspace_ids).join(
+    ApiToken, ApiToken.id == _RESOLVED.c.token_id
+)
 
 
 def places_of(person_id: UUID) -> list[TenantPlace]:
@@ -172,7 +181,7 @@ def resolve(plain_token: str, workspace_id: UUID) -> Resolved | None:
 
 def tenant_of(workspace_id: UUID) -> UUID | None:
     """The tenant that a workspace belongs to."""
-    found: UUID | None = db.session.scalar(_TENANT_OF, {"workspace": workspace_id})
+    found: UUID | None = db.session.scalar(select(func.tenant_of_workspace(workspace_id)))
     return found
 
 
@@ -204,6 +213,11 @@ def list_workspaces(tenant_id: UUID, paging: Paging) -> tuple[Sequence[Workspace
 def count_workspaces(tenant_id: UUID) -> int:
     """How many workspaces the tenant has."""
     return db.session.scalar(select(func.count()).select_from(Workspace).where(Workspace.tenant_id == tenant_id)) or 0
+
+
+def plan_code_of(tenant_id: UUID) -> str:
+    """The plan of an existing tenant."""
+    return db.session.execute(select(Tenant.plan).where(Tenant.id == tenant_id)).scalar_one()
 
 
 def plan_of(code: str) -> Plan:

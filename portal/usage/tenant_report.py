@@ -8,22 +8,30 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, ColumnElement, Numeric, Select, case, cast, func, select
 
 from portal.database import db, now
+from portal.identity.models import User
 from portal.quotas import limits
 from portal.quotas.levels import Counter, Level
+from portal.quotas.models import WorkspaceQuota
+from portal.storage.models import ProfileMode, StorageProfile
+from portal.tenancy import service as tenancy
+from portal.tenancy.models import Workspace
 from portal.tenancy.service import Member
 from portal.usage import snapshots
 from portal.usage.forecast import WINDOW, Outlook
+from portal.usage.models import Part, UsagePart, UsagePerson, WorkspaceUsage
 from portal.usage.snapshots import Point
 
 FIRST = 10  # people and workspaces
 NEAR = 0.8  # of a limit
 MOST_NEAR = 100
 MOST_PROFILES = 500
-MANAGED = "managed_r2"  # the mode of a profile; storage stands beside this room
-UNCOUNTED = frozenset(("derived", "staging", "tmp"))  # what the quota doesn't count, or counts as reserved
+UNCOUNTED = frozenset((Part.DERIVED, Part.STAGING, Part.TMP))  # what the quota doesn't count, or counts as reserved
+# PostgreSQL's sum of bigints is a numeric, which Python reads as a ``Decimal``.
+_SIZE = cast(func.sum(UsagePart.bytes), BigInteger).label("bytes")
+_FILES = cast(func.sum(UsagePart.files), BigInteger).label("files")
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ class PartLine:
     @property
     def is_managed(self) -> bool:
         """In the deployment's own store, not in a customer's bucket."""
-        return self.mode == MANAGED
+        return self.mode == ProfileMode.MANAGED
 
 
 @dataclass(frozen=True)
@@ -116,58 +124,22 @@ class Report:
         return round(self.total_bytes / self.total_files) if self.total_files else 0
 
 
-_PLACES = """
-    SELECT q.tenant_id, q.workspace_id, w.name, q.used_bytes, q.reserved_bytes, q.used_files AS files, q.limit_bytes
-    FROM workspace_quotas q JOIN workspaces w ON w.id = q.workspace_id WHERE q.tenant_id = :tenant
-"""
-_LARGEST = text(f"{_PLACES} AND q.used_bytes > 0 ORDER BY q.used_bytes DESC, q.workspace_id LIMIT :most")
-_NEAR = text(f"""
-    {_PLACES} AND q.used_bytes + q.reserved_bytes > 0
-      AND CAST(q.used_bytes AS numeric) + q.reserved_bytes >= q.limit_bytes * CAST(:share AS numeric)
-    ORDER BY (CAST(q.used_bytes AS numeric) + q.reserved_bytes) / nullif(q.limit_bytes, 0) DESC NULLS FIRST,
-             q.workspace_id
-    LIMIT :most
-""")
-_PEOPLE = text("""
-    SELECT s.user_id, coalesce(u.name, '') AS name, coalesce(u.email, '') AS email, s.bytes, s.files
-    FROM (SELECT user_id, sum(bytes) AS bytes, sum(files) AS files FROM usage_people WHERE tenant_id = :tenant
-          GROUP BY user_id ORDER BY sum(bytes) DESC, user_id LIMIT :most) s
-    LEFT JOIN users u ON u.id = s.user_id ORDER BY s.bytes DESC, s.user_id
-""")
-_PARTS = text("""
-    SELECT p.part, p.kind, p.storage_class, s.mode, sum(p.bytes) AS bytes, sum(p.files) AS files
-    FROM usage_parts p JOIN storage_profiles s ON s.id = p.profile_id WHERE p.tenant_id = :tenant
-    GROUP BY p.part, p.kind, p.storage_class, s.mode ORDER BY p.part, sum(p.bytes) DESC
-""")
-_PROFILES = text("""
-    SELECT p.profile_id, p.workspace_id, s.name, s.mode, sum(p.bytes) AS bytes, sum(p.files) AS files
-    FROM usage_parts p JOIN storage_profiles s ON s.id = p.profile_id WHERE p.tenant_id = :tenant
-    GROUP BY p.profile_id, p.workspace_id, s.name, s.mode ORDER BY sum(p.bytes) DESC, p.profile_id LIMIT :most
-""")
-_AS_OF = text("""
-    SELECT CASE WHEN count(*) = count(u.as_of) THEN min(u.as_of) END AS as_of, coalesce(sum(u.downloads), 0) AS links,
-           coalesce(sum(u.download_bytes), 0) AS bytes
-    FROM workspaces w LEFT JOIN workspace_usage u ON u.workspace_id = w.id WHERE w.tenant_id = :tenant
-""")
-_PLAN = text("SELECT plan FROM tenants WHERE id = :tenant")
-
-
 def of_tenant(member: Member) -> Report:
     """The member's tenant; a fixed number of statements."""
-    tenant, day = {"tenant": member.tenant_id}, snapshots.today()
+    day = snapshots.today()
     whole = limits.of_tenant(member.tenant_id)
     days = snapshots.points_of_tenant(member.tenant_id, day)
-    plan = db.session.execute(_PLAN, tenant).one().plan
+    plan = tenancy.plan_code_of(member.tenant_id)
     return Report(
         generated_at=now(),
-        as_of=db.session.execute(_AS_OF, tenant).one().as_of,
+        as_of=downloads_of_tenant(member.tenant_id).as_of,
         total_bytes=whole.used_bytes,
         total_files=whole.used_files,
         limit_bytes=whole.limit_bytes,
         by_plan=[PlanLine(plan, 1, whole.used_bytes, whole.used_files, whole.limit_bytes)],
         near_limit=near_limit(member, NEAR),
-        top_users=[somebody(row) for row in db.session.execute(_PEOPLE, {**tenant, "most": FIRST})],
-        top_workspaces=[Place(*row) for row in db.session.execute(_LARGEST, {**tenant, "most": FIRST})],
+        top_users=_largest_people(member.tenant_id),
+        top_workspaces=_largest_workspaces(member.tenant_id),
         parts=parts_of_tenant(member.tenant_id),
         days=days,
         outlook=snapshots.outlook(days, whole.limit_bytes, day),
@@ -181,13 +153,29 @@ def near_limit(member: Member, share: float) -> list[Place]:
     tenant = Place(member.tenant_id, None, member.tenant_name, *counters)
     total = whole.used_bytes + whole.reserved_bytes
     is_near = whole.limit_bytes is not None and total > 0 and total >= share * whole.limit_bytes
-    rows = db.session.execute(_NEAR, {"tenant": member.tenant_id, "share": share, "most": MOST_NEAR}).all()
-    return [*([tenant] if is_near else []), *(Place(*row) for row in rows)]
+    return [*([tenant] if is_near else []), *_workspaces_near_limit(member.tenant_id, share)]
 
 
 def parts_of_tenant(tenant_id: UUID) -> list[PartLine]:
     """By part, kind, storage class and kind of store."""
-    return [part_line(row) for row in db.session.execute(_PARTS, {"tenant": tenant_id})]
+    return _parts(UsagePart.tenant_id == tenant_id)
+
+
+def parts_of_workspace(workspace_id: UUID) -> list[PartLine]:
+    """The same of one workspace."""
+    return _parts(UsagePart.workspace_id == workspace_id)
+
+
+def people_of_workspace(workspace_id: UUID, most: int) -> list[Somebody]:
+    """Whose uploads hold most in a workspace; names are empty for somebody whose account is gone."""
+    query = (
+        select(UsagePerson.user_id, User.name, User.email, UsagePerson.bytes, UsagePerson.files)
+        .outerjoin(User, User.id == UsagePerson.user_id)
+        .where(UsagePerson.workspace_id == workspace_id)
+        .order_by(UsagePerson.bytes.desc(), UsagePerson.user_id)
+        .limit(most)
+    )
+    return [_somebody(row) for row in db.session.execute(query)]
 
 
 @dataclass(frozen=True)
@@ -204,8 +192,16 @@ class ProfileLine:
 
 def profiles_of_tenant(tenant_id: UUID) -> list[ProfileLine]:
     """By storage profile, what holds most first; at most ``MOST_PROFILES``."""
-    rows = db.session.execute(_PROFILES, {"tenant": tenant_id, "most": MOST_PROFILES}).all()
-    return [ProfileLine(r.profile_id, r.workspace_id, r.name, r.mode, int(r.bytes), int(r.files)) for r in rows]
+    columns = UsagePart.profile_id, UsagePart.workspace_id, StorageProfile.name, StorageProfile.mode
+    query = (
+        select(*columns, _SIZE, _FILES)
+        .join(StorageProfile, StorageProfile.id == UsagePart.profile_id)
+        .where(UsagePart.tenant_id == tenant_id)
+        .group_by(*columns)
+        .order_by(_SIZE.desc(), UsagePart.profile_id)
+        .limit(MOST_PROFILES)
+    )
+    return [ProfileLine(*row) for row in db.session.execute(query)]
 
 
 @dataclass(frozen=True)
@@ -219,8 +215,19 @@ class Downloads:
 
 def downloads_of_tenant(tenant_id: UUID) -> Downloads:
     """As of the last measurement."""
-    row = db.session.execute(_AS_OF, {"tenant": tenant_id}).one()
-    return Downloads(row.as_of, int(row.links), int(row.bytes))
+    measured_at = WorkspaceUsage.as_of
+    query = (
+        select(
+            # As of the oldest measurement, and nothing is known of the whole before each workspace was measured once.
+            case((func.count() == func.count(measured_at), func.min(measured_at))),
+            cast(func.coalesce(func.sum(WorkspaceUsage.downloads), 0), BigInteger),
+            cast(func.coalesce(func.sum(WorkspaceUsage.download_bytes), 0), BigInteger),
+        )
+        .select_from(Workspace)
+        .outerjoin(WorkspaceUsage, WorkspaceUsage.workspace_id == Workspace.id)
+        .where(Workspace.tenant_id == tenant_id)
+    )
+    return Downloads(*db.session.execute(query).one())
 
 
 def trend_of_tenant(tenant_id: UUID, days: int = WINDOW) -> tuple[list[Point], Outlook]:
@@ -230,12 +237,69 @@ def trend_of_tenant(tenant_id: UUID, days: int = WINDOW) -> tuple[list[Point], O
     return points, snapshots.outlook(points, whole.limit_bytes, day, days)
 
 
-def somebody(row: Any) -> Somebody:
-    """From a row with sums, which come as decimals."""
-    return Somebody(row.user_id, row.name, row.email, int(row.bytes), int(row.files))
-
-
 def part_line(row: Any) -> PartLine:
     """From a row with sums. What lies in a customer's own bucket is never counted."""
-    counted = row.mode == MANAGED and row.part not in UNCOUNTED
+    counted = row.mode == ProfileMode.MANAGED and row.part not in UNCOUNTED
     return PartLine(row.part, row.kind, row.storage_class, row.mode, counted, int(row.bytes), int(row.files))
+
+
+def _parts(which: ColumnElement[bool]) -> list[PartLine]:
+    columns = UsagePart.part, UsagePart.kind, UsagePart.storage_class, StorageProfile.mode
+    query = (
+        select(*columns, _SIZE, _FILES)
+        .join(StorageProfile, StorageProfile.id == UsagePart.profile_id)
+        .where(which)
+        .group_by(*columns)
+        .order_by(UsagePart.part, _SIZE.desc())
+    )
+    return [part_line(row) for row in db.session.execute(query)]
+
+
+def _workspaces(tenant_id: UUID) -> Select[UUID, UUID, str, int, int, int, int | None]:
+    """The columns of ``Place``, in its order."""
+    counters = WorkspaceQuota.used_bytes, WorkspaceQuota.reserved_bytes, WorkspaceQuota.used_files
+    query = select(
+        WorkspaceQuota.tenant_id, WorkspaceQuota.workspace_id, Workspace.name, *counters, WorkspaceQuota.limit_bytes
+    )
+    return query.join(Workspace, Workspace.id == WorkspaceQuota.workspace_id).where(
+        WorkspaceQuota.tenant_id == tenant_id
+    )
+
+
+def _largest_workspaces(tenant_id: UUID) -> list[Place]:
+    query = _workspaces(tenant_id).where(WorkspaceQuota.used_bytes > 0)
+    query = query.order_by(WorkspaceQuota.used_bytes.desc(), WorkspaceQuota.workspace_id).limit(FIRST)
+    return [Place(*row) for row in db.session.execute(query)]
+
+
+def _workspaces_near_limit(tenant_id: UUID, share: float) -> list[Place]:
+    """The fullest first; before all what holds something at a limit of zero."""
+    held = cast(WorkspaceQuota.used_bytes, Numeric) + WorkspaceQuota.reserved_bytes  # two bigints could be too much
+    query = (
+        _workspaces(tenant_id)
+        .where(held > 0, held >= WorkspaceQuota.limit_bytes * cast(share, Numeric))
+        .order_by((held / func.nullif(WorkspaceQuota.limit_bytes, 0)).desc().nulls_first(), WorkspaceQuota.workspace_id)
+        .limit(MOST_NEAR)
+    )
+    return [Place(*row) for row in db.session.execute(query)]
+
+
+def _largest_people(tenant_id: UUID) -> list[Somebody]:
+    size = cast(func.sum(UsagePerson.bytes), BigInteger).label("bytes")
+    files = cast(func.sum(UsagePerson.files), BigInteger).label("files")
+    # Names are joined to the few that stay, not to everybody's row in each workspace.
+    few = (
+        select(UsagePerson.user_id, size, files)
+        .where(UsagePerson.tenant_id == tenant_id)
+        .group_by(UsagePerson.user_id)
+        .order_by(size.desc(), UsagePerson.user_id)
+        .limit(FIRST)
+        .subquery()
+    )
+    query = select(few.c.user_id, User.name, User.email, few.c.bytes, few.c.files)
+    query = query.outerjoin(User, User.id == few.c.user_id).order_by(few.c.bytes.desc(), few.c.user_id)
+    return [_somebody(row) for row in db.session.execute(query)]
+
+
+def _somebody(row: Any) -> Somebody:
+    return Somebody(row.user_id, row.name or "", row.email or "", row.bytes, row.files)

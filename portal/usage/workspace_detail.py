@@ -9,46 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import text
+from sqlalchemy import select
 
+from portal.assets import totals
+from portal.assets.models import AssetState
 from portal.database import db
 from portal.errors import NotFound
+from portal.mail.service import Addressee
+from portal.tenancy import people
 from portal.tenancy.models import WorkspaceRole
 from portal.tenancy.service import Member, WorkspacePlace
 from portal.usage import snapshots, tenant_report, workspaces
 from portal.usage.forecast import Outlook
+from portal.usage.models import WorkspaceUsage
 from portal.usage.snapshots import Point
 from portal.usage.tenant_report import PartLine, Somebody
 from portal.usage.workspaces import Line, Summary
 
 PEOPLE = 20
-
-_USAGE = text("SELECT * FROM workspace_usage WHERE workspace_id = :workspace AND as_of IS NOT NULL")
-_PARTS = text("""
-    SELECT p.part, p.kind, p.storage_class, s.mode, sum(p.bytes) AS bytes, sum(p.files) AS files
-    FROM usage_parts p JOIN storage_profiles s ON s.id = p.profile_id WHERE p.workspace_id = :workspace
-    GROUP BY p.part, p.kind, p.storage_class, s.mode ORDER BY p.part, sum(p.bytes) DESC
-""")
-_PEOPLE = text("""
-    SELECT p.user_id, coalesce(u.name, '') AS name, coalesce(u.email, '') AS email, p.bytes, p.files
-    FROM usage_people p LEFT JOIN users u ON u.id = p.user_id WHERE p.workspace_id = :workspace
-    ORDER BY p.bytes DESC, p.user_id LIMIT :most
-""")
-_OWNERS = text("""
-    SELECT coalesce(nullif(u.name, ''), u.email) AS name, u.email FROM workspace_memberships m
-    JOIN users u ON u.id = m.user_id WHERE m.workspace_id = :workspace AND m.role = 'owner' AND u.active
-    ORDER BY u.email
-""")
-_NAMES = text("SELECT id, file_name FROM assets WHERE workspace_id = :workspace AND id = ANY(CAST(:ids AS uuid[]))")
-_SAMPLES = text("""
-    SELECT DISTINCT ON (sha256) sha256, id, file_name FROM assets
-    WHERE workspace_id = :workspace AND sha256 = ANY(CAST(:hashes AS text[])) AND state = 'available'
-    ORDER BY sha256, id
-""")
 
 
 @dataclass(frozen=True)
@@ -81,7 +62,7 @@ class Drilldown:
     line: Line
     tenant: Summary
     here: WorkspacePlace | None
-    owners: Sequence[Any]
+    owners: Sequence[Addressee]
     as_of: datetime | None
     parts: list[PartLine]
     people: list[Somebody]
@@ -115,17 +96,18 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
     line = workspaces.find_line(member.tenant_id, workspace_id, total)
     if line is None:
         raise NotFound(_("There is no such workspace."))
-    place, today = {"workspace": workspace_id}, snapshots.today()
-    usage = db.session.execute(_USAGE, place).first()
+    today = snapshots.today()
+    measured = WorkspaceUsage.workspace_id == workspace_id, WorkspaceUsage.as_of.is_not(None)
+    usage = db.session.scalar(select(WorkspaceUsage).where(*measured).execution_options(populate_existing=True))
     days = snapshots.points_of([workspace_id], today)[workspace_id]
     return Drilldown(
         line=line,
         tenant=whole,
         here=here,
-        owners=db.session.execute(_OWNERS, place).all(),
+        owners=people.owners_of(workspace_id),
         as_of=usage.as_of if usage else None,
-        parts=[tenant_report.part_line(row) for row in db.session.execute(_PARTS, place)],
-        people=[tenant_report.somebody(row) for row in db.session.execute(_PEOPLE, {**place, "most": PEOPLE})],
+        parts=tenant_report.parts_of_workspace(workspace_id),
+        people=tenant_report.people_of_workspace(workspace_id, PEOPLE),
         folders=_folders(usage, here),
         largest=_largest(usage, workspace_id, here),
         duplicates=_duplicates(usage, workspace_id, here),
@@ -138,34 +120,30 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
     )
 
 
-def _folders(usage: Any, here: WorkspacePlace | None) -> list[Folder]:
+def _folders(usage: WorkspaceUsage | None, here: WorkspacePlace | None) -> list[Folder]:
     found = usage.folders if usage else []
     named = [(each["folder"] or each["library"] if here else None, each) for each in found]
     return [Folder(name, each["bytes"], each["files"], each["library_id"], each["folder_id"]) for name, each in named]
 
 
-def _largest(usage: Any, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
+def _largest(usage: WorkspaceUsage | None, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
     listed = usage.largest if usage else []
-    found = [File(UUID(f["id"]), None, f["kind"], f["bytes"], in_trash=f["state"] == "deleted") for f in listed]
+    found = [
+        File(UUID(f["id"]), None, f["kind"], f["bytes"], in_trash=f["state"] == AssetState.DELETED) for f in listed
+    ]
     if here is None:
         return [replace(file, id=None) for file in found]
-    named = {
-        row.id: row.file_name
-        for row in db.session.execute(_NAMES, {"workspace": workspace_id, "ids": [file.id for file in found]})
-    }
+    named = totals.names_of(workspace_id, [file.id for file in found if file.id])
     return [replace(file, name=named[file.id]) for file in found if file.id in named]
 
 
-def _duplicates(usage: Any, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
+def _duplicates(usage: WorkspaceUsage | None, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
     listed = usage.duplicates if usage else []
     if here is None:
         return [File(None, None, each["kind"], each["bytes"], each["files"]) for each in listed]
-    samples = db.session.execute(
-        _SAMPLES, {"workspace": workspace_id, "hashes": [each["sha256"] for each in listed]}
-    ).all()
-    named = {row.sha256: row for row in samples}
+    named = totals.first_with_content(workspace_id, [each["sha256"] for each in listed])
     return [
-        File(named[each["sha256"]].id, named[each["sha256"]].file_name, each["kind"], each["bytes"], each["files"])
+        File(*named[each["sha256"]], each["kind"], each["bytes"], each["files"])
         for each in listed
         if each["sha256"] in named
     ]

@@ -2,55 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import TextClause, text
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Date,
+    Numeric,
+    Select,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+    type_coerce,
+)
 
 from portal.database import db
 from portal.errors import Invalid
 from portal.quotas import limits
 from portal.quotas.levels import Counter, UsageStatus
+from portal.quotas.models import WorkspaceQuota
 from portal.sizes import LARGEST
+from portal.tenancy.models import Workspace
 from portal.usage import snapshots, sparklines
+from portal.usage.models import WorkspaceUsage
 from portal.web.paging import Paging, cut
 
-# What each column is sorted by, a whole number (or the name); the second says whether the large come first.
-SORTS: dict[str, tuple[str, bool]] = {
-    "name": ("lower(name)", False),
-    "used": ("used_bytes", True),
-    "reserved": ("reserved_bytes", True),
-    "limit": (f"coalesce(limit_bytes, {LARGEST})", True),
-    "share": ("permille", True),
-    "change": (f"coalesce(change_bytes, {-LARGEST})", True),
-    "full": ("coalesce(full_on - date '2000-01-01', 2000000)", False),
+# Used and reserved in thousandths of the limit; -1: there is no limit. As a numeric, because a thousand times the
+# largest size is more than a bigint holds; and at most a number that one holds, whatever the limit.
+_PERMILLE = cast(
+    case(
+        (WorkspaceQuota.limit_bytes.is_(None), -1),
+        (WorkspaceQuota.limit_bytes == 0, 1000),
+        else_=func.least(
+            (cast(WorkspaceQuota.used_bytes, Numeric) + WorkspaceQuota.reserved_bytes)
+            * 1000
+            / WorkspaceQuota.limit_bytes,
+            1_000_000_000,
+        ),
+    ),
+    BigInteger,
+)
+_FIRST_DAY = date(2000, 1, 1)
+# PostgreSQL's difference of two days is a whole number; SQLAlchemy takes it for an interval.
+_FULL_DAY = type_coerce(WorkspaceUsage.full_on - literal(_FIRST_DAY, Date), BigInteger)
+
+# What each column is sorted by, a whole number (or the name) that is never null, because a comparison with null is
+# neither true nor false, so that the page after such a row would be empty; and whether the largest come first.
+SORTS: dict[str, tuple[ColumnElement[Any], bool]] = {
+    "name": (func.lower(Workspace.name), False),
+    "used": (WorkspaceQuota.used_bytes.expression, True),
+    "reserved": (WorkspaceQuota.reserved_bytes.expression, True),
+    "limit": (func.coalesce(WorkspaceQuota.limit_bytes, LARGEST), True),
+    "share": (_PERMILLE, True),
+    "change": (func.coalesce(WorkspaceUsage.change_bytes, -LARGEST), True),
+    "full": (func.coalesce(_FULL_DAY, 2_000_000), False),
 }
-LEVELS: dict[str, str] = {
-    "": "true",
-    "near": "permille >= 800",
-    "full": "permille >= 1000",
-    "unlimited": "limit_bytes IS NULL",
-    "growing": "growth_bytes > 0",
+LEVELS: dict[str, ColumnElement[bool]] = {
+    "": true(),
+    "near": _PERMILLE >= 800,
+    "full": _PERMILLE >= 1000,
+    "unlimited": WorkspaceQuota.limit_bytes.is_(None),
+    "growing": WorkspaceUsage.growth_bytes > 0,
 }
-_LINES = """
-    SELECT q.workspace_id AS id, w.name, w.slug, q.limit_bytes, q.used_bytes, q.reserved_bytes, q.used_files,
-           u.change_bytes, u.growth_bytes, u.full_on,
-           CAST(CASE WHEN q.limit_bytes IS NULL THEN -1 WHEN q.limit_bytes = 0 THEN 1000
-                ELSE least((CAST(q.used_bytes AS numeric) + q.reserved_bytes) * 1000 / q.limit_bytes, 1000000000)
-                END AS bigint) AS permille
-    FROM workspace_quotas q JOIN workspaces w ON w.id = q.workspace_id
-    LEFT JOIN workspace_usage u ON u.workspace_id = q.workspace_id
-    WHERE q.tenant_id = :tenant AND w.name ILIKE :pattern
-"""
-_ONE = text(f"SELECT *, 0 AS sort_key FROM ({_LINES}) l WHERE id = :workspace")  # noqa: S608
-_SUMMARY = text("""
-    SELECT count(*) AS workspaces, coalesce(sum(limit_bytes), 0) AS promised, count(limit_bytes) AS limited
-    FROM workspace_quotas WHERE tenant_id = :tenant
-""")
 
 
 @dataclass(frozen=True)
@@ -68,7 +91,6 @@ class Line:
     days_left: int | None
     share_percent: float
     spark: str
-    sort_key: Any
 
     @property
     def held_bytes(self) -> int:
@@ -114,12 +136,17 @@ class View:
 
 def summary(tenant_id: UUID) -> Summary:
     """The tenant's own limit, and what its workspaces were promised; two statements."""
-    row = db.session.execute(_SUMMARY, {"tenant": tenant_id}).one()
+    promised, limited, count = db.session.execute(
+        select(
+            cast(func.coalesce(func.sum(WorkspaceQuota.limit_bytes), 0), BigInteger),
+            func.count(WorkspaceQuota.limit_bytes),
+            func.count(),
+        ).where(WorkspaceQuota.tenant_id == tenant_id)
+    ).one()
     whole = limits.of_tenant(tenant_id)
-    promised = int(row.promised)
     return Summary(
-        workspaces=row.workspaces,
-        limited=row.limited,
+        workspaces=count,
+        limited=limited,
         promised_bytes=promised,
         over_bytes=0 if whole.limit_bytes is None else max(0, promised - whole.limit_bytes),
         limit_bytes=whole.limit_bytes,
@@ -131,44 +158,59 @@ def summary(tenant_id: UUID) -> Summary:
 
 def list_lines(tenant_id: UUID, held_bytes: int, view: View, paging: Paging) -> tuple[list[Line], str | None]:
     """One page of workspaces and the cursor of the next; two statements. ``held_bytes``: of the whole tenant."""
-    values: dict[str, Any] = {"tenant": tenant_id, "pattern": _pattern(view.q), "most": paging.limit + 1}
+    key, large_first = SORTS[view.sort]
+    place = tuple_(key, WorkspaceQuota.workspace_id)
+    query = _of_tenant(tenant_id).add_columns(key.label("sort_key")).where(LEVELS[view.level])
+    if view.q.strip():
+        query = query.where(Workspace.name.icontains(view.q.strip(), autoescape=True))
+    descending = large_first is not view.reverse
     if paging.after:
-        values |= _after(view, paging)
-    found = db.session.execute(_statement(view.sort, view.reverse, view.level, bool(paging.after)), values).all()
+        after = tuple_(*_after(view, paging))
+        query = query.where(place < after if descending else place > after)
+    order = [column.desc() if descending else column.asc() for column in (key, WorkspaceQuota.workspace_id)]
+    found = db.session.execute(query.order_by(*order).limit(paging.limit + 1)).all()
     rows, cursor = cut(found, paging, lambda row: (row.sort_key, row.id))
-    return _drawn(rows, held_bytes), cursor
+    return _lines(rows, held_bytes), cursor
 
 
 def find_line(tenant_id: UUID, workspace_id: UUID, held_bytes: int) -> Line | None:
     """One workspace of the tenant."""
-    rows = db.session.execute(_ONE, {"tenant": tenant_id, "pattern": "%", "workspace": workspace_id}).all()
-    return next(iter(_drawn(rows, held_bytes)), None)
+    query = _of_tenant(tenant_id).where(WorkspaceQuota.workspace_id == workspace_id)
+    return next(iter(_lines(db.session.execute(query).all(), held_bytes)), None)
 
 
-@lru_cache
-def _statement(sort: str, reverse: bool, level: str, goes_on: bool) -> TextClause:
-    key, large_first = SORTS[sort]
-    kind = "text" if sort == "name" else "bigint"
-    order, then = ("DESC", "<") if large_first is not reverse else ("ASC", ">")
-    place = f"AND ({key}, id) {then} (CAST(:after AS {kind}), CAST(:after_id AS uuid))" if goes_on else ""
-    where = f"{LEVELS[level]} {place} ORDER BY {key} {order}, id {order} LIMIT :most"
-    return text(f"SELECT *, {key} AS sort_key FROM ({_LINES}) l WHERE {where}")  # noqa: S608  constants of our own
+def _of_tenant(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
+    """The columns of a line: three packages' in one statement, because the list is sorted and paged by any of them."""
+    return (
+        select(
+            WorkspaceQuota.workspace_id.label("id"),
+            Workspace.name,
+            Workspace.slug,
+            WorkspaceQuota.limit_bytes,
+            WorkspaceQuota.used_bytes,
+            WorkspaceQuota.reserved_bytes,
+            WorkspaceQuota.used_files,
+            WorkspaceUsage.change_bytes,
+            WorkspaceUsage.growth_bytes,
+            WorkspaceUsage.full_on,
+        )
+        .join(Workspace, Workspace.id == WorkspaceQuota.workspace_id)
+        .outerjoin(WorkspaceUsage, WorkspaceUsage.workspace_id == WorkspaceQuota.workspace_id)
+        .where(WorkspaceQuota.tenant_id == tenant_id)
+    )
 
 
-def _after(view: View, paging: Paging) -> dict[str, Any]:
+def _after(view: View, paging: Paging) -> tuple[BindParameter[Any], BindParameter[UUID]]:
+    """The sort value and the id of the last row of the page before. Raises ``Invalid``."""
     try:
         key, row_id = paging.after
-        return {"after": key if view.sort == "name" else int(key), "after_id": UUID(row_id)}
+        value = literal(key) if view.sort == "name" else literal(int(key), BigInteger)
+        return value, literal(UUID(row_id))
     except ValueError:
         raise Invalid(_("This cursor belongs to another list. Start again without it."), field="cursor") from None
 
 
-def _pattern(q: str) -> str:
-    escaped = q.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def _drawn(rows: Any, held_bytes: int) -> list[Line]:
+def _lines(rows: Sequence[Any], held_bytes: int) -> list[Line]:
     today = snapshots.today()
     points = snapshots.points_of([row.id for row in rows], today)
     return [_line(row, held_bytes, sparklines.path(points[row.id], today), today) for row in rows]
@@ -188,5 +230,4 @@ def _line(row: Any, held_bytes: int, spark: str, today: date) -> Line:
         days_left=None if row.full_on is None else max(0, (row.full_on - today).days),
         share_percent=counter.held_bytes * 100 / held_bytes if held_bytes else 0.0,
         spark=spark,
-        sort_key=row.sort_key,
     )
