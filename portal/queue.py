@@ -28,9 +28,10 @@ NORMAL_SECONDS = 30  # no job outside of the slow lane takes longer: so long ano
 SLOW_SECONDS = 3600
 FAILED_SECONDS = 60  # so long a job that failed without a lease keeps its row from being enqueued again
 TAKEN_SECONDS = 10.0  # a worker that has taken a job has the lease by then
-SLOW = "slow"
+LONG_JOBS_SECONDS = 600  # so long a tenant whose job took more than NORMAL_SECONDS is kept from having all workers
+SLOW, MESSAGES = "slow", "messages"
 # A worker takes from each of them in turn, so that no kind of work waits until another one is done.
-LANES = ("messages", "intake", "previews", "upkeep", SLOW)
+LANES = (MESSAGES, "intake", "previews", "upkeep", SLOW)
 
 JobTimeout = JobTimeoutException  # RQ raises it inside a job that has had its time
 
@@ -78,12 +79,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits in Valkey: ids of jobs by lane, and when each tenant had its last turn in a lane."""
+    """What waits in Valkey: ids of jobs by lane, and when each tenant had its last turn in a lane.
+
+    ``long``: tenants (in hex) of which a job took too long lately.
+    """
 
     jobs: dict[str, list[str]]
     turns: dict[str, dict[str, float]]
+    long: frozenset[str] = frozenset()
 
 
+_LONG = "stowage:long-jobs"
 # Jobs that had a record and neither waited nor had a lease, and since when: of this process, which is enough.
 _seen_before: dict[str, float] = {}
 
@@ -109,7 +115,8 @@ def waiting(connection: redis.Redis) -> Waiting:
             pipeline.lrange(_queue(lane, connection).key, 0, -1)
         for lane in LANES:
             pipeline.zrange(_turns(lane), 0, -1, withscores=True)
-        found = pipeline.execute()
+        pipeline.zrangebyscore(_LONG, time.time() - LONG_JOBS_SECONDS, "+inf")
+        *found, long = pipeline.execute()
     lists, turns = found[: len(LANES)], found[len(LANES) :]
     return Waiting(
         {lane: [each.decode(errors="replace") for each in ids] for lane, ids in zip(LANES, lists, strict=True)},
@@ -117,7 +124,20 @@ def waiting(connection: redis.Redis) -> Waiting:
             lane: {tenant.decode(errors="replace"): score for tenant, score in scores}
             for lane, scores in zip(LANES, turns, strict=True)
         },
+        frozenset(tenant.decode(errors="replace") for tenant in long),
     )
+
+
+def record_long_job(connection: redis.Redis, tenant_id: UUID) -> None:
+    """A job of this tenant took longer than ``NORMAL_SECONDS``: for a while it does not get all workers."""
+    try:
+        with connection.pipeline(transaction=False) as pipeline:
+            pipeline.zadd(_LONG, {tenant_id.hex: time.time()})
+            pipeline.zremrangebyscore(_LONG, "-inf", time.time() - LONG_JOBS_SECONDS)
+            pipeline.expire(_LONG, LONG_JOBS_SECONDS)
+            pipeline.execute()
+    except redis.RedisError as error:
+        log.warning("could not record a long job: %s", type(error).__name__)
 
 
 def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> list[Entry]:
@@ -164,7 +184,8 @@ def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int
     """Enqueue what was made due just now in lanes where nothing waits; how many.
 
     Where something waits the scheduler decides whose turn it is: a tenant that commits a thousand uploads would
-    otherwise stand a thousand times before the next one. What is slow always waits for the scheduler, which counts.
+    otherwise stand a thousand times before the next one. What is slow always waits for the scheduler, which counts, and
+    so does what belongs to a tenant that had long jobs lately.
     """
     try:
         most = 2 * max(1, Worker.count(connection=connection))
@@ -172,8 +193,11 @@ def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int
             lanes = sorted({entry.lane for entry in entries if entry.lane != SLOW})
             for lane in lanes:
                 pipeline.llen(_queue(lane, connection).key)
-            idle = {lane for lane, length in zip(lanes, pipeline.execute(), strict=True) if not length}
-        chosen = [each for lane in idle for each in [entry for entry in entries if entry.lane == lane][:most]]
+            pipeline.zrangebyscore(_LONG, time.time() - LONG_JOBS_SECONDS, "+inf")
+            *lengths, long = pipeline.execute()
+        idle = {lane for lane, length in zip(lanes, lengths, strict=True) if not length}
+        mine = [entry for entry in entries if entry.tenant_id.hex.encode() not in long]
+        chosen = [each for lane in idle for each in [entry for entry in mine if entry.lane == lane][:most]]
         return len(enqueue(connection, chosen))
     except redis.RedisError as error:
         log.warning("could not enqueue %s: %s", entries[0].kind, type(error).__name__)

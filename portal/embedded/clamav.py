@@ -136,8 +136,9 @@ class Clamd(Service):
             f"MaxScanSize {LARGEST}",
             # Of 10,000, the default, photo libraries and source trees have more. 100,000 take about a minute.
             "MaxFiles 100000",
-            # Milliseconds. What takes longer counts as not scanned, like everything that exceeds a limit.
-            "MaxScanTime 900000",
+            # Milliseconds. What takes longer counts as too large to scan, like everything that exceeds a limit.
+            # ClamAV's own default; archives can be made to be slow. Less than portal.inspection.clamd.SCAN_SECONDS.
+            "MaxScanTime 120000",
             # Without this a file above a limit is answered "OK" although nobody looked into it.
             "AlertExceedsMax yes",
             # Nobody can look into these either: a verdict of its own.

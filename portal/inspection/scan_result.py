@@ -27,7 +27,8 @@ EXPLANATIONS: dict[ScanReason, Text] = {
     "off": Text("Not scanned: the virus scanner is switched off."),
     "no_signatures": Text("Not scanned: the virus scanner has no signatures."),
     "too_large": Text(
-        "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see."
+        "Not scanned: the file, or what it contains, is larger or deeper than the virus scanner can see, or takes too "
+        "long to scan."
     ),
     "encrypted": Text("Not scanned: the file is encrypted, so the virus scanner can't look inside."),
     "macros": Text("No virus was found, but the file contains macros: programs that an office application may run."),

@@ -41,12 +41,20 @@ TIMED_OUT_SECONDS = 5.0
 class Scanner:
     """The scanner of one deployment. Safe to share between threads: every call has a connection of its own."""
 
-    def __init__(self, url: str, *, test_database: bool = False, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        test_database: bool = False,
+        answer_seconds: float = ANSWER_SECONDS,
+        scan_seconds: float = SCAN_SECONDS,
+    ) -> None:
         """``url`` as in PORTAL_SCANNER_URL; with ``test_database`` a private signature database counts as real.
 
-        ``answer_seconds``: how long everything may take but the scan of a file.
+        ``scan_seconds``: how long the scan of a file may take, ``answer_seconds``: everything else.
         """
         self.url = url
+        self.scan_seconds = scan_seconds
         self._test_database = test_database
         self._answer_seconds = answer_seconds
         self._report: ScannerReport | None = None
@@ -161,7 +169,7 @@ class Scanner:
         elif self.is_local:
             yield _DescriptorScan(self, report, spool)
         else:
-            client = ClamdClient(self.url)
+            client = ClamdClient(self.url, self.scan_seconds)
             with ExitStack() as closing:
                 try:
                     closing.enter_context(client)
@@ -177,7 +185,7 @@ class Scanner:
         """
         if verdict.result == "clean":
             try:
-                found = scan_result.is_detection(self._scan_bytes(clamd.EICAR, SCAN_SECONDS))
+                found = scan_result.is_detection(self._scan_bytes(clamd.EICAR, self.scan_seconds))
             except (clamd.ClamdError, OSError):
                 found = False
             if not found:
@@ -223,6 +231,17 @@ class Scan:
             raise self.scanner.unavailable(failure) from None
         return scan_result.not_scanned("unscannable", self.report)
 
+    def _judge_silence(self, error: clamd.ConnectionError, during: During) -> ScanVerdict:
+        """No answer about the file: the daemon is gone, or its MaxScanTime is longer than we wait.
+
+        A daemon that answers everything else would need as long with the next attempt. Raises Unavailable otherwise.
+        """
+        unavailable = self.scanner.unavailable(during)
+        timed_out = during == "scan" and isinstance(error.__cause__, TimeoutError)
+        if timed_out and self.scanner.report().state == "ready":
+            return scan_result.not_scanned("too_large", self.report)
+        raise unavailable from None
+
 
 class _DescriptorScan(Scan):
     """The daemon reads the spool itself: no byte goes through this process twice."""
@@ -235,11 +254,11 @@ class _DescriptorScan(Scan):
         """Pass the descriptor and read the answer. Raises Unavailable when the daemon is gone."""
         during: During = "connect"
         try:
-            with ClamdClient(self.scanner.url) as client:
+            with ClamdClient(self.scanner.url, self.scanner.scan_seconds) as client:
                 during = "scan"
                 name = client.scan_descriptor(self.spool.fileno())
-        except clamd.ConnectionError:
-            raise self.scanner.unavailable(during) from None
+        except clamd.ConnectionError as error:
+            return self._judge_silence(error, during)
         except clamd.ResponseError as error:
             return self._judge_error(error)
         size = os.fstat(self.spool.fileno()).st_size
@@ -264,8 +283,8 @@ class _StreamScan(Scan):
         """End the stream and read the answer. Raises Unavailable when the daemon is gone."""
         try:
             name = self.client.finish()
-        except clamd.ConnectionError:
-            raise self.scanner.unavailable("scan") from None
+        except clamd.ConnectionError as error:
+            return self._judge_silence(error, "scan")
         except clamd.ResponseError as error:
             return self._judge_error(error)
         return self.scanner.confirm_clean(scan_result.verdict_of(name, self.report, self.client.sent_bytes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from portal import queue
 from portal.database import db, transaction
-from portal.queue import SLOW, Entry
+from portal.queue import MESSAGES, SLOW, Entry
 from portal.tasks.models import Task
 
 
@@ -73,7 +74,8 @@ def enqueue_due() -> list[Entry]:
 
     Of a tenant at most two jobs a worker wait in a lane, its kinds in turn, each kind by time. Between tenants those
     who had their turn longest ago come first, and who has nothing under way goes before all that waits: nobody waits
-    for more than the job that is being done. What waits already is not enqueued again.
+    for more than the job that is being done. A tenant that had long jobs lately gets all workers but one, in all lanes
+    together, so that not even that job is waited for. What waits already is not enqueued again.
     """
     connection: redis.Redis = current_app.extensions["portal.redis"]
     room, waits = queue.capacity(connection), queue.waiting(connection)
@@ -86,16 +88,43 @@ def enqueue_due() -> list[Entry]:
                 under_way.where(Task.lease_until > func.now()).group_by(Task.lane, Task.tenant_id)
             )
         }
+    bounds = _bounds(rows, leased, waits, room)
     entries = [
         entry
         for lane in queue.LANES
-        for entry in _turns(lane, [row for row in rows if row.lane == lane], leased, waits, room)
+        for entry in _turns(lane, [row for row in rows if row.lane == lane], leased, waits, room, bounds)
     ]
     return queue.enqueue(connection, entries) if entries else []
 
 
+def _bounds(
+    rows: list[Due], leased: dict[tuple[str, UUID], int], waits: queue.Waiting, room: queue.Capacity
+) -> dict[tuple[str, UUID], int]:
+    """How many further jobs may be enqueued, by lane, of each tenant that had long jobs lately.
+
+    Whichever of its lanes had its last turn longest ago is first: neither its slow jobs nor its others wait for ever.
+    E-mail and webhooks are left out: they need no scanner, and are cut by deadlines of their own.
+    """
+    found: dict[tuple[str, UUID], int] = {}
+    for tenant_id in {row.tenant_id for row in rows if row.tenant_id.hex in waits.long}:
+        mine = [row for row in rows if row.tenant_id == tenant_id and row.lane != MESSAGES]
+        waiting = sum(row.entry.id in waits.jobs[row.lane] for row in mine)
+        at_work = sum(count for (lane, each), count in leased.items() if each == tenant_id and lane != MESSAGES)
+        left = max(1, room.workers - 1) - waiting - at_work
+        lanes = sorted({row.lane for row in mine}, key=lambda lane: waits.turns[lane].get(tenant_id.hex, 0.0))
+        found |= {(lane, tenant_id): 0 for lane in lanes}
+        for lane in itertools.islice(itertools.cycle(lanes), max(0, left)):
+            found[lane, tenant_id] += 1
+    return found
+
+
 def _turns(
-    lane: str, rows: list[Due], leased: dict[tuple[str, UUID], int], waits: queue.Waiting, room: queue.Capacity
+    lane: str,
+    rows: list[Due],
+    leased: dict[tuple[str, UUID], int],
+    waits: queue.Waiting,
+    room: queue.Capacity,
+    bounds: dict[tuple[str, UUID], int],
 ) -> list[Entry]:
     """What is enqueued in one lane, in the order in which it is."""
     waiting, turns = set(waits.jobs[lane]), waits.turns[lane]
@@ -107,7 +136,8 @@ def _turns(
     for tenant_id in sorted(by_tenant, key=lambda each: turns.get(each.hex, 0.0)):
         there = by_tenant[tenant_id]
         wait = sum(row.entry.id in waiting for row in there)
-        new = [row.entry for row in _in_turn(there) if row.entry.id not in waiting][: 2 * room.workers - wait]
+        most = min(2 * room.workers - wait, bounds.get((lane, tenant_id), 2 * room.workers))
+        new = [row.entry for row in _in_turn(there) if row.entry.id not in waiting][: max(0, most)]
         if new and not wait and not leased.get((lane, tenant_id)):
             first.append(new.pop(0))
         others.append(new)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from flask import current_app
 from sqlalchemy import Engine, delete, exists, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -85,6 +86,7 @@ def acquire(
         if (now() - began).total_seconds() >= queue.NORMAL_SECONDS - 1 and lease.lane != SLOW:
             log.info("%s of %s takes longer than %d s", kind, target_id, queue.NORMAL_SECONDS)
             _put_back(lease, timedelta(), lane=SLOW, attempts=lease.attempts - 1)
+            queue.record_long_job(current_app.extensions["portal.redis"], lease.tenant_id)
         elif isinstance(error, Unavailable):
             log.info("%s of %s waits: %s", kind, target_id, error.code)
             # A scanner that died with this file in its hands may die of it again: that attempt counts.

@@ -15,8 +15,10 @@ from typing import BinaryIO
 
 import pytest
 
+from portal.embedded.clamav import Clamd
+from portal.embedded.folder import DataFolder
 from portal.errors import Unavailable
-from portal.inspection.clamd import nested_archive
+from portal.inspection.clamd import SCAN_SECONDS, nested_archive
 from portal.inspection.scan_result import DEFAULT_MAX_FILE_SIZE
 from portal.inspection.scanner import Scanner
 from tests.support.clamd_daemons import LIMIT_BYTES, Daemon, FakeClamd, usual_answer
@@ -242,6 +244,48 @@ def test_the_scan_of_a_file_may_take_longer_than_an_answer(way: str) -> None:
     with FakeClamd(answer) as fake, file_with(b"words") as file:
         scanner = Scanner(getattr(fake, way), answer_seconds=0.5)
         assert scanner.scan(file).result == "clean"
+
+
+def test_what_takes_the_scanner_too_long_is_too_large_to_scan() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(20_000):  # a few seconds for clamd
+            archive.writestr(zipfile.ZipInfo(str(number)), b"words")
+    options = {"MaxScanTime": "1000", "MaxFiles": "100000"}
+    with Daemon(dated=True, options=options) as daemon, file_with(buffer.getvalue()) as file:
+        verdict = Scanner(daemon.unix).scan(file)
+    assert (verdict.result, verdict.reason) == ("not_scanned", "too_large")
+
+
+@BOTH_WAYS
+def test_a_file_about_which_a_daemon_that_works_stays_silent_is_too_large_to_scan(way: str) -> None:
+    def answer(command: str, content: bytes) -> str | None:
+        return None if content == b"words" else usual_answer(command, content)
+
+    with FakeClamd(answer) as fake, file_with(b"words") as file:
+        verdict = Scanner(getattr(fake, way), scan_seconds=0.3).scan(file)
+    assert (verdict.result, verdict.reason) == ("not_scanned", "too_large")
+
+
+@BOTH_WAYS
+def test_a_daemon_that_answers_nothing_any_more_is_waited_for(way: str) -> None:
+    silent: list[bool] = []
+
+    def answer(command: str, content: bytes) -> str | None:
+        if content == b"words":
+            silent.append(True)
+        return None if silent else usual_answer(command, content)
+
+    with FakeClamd(answer) as fake, file_with(b"words") as file, pytest.raises(Unavailable) as refusal:
+        Scanner(getattr(fake, way), scan_seconds=0.3, answer_seconds=0.3).scan(file)
+    assert refusal.value.code == "scanner_unavailable"
+
+
+def test_the_embedded_daemon_gives_up_before_we_do(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.open()
+    (limit,) = [line for line in Clamd(folder)._settings(tmp_path, tmp_path) if line.startswith("MaxScanTime")]
+    assert int(limit.split()[1]) / 1000 < SCAN_SECONDS < 200
 
 
 @BOTH_WAYS

@@ -164,6 +164,49 @@ def test_how_many_long_jobs_there_may_be(
     assert queue.capacity(valkey) == queue.Capacity(max(1, len(lanes)), slow)
 
 
+def test_a_tenant_that_had_long_jobs_lately_gets_all_workers_but_one(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, other = uuid4(), uuid4()
+    monkeypatch.setattr(queue, "capacity", lambda _: queue.Capacity(3, 2))
+    queue.record_long_job(valkey, tenant)
+    for kind in ("take_in", "scan_again", "purge"):
+        make(tenant, kind, 10, ago="1 hour")
+    assert len(tasks.enqueue_due()) == 2
+    assert tasks.enqueue_due() == [], "in all lanes together"
+    make(tenant, "send_email")
+    make(other, "take_in", 10)
+    assert next((entry.kind, entry.tenant_id) for entry in tasks.enqueue_due()) == ("send_email", tenant)
+    assert len(waiting(valkey, "intake")) == 1 + 2 * 3, "nobody else has that limit"
+
+
+def test_the_slow_jobs_of_a_tenant_and_its_others_take_turns(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = uuid4()
+    monkeypatch.setattr(queue, "capacity", lambda _: queue.Capacity(2, 1))
+    queue.record_long_job(valkey, tenant)
+    make(tenant, "take_in", 10)
+    make(tenant, "scan_again", 10)
+    lanes = []
+    for _ in range(6):
+        (entry,) = tasks.enqueue_due()
+        lanes.append(entry.lane)
+        queue._queue(entry.lane, valkey).empty()
+        db.session.execute(text("DELETE FROM tasks WHERE target_id = :target"), {"target": entry.target_id})
+        db.session.commit()
+    assert lanes.count("slow") == lanes.count("intake") == 3
+
+
+def test_the_limit_of_a_tenant_that_had_long_jobs_ends(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant = uuid4()
+    queue.record_long_job(valkey, tenant)
+    make(tenant, "take_in", 10)
+    assert len(tasks.enqueue_due()) == 1
+    monkeypatch.setattr(queue, "LONG_JOBS_SECONDS", -1)
+    assert len(tasks.enqueue_due()) == 1, "two a worker, as everybody"
+
+
 def test_what_takes_too_long_goes_on_in_the_slow_lane(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "NORMAL_SECONDS", 1)
     tenant, target = uuid4(), uuid4()
@@ -177,6 +220,7 @@ def test_what_takes_too_long_goes_on_in_the_slow_lane(site: Site, monkeypatch: p
 
     too_long()
     assert site.task(target, "take_in", "lane, attempts, lease_token") == ("slow", 0, None)
+    assert queue.waiting(site.app.extensions["portal.redis"]).long == {tenant.hex}
 
 
 def test_two_kinds_of_work_never_meet_at_one_target(site: Site) -> None:
