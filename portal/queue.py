@@ -129,15 +129,12 @@ def waiting(connection: redis.Redis) -> Waiting:
 
 
 def record_long_job(connection: redis.Redis, tenant_id: UUID) -> None:
-    """A job of this tenant took longer than ``NORMAL_SECONDS``: for a while it does not get all workers."""
-    try:
-        with connection.pipeline(transaction=False) as pipeline:
-            pipeline.zadd(_LONG, {tenant_id.hex: time.time()})
-            pipeline.zremrangebyscore(_LONG, "-inf", time.time() - LONG_JOBS_SECONDS)
-            pipeline.expire(_LONG, LONG_JOBS_SECONDS)
-            pipeline.execute()
-    except redis.RedisError as error:
-        log.warning("could not record a long job: %s", type(error).__name__)
+    """A job of this tenant took longer than ``NORMAL_SECONDS``. Raises ``redis.RedisError``."""
+    with connection.pipeline(transaction=False) as pipeline:
+        pipeline.zadd(_LONG, {tenant_id.hex: time.time()})
+        pipeline.zremrangebyscore(_LONG, "-inf", time.time() - LONG_JOBS_SECONDS)
+        pipeline.expire(_LONG, LONG_JOBS_SECONDS)
+        pipeline.execute()
 
 
 def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> list[Entry]:
@@ -178,6 +175,13 @@ def enqueue(connection: redis.Redis, entries: Sequence[Entry]) -> list[Entry]:
             pipeline.expire(_turns(entry.lane), 86_400)
         pipeline.execute()
     return done
+
+
+def withdraw(connection: redis.Redis, entries: Sequence[Entry]) -> None:
+    """Take these off their lists, unless a worker has taken them already: their rows are still due."""
+    for entry in entries:
+        if connection.lrem(_queue(entry.lane, connection).key, 1, entry.id):
+            connection.delete(Record.key_for(entry.id))
 
 
 def enqueue_where_idle(connection: redis.Redis, entries: Sequence[Entry]) -> int:

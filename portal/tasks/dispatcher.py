@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from portal import queue
 from portal.database import db, transaction
 from portal.queue import MESSAGES, SLOW, Entry
 from portal.tasks.models import Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,24 @@ def enqueue_due() -> list[Entry]:
         for entry in _turns(lane, [row for row in rows if row.lane == lane], leased, waits, room, bounds)
     ]
     return queue.enqueue(connection, entries) if entries else []
+
+
+def restrain(tenant_id: UUID) -> None:
+    """A job of this tenant took too long: from now on, and for a while, it gets all workers but one.
+
+    What it has waiting is withdrawn and enqueued again within that limit: the worker that calls this would take the
+    next of it in a moment. Without Valkey nothing waits there.
+    """
+    connection: redis.Redis = current_app.extensions["portal.redis"]
+    try:
+        queue.record_long_job(connection, tenant_id)
+        room, waits = queue.capacity(connection), queue.waiting(connection)
+        with transaction():
+            rows = due([lane for lane in queue.LANES if lane != MESSAGES], 2 * room.workers)
+        mine = [row.entry for row in rows if row.tenant_id == tenant_id]
+        queue.withdraw(connection, [entry for entry in mine if entry.id in waits.jobs[entry.lane]])
+    except redis.RedisError as error:
+        log.warning("could not restrain a tenant with long jobs: %s", type(error).__name__)
 
 
 def _bounds(

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import Engine, delete, exists, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +18,7 @@ from portal import queue
 from portal.database import db, new_id, now, transaction
 from portal.errors import Unavailable
 from portal.queue import SLOW, JobTimeout
+from portal.tasks import dispatcher
 from portal.tasks.models import LEASE, LOCK, MOST_ATTEMPTS, NOWHERE, Lease, LeaseLost, Target, Task, changed
 from portal.tasks.rows import KEY, row_of
 
@@ -86,7 +86,7 @@ def acquire(
         if (now() - began).total_seconds() >= queue.NORMAL_SECONDS - 1 and lease.lane != SLOW:
             log.info("%s of %s takes longer than %d s", kind, target_id, queue.NORMAL_SECONDS)
             _put_back(lease, timedelta(), lane=SLOW, attempts=lease.attempts - 1)
-            queue.record_long_job(current_app.extensions["portal.redis"], lease.tenant_id)
+            dispatcher.restrain(lease.tenant_id)
         elif isinstance(error, Unavailable):
             log.info("%s of %s waits: %s", kind, target_id, error.code)
             # A scanner that died with this file in its hands may die of it again: that attempt counts.

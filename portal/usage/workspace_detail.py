@@ -1,13 +1,13 @@
 """One workspace for its tenant's admins: what takes its space, and what would free some.
 
-Names of files and folders are content: they are shown to members of the workspace only. Others see sizes, kinds and
-people.
+An admin who is no member of the workspace sees the names of files and folders, and opens none of them
+(docs/adr/0020-names-and-admins.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -34,10 +34,10 @@ PEOPLE = 20
 
 @dataclass(frozen=True)
 class File:
-    """A large file; ``name`` None: not for who asks. ``count`` and ``bytes``: of duplicates, what could be freed."""
+    """A large file. ``count`` and ``bytes``: of duplicates, what could be freed."""
 
-    id: UUID | None
-    name: str | None
+    id: UUID
+    name: str
     kind: str
     bytes: int
     count: int = 1
@@ -46,9 +46,9 @@ class File:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, or what lies in none of a library; ``name`` None: not for who asks."""
+    """A folder, or what lies in none of a library: then ``name`` is the library's."""
 
-    name: str | None
+    name: str
     bytes: int
     files: int
     library_id: str
@@ -108,9 +108,9 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
         as_of=usage.as_of if usage else None,
         parts=tenant_report.parts_of_workspace(workspace_id),
         people=tenant_report.people_of_workspace(workspace_id, PEOPLE),
-        folders=_folders(usage, here),
-        largest=_largest(usage, workspace_id, here),
-        duplicates=_duplicates(usage, workspace_id, here),
+        folders=_folders(usage),
+        largest=_largest(usage, workspace_id),
+        duplicates=_duplicates(usage, workspace_id),
         duplicate_files=usage.duplicate_files if usage else 0,
         duplicate_bytes=usage.duplicate_bytes if usage else 0,
         downloads=usage.downloads if usage else 0,
@@ -120,27 +120,25 @@ def of_workspace(member: Member, workspace_id: UUID, here: WorkspacePlace | None
     )
 
 
-def _folders(usage: WorkspaceUsage | None, here: WorkspacePlace | None) -> list[Folder]:
-    found = usage.folders if usage else []
-    named = [(each["folder"] or each["library"] if here else None, each) for each in found]
-    return [Folder(name, each["bytes"], each["files"], each["library_id"], each["folder_id"]) for name, each in named]
-
-
-def _largest(usage: WorkspaceUsage | None, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
-    listed = usage.largest if usage else []
-    found = [
-        File(UUID(f["id"]), None, f["kind"], f["bytes"], in_trash=f["state"] == AssetState.DELETED) for f in listed
+def _folders(usage: WorkspaceUsage | None) -> list[Folder]:
+    return [
+        Folder(each["folder"] or each["library"], each["bytes"], each["files"], each["library_id"], each["folder_id"])
+        for each in (usage.folders if usage else [])
     ]
-    if here is None:
-        return [replace(file, id=None) for file in found]
-    named = totals.names_of(workspace_id, [file.id for file in found if file.id])
-    return [replace(file, name=named[file.id]) for file in found if file.id in named]
 
 
-def _duplicates(usage: WorkspaceUsage | None, workspace_id: UUID, here: WorkspacePlace | None) -> list[File]:
+def _largest(usage: WorkspaceUsage | None, workspace_id: UUID) -> list[File]:
+    listed = {UUID(each["id"]): each for each in (usage.largest if usage else [])}
+    named = totals.names_of(workspace_id, list(listed))
+    return [
+        File(file_id, named[file_id], each["kind"], each["bytes"], in_trash=each["state"] == AssetState.DELETED)
+        for file_id, each in listed.items()
+        if file_id in named
+    ]
+
+
+def _duplicates(usage: WorkspaceUsage | None, workspace_id: UUID) -> list[File]:
     listed = usage.duplicates if usage else []
-    if here is None:
-        return [File(None, None, each["kind"], each["bytes"], each["files"]) for each in listed]
     named = totals.first_with_content(workspace_id, [each["sha256"] for each in listed])
     return [
         File(*named[each["sha256"]], each["kind"], each["bytes"], each["files"])

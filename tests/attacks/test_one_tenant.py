@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -35,7 +34,7 @@ class SlowScanner:
         return usual_answer(command, content)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scanner() -> Iterator[SlowScanner]:
     slow = SlowScanner()
     with slow.fake:
@@ -43,11 +42,11 @@ def scanner() -> Iterator[SlowScanner]:
         slow.go.set()
 
 
-@pytest.fixture
-def stack(engines: TestEngines, scanner: SlowScanner, tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def stack(engines: TestEngines, scanner: SlowScanner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Web, two workers and the scheduler, on a database of their own."""
     settings = own_settings(engines, "stopped", queue=12, scanner_url=scanner.fake.unix)
-    running = Stack(settings, tmp_path)
+    running = Stack(settings, tmp_path_factory.mktemp("stopped"))
     try:
         running.start()
         yield running

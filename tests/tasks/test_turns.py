@@ -180,6 +180,21 @@ def test_a_tenant_that_had_long_jobs_lately_gets_all_workers_but_one(
     assert len(waiting(valkey, "intake")) == 1 + 2 * 3, "nobody else has that limit"
 
 
+def test_what_a_tenant_has_waiting_is_withdrawn_when_a_job_of_it_took_too_long(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, other = uuid4(), uuid4()
+    monkeypatch.setattr(queue, "capacity", lambda _: queue.Capacity(3, 2))
+    make(tenant, "take_in", 10)
+    make(other, "take_in", 10)
+    tasks.enqueue_due()
+    assert [each for _, each in waiting(valkey, "intake")].count(tenant) == 6
+    dispatcher.restrain(tenant)
+    assert {each for _, each in waiting(valkey, "intake")} == {other}
+    tasks.enqueue_due()
+    assert [each for _, each in waiting(valkey, "intake")].count(tenant) == 2
+
+
 def test_the_slow_jobs_of_a_tenant_and_its_others_take_turns(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

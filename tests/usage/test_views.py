@@ -196,19 +196,20 @@ def test_days_and_the_end_are_shown(cast: Cast) -> None:
     assert "about 1.0 GB per day" in one and "data-chart" in one and "Show as a table" in one
 
 
-def test_names_of_files_are_for_members_only(cast: Cast) -> None:
+def test_an_admin_who_is_no_member_sees_names_and_no_way_to_the_files(cast: Cast) -> None:
     make_asset(cast, "secret-plan.jpg", size_bytes=500, charged_bytes=500)
     make_asset(cast, "secret-copy.jpg", size_bytes=500, charged_bytes=500)
     make_asset(cast, "old.jpg", size_bytes=70, charged_bytes=70, state=AssetState.DELETED)
     with cast.app.app_context():
         measurement.measure(cast.acme.id, cast.press.id)
     page = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}")).text
-    assert "secret" not in page and "You are not a member of this workspace" in page
+    assert "secret-plan.jpg" in page and "You are not a member of this workspace" in page
+    assert f"/w/{cast.press.id}" not in page and "secret-plan.jpg</a>" not in page
     assert "Alice" in page and "70 bytes" in page and "Empty the trash" not in page
     with cast.app.app_context():
         admin.set_member(cast.acme.slug, "press", cast.tina.email, WorkspaceRole.EDITOR)
     page = cast.tina.browser.get(quotas_url(cast, f"/{cast.press.id}")).text
-    assert "secret-plan.jpg" in page and "You are no member" not in page
+    assert "secret-plan.jpg</a>" in page and "You are not a member" not in page
     assert "Empty the trash" in page and "Deleting the copies frees" in page
 
 

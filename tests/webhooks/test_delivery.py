@@ -36,6 +36,7 @@ def test_a_file_is_told_to_a_receiver_that_verifies(hooks: Hooks, text: bytes) -
     event = call.verified(hook["secret"])
     assert set(event) == {"id", "type", "time", "tenant_id", "workspace_id", "data"}
     assert (event["type"], event["data"]["asset_id"]) == ("asset.available", sent.asset_id)
+    assert event["data"]["file_name"] == "notes.txt"  # docs/adr/0020-names-and-admins.md
     assert call.id == event["id"]
     assert call.path == "/told?key=value"
     assert call.headers["content-type"] == "application/json"
