@@ -62,6 +62,11 @@ def _least() -> Identity:
 
 LEAST = _least()
 
+# A key that may do nothing at all, until a policy of a bucket says otherwise. As SeaweedFS names its own identities in
+# policies: in an account of twelve zeros.
+POLICY_ALONE = Identity("policy-alone", "POLICYALONEKEY0123456", "PolicyAloneSecretOfTheTests", ("Read:nowhere",))
+POLICY_ALONE_ARN = "arn:aws:iam::000000000000:user/policy-alone"
+
 
 class TestEngines:
     """A running set. Each engine can be killed and started again on its own."""
@@ -91,7 +96,7 @@ class TestEngines:
             engines.store,
             engines.clamd,
         )
-        self.store.identities = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST]
+        self.store.identities = [CUSTOMER, SECOND_CUSTOMER, RESTRICTED, LEAST, POLICY_ALONE]
         # Each bucket takes a volume with its first object, and a disk has room for so many: ours are small.
         self.store.flags["master.volumeSizeLimitMB"] = 64
         self._engines = engines
