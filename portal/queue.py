@@ -59,6 +59,8 @@ JOBS: dict[str, Job] = {
     # A mail server may take minutes for each step (RFC 5321, 4.5.3.2). After a cut nobody would know whether it has
     # accepted the e-mail.
     "send_email": Job("portal.mail.jobs.send_email", "messages", 600),
+    "send_invitation": Job("portal.people.jobs.send_invitation", "messages"),
+    "send_password_reset": Job("portal.identity.jobs.send_password_reset", "messages"),
     "deliver": Job("portal.webhooks.jobs.deliver", "messages", 120),
 }
 PATHS = frozenset(job.path for job in JOBS.values())

@@ -1,8 +1,7 @@
-"""The overview of a tenant, for its admins: usage, workspaces, people, page by page in a fixed number of queries."""
+"""The overview of a tenant, for its admins: usage and workspaces, page by page in a fixed number of queries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from portal.quotas import service as quotas
 from portal.quotas.levels import UsageStatus
 from portal.tenancy import people, service
 from portal.tenancy.models import Tenant
-from portal.tenancy.people import PersonHere
 from portal.tenancy.service import Member
 from portal.web.paging import Paging
 from portal.webhooks import service as webhooks
@@ -24,6 +22,7 @@ class WorkspaceRow:
     """A workspace of the list. ``owner`` names its owners; ``is_member``: the reader can open it."""
 
     id: UUID
+    slug: str
     name: str
     owner: str
     is_member: bool
@@ -61,13 +60,8 @@ def list_workspaces(member: Member, own: set[UUID], paging: Paging) -> tuple[lis
     owners = people.owner_names(member.tenant_id, [each.id for each in found])
     statuses = quotas.workspace_statuses(member.tenant_id)
     rows = [
-        WorkspaceRow(each.id, each.name, owners.get(each.id, ""), each.id in own, statuses[each.id])
+        WorkspaceRow(each.id, each.slug, each.name, owners.get(each.id, ""), each.id in own, statuses[each.id])
         for each in found
         if each.id in statuses  # a workspace that was created between the two queries comes with the next request
     ]
     return rows, cursor
-
-
-def list_people(member: Member, paging: Paging) -> tuple[Sequence[PersonHere], str | None]:
-    """One page of the people by name, and the cursor of the next."""
-    return people.list_people(member.tenant_id, paging)

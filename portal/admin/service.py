@@ -19,8 +19,8 @@ from portal.quotas import limits
 from portal.quotas import service as quotas
 from portal.quotas.limits import TenantLimit
 from portal.storage import service as storage
+from portal.tenancy import memberships, tokens
 from portal.tenancy import service as tenancy
-from portal.tenancy import tokens
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
 
 
@@ -53,7 +53,7 @@ def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | Non
         is_new = user is None
         if user is None:
             user = identity.create_user(email, password or "", name=name)
-        tenancy.add_to_tenant(tenant.id, user.id, role)
+        memberships.add_to_tenant(tenant.id, user.id, role)
     return AddedUser(user, is_new)
 
 
@@ -72,7 +72,7 @@ def open_workspace(
     tenant, owner = require_tenant(tenant_slug), require_user(owner_email)
     with transaction(tenant.id) as session:
         workspace = tenancy.create_workspace(tenant.id, slug, name)
-        tenancy.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER)
+        memberships.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER)
         quotas.open_workspace(tenant.id, workspace.id, limit_bytes)
         storage.open_managed_profile(tenant.id, workspace.id)
         session.flush()
@@ -86,7 +86,7 @@ def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> 
     workspace_id = require_workspace(tenant, slug).id
     with transaction(tenant.id) as session:
         workspace = session.get_one(Workspace, workspace_id)
-        return tenancy.set_workspace_role(workspace, user.id, role)
+        return memberships.set_workspace_role(workspace, user.id, role)
 
 
 def make_operator(email: str) -> User:

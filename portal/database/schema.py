@@ -27,6 +27,7 @@ PACKAGES_WITH_TABLES = (
     "quarantine",
     "migration",
     "webhooks",
+    "people",
     "lifecycle",
 )
 

@@ -29,6 +29,9 @@ class EventType(StrEnum):
     QUOTA_MISCOUNTED = "quota.miscounted"
     STORAGE_UNHEALTHY = "storage.unhealthy"
     STORAGE_RECOVERED = "storage.recovered"
+    MEMBER_INVITED = "member.invited"
+    MEMBER_JOINED = "member.joined"
+    MEMBER_REMOVED = "member.removed"
 
 
 class Event(Base):

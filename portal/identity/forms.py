@@ -55,6 +55,24 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
     revoke_tokens = BooleanField(_("Also revoke my API tokens"))
 
 
+class ForgottenForm(FlaskForm):  # type: ignore[misc]
+    """Whose password was forgotten."""
+
+    email = EmailField(_("E-mail address"), validators=[DataRequired(_("Enter your e-mail address.")), Length(max=254)])
+
+
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    """A password in the place of a forgotten one."""
+
+    password = PasswordField(
+        _("New password"),
+        validators=[DataRequired(_("Enter a new password.")), Length(SHORTEST_PASSWORD, LONGEST_PASSWORD)],
+    )
+    again = PasswordField(
+        _("New password, once more"), validators=[EqualTo("password", _("This is not the same password."))]
+    )
+
+
 def _languages() -> list[tuple[str, Any]]:
     """Each language in its own words, so that whoever can't read this page's finds theirs."""
     names = {tag: str(locale.get_display_name(locale)) for tag, locale in languages.available().items()}

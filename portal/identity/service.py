@@ -149,7 +149,7 @@ def change_password(person: Person, current: str, password: str, *, revoke_token
         raise Invalid(_("This is not your password."), field="current")
     hashed = hash_password(checked_password(password, person.email, person.name))
     with transaction():
-        db.session.execute(update(User).where(User.id == person.id).values(password=hashed))
+        set_password(person.id, hashed)
         sessions.end_all(person.id, but=person.session_id)
         revoked = revoke_all_tokens(person.id) if revoke_tokens else 0
     log.warning("%s changed the password", person.id)
@@ -164,10 +164,20 @@ def reset_password(user: User, password: str) -> tuple[int, int]:
     """
     user_id, hashed = user.id, hash_password(checked_password(password, user.email, user.name))
     with transaction():
-        db.session.execute(update(User).where(User.id == user_id).values(password=hashed))
+        set_password(user_id, hashed)
         ended = sessions.end_all(user_id), revoke_all_tokens(user_id)
     log.warning("the password of %s was reset", user_id)
     return ended
+
+
+def set_password(user_id: UUID, hashed: str, *conditions: ColumnElement[bool]) -> bool:
+    """Write another password; whether there was somebody to whom the conditions apply.
+
+    The links for a forgotten password name a person by ``fs_uniquifier``: all that are under way end with it.
+    """
+    values = {"password": hashed, "fs_uniquifier": secrets.token_hex(32)}
+    statement = update(User).where(User.id == user_id, *conditions).values(values).returning(User.id)
+    return db.session.scalar(statement) is not None
 
 
 def choose_language(user_id: UUID, language: str | None) -> None:

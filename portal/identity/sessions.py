@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -117,6 +118,12 @@ def devices(user_id: UUID, here: UUID | None) -> list[Device]:
     rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *LIVE).limit(200))
     found = [Device(s.id, _shown(s.device), s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
     return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
+
+
+def last_seen(user_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When each of these people last used a session of the last weeks; who did not is left out."""
+    latest = select(Session.user_id, func.max(Session.last_seen_at)).where(Session.user_id.in_(user_ids))
+    return {row[0]: row[1] for row in db.session.execute(latest.group_by(Session.user_id))}
 
 
 def forget() -> Text:

@@ -187,7 +187,7 @@ def _at_slug(found: TenantPlace, slug: str) -> Member:
     hidden = service.find_workspace(found.id, slug)
     if hidden is None:
         raise _nothing()
-    return _member(found, None, hidden.id)
+    return replace(_member(found, None, hidden.id), workspace_slug=hidden.slug, workspace_name=hidden.name)
 
 
 def _member(found: TenantPlace, workspace: WorkspacePlace | None, workspace_id: UUID | None = None) -> Member:

@@ -58,6 +58,9 @@ class TenantMembership(Identified, Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     role: Mapped[TenantRole] = mapped_column(choice(TenantRole, "role"))
+    # A disabled membership opens nothing here; the account and other tenants are not concerned.
+    disabled_at: Mapped[datetime | None]
+    disabled_by: Mapped[UUID | None]
     uploads_blocked_at: Mapped[datetime | None]
     uploads_blocked_by: Mapped[UUID | None]
     uploads_blocked_reason: Mapped[str | None] = mapped_column(Text)

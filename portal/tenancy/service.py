@@ -27,10 +27,8 @@ from portal.tenancy.models import (
     SLUG,
     Plan,
     Tenant,
-    TenantMembership,
     TenantRole,
     Workspace,
-    WorkspaceMembership,
     WorkspaceRole,
 )
 from portal.tenancy.permissions import Permission, forbidden
@@ -232,16 +230,9 @@ def plan_of(code: str) -> Plan:
 def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
     """Add a tenant; the caller's transaction has entered ``tenant_id``. Raises ``Invalid``, ``Conflict``."""
     values = {"id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name), "plan": plan.code}
-    _insert(Tenant, values, _("There is already a tenant %(slug)s.", slug=slug))
+    insert_once(Tenant, values, _("There is already a tenant %(slug)s.", slug=slug))
     audit.record(tenant_id, None, "tenant.created", tenant_id, slug=slug, plan=plan.code)
     return db.session.get_one(Tenant, tenant_id)
-
-
-def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole) -> None:
-    """Make a person a member of the tenant. Raises ``Conflict`` when they are one."""
-    values = {"id": new_id(), "tenant_id": tenant_id, "user_id": user_id, "role": role}
-    _insert(TenantMembership, values, _("This person is already a member of the tenant."))
-    audit.record(tenant_id, None, "tenant.member_added", user_id, role=role)
 
 
 def create_workspace(tenant_id: UUID, slug: str, name: str) -> Workspace:
@@ -251,52 +242,9 @@ def create_workspace(tenant_id: UUID, slug: str, name: str) -> Workspace:
     """
     workspace_id = new_id()
     values = {"id": workspace_id, "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
-    _insert(Workspace, values, _("There is already a workspace %(slug)s in this tenant.", slug=slug))
+    insert_once(Workspace, values, _("There is already a workspace %(slug)s in this tenant.", slug=slug))
     audit.record(tenant_id, None, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
     return db.session.get_one(Workspace, workspace_id)
-
-
-def set_workspace_role(workspace: Workspace, user_id: UUID, role: WorkspaceRole) -> WorkspaceRole | None:
-    """Make a person a member of the workspace, or change their role; gives the role before.
-
-    Raises ``Conflict`` for somebody outside the tenant, for the role they have, and for the last owner.
-    """
-    tenant_id = workspace.tenant_id
-    in_tenant = select(TenantMembership.id).where(
-        TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
-    )
-    if db.session.scalar(in_tenant) is None:
-        raise Conflict(
-            _("This person is not a member of the tenant. Add them first: portal user create EMAIL --tenant SLUG.")
-        )
-    membership = db.session.scalar(_membership(workspace.id, user_id).with_for_update())
-    before = membership.role if membership else None
-    if before == role:
-        raise Conflict(_("This person is %(role)s of the workspace already.", role=role))
-    if membership is None:
-        db.session.add(WorkspaceMembership(tenant_id=tenant_id, workspace_id=workspace.id, user_id=user_id, role=role))
-    else:
-        _keep_an_owner(workspace.id, membership)
-        membership.role = role
-    facts = {"role": role, "before": before}
-    audit.record(tenant_id, None, "workspace.member_set", user_id, workspace_id=workspace.id, **facts)
-    return before
-
-
-def _membership(workspace_id: UUID, user_id: UUID) -> Any:
-    return select(WorkspaceMembership).where(
-        WorkspaceMembership.workspace_id == workspace_id, WorkspaceMembership.user_id == user_id
-    )
-
-
-def _keep_an_owner(workspace_id: UUID, leaving: WorkspaceMembership) -> None:
-    """All owners are locked first: two who step down at once can't both be the last but one."""
-    query = select(WorkspaceMembership.id).where(
-        WorkspaceMembership.workspace_id == workspace_id, WorkspaceMembership.role == WorkspaceRole.OWNER
-    )
-    owners = list(db.session.scalars(query.order_by(WorkspaceMembership.id).with_for_update()))
-    if leaving.role == WorkspaceRole.OWNER and owners == [leaving.id]:
-        raise Conflict(_("This person is the only owner. Make somebody else an owner first."))
 
 
 def checked_slug(slug: str) -> str:
@@ -316,7 +264,7 @@ def checked_name(name: str) -> str:
     return checked_label(name, LONGEST_NAME)
 
 
-def _insert(model: Any, values: dict[str, Any], taken: str) -> None:
+def insert_once(model: Any, values: dict[str, Any], taken: str) -> None:
     """Insert one row, or raise ``Conflict``: a race for the same slug must not end in an error of the database."""
     statement = insert(model).values(created_at=now(), **values).on_conflict_do_nothing().returning(model.id)
     if db.session.scalar(statement) is None:

@@ -38,13 +38,17 @@ def count_open_of(tenant_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, int
     return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
-def end_all_of(tenant_id: UUID, user_id: UUID, actor_id: UUID) -> int:
-    """Abort every open session of a person in a tenant, and give its reservations back at once; how many.
+def end_all_of(tenant_id: UUID, user_id: UUID, actor_id: UUID, *, workspace_id: UUID | None = None) -> int:
+    """Abort every open session of a person in a tenant, or in one workspace of it; how many.
+
+    What they reserved is free at once.
 
     Each in a transaction of its own: the counters of a workspace are not locked for all of them together.
     """
     database.enter(tenant_id)
-    here = Upload.tenant_id == tenant_id, Upload.user_id == user_id, Upload.state.in_(OPEN)
+    here = [Upload.tenant_id == tenant_id, Upload.user_id == user_id, Upload.state.in_(OPEN)]
+    if workspace_id is not None:
+        here.append(Upload.workspace_id == workspace_id)
     uploads = db.session.scalars(select(Upload).where(*here).execution_options(populate_existing=True)).all()
     db.session.expunge_all()  # each transaction ends what the one before has loaded
     words = Text("An administrator ended this upload.")

@@ -60,8 +60,14 @@ def _end(response: Response) -> Response:
         response.headers["X-Request-ID"] = g.request_id
         level = logging.DEBUG if request.path in QUIET or request.endpoint == "static" else logging.INFO
         spent = (time.perf_counter() - g.request_began) * 1000
-        log.log(level, "%s %s %d %.1f ms", request.method, request.path, response.status_code, spent)
+        log.log(level, "%s %s %d %.1f ms", request.method, logged_path(), response.status_code, spent)
     return response
+
+
+def logged_path() -> str:
+    """The path of the request without a secret: whoever reads a log must not be able to follow a person's link."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "…") if isinstance(token, str) else request.path
 
 
 def _forget(_error: BaseException | None) -> None:

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from portal.errors import Invalid, NotFound, Problem, Unavailable
 from portal.texts import Text
 from portal.web.body import Answer
-from portal.web.logs import request_id
+from portal.web.logs import logged_path, request_id
 
 log = logging.getLogger(__name__)
 
@@ -122,14 +122,14 @@ def _answer_lost(error: Exception) -> Response:
 
 
 def _answer_unstorable(error: Exception) -> Response:
-    log.error("the database can't store what %s %s sent", request.method, request.path, exc_info=error)
+    log.error("the database can't store what %s %s sent", request.method, logged_path(), exc_info=error)
     return answer_problem(
         Invalid(_("Something in this request can't be stored: it is too long, too large, or not text."))
     )
 
 
 def _answer_unexpected(error: Exception) -> Response:
-    log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
+    log.error("unexpected error in %s %s", request.method, logged_path(), exc_info=error)
     detail = Text("Something went wrong on our side and was logged. Quote this code: %(code)s.", code=request_id())
     return _answer(Problem(detail, request_id=request_id()), 500)
 

@@ -28,6 +28,9 @@ EVENT_NAMES = {
     "quota.miscounted": _l("The used space was counted wrong"),
     "storage.unhealthy": _l("A storage stopped working"),
     "storage.recovered": _l("A storage works again"),
+    "member.invited": _l("Somebody was invited"),
+    "member.joined": _l("Somebody joined a workspace"),
+    "member.removed": _l("Somebody was removed from a workspace"),
     "webhook.test": _l("Test"),
 }
 
