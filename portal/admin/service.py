@@ -15,13 +15,16 @@ from portal.folders import libraries
 from portal.identity import service as identity
 from portal.identity.models import ApiToken, User
 from portal.identity.scopes import Scope
+from portal.people import members
 from portal.quotas import limits
 from portal.quotas import service as quotas
 from portal.quotas.limits import TenantLimit
 from portal.storage import service as storage
-from portal.tenancy import memberships, tokens
+from portal.tenancy import memberships, people, tokens
 from portal.tenancy import service as tenancy
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
+from portal.tenancy.people import MemberOfWorkspace, PersonHere
+from portal.web.paging import all_pages
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,47 @@ def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> 
     with transaction(tenant.id) as session:
         workspace = session.get_one(Workspace, workspace_id)
         return memberships.set_workspace_role(workspace, user.id, role)
+
+
+def list_members(tenant_slug: str, slug: str) -> list[MemberOfWorkspace]:
+    """Everybody in a workspace, by name. Raises ``NotFound``."""
+    workspace_id = require_workspace(require_tenant(tenant_slug), slug).id
+    return list(all_pages(lambda paging: people.list_members(workspace_id, paging)))
+
+
+def remove_member(tenant_slug: str, slug: str, email: str) -> None:
+    """End a membership. Raises ``NotFound``, and ``Conflict`` for the only owner."""
+    user_id = require_user(email).id
+    members.remove(require_workspace(require_tenant(tenant_slug), slug).id, user_id, None)
+
+
+def list_people(tenant_slug: str) -> list[PersonHere]:
+    """Everybody in a tenant, by name. Raises ``NotFound``."""
+    tenant_id = require_tenant(tenant_slug).id
+    enter(tenant_id)
+    return list(all_pages(lambda paging: people.list_people(tenant_id, paging)))
+
+
+def change_person(
+    tenant_slug: str, email: str, *, role: TenantRole | None = None, disabled: bool | None = None
+) -> None:
+    """Change somebody's role in a tenant, or disable or enable them there. Raises ``NotFound``, ``Conflict``."""
+    user_id = require_user(email).id
+    members.change_person(require_tenant(tenant_slug).id, user_id, None, role=role, disabled=disabled)
+
+
+def remove_person(tenant_slug: str, email: str) -> None:
+    """End every membership of somebody in a tenant. Raises ``NotFound``, ``Conflict``."""
+    user_id = require_user(email).id
+    members.remove_person(require_tenant(tenant_slug).id, user_id, None)
+
+
+def rename_user(email: str, name: str) -> str:
+    """Give somebody another name; as it is stored. Raises ``NotFound``, ``Invalid``."""
+    user_id, checked = require_user(email).id, tenancy.checked_name(name)
+    with transaction():
+        identity.rename(user_id, checked)
+    return checked
 
 
 def make_operator(email: str) -> User:

@@ -33,3 +33,12 @@ def application() -> Iterator[None]:
 def report(as_json: bool, sentence: str, **facts: Any) -> None:
     """Print what was done: the sentence for a person, the facts as JSON for a script."""
     click.echo(json.dumps(facts, default=str) if as_json else sentence)
+
+
+def report_rows(as_json: bool, rows: list[dict[str, Any]]) -> None:
+    """Print a list: one line a row for a person, one JSON array for a script."""
+    if as_json:
+        click.echo(json.dumps(rows, default=str))
+        return
+    for row in rows:
+        click.echo("  ".join(str(value) for value in row.values()))

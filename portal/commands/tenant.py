@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from portal.commands import application, as_json, report
+from portal.commands import application, as_json, report, report_rows
+from portal.tenancy.models import TenantRole
 
 
 @click.group()
@@ -29,6 +30,83 @@ def tenant_create(slug: str, name: str, plan: str, as_json: bool) -> None:
     with application():
         made = service.open_tenant(slug, name, plan)
     report(as_json, f"Tenant {slug} was created.", id=made.id, slug=made.slug, name=made.name, plan=made.plan)
+
+
+@tenant.command("people")
+@click.argument("slug")
+@as_json
+def tenant_people(slug: str, as_json: bool) -> None:
+    """List the people of a tenant."""
+    from portal.admin import service
+
+    with application():
+        found = service.list_people(slug)
+    report_rows(
+        as_json,
+        [
+            {
+                "user_id": each.id,
+                "email": each.email,
+                "name": each.name,
+                "role": each.role,
+                "disabled": each.disabled_at is not None,
+            }
+            for each in found
+        ],
+    )
+
+
+@tenant.command("member")
+@click.argument("slug")
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in TenantRole]))
+@as_json
+def tenant_member(slug: str, email: str, role: str, as_json: bool) -> None:
+    """Change somebody's role in a tenant."""
+    from portal.admin import service
+
+    with application():
+        service.change_person(slug, email, role=TenantRole(role))
+    report(as_json, f"{email} is {role} of {slug} now.", tenant=slug, email=email, role=role)
+
+
+@tenant.command("disable")
+@click.argument("slug")
+@click.argument("email")
+@as_json
+def tenant_disable(slug: str, email: str, as_json: bool) -> None:
+    """Let somebody do nothing in a tenant, at once. Their account and other tenants are not concerned."""
+    from portal.admin import service
+
+    with application():
+        service.change_person(slug, email, disabled=True)
+    report(as_json, f"{email} can do nothing in {slug} any more.", tenant=slug, email=email, disabled=True)
+
+
+@tenant.command("enable")
+@click.argument("slug")
+@click.argument("email")
+@as_json
+def tenant_enable(slug: str, email: str, as_json: bool) -> None:
+    """Let a disabled person work in a tenant again."""
+    from portal.admin import service
+
+    with application():
+        service.change_person(slug, email, disabled=False)
+    report(as_json, f"{email} can work in {slug} again.", tenant=slug, email=email, disabled=False)
+
+
+@tenant.command("remove-member")
+@click.argument("slug")
+@click.argument("email")
+@as_json
+def tenant_remove_member(slug: str, email: str, as_json: bool) -> None:
+    """Remove somebody from a tenant and its workspaces. What they uploaded stays."""
+    from portal.admin import service
+
+    with application():
+        service.remove_person(slug, email)
+    report(as_json, f"{email} is no member of {slug} any more.", tenant=slug, email=email)
 
 
 class Size(click.ParamType[int | None]):

@@ -51,3 +51,16 @@ def user_password(email: str, password_stdin: bool, as_json: bool) -> None:  # n
         sessions, tokens = service.reset_password(email, password)
     sentence = f"{email} has another password; {sessions} sessions were ended and {tokens} API tokens revoked."
     report(as_json, sentence, email=email, sessions=sessions, tokens=tokens)
+
+
+@user.command("rename")
+@click.argument("email")
+@click.argument("name")
+@as_json
+def user_rename(email: str, name: str, as_json: bool) -> None:
+    """Give somebody another name, which is what others see."""
+    from portal.admin import service
+
+    with application():
+        stored = service.rename_user(email, name)
+    report(as_json, f"{email} is called {stored} now.", email=email, name=stored)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from portal.commands import application, as_json, report
+from portal.commands import application, as_json, report, report_rows
 from portal.tenancy.models import WorkspaceRole
 
 WORKSPACE_ROLE = click.Choice([role.value for role in WorkspaceRole])
@@ -62,3 +62,41 @@ def workspace_member(place: tuple[str, str], email: str, role: str, as_json: boo
     was = f" (was {before})" if before else ""
     facts = {"workspace": "/".join(place), "email": email, "role": role, "before": before}
     report(as_json, f"{email} is {role} of {'/'.join(place)} now{was}.", **facts)
+
+
+@workspace.command("members")
+@click.argument("place", type=WorkspacePath(), metavar="TENANT/SLUG")
+@as_json
+def workspace_members(place: tuple[str, str], as_json: bool) -> None:
+    """List the members of a workspace."""
+    from portal.admin import service
+
+    with application():
+        found = service.list_members(*place)
+    report_rows(
+        as_json,
+        [
+            {
+                "user_id": each.user_id,
+                "email": each.email,
+                "name": each.name,
+                "role": each.role,
+                "disabled": each.disabled,
+            }
+            for each in found
+        ],
+    )
+
+
+@workspace.command("remove-member")
+@click.argument("place", type=WorkspacePath(), metavar="TENANT/SLUG")
+@click.argument("email")
+@as_json
+def workspace_remove_member(place: tuple[str, str], email: str, as_json: bool) -> None:
+    """End somebody's membership of a workspace. What they uploaded stays."""
+    from portal.admin import service
+
+    with application():
+        service.remove_member(*place, email)
+    facts = {"workspace": "/".join(place), "email": email}
+    report(as_json, f"{email} is no member of {'/'.join(place)} any more.", **facts)

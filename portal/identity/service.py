@@ -17,7 +17,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from flask import current_app
 from flask_babel import gettext as _
 from flask_security.utils import hash_password, verify_password
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from portal.database import db, now, transaction
 from portal.errors import Conflict, Invalid, NotFound
@@ -186,6 +186,11 @@ def choose_language(user_id: UUID, language: str | None) -> None:
         raise Invalid(_("There is no translation into this language."), field="language")
     with transaction():
         db.session.execute(update(User).where(User.id == user_id).values(language=language))
+
+
+def rename(user_id: UUID, name: str) -> None:
+    """Give a person another name, which is what others see; belongs inside the caller's transaction."""
+    db.session.execute(update(User).where(User.id == user_id).values(name=name))
 
 
 def make_operator(user: User) -> None:

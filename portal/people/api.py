@@ -163,7 +163,7 @@ def list_members(member: Member, paging: Paging) -> Listing[MemberView]:
 @operation(body=SetRole, errors=("conflict",))
 def set_role(member: Member, user_id: UUID, body: SetRole) -> None:
     """Give a member another role. 409 for the only owner."""
-    members.set_role(member, user_id, body.role)
+    members.set_role(member.workspace, user_id, body.role, member.user_id)
 
 
 @blueprint.delete(f"{WORKSPACE}/members/<uuid:user_id>")
@@ -172,7 +172,7 @@ def set_role(member: Member, user_id: UUID, body: SetRole) -> None:
 @operation(errors=("conflict",))
 def remove(member: Member, user_id: UUID) -> None:
     """Remove a member; what they uploaded stays. 409 for the only owner."""
-    members.remove(member, user_id)
+    members.remove(member.workspace, user_id, member.user_id)
 
 
 @blueprint.post(f"{WORKSPACE}/leave")
@@ -180,7 +180,7 @@ def remove(member: Member, user_id: UUID) -> None:
 @operation(errors=("conflict",))
 def leave(member: Member) -> None:
     """End your own membership. 409 for the only owner."""
-    members.remove(member, member.user_id)
+    members.remove(member.workspace, member.user_id, member.user_id)
 
 
 @blueprint.post(f"{WORKSPACE}/invitations")
@@ -252,7 +252,7 @@ def change(member: Member, p: UUID, body: ChangePerson) -> None:
 
     It concerns this tenant alone: an account is blocked by operators.
     """
-    members.change_person(member, p, role=body.role, disabled=body.disabled)
+    members.change_person(member.tenant_id, p, member.user_id, role=body.role, disabled=body.disabled)
 
 
 @blueprint.delete(f"{TENANT}/<uuid:p>")
@@ -264,7 +264,7 @@ def remove_person(member: Member, p: UUID) -> None:
 
     409 for the only administrator, and for the only owner of a workspace.
     """
-    members.remove_person(member, p)
+    members.remove_person(member.tenant_id, p, member.user_id)
 
 
 def _member_view(found: MemberOfWorkspace) -> MemberView:

@@ -16,33 +16,45 @@ from portal.events import service as events
 from portal.events.models import EventType
 from portal.tenancy import memberships
 from portal.tenancy.models import TenantRole, Workspace, WorkspaceRole
-from portal.tenancy.service import Member
 from portal.uploads import cancel
 
 
-def set_role(member: Member, user_id: UUID, role: WorkspaceRole) -> None:
-    """Give a member of the workspace another role.
+def set_role(workspace_id: UUID, user_id: UUID, role: WorkspaceRole, actor_id: UUID | None) -> WorkspaceRole:
+    """Give a member of a workspace of the entered tenant another role; gives the one before.
 
     Raises ``NotFound`` for who is no member, ``Conflict`` for the role that they have and for the only owner.
     """
-    with transaction(member.tenant_id):
-        if memberships.workspace_role(member.workspace, user_id) is None:
+    workspace = _workspace(workspace_id)
+    tenant_id = workspace.tenant_id
+    with transaction(tenant_id):
+        before = memberships.workspace_role(workspace_id, user_id)
+        if before is None:
             raise NotFound(_("There is no such person in this workspace."))
-        memberships.set_workspace_role(_workspace(member), user_id, role, member.user_id)
+        memberships.set_workspace_role(_workspace(workspace_id), user_id, role, actor_id)
     if role is WorkspaceRole.VIEWER:
-        cancel.end_all_of(member.tenant_id, user_id, member.user_id, workspace_id=member.workspace)
+        cancel.end_all_of(tenant_id, user_id, actor_id, workspace_id=workspace_id)
+    return before
 
 
-def remove(member: Member, user_id: UUID) -> None:
-    """End a membership of the workspace; also one's own. Raises ``NotFound``, and ``Conflict`` for the only owner."""
-    with transaction(member.tenant_id):
-        memberships.remove_from_workspace(_workspace(member), user_id, member.user_id)
-        events.record(EventType.MEMBER_REMOVED, member.tenant_id, member.workspace, user_id=str(user_id))
-    cancel.end_all_of(member.tenant_id, user_id, member.user_id, workspace_id=member.workspace)
+def remove(workspace_id: UUID, user_id: UUID, actor_id: UUID | None) -> None:
+    """End a membership of a workspace of the entered tenant; also one's own.
+
+    Raises ``NotFound``, and ``Conflict`` for the only owner.
+    """
+    tenant_id = _workspace(workspace_id).tenant_id
+    with transaction(tenant_id):
+        memberships.remove_from_workspace(_workspace(workspace_id), user_id, actor_id)
+        events.record(EventType.MEMBER_REMOVED, tenant_id, workspace_id, user_id=str(user_id))
+    cancel.end_all_of(tenant_id, user_id, actor_id, workspace_id=workspace_id)
 
 
 def change_person(
-    member: Member, user_id: UUID, *, role: TenantRole | None = None, disabled: bool | None = None
+    tenant_id: UUID,
+    user_id: UUID,
+    actor_id: UUID | None,
+    *,
+    role: TenantRole | None = None,
+    disabled: bool | None = None,
 ) -> None:
     """Change what somebody is in the tenant; None leaves it as it is.
 
@@ -51,25 +63,25 @@ def change_person(
     """
     if role is None and disabled is None:
         raise Invalid(_("Say what is to be changed: role, disabled or both."), field="body")
-    with transaction(member.tenant_id):
+    with transaction(tenant_id):
         if role is not None:
-            memberships.set_tenant_role(member.tenant_id, user_id, role, member.user_id)
+            memberships.set_tenant_role(tenant_id, user_id, role, actor_id)
         if disabled is not None:
-            memberships.set_disabled(member.tenant_id, user_id, disabled, member.user_id)
+            memberships.set_disabled(tenant_id, user_id, disabled, actor_id)
     if disabled:
-        cancel.end_all_of(member.tenant_id, user_id, member.user_id)
+        cancel.end_all_of(tenant_id, user_id, actor_id)
 
 
-def remove_person(member: Member, user_id: UUID) -> None:
+def remove_person(tenant_id: UUID, user_id: UUID, actor_id: UUID | None) -> None:
     """End every membership of a person in the tenant. Their account, and what they uploaded, stay.
 
     Raises ``NotFound``, and ``Conflict`` for the last administrator and for the only owner of a workspace.
     """
-    with transaction(member.tenant_id):
-        for workspace_id in memberships.remove_from_tenant(member.tenant_id, user_id, member.user_id):
-            events.record(EventType.MEMBER_REMOVED, member.tenant_id, workspace_id, user_id=str(user_id))
-    cancel.end_all_of(member.tenant_id, user_id, member.user_id)
+    with transaction(tenant_id):
+        for workspace_id in memberships.remove_from_tenant(tenant_id, user_id, actor_id):
+            events.record(EventType.MEMBER_REMOVED, tenant_id, workspace_id, user_id=str(user_id))
+    cancel.end_all_of(tenant_id, user_id, actor_id)
 
 
-def _workspace(member: Member) -> Workspace:
-    return db.session.get_one(Workspace, member.workspace)
+def _workspace(workspace_id: UUID) -> Workspace:
+    return db.session.get_one(Workspace, workspace_id)

@@ -59,7 +59,11 @@ def set_role(member: Member, p: UUID) -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise Invalid(_("Choose a role."), field="role")
     role = TenantRole(form.role.data)
-    return _do(member, lambda: members.change_person(member, p, role=role), _("The role was changed."))
+    return _do(
+        member,
+        lambda: members.change_person(member.tenant_id, p, member.user_id, role=role),
+        _("The role was changed."),
+    )
 
 
 @blueprint.post("/<uuid:p>/disable")
@@ -68,7 +72,7 @@ def set_role(member: Member, p: UUID) -> ResponseReturnValue:
 def disable(member: Member, p: UUID) -> ResponseReturnValue:
     """Let somebody do nothing in this tenant, at once."""
     done = _("The person was disabled: they can do nothing here from now on. Their files stay.")
-    return _do(member, lambda: members.change_person(member, p, disabled=True), done)
+    return _do(member, lambda: members.change_person(member.tenant_id, p, member.user_id, disabled=True), done)
 
 
 @blueprint.post("/<uuid:p>/enable")
@@ -77,7 +81,7 @@ def disable(member: Member, p: UUID) -> ResponseReturnValue:
 def enable(member: Member, p: UUID) -> ResponseReturnValue:
     """Let a disabled person work again, with the roles that they had."""
     done = _("The person was enabled: they can work here again.")
-    return _do(member, lambda: members.change_person(member, p, disabled=False), done)
+    return _do(member, lambda: members.change_person(member.tenant_id, p, member.user_id, disabled=False), done)
 
 
 @blueprint.post("/<uuid:p>/remove")
@@ -86,7 +90,7 @@ def enable(member: Member, p: UUID) -> ResponseReturnValue:
 def remove(member: Member, p: UUID) -> ResponseReturnValue:
     """Remove somebody from the tenant and its workspaces; what they uploaded stays."""
     done = _("The person was removed. The files that they uploaded stay.")
-    return _do(member, lambda: members.remove_person(member, p), done)
+    return _do(member, lambda: members.remove_person(member.tenant_id, p, member.user_id), done)
 
 
 @blueprint.post("/<uuid:p>/end-uploads")

@@ -98,7 +98,7 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise Invalid(_("Choose a role."), field="role")
     try:
-        members.set_role(member, user_id, WorkspaceRole(form.role.data))
+        members.set_role(member.workspace, user_id, WorkspaceRole(form.role.data), member.user_id)
     except Conflict as problem:
         flash(problem.detail, "danger")
     else:
@@ -112,7 +112,7 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
 def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
     """Remove a member; what they uploaded stays."""
     try:
-        members.remove(member, user_id)
+        members.remove(member.workspace, user_id, member.user_id)
     except Conflict as problem:
         flash(problem.detail, "danger")
     else:
@@ -125,7 +125,7 @@ def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
 def leave(member: Member) -> ResponseReturnValue:
     """End one's own membership."""
     try:
-        members.remove(member, member.user_id)
+        members.remove(member.workspace, member.user_id, member.user_id)
     except Conflict as problem:
         flash(problem.detail, "danger")
     else:

@@ -38,7 +38,7 @@ def count_open_of(tenant_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, int
     return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
-def end_all_of(tenant_id: UUID, user_id: UUID, actor_id: UUID, *, workspace_id: UUID | None = None) -> int:
+def end_all_of(tenant_id: UUID, user_id: UUID, actor_id: UUID | None, *, workspace_id: UUID | None = None) -> int:
     """Abort every open session of a person in a tenant, or in one workspace of it; how many.
 
     What they reserved is free at once.

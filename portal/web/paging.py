@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -83,6 +83,16 @@ def page_of(rows: Sequence[Row], paging: Paging, key: Callable[[Row], Any]) -> t
         raise _bad_cursor()
     start = places.index(paging.after) + 1 if paging.after else 0
     return cut(rows[start:], paging, key)
+
+
+def all_pages(read: Callable[[Paging], tuple[Sequence[Row], str | None]]) -> Iterator[Row]:
+    """Every row of a list, read page by page: for commands, which print it whole."""
+    cursor: str | None = None
+    while True:
+        rows, cursor = read(Paging(LARGEST, decode_cursor(cursor)))
+        yield from rows
+        if cursor is None:
+            return
 
 
 def encode_cursor(*place: Any) -> str:

@@ -17,11 +17,11 @@ def overview(cast: Cast) -> str:
     return f"/t/{cast.acme.slug}/overview"
 
 
-def test_an_admin_sees_usage_workspaces_and_people(cast: Cast) -> None:
+def test_an_admin_sees_usage_and_workspaces(cast: Cast) -> None:
     make_asset(cast)
     page = cast.tina.browser.get(overview(cast))
     assert page.status_code == 200
-    for text in ("Press", "Alice", "Bob", "Vera", "Tina", cast.bob.email, "Administrator", "owner", "viewer"):
+    for text in ("Press", "Alice", "4 people", cast.page("members")):
         assert text in page.text
     assert "Lair" not in page.text
     assert cast.mallory.email not in page.text
@@ -45,20 +45,19 @@ def test_it_runs_the_same_statements_for_one_workspace_and_for_many(cast: Cast) 
     assert len(many) == len(few)
 
 
-def test_long_lists_are_paged(cast: Cast) -> None:
+def test_a_long_list_is_paged(cast: Cast) -> None:
     with cast.app.app_context():
         for number in range(4):
             admin.open_workspace(cast.acme.slug, f"w{number}", f"W{number}", cast.bob.email)
-    for of, expected in (("people", "Alice Bob Tina Vera"), ("workspaces", "Press W0 W1 W2 W3")):
-        seen: list[str] = []
-        address = f"{overview(cast)}?of={of}&limit=2&cursor={encode_cursor('', UUID(int=0))}"
-        while address:
-            part = cast.tina.browser.get(address, headers={"HX-Request": "true"})
-            assert part.status_code == 200 and "<html" not in part.text
-            seen += re.findall(r"<strong[^>]*>([^<]+)</strong>", part.text)
-            more = re.search(r'href="([^"]+cursor[^"]+)"', part.text)
-            address = html.unescape(more[1]) + "&limit=2" if more else ""
-        assert " ".join(seen) == expected
-    assert "<html" in cast.tina.browser.get(f"{overview(cast)}?of=people&limit=2").text
-    for bad in ("of=files", "of=people&cursor=WyJhIl0", "limit=0"):
+    seen: list[str] = []
+    address = f"{overview(cast)}?limit=2&cursor={encode_cursor('', UUID(int=0))}"
+    while address:
+        part = cast.tina.browser.get(address, headers={"HX-Request": "true"})
+        assert part.status_code == 200 and "<html" not in part.text
+        seen += re.findall(r"<strong[^>]*>([^<]+)</strong>", part.text)
+        more = re.search(r'href="([^"]+cursor[^"]+)"', part.text)
+        address = html.unescape(more[1]) + "&limit=2" if more else ""
+    assert seen == ["Press", "W0", "W1", "W2", "W3"]
+    assert "<html" in cast.tina.browser.get(f"{overview(cast)}?limit=2").text
+    for bad in ("cursor=WyJhIl0", "limit=0"):
         assert cast.tina.browser.get(f"{overview(cast)}?{bad}").status_code == 422

@@ -60,19 +60,24 @@ def test_member_and_tenant_marks_name_a_place_and_a_permission(app: Flask) -> No
 
 def test_ids_in_addresses_are_typed(app: Flask) -> None:
     for rule, _ in routes(app):
-        for name in rule.arguments - {"tenant_slug", "workspace_slug", "filename", "tag"}:
+        for name in rule.arguments - {"tenant_slug", "workspace_slug", "filename", "tag", "token"}:
             typed = (f"<uuid:{name}>", "<int:", f"):{name}>")  # the last is any(…): one of some words
             assert any(kind in rule.rule for kind in typed), rule.rule
 
 
 def test_public_routes_are_these(app: Flask) -> None:
     assert sorted({rule.rule for rule, _ in marked(app, "public")}) == [
+        "/forgot-password",
         "/healthz",
         "/help/quota",
+        "/invitations/<token>",
+        "/invitations/<token>/accept",
+        "/invitations/<token>/sign-up",
         "/login",
         "/logout",
         "/metrics",
         "/readyz",
+        "/reset-password/<token>",
         "/script-texts/<tag>.js",
         "/static/<path:filename>",
         "/v1/openapi.json",
@@ -125,6 +130,6 @@ def test_an_admin_of_the_tenant_who_is_no_member_gets_404_for_what_lies_in_a_wor
     for rule, method in marked(app, "member"):
         mark = mark_of(app.view_functions[rule.endpoint])
         assert mark is not None
-        if mark.permission != "see_quota":
+        if mark.permission not in ("see_quota", "manage_members"):
             answer = cast.tina.browser.open(address(app, rule, **place), method=method)
             assert answer.status_code == 404, (method, rule.rule, answer.status_code)

@@ -42,6 +42,15 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     | {"since": AT, **PATH},
     "token_created": {"token_name": "Nightly", "scopes": ["Read files"], "workspaces": ["Press"], "expires_at": LATER}
     | PATH,
+    "invitation": {
+        "person": "Alice",
+        "place": "Press",
+        "tenant_name": "Acme",
+        "role": "editor",
+        "expires_at": LATER,
+        **PATH,
+    },
+    "password_reset": {"minutes": 60, **PATH},
     "task_alarm": {"task": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
 }
 

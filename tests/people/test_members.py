@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from portal.admin import service as admin
 from portal.audit import AuditEvent
@@ -83,12 +85,13 @@ def test_who_is_removed_is_out_with_the_next_request_and_their_files_stay(cast: 
 
 
 def test_a_workspace_is_never_without_an_owner(cast: Cast) -> None:
-    for call in (
+    calls: tuple[Callable[[], TestResponse], ...] = (
         lambda: cast.alice.api.delete(cast.url(f"members/{cast.alice.id}")),
         lambda: cast.alice.api.patch(cast.url(f"members/{cast.alice.id}"), json={"role": "viewer"}),
         lambda: cast.alice.api.post(cast.url("leave")),
         lambda: cast.tina.api.delete(people_url(cast, cast.alice)),
-    ):
+    )
+    for call in calls:
         answer = call()
         assert answer.status_code == 409 and "only owner" in answer.get_json()["detail"]
     assert cast.alice.api.patch(cast.url(f"members/{cast.bob.id}"), json={"role": "owner"}).status_code == 204
@@ -135,11 +138,12 @@ def at_once(*calls: Any, tokens_of: tuple[Actor, ...]) -> list[int]:
 
 
 def test_a_tenant_is_never_without_an_admin(cast: Cast) -> None:
-    for call in (
+    calls: tuple[Callable[[], TestResponse], ...] = (
         lambda: cast.tina.api.delete(people_url(cast, cast.tina)),
         lambda: cast.tina.api.patch(people_url(cast, cast.tina), json={"role": "member"}),
         lambda: cast.tina.api.patch(people_url(cast, cast.tina), json={"disabled": True}),
-    ):
+    )
+    for call in calls:
         assert call().status_code == 409
     assert cast.tina.api.patch(people_url(cast, cast.bob), json={"role": "admin"}).status_code == 204
     assert cast.bob.api.delete(people_url(cast, cast.tina)).status_code == 204
