@@ -175,6 +175,39 @@ def test_the_last_owner_can_not_step_down(portal: Portal, cast: Cast) -> None:
     assert json.loads(changed.stdout)["before"] == "owner"
 
 
+def test_members_and_people_are_listed_changed_and_removed(portal: Portal, cast: Cast) -> None:
+    place, bob = f"{cast.acme.slug}/press", cast.bob.email
+    members = json.loads(portal("workspace", "members", place, "--json").stdout)
+    assert [(each["name"], each["role"]) for each in members] == [
+        ("Alice", "owner"),
+        ("Bob", "editor"),
+        ("Vera", "viewer"),
+    ]
+    assert bob in portal("workspace", "members", place).stdout
+    assert json.loads(portal("tenant", "member", cast.acme.slug, bob, "admin", "--json").stdout)["role"] == "admin"
+    assert portal("tenant", "disable", cast.acme.slug, bob).returncode == 0
+    people = {each["email"]: each for each in json.loads(portal("tenant", "people", cast.acme.slug, "--json").stdout)}
+    assert (people[bob]["role"], people[bob]["disabled"]) == ("admin", True)
+    assert cast.bob.api.get(cast.url("assets")).status_code == 404
+    assert portal("tenant", "enable", cast.acme.slug, bob).returncode == 0
+    assert json.loads(portal("user", "rename", bob, " Bob  Brook ", "--json").stdout)["name"] == "Bob Brook"
+    assert cast.bob.api.get("/v1/me").get_json()["user"]["name"] == "Bob Brook"
+    assert portal("workspace", "remove-member", place, bob).returncode == 0
+    assert portal("tenant", "remove-member", cast.acme.slug, bob).returncode == 0
+    for words in (
+        ("workspace", "remove-member", place, bob),
+        ("workspace", "remove-member", place, cast.alice.email),
+        ("tenant", "remove-member", cast.acme.slug, bob),
+        ("tenant", "remove-member", cast.acme.slug, cast.tina.email),
+        ("tenant", "disable", cast.acme.slug, cast.tina.email),
+        ("tenant", "people", "nowhere"),
+        ("user", "rename", bob, ""),
+        ("user", "rename", "nobody@y.example", "Nobody"),
+    ):
+        done = portal(*words)
+        assert done.returncode == 1 and done.stderr.strip() and "Traceback" not in done.stderr, words
+
+
 def test_an_operator_is_made_once(portal: Portal, cast: Cast) -> None:
     assert portal("operator", "add", cast.alice.email).returncode == 0
     again = portal("operator", "add", cast.alice.email)

@@ -102,6 +102,8 @@ PAGES = (
     ("storage.index", "alice"),
     ("storage.new", "alice"),
     ("migration.index", "alice"),
+    ("members.index", "alice"),
+    ("people.index", "tina"),
     ("audit_log.index", "tina"),
     ("tenants.overview", "tina"),
     ("quarantine.index", "tina"),
