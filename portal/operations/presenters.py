@@ -34,6 +34,8 @@ _JOBS = {
     "expire": _l("Expire uploads"),
     "clear_staging": _l("Clean up after uploads"),
     "send_email": _l("Send e-mails"),
+    "send_invitation": _l("Write invitations"),
+    "send_password_reset": _l("Write links for forgotten passwords"),
     "dispatch": _l("Dispatch events to webhooks"),
     "deliver": _l("Deliver to webhooks"),
     "probe": _l("Test storage"),

@@ -146,12 +146,12 @@ def test_an_operators_block_ends_them_too(cast: Cast) -> None:
 
 def test_an_admin_ends_a_persons_uploads(cast: Cast) -> None:
     begun = [cast.bob.api.post(cast.url("uploads"), json=PHOTO).get_json()["upload_id"] for _ in range(2)]
-    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/overview").text
+    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/people").text
     assert "Cancel 2 uploads" in page
     address = f"/t/{cast.acme.slug}/people/{cast.bob.id}/end-uploads"
     assert cast.alice.browser.post(address).status_code == 403
     assert cast.tina.browser.post(address).status_code == 303
-    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/overview").text
+    page = cast.tina.browser.get(f"/t/{cast.acme.slug}/people").text
     assert "2 uploads were cancelled" in page and "Cancel 2 uploads" not in page
     shown = cast.bob.api.get(cast.url(f"uploads/{begun[0]}")).get_json()
     assert (shown["state"], reserved(cast)) == ("aborted", 0)

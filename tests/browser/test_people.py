@@ -58,9 +58,6 @@ def test_somebody_is_invited_joins_gets_another_role_and_is_removed(visit: Visit
     guest.reload()
     expect(guest.get_by_role("heading", name="There is nothing here")).to_be_visible()
     assert examination.found == {}
-    (lost,) = visit.complaints  # the page that Nina can't open any more
-    assert "404" in lost
-    visit.complaints.clear()
 
 
 def test_an_administrator_disables_somebody_on_a_phone(visit: Visits, cast: Cast) -> None:

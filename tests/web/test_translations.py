@@ -102,6 +102,7 @@ PAGES = (
     ("storage.index", "alice"),
     ("storage.new", "alice"),
     ("migration.index", "alice"),
+    ("password_reset.ask", "alice"),
     ("members.index", "alice"),
     ("people.index", "tina"),
     ("audit_log.index", "tina"),
