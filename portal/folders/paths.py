@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from portal.database import db, new_id, now, transaction
+from portal.errors import Invalid
 from portal.folders import folder_names
+from portal.folders.models import Folder
 from portal.folders.service import MAX_DEPTH, MAX_RECORDED_NAMES, Target, depth_of, lock_folders, record, resolve
+from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 
 Path = tuple[str, ...]
@@ -47,18 +50,58 @@ def create_paths(member: Member, target: Target, paths: Sequence[str]) -> list[C
         lock_folders(member.workspace)
         library_id = resolve(member.workspace, target)
         levels = MAX_DEPTH - depth_of(member.workspace, target.folder_id)
-        split = {path: tuple(folder_names.plain(part) for part in path.split("/")) for path in paths}
+        split = {path: _split(path) for path in paths}
         refusals = {path: _complaint(parts, levels) for path, parts in split.items()}
-        known: dict[Path, UUID | None] = {(): target.folder_id}
-        new: list[str] = []
-        for depth in range(1, levels + 1):
-            level = {parts[:depth] for path, parts in split.items() if not refusals[path] and len(parts) >= depth}
-            if not level:
-                break
-            new += _create_level(member, library_id, sorted(level), known)
-        if new:
-            record(member, "folders.created", target.folder_id, count=len(new), names=new[:MAX_RECORDED_NAMES])
+        valid = [parts for path, parts in split.items() if not refusals[path]]
+        known = _create_missing(member, library_id, target.folder_id, valid)
     return [CreatedPath(path, library_id, known.get(split[path]), refusals[path]) for path in paths]
+
+
+def folder_at(member: Member, library_id: UUID, parent_id: UUID | None, path: str) -> UUID:
+    """The folder at ``path`` (``holiday/day 1``) below a folder, or below the top of a library; missing folders are
+    created.
+
+    Belongs inside the caller's transaction. Raises ``Invalid`` for a name or a depth that can't be, ``Forbidden`` when
+    folders are missing and this member may not create any, ``NotFound`` when the parent was deleted meanwhile.
+    """
+    parts = _split(path)
+    _require_valid(parts, MAX_DEPTH)
+    # Without the lock: of a thousand files for one folder only the first has to wait for others who change folders.
+    existing = _find(library_id, parent_id, parts)
+    if existing is not None:
+        return existing
+    member.require(Permission.EDIT)
+    lock_folders(member.workspace)
+    resolve(member.workspace, Target(library_id, parent_id))  # it may have been deleted before the lock was acquired
+    _require_valid(parts, MAX_DEPTH - depth_of(member.workspace, parent_id))
+    folder_id = _create_missing(member, library_id, parent_id, [parts])[parts]
+    assert folder_id is not None  # only the empty path, the top of a library, has none
+    return folder_id
+
+
+def _find(library_id: UUID, parent_id: UUID | None, parts: Path) -> UUID | None:
+    for name in parts:
+        place = {"library_id": library_id, "parent_id": parent_id, "name": name, "deleted_at": None}
+        # name_key stands before name in the unique index.
+        statement = select(Folder.id).filter_by(**place).where(Folder.name_key == func.lower(name))
+        parent_id = db.session.scalar(statement)
+        if parent_id is None:
+            return None
+    return parent_id
+
+
+def _create_missing(
+    member: Member, library_id: UUID, parent_id: UUID | None, paths: Collection[Path]
+) -> dict[Path, UUID | None]:
+    """Create the missing folders of valid paths below ``parent_id``, level by level. Returns the folder of each."""
+    known: dict[Path, UUID | None] = {(): parent_id}
+    new: list[str] = []
+    for depth in range(1, max(map(len, paths), default=0) + 1):
+        level = {parts[:depth] for parts in paths if len(parts) >= depth}
+        new += _create_level(member, library_id, sorted(level), known)
+    if new:
+        record(member, "folders.created", parent_id, count=len(new), names=new[:MAX_RECORDED_NAMES])
+    return known
 
 
 def _create_level(member: Member, library_id: UUID, level: Sequence[Path], known: dict[Path, UUID | None]) -> list[str]:
@@ -79,6 +122,16 @@ def _create_level(member: Member, library_id: UUID, level: Sequence[Path], known
     known |= {path: found[parent, path[-1]] for path, parent in zip(level, parents, strict=True)}
     made = {row.id for row in rows} & set(ids)
     return [row.name for row in rows if row.id in made]
+
+
+def _split(path: str) -> Path:
+    return tuple(folder_names.plain(part) for part in path.split("/"))
+
+
+def _require_valid(parts: Path, levels: int) -> None:
+    complaint = _complaint(parts, levels)
+    if complaint:
+        raise Invalid(complaint, field="folder_path")
 
 
 def _complaint(parts: Path, levels: int) -> str | None:

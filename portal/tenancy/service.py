@@ -21,6 +21,7 @@ from portal.database import db, new_id, now, transaction
 from portal.errors import Conflict, Invalid
 from portal.identity import sessions
 from portal.identity.models import ApiToken, Session, User
+from portal.identity.scopes import insufficient
 from portal.identity.service import Person, hash_token, person_of_token, touch
 from portal.names import checked_label
 from portal.tenancy.models import (
@@ -31,7 +32,7 @@ from portal.tenancy.models import (
     Workspace,
     WorkspaceRole,
 )
-from portal.tenancy.permissions import Permission, forbidden
+from portal.tenancy.permissions import Permission, forbidden, permissions_of, scopes_for
 from portal.web.paging import Paging, cut
 
 LONGEST_NAME = 200
@@ -94,9 +95,12 @@ class Member:
         return self.workspace_id
 
     def require(self, permission: Permission) -> None:
-        """For what only a part of a route's uses needs. Raises ``Forbidden``."""
-        if permission not in self.permissions:
-            raise forbidden(permission)
+        """For what only a part of a route's uses needs, in a request that changes something. Raises ``Forbidden``."""
+        if permission in self.permissions:
+            return
+        if permission in permissions_of(self.tenant_role, self.workspace_role):
+            raise insufficient(scopes_for(permission, "POST")[0])  # their role allows it, their token does not
+        raise forbidden(permission)
 
     def may(self, permission: Permission) -> bool:
         """For what a page shows or leaves out; a route's own right is its mark's."""

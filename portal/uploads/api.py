@@ -166,6 +166,8 @@ def view_of(begun: Begun) -> UploadView:
         expires_at=upload.expires_at,
         file_name=upload.file_name,
         size_bytes=upload.size_bytes,
+        library_id=upload.library_id,
+        folder_id=upload.folder_id,
         reason=reason,
         parts=[_part_view(part) for part in begun.there.values()],
         asset_id=upload.asset_id,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from portal import audit, database, tasks
 from portal.database import db, transaction
 from portal.errors import Conflict, Invalid, Unavailable
-from portal.folders import libraries
+from portal.folders import libraries, paths
 from portal.inspection import file_kinds
 from portal.objectstore.multipart import Part
 from portal.objectstore.presign import SignedRequest
@@ -60,7 +60,11 @@ _DESTINATION = select(
 
 @dataclass(frozen=True)
 class Spec:
-    """The announced file. ``sha256`` in lower-case hex; ``in_parts``: the client supports S3 multipart."""
+    """The announced file.
+
+    ``sha256`` in lower-case hex; ``folder_path``: names of folders with slashes between them, below ``folder_id`` or
+    the top of the library; ``in_parts``: the client supports S3 multipart.
+    """
 
     file_name: str
     mime_type: str
@@ -68,6 +72,7 @@ class Spec:
     sha256: str | None = None
     library_id: UUID | None = None
     folder_id: UUID | None = None
+    folder_path: str | None = None
     in_parts: bool = False
 
 
@@ -84,7 +89,7 @@ class Begun:
 
 
 def begin(member: Member, spec: Spec, idempotency_key: str | None = None) -> Begun:
-    """Check, reserve and sign, before a byte moves. No network.
+    """Check, reserve and sign, before a byte moves. No network. Missing folders of ``folder_path`` are created.
 
     The same ``idempotency_key`` within 24 hours gives the same session freshly signed; with another body ``Conflict``.
     A session that was aborted, has expired or failed is replaced by a new one.
@@ -114,6 +119,9 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
         profile, library_id = _destination(member, spec)
         health.require_working(profile)
         method = part_plan.method_for(spec.size_bytes, storage.upload_methods_of(profile), offered=spec.in_parts)
+        folder_id = spec.folder_id
+        if spec.folder_path is not None:
+            folder_id = paths.folder_at(member, library_id, folder_id, spec.folder_path)
         # In parts: seven days, but only once a part has arrived (see multipart).
         expires_at = begun_at + (SHORTEST_LIFE if method == MULTIPART else life_of(spec.size_bytes))
         upload = Upload(
@@ -123,7 +131,7 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
             workspace_id=member.workspace,
             profile_id=profile.id,
             library_id=library_id,
-            folder_id=spec.folder_id,
+            folder_id=folder_id,
             user_id=member.user_id,
             file_name=spec.file_name,
             kind=kind.name,
@@ -259,4 +267,6 @@ def _forget_key(upload: Upload) -> None:
 
 def _hash_of(spec: Spec) -> str:
     facts: dict[str, Any] = asdict(spec)
+    if spec.folder_path is None:
+        del facts["folder_path"]  # so that uploads begun before this field existed keep their hash
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue, StringConstraints, WithJsonSchema
 
+from portal.folders.forms import LONGEST_PATH
 from portal.uploads.begin import Spec
 from portal.uploads.models import UploadState
 from portal.uploads.part_plan import MOST_PARTS
@@ -20,7 +21,11 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
 
 class BeginUpload(Body):
-    """The announced file: its exact size in bytes, and the SHA-256 in hex where it is known."""
+    """The announced file: its exact size in bytes, and the SHA-256 in hex where it is known.
+
+    ``folder_path``: folders below ``folder_id``, or below the top of the library, such as ``holiday/day 1``; those that
+    are missing are created, which needs the right to create folders.
+    """
 
     file_name: str
     mime_type: str = Field(max_length=1000)
@@ -28,6 +33,7 @@ class BeginUpload(Body):
     sha256: Sha256 | None = None
     library_id: UUID | None = None
     folder_id: UUID | None = None
+    folder_path: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PATH)] | None = None
     resumable_protocol: Literal["s3_multipart", "tus"] | None = None
 
     def spec(self) -> Spec:
@@ -39,6 +45,7 @@ class BeginUpload(Body):
             sha256=self.sha256.lower() if self.sha256 else None,
             library_id=self.library_id,
             folder_id=self.folder_id,
+            folder_path=self.folder_path,
             in_parts=self.resumable_protocol == "s3_multipart",
         )
 
@@ -108,6 +115,8 @@ class OpenUploadView(Answer):
     file_name: str
     size_bytes: int
     sha256: str | None
+    library_id: UUID
+    folder_id: UUID | None
     part_size: int | None
     created_at: Time
     expires_at: Time
@@ -146,6 +155,8 @@ class UploadView(Answer):
     expires_at: Time
     file_name: str
     size_bytes: int
+    library_id: UUID
+    folder_id: UUID | None
     reason: ReasonView | None
     parts: list[PartView]
     asset_id: UUID | None
