@@ -77,6 +77,8 @@ PACKAGES_WITH_ROUTES = (
     "people.invitation_views",
     "people.api",
     "admin.views",
+    "admin.workspace_views",
+    "admin.workspace_api",
     "operations.views",
     "admin.audit_log.views",
     "admin.audit_log.api",

@@ -10,7 +10,7 @@ from uuid import UUID
 from flask_babel import gettext as _
 
 from portal.database import enter, new_id, transaction
-from portal.errors import NotFound
+from portal.errors import Conflict, NotFound
 from portal.folders import libraries
 from portal.identity import service as identity
 from portal.identity.models import ApiToken, User
@@ -66,16 +66,31 @@ def is_new(email: str) -> bool:
 
 
 def open_workspace(
-    tenant_slug: str, slug: str, name: str, owner_email: str, *, limit_bytes: int | None = None
+    tenant_slug: str,
+    slug: str,
+    name: str,
+    owner_email: str,
+    *,
+    limit_bytes: int | None = None,
+    actor_id: UUID | None = None,
 ) -> Workspace:
     """Create a workspace with its owner, its quota, its storage profile and the library "Files".
 
-    ``limit_bytes`` None: no limit of its own. Raises ``NotFound``, ``Invalid``, ``Conflict``.
+    ``slug`` empty: one that resembles the name. ``limit_bytes`` None: no limit of its own. Raises ``NotFound``,
+    ``Invalid`` and ``Conflict``, with the field.
     """
-    tenant, owner = require_tenant(tenant_slug), require_user(owner_email)
+    tenant = require_tenant(tenant_slug)
     with transaction(tenant.id) as session:
-        workspace = tenancy.create_workspace(tenant.id, slug, name)
-        memberships.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER)
+        owner = identity.find_user(owner_email)
+        # The same answer for who has no account: an administrator does not learn who has one elsewhere.
+        if owner is None or not memberships.is_in_tenant(tenant.id, owner.id):
+            detail = _(
+                "%(email)s is no member of this tenant. Take somebody who is, or add them first.", email=owner_email
+            )
+            raise Conflict(detail, field="owner_email")
+        slug = slug or tenancy.suggested_slug(tenant.id, name)
+        workspace = tenancy.create_workspace(tenant.id, slug, name, actor_id)
+        memberships.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER, actor_id)
         quotas.open_workspace(tenant.id, workspace.id, limit_bytes)
         storage.open_managed_profile(tenant.id, workspace.id)
         session.flush()

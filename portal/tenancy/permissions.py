@@ -19,7 +19,8 @@ class Permission(StrEnum):
     EDIT = "edit"  # name, move, put into the trash, restore
     PURGE = "purge"  # delete for good, empty the trash
     SEE_QUOTA = "see_quota"
-    MANAGE_WORKSPACE = "manage_workspace"  # settings of the workspace
+    MANAGE_WORKSPACE = "manage_workspace"  # what concerns all files of the workspace
+    CONFIGURE_WORKSPACE = "configure_workspace"  # its name and settings
     MANAGE_MEMBERS = "manage_members"  # who belongs to the workspace, and as what
     MANAGE_STORAGE = "manage_storage"  # where its files lie, and the keys to that
 
@@ -28,13 +29,19 @@ class Permission(StrEnum):
     REVIEW_QUARANTINE = "review_quarantine"
     SET_SCAN_POLICY = "set_scan_policy"
     READ_AUDIT = "read_audit"
+    CREATE_WORKSPACE = "create_workspace"
     MANAGE_PEOPLE = "manage_people"  # who belongs to the tenant, and as what
     MANAGE_WEBHOOKS = "manage_webhooks"  # which URLs outside get events
 
 
 _VIEWER = frozenset({Permission.VIEW, Permission.SEE_QUOTA})
 _EDITOR = _VIEWER | {Permission.UPLOAD, Permission.EDIT, Permission.PURGE}
-_OWNER = _EDITOR | {Permission.MANAGE_WORKSPACE, Permission.MANAGE_MEMBERS, Permission.MANAGE_STORAGE}
+_OWNER = _EDITOR | {
+    Permission.MANAGE_WORKSPACE,
+    Permission.CONFIGURE_WORKSPACE,
+    Permission.MANAGE_MEMBERS,
+    Permission.MANAGE_STORAGE,
+}
 
 OF_WORKSPACE_ROLE: dict[WorkspaceRole, frozenset[Permission]] = {
     WorkspaceRole.VIEWER: _VIEWER,
@@ -51,6 +58,8 @@ OF_TENANT_ROLE: dict[TenantRole, frozenset[Permission]] = {
             Permission.REVIEW_QUARANTINE,
             Permission.SET_SCAN_POLICY,
             Permission.READ_AUDIT,
+            Permission.CREATE_WORKSPACE,
+            Permission.CONFIGURE_WORKSPACE,
             Permission.MANAGE_PEOPLE,
             Permission.MANAGE_MEMBERS,
             Permission.MANAGE_WEBHOOKS,
@@ -102,6 +111,8 @@ _REASONS = {
     ),
     Permission.PURGE: _l("Viewers can't delete files. Ask an owner to make you an editor."),
     Permission.MANAGE_STORAGE: _l("Only an owner of the workspace can see and change where its files are stored."),
+    Permission.CREATE_WORKSPACE: _l("Only an administrator of the tenant can create workspaces."),
+    Permission.CONFIGURE_WORKSPACE: _l("Only an owner of the workspace or an administrator can change its settings."),
     Permission.MANAGE_MEMBERS: _l("Only an owner of the workspace or an administrator can see and change its members."),
     Permission.MANAGE_PEOPLE: _l("Only an administrator of the tenant can see and change its people."),
     Permission.SET_QUOTA: _l("Only an administrator of the tenant can set limits."),

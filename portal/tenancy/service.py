@@ -6,7 +6,9 @@ Rows under row-level security are read in the tenant that the session has entere
 
 from __future__ import annotations
 
+import itertools
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,6 +205,11 @@ def find_workspace(tenant_id: UUID, slug: str) -> Workspace | None:
     return db.session.scalar(select(Workspace).where(Workspace.tenant_id == tenant_id, Workspace.slug == slug))
 
 
+def workspace(workspace_id: UUID) -> Workspace:
+    """A workspace of the entered tenant that the caller's access has found."""
+    return db.session.get_one(Workspace, workspace_id)
+
+
 def list_workspaces(tenant_id: UUID, paging: Paging) -> tuple[Sequence[Workspace], str | None]:
     """One page of the workspaces of a tenant, by name, and the cursor of the next."""
     query = select(Workspace).where(Workspace.tenant_id == tenant_id).order_by(Workspace.name, Workspace.id)
@@ -239,16 +246,44 @@ def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
     return db.session.get_one(Tenant, tenant_id)
 
 
-def create_workspace(tenant_id: UUID, slug: str, name: str) -> Workspace:
+def create_workspace(tenant_id: UUID, slug: str, name: str, actor_id: UUID | None = None) -> Workspace:
     """Add an empty workspace; ``portal.admin.service.open_workspace`` gives it all that it needs.
 
     Raises ``Invalid``, ``Conflict``.
     """
     workspace_id = new_id()
     values = {"id": workspace_id, "tenant_id": tenant_id, "slug": checked_slug(slug), "name": checked_name(name)}
-    insert_once(Workspace, values, _("There is already a workspace %(slug)s in this tenant.", slug=slug))
-    audit.record(tenant_id, None, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
+    insert_once(Workspace, values, _("There is already a workspace %(slug)s in this tenant.", slug=slug), field="slug")
+    audit.record(tenant_id, actor_id, "workspace.created", workspace_id, workspace_id=workspace_id, slug=slug)
     return db.session.get_one(Workspace, workspace_id)
+
+
+def rename_workspace(member: Member, name: str) -> Workspace:
+    """Give a workspace another name; its slug, which is in addresses, stays. Raises ``Invalid``."""
+    with transaction(member.tenant_id):
+        workspace = db.session.get_one(Workspace, member.workspace, with_for_update=True)
+        before, workspace.name = workspace.name, checked_name(name)
+        if before != workspace.name:
+            facts = {"name": workspace.name, "before": before}
+            audit.record(
+                member.tenant_id,
+                member.user_id,
+                "workspace.renamed",
+                workspace.id,
+                workspace_id=workspace.id,
+                **facts,
+            )
+    return workspace
+
+
+def suggested_slug(tenant_id: UUID, name: str) -> str:
+    """A free slug of the entered tenant that resembles a name: "Presse & Büro" is ``presse-buro``, then ``-2`` …"""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    stem = re.sub("[^a-z0-9]+", "-", plain).strip("-")[:55].strip("-") or "workspace"
+    like = select(Workspace.slug).where(Workspace.tenant_id == tenant_id, Workspace.slug.startswith(stem))
+    taken = set(db.session.scalars(like))
+    numbered = (f"{stem}-{number}" for number in itertools.count(2))
+    return stem if stem not in taken else next(each for each in numbered if each not in taken)
 
 
 def checked_slug(slug: str) -> str:
@@ -268,8 +303,8 @@ def checked_name(name: str) -> str:
     return checked_label(name, LONGEST_NAME)
 
 
-def insert_once(model: Any, values: dict[str, Any], taken: str) -> None:
+def insert_once(model: Any, values: dict[str, Any], taken: str, **facts: str) -> None:
     """Insert one row, or raise ``Conflict``: a race for the same slug must not end in an error of the database."""
     statement = insert(model).values(created_at=now(), **values).on_conflict_do_nothing().returning(model.id)
     if db.session.scalar(statement) is None:
-        raise Conflict(taken)
+        raise Conflict(taken, **facts)

@@ -105,6 +105,8 @@ PAGES = (
     ("password_reset.ask", "alice"),
     ("members.index", "alice"),
     ("people.index", "tina"),
+    ("workspace_settings.new", "tina"),
+    ("workspace_settings.show", "alice"),
     ("audit_log.index", "tina"),
     ("tenants.overview", "tina"),
     ("quarantine.index", "tina"),

@@ -28,6 +28,7 @@ _ACTIONS = {
     "person.blocked": _l("An operator blocked a person"),
     "person.unblocked": _l("An operator unblocked a person"),
     "workspace.created": _l("Created a workspace"),
+    "workspace.renamed": _l("Renamed a workspace"),
     "workspace.member_set": _l("Changed a role in a workspace"),
     "workspace.member_removed": _l("Removed a person from a workspace"),
     "library.created": _l("Created a library"),
