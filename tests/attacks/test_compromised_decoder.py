@@ -58,10 +58,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def captured(folder: Path, attempt: str, *, without: str = "") -> subprocess.CompletedProcess[str]:
+def captured(
+    folder: Path, attempt: str, *, without: str = "", python: Path = Path(sys.executable)
+) -> subprocess.CompletedProcess[str]:
     """Run ``attempt`` as a decoder would, confined as one is; ``without`` takes layers away first."""
     program = textwrap.dedent(PROGRAM.format(folder=str(folder), before=without, attempt=attempt.strip()))
-    command = [sys.executable, "-E", "-s", "-c", program]
+    command = [python, "-E", "-s", "-c", program]
     return subprocess.run(
         command, cwd=process.ROOT, env=process.ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -279,23 +281,24 @@ def test_as_root_it_becomes_a_user_that_owns_nothing_else(tmp_path: Path) -> Non
     assert done.stdout == "(61347, 61347, 61347) [] True\nrefused\nrefused\nrefused\n", done.stderr
 
 
-@needs_root
-def test_as_root_with_a_python_that_everybody_reads_it_is_a_user_of_its_own(folder: Path) -> None:
+@pytest.fixture
+def everybodys_python() -> Path:
+    """The system's own, which root's child can still read once it is a user of its own."""
     system = Path("/usr/bin/python3")
     probe = "import sys; sys.exit(sys.version_info < (3, 11))"
     if not system.exists() or subprocess.run([system, "-c", probe], check=False).returncode:
         pytest.skip("the system has no Python of its own")
     if any(not parent.stat().st_mode & 0o001 for parent in (process.ROOT, *process.ROOT.parents)):
         pytest.skip("the checkout lies in a folder that only its owner enters")
-    program = PROGRAM.format(folder=str(folder), before="", attempt="print(layers.own_user, os.getuid(), os.getpid())")
-    done = subprocess.run(
-        [system, "-c", textwrap.dedent(program)],
-        cwd=process.ROOT,
-        env=process.ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return system
+
+
+@needs_root
+def test_as_root_with_a_python_that_everybody_reads_it_is_a_user_of_its_own(
+    folder: Path, everybodys_python: Path
+) -> None:
+    attempt = "print(layers.own_user, os.getuid(), os.getpid())"
+    done = captured(folder, attempt, python=everybodys_python)
     assert done.stdout == "True 61347 1\n", done.stderr
 
 
@@ -325,6 +328,47 @@ def test_what_goes_on_after_its_parent_was_killed_ends_by_itself(folder: Path) -
 
 def test_python_needs_no_folder_of_the_checkout_but_its_package() -> None:
     assert process.ROOT not in landlock.programs()
+
+
+FORKS = """
+started = []
+try:
+    while len(started) < 300:
+        started.append(os.fork())
+        if not started[-1]:
+            os.closerange(0, 3)
+            time.sleep(20)
+            os._exit(0)
+except OSError:
+    pass
+for each in started:
+    os.kill(each, signal.SIGKILL)
+print(len(started))
+"""
+
+
+def test_without_the_filter_it_starts_at_most_so_many_processes(folder: Path, everybodys_python: Path) -> None:
+    """As a user of its own: of root's processes the kernel counts none (RLIMIT_NPROC, getrlimit(2))."""
+    done = captured(folder, f"exec({FORKS!r})", without=NO_SECCOMP, python=everybodys_python)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < confinement._MAX_THREADS
+
+
+def test_no_decoder_is_imported_before_the_child_is_confined(folder: Path) -> None:
+    """A library that runs code of its own when it is loaded would do so without the sandbox."""
+    program = (
+        "import sys; from portal.sandbox import child, confinement\n"
+        "decoders = ('PIL', 'pypdfium2', 'pillow_heif', 'pi_heif', 'rawpy', 'av', 'numpy', 'portal.previews')\n"
+        "confinement.confine = lambda *_: sys.exit(str([each for each in decoders if each in sys.modules]))\n"
+        "child.main()"
+    )
+    limits = renderer.sandbox_limits(Limits())
+    asked = process.request(renderer.FUNCTION, {}, folder, source="source", out_dir="out", limits=limits)
+    command = [sys.executable, "-E", "-s", "-c", program]
+    done = subprocess.run(
+        command, input=asked, cwd=process.ROOT, env=process.ENVIRONMENT, capture_output=True, check=False
+    )
+    assert renderer.FUNCTION.startswith("portal.previews") and done.stderr == b"[]\n", done.stderr
 
 
 def test_every_previews_child_is_confined(tmp_path: Path) -> None:
