@@ -63,7 +63,7 @@ def captured(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``attempt`` as a decoder would, confined as one is; ``without`` takes layers away first."""
     program = textwrap.dedent(PROGRAM.format(folder=str(folder), before=without, attempt=attempt.strip()))
-    command = [python, "-E", "-s", "-c", program]
+    command = [str(python), "-E", "-s", "-c", program]
     return subprocess.run(
         command, cwd=process.ROOT, env=process.ENVIRONMENT, capture_output=True, text=True, check=False
     )
