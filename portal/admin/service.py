@@ -142,10 +142,7 @@ def remove_person(tenant_slug: str, email: str) -> None:
 
 def rename_user(email: str, name: str) -> str:
     """Give somebody another name; as it is stored. Raises ``NotFound``, ``Invalid``."""
-    user_id, checked = require_user(email).id, tenancy.checked_name(name)
-    with transaction():
-        identity.rename(user_id, checked)
-    return checked
+    return identity.rename(require_user(email).id, name)
 
 
 def make_operator(email: str) -> User:

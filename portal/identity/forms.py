@@ -8,11 +8,11 @@ from flask import after_this_request
 from flask_babel import lazy_gettext as _
 from flask_security.forms import LoginForm as SecurityLoginForm
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, PasswordField, SelectField
+from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from portal.identity.login_attempts import LoginAttempt
-from portal.identity.service import LONGEST_PASSWORD, SHORTEST_PASSWORD
+from portal.identity.service import LONGEST_PASSWORD, LONGEST_PERSON_NAME, SHORTEST_PASSWORD
 from portal.web import languages
 from portal.web.rate_limits import Rate
 
@@ -39,6 +39,12 @@ class LoginForm(SecurityLoginForm):
         attempt.succeed()
         after_this_request(attempt.remember_device)
         return True
+
+
+class NameForm(FlaskForm):  # type: ignore[misc]
+    """What others see of a person."""
+
+    name = StringField(_("Name"), validators=[DataRequired(_("Enter your name.")), Length(max=LONGEST_PERSON_NAME)])
 
 
 class PasswordForm(FlaskForm):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from flask_security.utils import check_and_get_token_status, hash_password
 from sqlalchemy import select
 
 from portal import tasks
-from portal.database import db, transaction
+from portal.database import db, now, transaction
 from portal.errors import Conflict, NotFound
 from portal.identity import service, sessions
 from portal.identity.models import User
@@ -80,6 +80,8 @@ def reset(token: str, password: str) -> User:
             raise NotFound(_("This link is not valid, or was used already. Ask for another one on the login page."))
         sessions.end_all(user.id)
         service.revoke_all_tokens(user.id)
+        to = [Addressee(user.name, user.email, user.language)]
+        mail.enqueue("password_changed", to, None, at=now(), path="/account")
     log.warning("%s has set another password by a link", user.id)
     db.session.expire_all()
     return user

@@ -24,6 +24,7 @@ from portal.errors import Conflict, Invalid, NotFound
 from portal.identity import passwords, sessions
 from portal.identity.models import ApiToken, User
 from portal.identity.scopes import Scope
+from portal.mail import service as mail
 from portal.mail.service import Addressee
 from portal.names import checked_label
 from portal.settings import Settings
@@ -151,6 +152,9 @@ def change_password(person: Person, current: str, password: str, *, revoke_token
     with transaction():
         set_password(person.id, hashed)
         sessions.end_all(person.id, but=person.session_id)
+        # Whoever took over a session can't change the password in silence.
+        to = [Addressee(person.name, person.email, person.language)]
+        mail.enqueue("password_changed", to, None, at=now(), path="/account")
         revoked = revoke_all_tokens(person.id) if revoke_tokens else 0
     log.warning("%s changed the password", person.id)
     return revoked
@@ -188,9 +192,12 @@ def choose_language(user_id: UUID, language: str | None) -> None:
         db.session.execute(update(User).where(User.id == user_id).values(language=language))
 
 
-def rename(user_id: UUID, name: str) -> None:
-    """Give a person another name, which is what others see; belongs inside the caller's transaction."""
-    db.session.execute(update(User).where(User.id == user_id).values(name=name))
+def rename(user_id: UUID, name: str) -> str:
+    """Give a person another name, which is what others see; as it is stored. Raises ``Invalid``."""
+    label = checked_label(name, LONGEST_PERSON_NAME)
+    with transaction():
+        db.session.execute(update(User).where(User.id == user_id).values(name=label))
+    return label
 
 
 def make_operator(user: User) -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, delete, func, or_, select, update
+from sqlalchemy import CursorResult, delete, exists, func, or_, select, update
 
 from portal.database import db, now, transaction
 from portal.errors import NotFound
@@ -118,6 +118,11 @@ def devices(user_id: UUID, here: UUID | None) -> list[Device]:
     rows = db.session.scalars(select(Session).where(Session.user_id == user_id, *LIVE).limit(200))
     found = [Device(s.id, _shown(s.device), s.address, s.created_at, s.last_seen_at, s.id == here) for s in rows]
     return sorted(found, key=lambda each: (each.here, each.last_seen_at), reverse=True)
+
+
+def has_any(user_id: UUID) -> bool:
+    """Whether this person has logged in during the last weeks."""
+    return bool(db.session.scalar(select(exists().where(Session.user_id == user_id))))
 
 
 def last_seen(user_ids: Collection[UUID]) -> dict[UUID, datetime]:

@@ -50,6 +50,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "expires_at": LATER,
         **PATH,
     },
+    "password_changed": {"at": AT, **PATH},
+    "new_device": {"device": "Firefox on Linux", "address": "192.0.2.1", "at": AT, **PATH},
     "password_reset": {"minutes": 60, **PATH},
     "task_alarm": {"task": "The nightly recount", "detail": "Press: 3 bytes too many.", "at": AT, **PATH},
 }

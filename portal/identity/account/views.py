@@ -14,7 +14,7 @@ from portal.database import transaction
 from portal.errors import Invalid
 from portal.identity import service, sessions
 from portal.identity.access import ask_for_proof, signed_in
-from portal.identity.forms import PROOFS, LanguageForm, PasswordForm
+from portal.identity.forms import PROOFS, LanguageForm, NameForm, PasswordForm
 from portal.identity.service import Person
 from portal.web.rate_limits import rates
 
@@ -70,13 +70,29 @@ def prove(user: Person) -> ResponseReturnValue:
     return redirect(target, 307 if method == "POST" else 303)  # 307 sends the form along (RFC 9110, 15.4.8)
 
 
+@blueprint.post("/name")
+@signed_in
+def rename(user: Person) -> ResponseReturnValue:
+    """The name that others see."""
+    form = NameForm()
+    if form.validate_on_submit():
+        try:
+            service.rename(user.id, form.name.data)
+        except Invalid as problem:
+            form.name.errors = [problem.detail]
+        else:
+            flash(_("Your name was changed."), "success")
+            return redirect(url_for("account.index"), 303)
+    return _page(user, PasswordForm(formdata=None), name=form), 422
+
+
 @blueprint.post("/language")
 @signed_in
 def choose_language(user: Person) -> ResponseReturnValue:
     """The language of pages and e-mails."""
     form = LanguageForm()
     if not form.validate_on_submit():
-        return _page(user, PasswordForm(formdata=None), form), 422
+        return _page(user, PasswordForm(formdata=None), language=form), 422
     service.choose_language(user.id, form.language.data or None)
     return redirect(url_for("account.index"), 303)
 
@@ -118,10 +134,13 @@ def _local(target: str) -> str:
     return target if re.match(r"/(?![/\\])", target) and target.isprintable() else "/"
 
 
-def _page(user: Person, form: PasswordForm, language: LanguageForm | None = None) -> str:
+def _page(
+    user: Person, form: PasswordForm, *, language: LanguageForm | None = None, name: NameForm | None = None
+) -> str:
     return render_template(
         "account/index.html",
         form=form,
+        name=name or NameForm(formdata=None, name=user.name),
         language=language or LanguageForm(formdata=None, language=user.language or ""),
         devices=sessions.devices(user.id, user.session_id),
         tokens=service.count_tokens(user.id),
