@@ -105,6 +105,13 @@ PAGING: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": DEFAULT},
     "cursor": {"type": "string", "description": "The ``next_cursor`` of the page before."},
 }
+LIMIT_HEADERS: dict[str, dict[str, Any]] = {
+    "RateLimit-Policy": {"description": "How many requests in how many seconds.", "schema": {"type": "string"}},
+    "RateLimit": {
+        "description": "How many are left (draft-ietf-httpapi-ratelimit-headers-10).",
+        "schema": {"type": "string"},
+    },
+}
 LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 Schema = dict[str, Any]
 
@@ -161,6 +168,8 @@ def _describe(rule: Rule, view: Any, refs: Mapping[Any, Schema]) -> Schema:
         described["description"] = description.strip()
     if mark is not None and mark.kind == "public":
         described["security"] = []
+    else:  # only who is known is counted (portal.web.rate_limits)
+        described["responses"][str(declared.status)]["headers"] = LIMIT_HEADERS
     if declared.body is not None:
         schema = refs[(declared.body, "validation")]
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
