@@ -23,8 +23,8 @@ Every address of the portal, and who may call it. `python -m tests.support.acces
 test compares it with the application.
 
 - **anybody**: without logging in. **signed in**: everybody who has logged in, or sends an API token.
-- **viewer, editor, owner**: members of the workspace in the address, by their role there. For everybody else it is as if
-  the workspace did not exist (404); members whose role does not allow it are refused (403).
+- **viewer, editor, owner**: members of the workspace in the address, by their role there. For everybody else it is as
+  if the workspace did not exist (404); members whose role does not allow it are refused (403).
 - **admin**: administrators of the tenant, whether they are members of the workspace or not. They see no file of a
   workspace that they are no member of. Another tenant's address is a 404 for everybody.
 - **operator**: those who run the installation. It opens no tenant's files.
