@@ -10,9 +10,12 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -
 run: $(VENV)/.runtime
 	@$(BIN)/portal up --demo
 
+# One process more than there are processors: a browser test waits more than it computes.
+TESTERS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+
 test: $(VENV)/.dev
 	@scripts/test-prerequisites
-	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses=$(TESTERS) --maxprocesses=4 --dist=loadscope --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
