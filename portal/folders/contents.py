@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ARRAY, BindParameter, Integer, String, TextClause, Uuid, bindparam, text
+from sqlalchemy import ColumnElement, Integer, Select, String, Uuid, bindparam, cast, func, null, select, tuple_
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from portal.database import db
 from portal.errors import NotFound
+from portal.folders.models import Folder, Library
+from portal.folders.service import path_above
 from portal.web.paging import Paging, cut
 
 SHOWN = 60  # folders of one page
@@ -58,54 +61,38 @@ class Breadcrumbs(NamedTuple):
         return self.path[-1].name if self.path else self.library.name
 
 
-_UP = """
-    WITH RECURSIVE up AS (
-        SELECT id, parent_id, library_id, name, 1 AS step FROM folders
-        WHERE workspace_id = :workspace AND id = :folder AND deleted_at IS NULL
-        UNION ALL
-        SELECT f.id, f.parent_id, f.library_id, f.name, up.step + 1
-        FROM up JOIN folders f ON f.workspace_id = :workspace AND f.id = up.parent_id WHERE up.step <= 40
-    )
-"""
-
-
-def _statement(*, at_top: bool, goes_on: bool) -> TextClause:
+def _statement(*, at_top: bool, goes_on: bool) -> Select[str, str, list[list[str]] | None, list[list[str]] | None]:
     """One statement for each case: a condition on a parameter that may be null can't use the index of names."""
-    parent = "parent_id IS NULL" if at_top else "parent_id = :folder"
-    after = "AND (name_key, name) > (lower(CAST(:after AS text)), :after)" if goes_on else ""
-    here = ":library" if at_top else "(SELECT library_id FROM up WHERE step = 1)"
-    path = "NULL" if at_top else "(SELECT json_agg(json_build_array(id, name) ORDER BY step DESC) FROM up)"
-    statement = text(f"""
-        {"" if at_top else _UP}
-        SELECT CAST(l.id AS text) AS id, l.name, {path} AS path, (
-            SELECT json_agg(json_build_array(c.id, c.name)) FROM (
-                SELECT id, name FROM folders
-                WHERE library_id = l.id AND {parent} AND deleted_at IS NULL {after}
-                ORDER BY name_key, name LIMIT :most
-            ) c) AS folders
-        FROM libraries l WHERE l.workspace_id = :workspace AND l.id = {here}
-    """)  # noqa: S608  our own words
-    parent_value = bindparam("library" if at_top else "folder", type_=Uuid())
-    values: list[BindParameter[Any]] = [
-        bindparam("workspace", type_=Uuid()),
-        bindparam("most", type_=Integer()),
-        parent_value,
-    ]
-    return statement.bindparams(*values, *([bindparam("after", type_=String())] if goes_on else []))
+    workspace_id, after = bindparam("workspace", type_=Uuid()), bindparam("after", type_=String())
+    below = select(Folder.id, Folder.name).where(Folder.library_id == Library.id, Folder.deleted_at.is_(None))
+    if at_top:
+        library_id: Any = bindparam("library", type_=Uuid())
+        below = below.where(Folder.parent_id.is_(None))
+        breadcrumbs: Any = null()
+    else:
+        folder_id = bindparam("folder", type_=Uuid())
+        path = path_above(workspace_id, folder_id)
+        library_id = select(path.c.library_id).where(path.c.step == 1).scalar_subquery()
+        below = below.where(Folder.parent_id == folder_id)
+        breadcrumbs = select(_names(path.c.id, path.c.name, path.c.step.desc())).scalar_subquery()
+    if goes_on:
+        below = below.where(tuple_(Folder.name_key, Folder.name) > tuple_(func.lower(after), after))
+    below = below.order_by(Folder.name_key, Folder.name).limit(bindparam("most", type_=Integer()))
+    few = below.correlate(Library).subquery()
+    return select(
+        cast(Library.id, String),
+        Library.name,
+        breadcrumbs.label("path"),
+        select(func.json_agg(func.json_build_array(few.c.id, few.c.name))).scalar_subquery().label("folders"),
+    ).where(Library.workspace_id == workspace_id, Library.id == library_id)
 
 
+def _names(folder_id: ColumnElement[UUID], name: ColumnElement[str], order: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.json_agg(aggregate_order_by(func.json_build_array(folder_id, name), order))
+
+
+# Made once: a page of the gallery runs one of them.
 _BROWSE = {(top, on): _statement(at_top=top, goes_on=on) for top in (True, False) for on in (True, False)}
-_PLACES = text("""
-    WITH RECURSIVE up AS (
-        SELECT a.id AS asset_id, a.library_id, a.folder_id AS next, CAST(ARRAY[] AS text[]) AS names, 1 AS step
-        FROM assets a WHERE a.workspace_id = :workspace AND a.id = ANY (:assets)
-        UNION ALL
-        SELECT up.asset_id, up.library_id, f.parent_id, CAST(f.name AS text) || up.names, up.step + 1
-        FROM up JOIN folders f ON f.workspace_id = :workspace AND f.id = up.next WHERE up.step <= 40
-    )
-    SELECT CAST(up.asset_id AS text) AS asset_id, CAST(l.name AS text) || up.names AS names
-    FROM up JOIN libraries l ON l.id = up.library_id WHERE up.next IS NULL
-""").bindparams(bindparam("workspace", type_=Uuid()), bindparam("assets", type_=ARRAY(Uuid())))
 
 
 def browse(
@@ -128,13 +115,3 @@ def browse(
     spot = Breadcrumbs(Named(row.id, row.name), tuple(Named(*each) for each in row.path or ()))
     folders, cursor = cut([Named(*each) for each in row.folders or ()], paging, key=lambda each: each.name)
     return spot, folders, cursor
-
-
-def places_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> dict[str, tuple[str, ...]]:
-    """For each of these files the names of its library and of the folders above it. One statement."""
-    if not asset_ids:
-        return {}
-    return {
-        row.asset_id: tuple(row.names)
-        for row in db.session.execute(_PLACES, {"workspace": workspace_id, "assets": list(asset_ids)})
-    }

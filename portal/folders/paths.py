@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 
 from portal.database import db, new_id, now, transaction
 from portal.errors import Invalid
@@ -28,16 +29,6 @@ class CreatedPath:
     library_id: UUID
     folder_id: UUID | None = None
     refusal: str | None = None
-
-
-# DO UPDATE with the same name, because DO NOTHING would not return the rows of existing folders.
-_INSERT = text("""
-    INSERT INTO folders (id, tenant_id, workspace_id, library_id, parent_id, name, created_at)
-    SELECT n.id, :tenant, :workspace, :library, n.parent_id, n.name, :at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:parents AS uuid[]), CAST(:names AS text[])) AS n (id, parent_id, name)
-    ON CONFLICT (library_id, parent_id, name_key, name) WHERE deleted_at IS NULL DO UPDATE SET name = excluded.name
-    RETURNING id, parent_id, name
-""")
 
 
 def create_paths(member: Member, target: Target, paths: Sequence[str]) -> list[CreatedPath]:
@@ -106,21 +97,30 @@ def _create_missing(
 
 def _create_level(member: Member, library_id: UUID, level: Sequence[Path], known: dict[Path, UUID | None]) -> list[str]:
     """Create the folders of one depth, whose parents are known. Returns the names of new ones."""
-    ids = [new_id() for _ in level]
-    parents = [known[path[:-1]] for path in level]
-    values = {
-        "tenant": member.tenant_id,
-        "workspace": member.workspace,
-        "library": library_id,
-        "ids": ids,
-        "parents": parents,
-        "names": [path[-1] for path in level],
-        "at": now(),
-    }
-    rows = db.session.execute(_INSERT, values).all()
+    at = now()
+    values = [
+        {
+            "id": new_id(),
+            "tenant_id": member.tenant_id,
+            "workspace_id": member.workspace,
+            "library_id": library_id,
+            "parent_id": known[path[:-1]],
+            "name": path[-1],
+            "created_at": at,
+        }
+        for path in level
+    ]
+    new = insert(Folder)
+    # DO UPDATE with the same name, because DO NOTHING would not return the rows of existing folders.
+    statement = new.on_conflict_do_update(
+        index_elements=["library_id", "parent_id", "name_key", "name"],
+        index_where=Folder.deleted_at.is_(None),
+        set_={"name": new.excluded.name},
+    ).returning(Folder.id, Folder.parent_id, Folder.name)
+    rows = db.session.execute(statement, values).all()
     found = {(row.parent_id, row.name): row.id for row in rows}
-    known |= {path: found[parent, path[-1]] for path, parent in zip(level, parents, strict=True)}
-    made = {row.id for row in rows} & set(ids)
+    known |= {path: found[known[path[:-1]], path[-1]] for path in level}
+    made = {row.id for row in rows} & {each["id"] for each in values}
     return [row.name for row in rows if row.id in made]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ARRAY, ColumnElement, String, Uuid, any_, bindparam, select, text
+from sqlalchemy import ARRAY, CTE, BindParameter, ColumnElement, Uuid, and_, any_, bindparam, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import audit
-from portal.database import db, new_id, transaction
+from portal.database import db, lock_until_commit, new_id, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
@@ -30,30 +30,39 @@ class Target:
     folder_id: UUID | None = None
 
 
-# A folder and all undeleted ones below it, with their distance. Recursion stops after twice ``MAX_DEPTH`` steps: a
-# circle in the rows must not run for ever.
-TREE = """
-    WITH RECURSIVE tree AS (
-        SELECT id, library_id, 1 AS step FROM folders
-        WHERE workspace_id = :workspace AND id = :folder AND deleted_at IS NULL
-        UNION ALL
-        SELECT f.id, f.library_id, tree.step + 1 FROM tree
-        JOIN folders f ON f.library_id = tree.library_id AND f.parent_id = tree.id AND f.deleted_at IS NULL
-        WHERE tree.step <= 40
+# Recursion stops after twice as many steps as there can be: a circle in the rows must not run for ever.
+MAX_STEPS = 2 * MAX_DEPTH
+
+
+def tree_below(workspace_id: UUID, folder_id: UUID) -> CTE:
+    """A folder and all undeleted ones below it: rows of (id, library_id, step), the folder's own step is 1."""
+    tree = (
+        select(Folder.id, Folder.library_id, literal(1).label("step"))
+        .where(Folder.workspace_id == workspace_id, Folder.id == folder_id, Folder.deleted_at.is_(None))
+        .cte("tree", recursive=True)
     )
-"""
-FOLDER_PARAMETERS = (bindparam("workspace", type_=Uuid()), bindparam("folder", type_=Uuid()))
-BELOW = text(f"{TREE} SELECT id, step FROM tree").bindparams(*FOLDER_PARAMETERS)  # noqa: S608  our own words
-_ABOVE = text("""
-    WITH RECURSIVE up AS (
-        SELECT parent_id, 1 AS step FROM folders WHERE workspace_id = :workspace AND id = :folder
-        UNION ALL
-        SELECT f.parent_id, up.step + 1 FROM up
-        JOIN folders f ON f.workspace_id = :workspace AND f.id = up.parent_id WHERE up.step <= 40
+    return tree.union_all(
+        select(Folder.id, Folder.library_id, tree.c.step + 1)
+        .join(tree, and_(Folder.library_id == tree.c.library_id, Folder.parent_id == tree.c.id))
+        .where(Folder.deleted_at.is_(None), tree.c.step <= MAX_STEPS)
     )
-    SELECT max(step) AS depth FROM up
-""").bindparams(*FOLDER_PARAMETERS)
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name", type_=String()))
+
+
+def path_above(workspace_id: UUID | BindParameter[UUID], folder_id: UUID | BindParameter[UUID]) -> CTE:
+    """An undeleted folder and those above it: rows of (id, parent_id, library_id, name, step), its own step is 1.
+
+    What is above an undeleted folder is not deleted either.
+    """
+    path = (
+        select(Folder.id, Folder.parent_id, Folder.library_id, Folder.name, literal(1).label("step"))
+        .where(Folder.workspace_id == workspace_id, Folder.id == folder_id, Folder.deleted_at.is_(None))
+        .cte("path", recursive=True)
+    )
+    return path.union_all(
+        select(Folder.id, Folder.parent_id, Folder.library_id, Folder.name, path.c.step + 1)
+        .join(path, Folder.id == path.c.parent_id)
+        .where(Folder.workspace_id == workspace_id, path.c.step <= MAX_STEPS)
+    )
 
 
 def among(column: InstrumentedAttribute[Any], ids: Sequence[UUID]) -> ColumnElement[bool]:
@@ -66,7 +75,7 @@ def lock_folders(workspace_id: UUID) -> None:
 
     Two moves at once could otherwise put each of two folders into the other.
     """
-    db.session.execute(_LOCK, {"name": f"folders of {workspace_id}"})
+    lock_until_commit(f"folders of {workspace_id}")
 
 
 def create(member: Member, name: str, target: Target) -> Folder:
@@ -124,7 +133,7 @@ def depth_of(workspace_id: UUID, folder_id: UUID | None) -> int:
     """The depth of a folder; 0 for the top of a library."""
     if folder_id is None:
         return 0
-    depth: int = db.session.execute(_ABOVE, {"workspace": workspace_id, "folder": folder_id}).one().depth
+    depth: int = db.session.execute(select(func.max(path_above(workspace_id, folder_id).c.step))).scalar_one()
     return depth
 
 

@@ -10,12 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, Uuid, any_, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.assets.models import Asset, AssetState
 from portal.database import db
+from portal.folders.models import Folder, Library
+from portal.folders.service import MAX_STEPS
 from portal.web.paging import Paging, cut
 
 AnySelect = Select[*tuple[Any, ...]]
@@ -63,6 +79,37 @@ def places_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> set[tuple[UUID, 
     """The places, as (library, folder), in which these assets lie."""
     statement = select(Asset.library_id, Asset.folder_id).where(Asset.workspace_id == workspace_id)
     return {(row.library_id, row.folder_id) for row in db.session.execute(statement.where(among(Asset.id, asset_ids)))}
+
+
+def paths_of(workspace_id: UUID, asset_ids: Sequence[UUID]) -> dict[UUID, tuple[str, ...]]:
+    """For each of these files the names of its library and of the folders above it. One statement."""
+    if not asset_ids:
+        return {}
+    path = (
+        select(
+            Asset.id.label("asset_id"),
+            Asset.library_id,
+            Asset.folder_id.label("next_id"),
+            cast(array([], type_=Text), ARRAY(Text)).label("names"),
+            literal(1).label("step"),
+        )
+        .where(Asset.workspace_id == workspace_id, among(Asset.id, asset_ids))
+        .cte("path", recursive=True)
+    )
+    path = path.union_all(
+        select(
+            path.c.asset_id,
+            path.c.library_id,
+            Folder.parent_id,
+            func.array_prepend(cast(Folder.name, Text), path.c.names),
+            path.c.step + 1,
+        )
+        .join(Folder, Folder.id == path.c.next_id)
+        .where(Folder.workspace_id == workspace_id, path.c.step <= MAX_STEPS)
+    )
+    query = select(path.c.asset_id, Library.name, path.c.names).join(Library, Library.id == path.c.library_id)
+    rows = db.session.execute(query.where(path.c.next_id.is_(None)))
+    return {asset_id: (library, *names) for asset_id, library, names in rows}
 
 
 def one_page(statement: AnySelect, workspace_id: UUID, filters: Filters, paging: Paging) -> AnySelect:

@@ -12,17 +12,17 @@ from itertools import count
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import Integer, bindparam, select, text, update
+from sqlalchemy import func, not_, select, update
 
 from portal import names
 from portal.assets import bulk
 from portal.assets.models import Asset, AssetState
 from portal.assets.service import TRASH_DAYS
-from portal.database import db, now, transaction
+from portal.database import db, now, states_before, transaction
 from portal.errors import Conflict, NotFound
 from portal.folders import libraries
 from portal.folders.models import Folder
-from portal.folders.service import BELOW, FOLDER_PARAMETERS, TREE, among, is_free, lock_folders, record
+from portal.folders.service import among, is_free, lock_folders, record, tree_below
 from portal.library.moves import MOST_FILES
 from portal.tenancy.service import Member
 
@@ -50,23 +50,27 @@ class Restored:
     renamed: bool
 
 
-_DELETABLE = "state IN ('available', 'failed')"
-_MEASURE = text(f"""
-    {TREE}, inside AS (
-        SELECT state, size_bytes FROM assets
-        WHERE folder_id IN (SELECT id FROM tree) AND workspace_id = :workspace AND state <> 'deleted' LIMIT :most
-    )
-    SELECT (SELECT count(*) - 1 FROM tree) AS folders, count(*) FILTER (WHERE {_DELETABLE}) AS files,
-        coalesce(sum(size_bytes) FILTER (WHERE {_DELETABLE}), 0) AS bytes,
-        count(*) FILTER (WHERE NOT {_DELETABLE}) AS staying
-    FROM inside
-""").bindparams(*FOLDER_PARAMETERS, bindparam("most", type_=Integer()))  # noqa: S608  our own words
-
-
 def contents_of(workspace_id: UUID, folder_id: UUID) -> Contents:
     """What is in a folder and below it, counted up to ``MOST_FILES`` files. Raises ``NotFound``."""
-    values = {"workspace": workspace_id, "folder": folder_id, "most": MOST_FILES + 1}
-    found = db.session.execute(_MEASURE, values).one()
+    tree = tree_below(workspace_id, folder_id)
+    inside = (
+        select(Asset.state, Asset.size_bytes)
+        .where(
+            Asset.workspace_id == workspace_id,
+            Asset.folder_id.in_(select(tree.c.id)),
+            Asset.state != AssetState.DELETED,
+        )
+        .limit(MOST_FILES + 1)
+        .subquery()
+    )
+    deletable = inside.c.state.in_(states_before(Asset, AssetState.DELETED))
+    query = select(
+        select(func.count() - 1).select_from(tree).scalar_subquery().label("folders"),
+        func.count().filter(deletable).label("files"),
+        func.coalesce(func.sum(inside.c.size_bytes).filter(deletable), 0).label("bytes"),
+        func.count().filter(not_(deletable)).label("staying"),
+    ).select_from(inside)
+    found = db.session.execute(query).one()
     if found.folders < 0:
         raise NotFound(_("There is no such folder in this workspace."))
     more = found.files + found.staying > MOST_FILES
@@ -89,7 +93,7 @@ def discard(member: Member, folder_id: UUID) -> Contents:
                 _("This folder has more than %(most)s files. Delete its subfolders one by one.", most=MOST_FILES)
             )
         at = now()
-        tree = [row.id for row in db.session.execute(BELOW, {"workspace": member.workspace, "folder": folder_id})]
+        tree = db.session.scalars(select(tree_below(member.workspace, folder_id).c.id)).all()
         # The folders first: an upload that is committed meanwhile waits for their rows, and then goes to the top.
         db.session.execute(
             update(Folder).where(among(Folder.id, tree)).values(deleted_at=at).execution_options(**_NO_SYNC)

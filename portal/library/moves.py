@@ -11,7 +11,7 @@ from uuid import UUID
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from portal.assets.models import Asset, AssetState
 from portal.database import db, transaction
@@ -19,7 +19,6 @@ from portal.errors import Conflict, NotFound
 from portal.folders import folder_names, libraries
 from portal.folders.models import Folder
 from portal.folders.service import (
-    BELOW,
     MAX_RECORDED_NAMES,
     Target,
     among,
@@ -29,6 +28,7 @@ from portal.folders.service import (
     require_depth,
     require_free,
     resolve,
+    tree_below,
 )
 from portal.tenancy.service import Member
 
@@ -91,7 +91,7 @@ def _new_position(folder: Folder, target: Target) -> dict[str, Any]:
     """The columns of a folder in its new position, after every check except that of its name."""
     parent = Target(target.library_id or folder.library_id) if target.folder_id is None else target
     library_id = resolve(folder.workspace_id, parent)
-    below = db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id}).all()
+    below = db.session.execute(select(tree_below(folder.workspace_id, folder.id))).all()
     if parent.folder_id in {row.id for row in below}:
         raise Conflict(_("A folder can't be moved into itself or into one of its subfolders."))
     require_depth(depth_of(folder.workspace_id, parent.folder_id) + max(row.step for row in below))
@@ -116,24 +116,27 @@ def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[st
 
 def _leave_quarantined(folder: Folder) -> int:
     """Put the quarantined files of a folder that is moved to the top of their library, as a deletion of it does."""
-    ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
+    ids = db.session.scalars(select(tree_below(folder.workspace_id, folder.id).c.id)).all()
     inside = Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids)
     up = update(Asset).where(*inside, Asset.state == AssetState.QUARANTINED).values(folder_id=None)
     return len(db.session.scalars(up.returning(Asset.id).execution_options(synchronize_session=False)).all())
 
 
 def _move_contents(folder: Folder, library_id: UUID) -> None:
-    """Move the contents to the other library, too, including files of it that are in the trash."""
-    ids = [row.id for row in db.session.execute(BELOW, {"workspace": folder.workspace_id, "folder": folder.id})]
-    inside = select(Asset.id).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
-    if len(db.session.scalars(inside.limit(MOST_FILES + 1)).all()) > MOST_FILES:
+    """Put a folder, all below it and every file in them, files in the trash too, into another library.
+
+    Raises ``Conflict`` above ``MOST_FILES``.
+    """
+    folder_ids = db.session.scalars(select(tree_below(folder.workspace_id, folder.id).c.id)).all()
+    inside = Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, folder_ids)
+    counted = select(Asset.id).where(*inside).limit(MOST_FILES + 1).subquery()  # no further than the answer needs
+    if db.session.execute(select(func.count()).select_from(counted)).scalar_one() > MOST_FILES:
         raise Conflict(_("This folder has more than %(most)s files. Move its subfolders one by one.", most=MOST_FILES))
-    no_sync = {"synchronize_session": False}
-    db.session.execute(
-        update(Folder).where(among(Folder.id, ids)).values(library_id=library_id).execution_options(**no_sync)
-    )
-    files = update(Asset).where(Asset.workspace_id == folder.workspace_id, among(Asset.folder_id, ids))
-    db.session.execute(files.values(library_id=library_id).execution_options(**no_sync))
+    # Not synchronized with the objects of the session: for that SQLAlchemy would load every row.
+    folders = update(Folder).where(among(Folder.id, folder_ids)).values(library_id=library_id)
+    db.session.execute(folders.execution_options(synchronize_session=False))
+    files = update(Asset).where(*inside).values(library_id=library_id)
+    db.session.execute(files.execution_options(synchronize_session=False))
 
 
 def move_files(

@@ -22,9 +22,8 @@ from portal.assets.presenters import is_final, poll_seconds, state_mark
 from portal.assets.preview_urls import PreviewUrls
 from portal.database import db
 from portal.errors import NotFound
-from portal.folders import contents
 from portal.identity.models import User
-from portal.library.asset_list import AnyRow, AnySelect, Filters, list_rows
+from portal.library.asset_list import AnyRow, AnySelect, Filters, list_rows, paths_of
 from portal.web import formats
 from portal.web.formats import FileName, Moment
 from portal.web.paging import Paging
@@ -177,7 +176,7 @@ _LIST = _COLUMNS.add_columns(
 def gallery_page(workspace_id: UUID, filters: Filters, paging: Paging, view: View) -> tuple[list[Card], str | None]:
     """The cards of one page, newest first, and the cursor of the next. Results of a search show their folders."""
     rows, cursor = list_rows(_columns(view), workspace_id, filters, paging)
-    places = contents.places_of(workspace_id, [row.id for row in rows]) if filters.q else {}
+    places = paths_of(workspace_id, [row.id for row in rows]) if filters.q else {}
     return cards(workspace_id, rows, view, places=places), cursor
 
 
@@ -209,7 +208,7 @@ def cards(
     view: View,
     *,
     polls: int = 0,
-    places: Mapping[str, Sequence[str]] | None = None,
+    places: Mapping[UUID, Sequence[str]] | None = None,
 ) -> list[Card]:
     """The cards of these rows, in their order. ``polls``: how often the page has polled them.
 
@@ -253,7 +252,7 @@ def cards(
                 added=formats.moment(row.created_at) if view == "list" else None,
                 deleted=row.deleted_at and formats.moment(row.deleted_at),
                 removed=row.purge_after and formats.moment(row.purge_after),
-                place=" / ".join(map(formats.visible, places[asset_id])) if places and asset_id in places else None,
+                place=" / ".join(map(formats.visible, places[row.id])) if places and row.id in places else None,
             )
         )
     return made
