@@ -10,17 +10,20 @@ from flask import Blueprint
 from pydantic import Field
 
 from portal.database import now
+from portal.identity.access import signed_in
+from portal.identity.service import Person
 from portal.quotas.levels import Level
-from portal.tenancy.access import tenant
+from portal.tenancy.access import current_places, tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.usage import forecast, tenant_report
 from portal.usage.forecast import CONFIDENCE, WINDOW, Outlook, Trend
+from portal.usage.people import own_usage
 from portal.web.body import Answer, Listing, Query, Time
 from portal.web.openapi import operation
 from portal.web.paging import Paging, page_of
 
-blueprint = Blueprint("quota_desk_api", __name__)
+blueprint = Blueprint("usage_api", __name__)
 
 
 class SummaryView(Answer):
@@ -61,6 +64,15 @@ class PersonUsageView(Answer):
     user_id: UUID
     name: str
     email: str
+    bytes: int
+    files: int
+
+
+class OwnUsageView(Answer):
+    """What your uploads hold in one workspace."""
+
+    workspace_id: UUID
+    name: str
     bytes: int
     files: int
 
@@ -220,3 +232,12 @@ def stats(member: Member) -> StatsView:
     profiles = [ProfileUsageView.model_validate(line) for line in tenant_report.profiles_of_tenant(member.tenant_id)]
     downloads = DownloadsView.model_validate(issued)
     return StatsView(as_of=issued.as_of, parts=parts, profiles=profiles, downloads=downloads)
+
+
+@blueprint.get("/v1/me/usage")
+@signed_in
+@operation(returns=Listing[OwnUsageView])
+def own(user: Person) -> Listing[OwnUsageView]:
+    """List what your own uploads hold by workspace, the largest first, as it was measured last."""
+    found = own_usage(user.id, current_places())
+    return Listing[OwnUsageView](items=[OwnUsageView.model_validate(each) for each in found])

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from portal.admin import service as admin
 from portal.assets.models import AssetState
 from portal.database import transaction
 from portal.quotas import limits
+from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.usage import measurement, snapshots
 from portal.usage.models import TenantSnapshot
 from tests.support.factories import SIZES, make_asset
@@ -129,3 +131,22 @@ def test_days_that_are_none_are_refused(cast: Cast) -> None:
     for days in ("0", "-1", "366", "x"):
         answer = cast.tina.api.get(f"/v1/tenants/{cast.acme.id}/quota/trend?days={days}")
         assert (answer.status_code, answer.get_json()["field"]) == (422, "days")
+
+
+def test_a_person_sees_what_their_own_uploads_hold_in_every_tenant(cast: Cast) -> None:
+    with cast.app.app_context():
+        admin.add_user(cast.evil.slug, cast.alice.email, TenantRole.MEMBER, None)
+        admin.set_member(cast.evil.slug, "lair", cast.alice.email, WorkspaceRole.EDITOR)
+    make_asset(cast)
+    make_asset(cast, workspace=cast.lair)
+    assert cast.alice.api.get("/v1/me/usage").get_json()["items"] == [], "not measured yet"
+    with cast.app.app_context():
+        measurement.measure(cast.acme.id, cast.press.id)
+        measurement.measure(cast.evil.id, cast.lair.id)
+    items = {each["name"]: each for each in cast.alice.api.get("/v1/me/usage").get_json()["items"]}
+    assert items["Press"]["files"] == 1 and items["Press"]["bytes"] > 0
+    assert cast.bob.api.get("/v1/me/usage").get_json()["items"] == []
+    with cast.app.app_context():
+        admin.set_member(cast.acme.slug, "press", cast.bob.email, WorkspaceRole.OWNER)
+        admin.remove_member(cast.acme.slug, "press", cast.alice.email)
+    assert "Press" not in {each["name"] for each in cast.alice.api.get("/v1/me/usage").get_json()["items"]}
