@@ -264,7 +264,7 @@ def _with_database(url: str, name: str) -> str:
 
 
 def _make_database(engines: TestEngines, name: str, *, like: str) -> None:
-    """``like``: the database that is copied; nobody may be connected to it."""
+    """``like``: the database that is copied; nobody may be connected to it. One of this name is replaced."""
     postgres = engines.postgres
     password = postgres.secrets.database_superuser
     owner, application_role = (
@@ -275,6 +275,7 @@ def _make_database(engines: TestEngines, name: str, *, like: str) -> None:
         host="127.0.0.1", port=postgres.port, user="postgres", password=password, dbname="postgres", autocommit=True
     ) as connection:
         database = identifiers.Identifier(name)
+        connection.execute(identifiers.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
         create = identifiers.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
         connection.execute(create.format(database, identifiers.Identifier(owner), identifiers.Identifier(like)))
         grant = identifiers.SQL("GRANT CONNECT ON DATABASE {} TO {}")
