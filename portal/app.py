@@ -15,6 +15,7 @@ from portal.admin import frame
 from portal.assets.profile_contents import count_assets, count_by_profile
 from portal.database import db, end_reads_of, engine_options, schema, watch
 from portal.delivery import service as delivery
+from portal.events import service as events
 from portal.identity import security
 from portal.inspection.scanner import Scanner
 from portal.migration import service as migration
@@ -32,6 +33,7 @@ from portal.web import csrf, headers, languages, logs, metrics, pages, problems,
 from portal.web.access import public, require_marks
 from portal.web.health import Check
 from portal.web.wsgi_guard import WSGIGuard
+from portal.webhooks import dispatch
 from portal.webhooks import secrets as webhook_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +118,7 @@ def create_app(settings: Settings, *, catalogues: Path = languages.CATALOGUES) -
             is_in_a_move=migration.is_in_a_move,
         ),
     )
+    events.register(app, dispatch.is_listening)
     measurement.register(app, delivery.count_links)
     vault.register(app, storage.SECRETS, webhook_secrets.SECRETS)
     app.extensions["portal.redis"] = queue.connect(settings.redis_url)

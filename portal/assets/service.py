@@ -184,6 +184,7 @@ def trash_summary(workspace_id: UUID) -> TrashSummary:
     return TrashSummary(min(count, MAX_COUNTED), int(size), more=count > MAX_COUNTED, leaving=bool(leaving))
 
 
+# Literal: with a bound parameter PostgreSQL's generic plan can't use the partial index on this state.
 _IN_TRASH: ColumnElement[bool] = literal_column(f"assets.state = '{AssetState.DELETED}'")
 
 

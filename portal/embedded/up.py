@@ -51,7 +51,14 @@ class Stack:
         parts = urlsplit(base_url)
         self.engines = Engines(folder, secrets, os.environ, origin=f"{parts.scheme}://{parts.netloc}")
         self.notes = [*folder.notes, *([self.engines.scanner_missing] if self.engines.scanner_missing else [])]
-        self.freshclam = self._freshclam()
+        self.freshclam = None
+        # A test database is not what clamd would load after an update, and tests must not go online.
+        if self.engines.clamd is not None and not self.engines.test_database:
+            runs_here, note = clamav.update_status()
+            if note:
+                self.notes.append(note)
+            if runs_here:
+                self.freshclam = clamav.Freshclam(folder, self.engines.clamd)
         request_file = {"PORTAL_SIGNATURES_ASK": str(self.freshclam.request_file)} if self.freshclam else {}
         defaults = {
             **request_file,
@@ -120,15 +127,6 @@ class Stack:
             self.supervisor.slow_polls.append(self.freshclam.poll)
             if self.engines.scanner_missing:
                 self.notes.append("freshclam tries to download them now.")
-
-    def _freshclam(self) -> clamav.Freshclam | None:
-        """The program that updates signatures, where we can run it."""
-        if self.engines.clamd is None or self.engines.test_database:
-            return None
-        ours, note = clamav.update_status()
-        if note:
-            self.notes.append(note)
-        return clamav.Freshclam(self.folder, self.engines.clamd) if ours else None
 
     def _print_summary(self, seconds: float, phases: dict[str, float]) -> None:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in phases.items())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, func, insert, select, text
+from flask import Flask, current_app
+from sqlalchemy import ColumnElement, func, insert, select
 
 from portal import tasks
 from portal.database import db, new_id, now, transaction
@@ -18,8 +19,13 @@ from portal.web.paging import Paging, cut
 KEEP_EVENTS = timedelta(days=90)
 BATCH = 5_000  # rows forgotten in one transaction
 
-# Named in SQL only: the package of webhooks stands above this one.
-_LISTENING = "EXISTS (SELECT FROM webhook_endpoints WHERE tenant_id = :listening_tenant AND state <> 'disabled')"
+# A tenant's id; the condition that somebody wants to know of its events.
+Listening = Callable[[UUID], ColumnElement[bool]]
+
+
+def register(app: Flask, listening: Listening) -> None:
+    """Set by which condition events are dispatched: once, by the composition root, as webhooks stand above events."""
+    app.extensions["portal.listening"] = listening
 
 
 def record(event_type: EventType, tenant_id: UUID, workspace_id: UUID | None, **data: Any) -> None:
@@ -32,8 +38,9 @@ def record(event_type: EventType, tenant_id: UUID, workspace_id: UUID | None, **
         id=event_id, time=now(), type=event_type.value, tenant_id=tenant_id, workspace_id=workspace_id, data=data
     )
     db.session.execute(statement)
-    listening = text(_LISTENING).bindparams(bindparam("listening_tenant", tenant_id, Uuid()))
-    tasks.schedule_if(listening, "dispatch", Target(event_id, tenant_id, tasks.NOWHERE))
+    listening: Listening = current_app.extensions["portal.listening"]
+    # A condition of the statement that inserts the task: most tenants have no webhook, and need no query for that.
+    tasks.schedule_if(listening(tenant_id), "dispatch", Target(event_id, tenant_id, tasks.NOWHERE))
 
 
 def list_events(tenant_id: UUID, only: EventType | None, paging: Paging) -> tuple[Sequence[Event], str | None]:

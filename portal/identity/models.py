@@ -7,8 +7,9 @@ from typing import ClassVar
 from uuid import UUID
 
 from flask_security.core import RoleMixin, UserMixin
-from sqlalchemy import ForeignKey, Index, String, Uuid, func, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, Identified, now
@@ -27,6 +28,16 @@ class User(Identified, UserMixin, Base):  # type: ignore[misc]  # the mixin call
     is_operator: Mapped[bool] = mapped_column(default=False)
     language: Mapped[str | None] = mapped_column(String(20))  # a tag (BCP 47); None: what the browser asks for
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+
+    @hybrid_property
+    def shown_name(self) -> str:
+        """The name, or the e-mail address of somebody who gave none."""
+        return self.name or self.email
+
+    @shown_name.inplace.expression
+    @classmethod
+    def _shown_name(cls) -> ColumnElement[str]:
+        return func.coalesce(func.nullif(cls.name, ""), cls.email)
 
     roles: ClassVar[list[RoleMixin]] = []  # type: ignore[misc]  # rights come from memberships (portal.tenancy), not from Flask-Security
 

@@ -16,7 +16,8 @@ from portal.texts import Text
 
 DecisionOutcome = Literal["available", "quarantined", "failed", "waits"]
 
-_TIFF_LIKE = (
+# Any camera's raw format fits any of their extensions: people rename among makers, and .raw belongs to none.
+_CAMERA_RAW = (
     "image/tiff",
     "image/x-canon-cr2",
     "image/x-canon-cr3",
@@ -31,22 +32,23 @@ _TIFF_LIKE = (
     "image/x-x3f",
 )
 # Detected types that fit an extension besides the one that is signed for it, and become that one.
-_READ_AS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _TIFF_LIKE),
+_SERVED_AS_EXTENSION: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("raw", "cr2", "nef", "arw", "dng"), _CAMERA_RAW),
     "doc": ("application/rtf", ole.OLE),
     "xls": (ole.OLE, ole.ENCRYPTED_OFFICE),
     "ppt": (ole.OLE, ole.ENCRYPTED_OFFICE),
     **dict.fromkeys(("docx", "xlsx", "pptx"), (ole.ENCRYPTED_OFFICE,)),
 }
 # Detected types that fit an extension besides its own, and are what the file is served as.
-_KEPT: dict[str, tuple[str, ...]] = {
+_SERVED_AS_DETECTED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("heic", "heif"), ("image/heic", "image/heif")),
     "mp4": ("video/mp4", "video/quicktime", "audio/mp4"),  # many programs name sound alone so, too
     "mov": ("video/mp4", "video/quicktime"),
     **dict.fromkeys(("mkv", "webm"), ("video/x-matroska", "video/webm")),
 }
+# Their types say how people use them; the bytes only say that they are text.
 _TEXTS = ("txt", "csv", "md")
-"""Their types say how people use them; the bytes only say that they are text."""
+# A PDF and an RTF are text byte by byte, and would pass as .txt. An SVG may well be shown as the text that it is.
 _NEVER_TEXT = frozenset(
     media_type
     for kind in file_kinds.POLICY
@@ -134,13 +136,13 @@ def served_as(file_name: str, facts: FileFacts) -> str | None:
     if extension in _TEXTS:
         fits = content_type.looks_like_text(facts.head) and facts.mime_type not in _NEVER_TEXT
         return signed if fits else None
-    if facts.mime_type in _KEPT.get(extension, ()):
+    if facts.mime_type in _SERVED_AS_DETECTED.get(extension, ()):
         return facts.mime_type
     if extension == "zip" and facts.mime_type in _OFFICE_ARCHIVES:
         return signed
     if extension == "tar" and _is_empty_tar(facts):
         return signed
-    return signed if facts.mime_type == signed or facts.mime_type in _READ_AS.get(extension, ()) else None
+    return signed if facts.mime_type == signed or facts.mime_type in _SERVED_AS_EXTENSION.get(extension, ()) else None
 
 
 def _is_empty_tar(facts: FileFacts) -> bool:

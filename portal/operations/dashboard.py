@@ -191,7 +191,7 @@ def actions() -> list[OperatorAction]:
             OperatorAct.created_at,
             OperatorAct.action,
             OperatorAct.facts,
-            func.coalesce(func.nullif(User.name, ""), User.email, ""),
+            func.coalesce(User.shown_name, ""),
             func.coalesce(Tenant.slug, target.c.email, ""),
         )
         .outerjoin(User, User.id == OperatorAct.actor_id)

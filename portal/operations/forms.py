@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from flask_babel import gettext as _
@@ -10,17 +9,9 @@ from werkzeug.datastructures import MultiDict
 
 from portal import sizes
 from portal.errors import Invalid
+from portal.operations.service import TemporaryLimit
 
 Form = MultiDict[str, str]
-
-
-@dataclass(frozen=True)
-class TemporaryLimit:
-    """A limit for a tenant until the end of a day (UTC); ``limit_bytes`` None: unlimited."""
-
-    slug: str
-    limit_bytes: int | None
-    until: datetime
 
 
 def read_temporary_limit(form: Form) -> TemporaryLimit:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from flask_babel import gettext as _
@@ -15,7 +17,6 @@ from portal.errors import Invalid, NotFound
 from portal.identity import service as identity
 from portal.identity.models import User
 from portal.lifecycle import periodic_tasks, sweep
-from portal.operations.forms import TemporaryLimit
 from portal.quotas import limits
 from portal.tasks import Target
 from portal.tenancy import service as tenancy
@@ -33,6 +34,15 @@ FAILURE_ACTIONS: dict[tuple[str, str], Callable[[UUID, UUID, UUID], bool]] = {
     ("check", "retry"): verify.check_again,
     ("check", "give_up"): verify.give_up,
 }
+
+
+@dataclass(frozen=True)
+class TemporaryLimit:
+    """A limit for a tenant until the end of a day (UTC); ``limit_bytes`` None: unlimited."""
+
+    slug: str
+    limit_bytes: int | None
+    until: datetime
 
 
 def pause_uploads(reason: str, actor_id: UUID) -> None:

@@ -70,7 +70,7 @@ def upload_history(tenant_id: UUID, person_id: UUID) -> UploadHistory:
 def decisions_about(asset_id: UUID) -> list[PastDecision]:
     """The decisions about a file, the newest first; at most 100."""
     statement = (
-        select(Decision, func.coalesce(func.nullif(User.name, ""), User.email))
+        select(Decision, User.shown_name)
         .outerjoin(User, User.id == Decision.actor_id)
         .where(Decision.asset_id == asset_id)
         .order_by(Decision.id.desc())

@@ -181,7 +181,7 @@ def summary(tenant_id: UUID, chosen: QuarantineFilter = QuarantineFilter()) -> S
     rows: list[Any] = [tuple(row) for row in db.session.execute(statement)]
     rows.sort(key=_largest_first)
     reasons, places, people = [[row for row in rows if row[column] is not None] for column in range(3)]
-    shown_name = func.coalesce(func.nullif(User.name, ""), User.email)
+    shown_name = User.shown_name
     return Summary(
         sum(row[3] for row in places),
         int(sum(row[4] for row in places)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit
@@ -55,7 +56,7 @@ class RequestDetails:
 
 
 # In the order of the fields of ``RequestDetails``. The person may be gone: then the request has no name.
-_OPEN = (
+_OPEN: Select[*tuple[Any, ...]] = (
     select(
         SpaceRequest.id,
         SpaceRequest.created_at,
@@ -63,7 +64,7 @@ _OPEN = (
         Workspace.name,
         Workspace.slug,
         SpaceRequest.user_id,
-        func.coalesce(func.nullif(User.name, ""), User.email, ""),
+        func.coalesce(User.shown_name, ""),
         func.coalesce(User.email, ""),
         SpaceRequest.requested_bytes,
         SpaceRequest.note,

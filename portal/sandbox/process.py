@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 # The child as it is started: in the folder that holds the package `portal`, without PYTHON* variables and user sites.
 COMMAND = (sys.executable, "-E", "-s", "-m", "portal.sandbox.child")
 ROOT = Path(__file__).parents[2]
-# No secret of ours is in it. One arena: each further one reserves address space that the limit would count.
+# No secret of ours is in it. One arena of malloc: each further one
+# reserves address space, which RLIMIT_AS would count.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
 MAX_ANSWER_BYTES = 64 * 1024
 
@@ -68,7 +69,8 @@ def run(
 ) -> ChildResult:
     """Call a function of ours in a confined process; arguments as for ``request``.
 
-    As root the child owns the folder, the source and the out folder from then on. Raises OSError when no process, no
+    Where we are root the child owns the folder, the source and the out folder from then on: they are given to its own
+    user (``namespaces.become_nobody``). Raises OSError when no process, no
     temporary file is to be had.
     """
     payload = request(function, argument, folder, source=source, out_dir=out_dir, limits=limits)
@@ -84,7 +86,7 @@ def run(
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        timed_out = _wait(child, payload, limits.wall_seconds)
+        timed_out = _communicate(child, payload, limits.wall_seconds)
         words = _end_of(stderr).decode("utf-8", "replace")
         if words:
             log.info("sandbox: the child ended with %s and wrote: %s", child.returncode, words[-2000:])
@@ -100,8 +102,8 @@ def _compile(module: str) -> None:
         compileall.compile_dir(Path(spec.origin).parent, maxlevels=0, quiet=2)
 
 
-def _wait(child: subprocess.Popen[bytes], payload: bytes, seconds: float) -> bool:
-    """Send the request and wait for the end; did the time limit bring it about?"""
+def _communicate(child: subprocess.Popen[bytes], payload: bytes, seconds: float) -> bool:
+    """Send the request, wait for the end, and kill what is left of the process group. True: the deadline ended it."""
     started = time.monotonic()
     # A timer, because waiting with a timeout polls and adds up to 50 ms to every file.
     timer = threading.Timer(seconds, _kill_group, [child.pid])

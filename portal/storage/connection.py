@@ -45,7 +45,7 @@ class Connection:
     @property
     def store(self) -> str:
         """The store in one spelling: names of buckets are unique within it."""
-        return store_of(self.endpoint, self.region)
+        return bucket_namespace(self.endpoint, self.region)
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,30 @@ def checked_keys(access_key_id: str, secret_access_key: str) -> Keys:
     return Keys(_access_key(access_key_id), secret)
 
 
-def store_of(endpoint: str | None, region: str) -> str:
-    """The store in one spelling: ``aws`` (each partition has names of its own), or host and port."""
-    if endpoint is None:
-        partition = next((each for each in ("cn", "us-gov") if region.startswith(f"{each}-")), None)
-        return f"aws-{partition}" if partition else "aws"
-    return urlsplit(endpoint).netloc.lower()
+# How the regions of AWS partitions begin, after botocore's ``partitions.json``. All others belong to ``aws``.
+_PARTITIONS = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("eusc-", "aws-eusc"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isof-", "aws-iso-f"),
+)
+
+
+def bucket_namespace(endpoint: str | None, region: str) -> str:
+    """Within what the name of a bucket is unique: a partition of AWS, or host and port of another store.
+
+    Source: Amazon S3 User Guide, "General purpose bucket naming rules".
+    """
+    if endpoint is not None:
+        return urlsplit(endpoint).netloc.lower()
+    for prefix, partition in _PARTITIONS:
+        if region.startswith(prefix):
+            return partition
+    return "aws"
 
 
 def _endpoint(text: str | None, bucket: str, egress: Egress) -> str | None:

@@ -16,7 +16,7 @@ from portal.database import db, transaction
 from portal.errors import Conflict, Invalid
 from portal.settings import Settings
 from portal.storage import probe_runs
-from portal.storage.connection import Connection, Keys, checked, checked_keys, store_of
+from portal.storage.connection import Connection, Keys, bucket_namespace, checked, checked_keys
 from portal.storage.contents import content_queries
 from portal.storage.models import Health, ProfileMode, StorageProfile
 from portal.storage.service import SECRETS, egress_of, no_profile
@@ -224,7 +224,7 @@ def _require_free(profile: StorageProfile) -> None:
     names a bucket without keys to it must neither keep its owner away nor learn that it is in use.
     """
     settings = _settings()
-    ours = {store_of(each, settings.s3_region) for each in (settings.s3_endpoint, settings.s3_public_endpoint)}
+    ours = {bucket_namespace(each, settings.s3_region) for each in (settings.s3_endpoint, settings.s3_public_endpoint)}
     with db.session.no_autoflush:
         _lock_all(profile.workspace_id)  # of two that name one place at once the second sees the first
         others = [each for each in list_profiles(profile.workspace_id) if each.id != profile.id]

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     String,
-    TextClause,
     Uuid,
     any_,
     bindparam,
@@ -102,7 +101,7 @@ def schedule_all(
     _write(statement.on_conflict_do_update(index_elements=KEY, set_=_anew(statement)))
 
 
-def schedule_if(condition: ColumnElement[bool] | TextClause, kind: str, target: Target) -> None:
+def schedule_if(condition: ColumnElement[bool], kind: str, target: Target) -> None:
     """``schedule`` by a query, in one statement. For tasks that need not be enqueued at once."""
     row = row_of(kind, target)
     columns = [value if isinstance(value, ColumnElement) else literal(value) for value in row.values()]

@@ -64,7 +64,7 @@ class Standing:
     in_workspace: bool
 
 
-_SHOWN_NAME = func.lower(func.coalesce(func.nullif(User.name, ""), User.email))
+_SHOWN_NAME = func.lower(User.shown_name)
 
 
 def list_people(tenant_id: UUID, paging: Paging, words: str = "") -> tuple[Sequence[PersonHere], str | None]:
@@ -215,7 +215,7 @@ def count_people(tenant_id: UUID) -> int:
 
 def owner_names(tenant_id: UUID, workspaces: Iterable[UUID]) -> dict[UUID, str]:
     """The names of the owners of these workspaces of the entered tenant."""
-    name, membership = func.coalesce(func.nullif(User.name, ""), User.email), WorkspaceMembership
+    name, membership = User.shown_name, WorkspaceMembership
     owners = (
         select(membership.workspace_id, func.array_agg(aggregate_order_by(name, name)))
         .join(User, User.id == membership.user_id)
