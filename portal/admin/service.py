@@ -15,6 +15,7 @@ from portal.folders import libraries
 from portal.identity import service as identity
 from portal.identity.models import ApiToken, User
 from portal.identity.scopes import Scope
+from portal.mail import service as mail
 from portal.people import members
 from portal.quotas import limits
 from portal.quotas import service as quotas
@@ -43,6 +44,33 @@ def open_tenant(slug: str, name: str, plan_code: str) -> Tenant:
         tenant = tenancy.create_tenant(tenant_id, slug, name, plan)
         quotas.open_tenant(tenant_id, plan.limit_bytes)
     return tenant
+
+
+def change_plan(slug: str, plan_code: str, actor_id: UUID | None = None) -> Tenant:
+    """Put a tenant on another plan with its limit, in one transaction; its administrators get an e-mail.
+
+    What is above a smaller limit stays, and nothing more fits. Raises ``NotFound``, ``Invalid``, ``Conflict``.
+    """
+    tenant_id = require_tenant(slug).id
+    with transaction(tenant_id):
+        plan = tenancy.plan_of(plan_code)
+        tenant = tenancy.change_plan(tenant_id, plan, actor_id)
+        limits.follow_plan(tenant_id, plan.limit_bytes)
+        mail.enqueue(
+            "plan_changed",
+            people.admins_of(tenant_id),
+            tenant_id,
+            tenant_name=tenant.name,
+            plan=plan.code,
+            limit_bytes=plan.limit_bytes,
+            path=f"/t/{slug}/overview",
+        )
+    return tenant
+
+
+def rename_tenant(slug: str, name: str) -> Tenant:
+    """Give a tenant another name. Raises ``NotFound``, ``Invalid``."""
+    return tenancy.rename_tenant(require_tenant(slug).id, name, None)
 
 
 def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | None, *, name: str = "") -> AddedUser:

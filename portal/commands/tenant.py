@@ -32,6 +32,33 @@ def tenant_create(slug: str, name: str, plan: str, as_json: bool) -> None:
     report(as_json, f"Tenant {slug} was created.", id=made.id, slug=made.slug, name=made.name, plan=made.plan)
 
 
+@tenant.command("plan")
+@click.argument("slug")
+@click.argument("plan", type=click.Choice(["free", "basic", "pro", "enterprise"]))
+@as_json
+def tenant_plan(slug: str, plan: str, as_json: bool) -> None:
+    """Put a tenant on another plan, with its limit. Administrators get an e-mail."""
+    from portal.admin import service
+
+    with application():
+        changed = service.change_plan(slug, plan)
+        limit = service.tenant_limit(slug).plan_bytes
+    report(as_json, f"{slug} has the plan {changed.plan} now.", slug=slug, plan=changed.plan, limit_bytes=limit)
+
+
+@tenant.command("rename")
+@click.argument("slug")
+@click.argument("name")
+@as_json
+def tenant_rename(slug: str, name: str, as_json: bool) -> None:
+    """Give a tenant another name; its slug, which is in addresses, stays."""
+    from portal.admin import service
+
+    with application():
+        renamed = service.rename_tenant(slug, name)
+    report(as_json, f"{slug} is called {renamed.name} now.", slug=slug, name=renamed.name)
+
+
 @tenant.command("people")
 @click.argument("slug")
 @as_json

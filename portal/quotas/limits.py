@@ -155,6 +155,11 @@ def end_override(tenant_id: UUID, actor_id: UUID | None) -> None:
         audit.record(tenant_id, actor_id, "quota.override_ended", tenant_id, override_bytes=None, override_until=None)
 
 
+def follow_plan(tenant_id: UUID, limit_bytes: int | None) -> None:
+    """The limit of a tenant's new plan (None: unlimited), inside the caller's transaction. An override stays."""
+    db.session.execute(update(TenantQuota).where(TenantQuota.tenant_id == tenant_id).values(limit_bytes=limit_bytes))
+
+
 def of_tenant(tenant_id: UUID) -> TenantLimit:
     """The entered tenant's. Raises ``NotFound``."""
     query = select(TenantQuota).where(TenantQuota.tenant_id == tenant_id)

@@ -246,6 +246,25 @@ def create_tenant(tenant_id: UUID, slug: str, name: str, plan: Plan) -> Tenant:
     return db.session.get_one(Tenant, tenant_id)
 
 
+def change_plan(tenant_id: UUID, plan: Plan, actor_id: UUID | None) -> Tenant:
+    """Put a tenant on another plan, inside the caller's transaction, which sets its limit, too. Raises ``Conflict``."""
+    tenant = db.session.get_one(Tenant, tenant_id, with_for_update={"key_share": True}, populate_existing=True)
+    if tenant.plan == plan.code:
+        raise Conflict(_("The tenant has this plan already."))
+    before, tenant.plan = tenant.plan, plan.code
+    audit.record(tenant_id, actor_id, "tenant.plan_changed", tenant_id, plan=plan.code, before=before)
+    return tenant
+
+
+def rename_tenant(tenant_id: UUID, name: str, actor_id: UUID | None) -> Tenant:
+    """Give a tenant another name; its slug stays. Raises ``Invalid``."""
+    with transaction(tenant_id):
+        tenant = db.session.get_one(Tenant, tenant_id, with_for_update={"key_share": True}, populate_existing=True)
+        before, tenant.name = tenant.name, checked_name(name)
+        audit.record(tenant_id, actor_id, "tenant.renamed", tenant_id, name=tenant.name, before=before)
+    return tenant
+
+
 def create_workspace(tenant_id: UUID, slug: str, name: str, actor_id: UUID | None = None) -> Workspace:
     """Add an empty workspace; ``portal.admin.service.open_workspace`` gives it all that it needs.
 

@@ -50,6 +50,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "expires_at": LATER,
         **PATH,
     },
+    "plan_changed": {"tenant_name": "Acme", "plan": "pro", "limit_bytes": 100 << 30, **PATH},
     "password_changed": {"at": AT, **PATH},
     "new_device": {"device": "Firefox on Linux", "address": "192.0.2.1", "at": AT, **PATH},
     "password_reset": {"minutes": 60, **PATH},

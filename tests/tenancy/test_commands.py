@@ -19,6 +19,7 @@ from portal.audit import AuditEvent
 from portal.cli import main
 from portal.database import db
 from portal.folders.models import Library
+from portal.mail.models import Email
 from portal.quotas.models import TenantQuota, WorkspaceQuota
 from portal.storage.models import StorageProfile
 from portal.tenancy.models import Tenant, Workspace
@@ -173,6 +174,23 @@ def test_the_last_owner_can_not_step_down(portal: Portal, cast: Cast) -> None:
     assert portal("workspace", "member", place, cast.bob.email, "owner").returncode == 0
     changed = portal("workspace", "member", place, cast.alice.email, "viewer", "--json")
     assert json.loads(changed.stdout)["before"] == "owner"
+
+
+def test_another_plan_comes_with_its_limit(portal: Portal, cast: Cast) -> None:
+    done = portal("tenant", "plan", cast.acme.slug, "basic", "--json")
+    assert json.loads(done.stdout) == {"slug": cast.acme.slug, "plan": "basic", "limit_bytes": 10 << 30}
+    assert cast.alice.api.get(cast.url("quota")).get_json()["remaining_bytes"] == 10 << 30
+    with cast.app.app_context():
+        sent = select(Email.template).where(Email.recipient == cast.tina.email)
+        assert db.session.scalars(sent).all() == ["plan_changed"]
+    assert portal("tenant", "plan", cast.acme.slug, "enterprise").returncode == 0
+    assert cast.alice.api.get(cast.url("quota")).get_json()["remaining_bytes"] is None
+    assert portal("tenant", "plan", cast.acme.slug, "enterprise").returncode == 1, "it has it already"
+    assert portal("tenant", "plan", cast.acme.slug, "golden").returncode == 2
+    assert portal("tenant", "plan", "nowhere", "pro").returncode == 1
+    renamed = portal("tenant", "rename", cast.acme.slug, "Acme  Pictures", "--json")
+    assert json.loads(renamed.stdout)["name"] == "Acme Pictures"
+    assert portal("tenant", "rename", cast.acme.slug, "").returncode == 1
 
 
 def test_members_and_people_are_listed_changed_and_removed(portal: Portal, cast: Cast) -> None:

@@ -17,6 +17,8 @@ _ACTIONS = {
     "tenant.member_added": _l("Added a person"),
     "tenant.read_only": _l("An operator made the tenant read-only"),
     "tenant.writable": _l("An operator ended the tenant’s read-only mode"),
+    "tenant.plan_changed": _l("Changed the plan of the tenant"),
+    "tenant.renamed": _l("Renamed the tenant"),
     "tenant.member_set": _l("Changed a role in the tenant"),
     "tenant.member_disabled": _l("Disabled a person"),
     "tenant.member_enabled": _l("Enabled a person"),
