@@ -72,6 +72,7 @@ def restore(member: Member, *which: ColumnElement[bool]) -> list[Taken]:
 
     A file whose folder was deleted goes to the top of its library.
     """
+    # In the statement itself: each of the files may lie in another folder.
     home = select(Folder.id).where(Folder.id == Asset.folder_id, Folder.deleted_at.is_(None)).scalar_subquery()
     values = {
         "state": func.coalesce(Asset.state_before, AssetState.FAILED.value),
@@ -85,6 +86,7 @@ def restore(member: Member, *which: ColumnElement[bool]) -> list[Taken]:
     staying = Asset.purge_after > func.clock_timestamp()
     back = _change(member, EventType.ASSET_RESTORED, values, Asset.state == AssetState.DELETED, staying, *which)
     tasks.cancel([row.id for row in back], "purge")
+    # Work on a file in the trash ends without a result; what it still lacks is due again.
     available = [row for row in back if row.state is AssetState.AVAILABLE]
     unfinished = [row.id for row in available if row.previews is PreviewState.PENDING]
     tasks.schedule_all("render_previews", unfinished, tenant_id=member.tenant_id, workspace_id=member.workspace)

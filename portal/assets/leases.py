@@ -32,6 +32,7 @@ def acquire(kind: str, tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> I
     A store that is unavailable to this work is suspected (``storage.health``), whatever the work was.
     """
     with tasks.acquire(kind, tenant_id, workspace_id, asset_id) as lease:
+        # After the lease was acquired: what another worker wrote under the lease before is seen.
         asset = _read(workspace_id, asset_id) if lease is not None else None
         if lease is None or asset is None:
             yield None

@@ -43,6 +43,7 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
         lease, asset = leased.lease, leased.asset
         if asset.state not in (AssetState.DELETED, AssetState.QUARANTINED) or asset.purge_after is None:
             return
+        # The time was put off, for example by an order to release it, after this task became due.
         if asset.purge_after > now():
             with transaction(tenant_id):
                 tasks.hand_back(lease, asset.purge_after)
@@ -54,6 +55,7 @@ def purge(tenant_id: UUID, workspace_id: UUID, asset_id: UUID) -> None:
 def _remove_objects(asset: Asset) -> None:
     """Everything that was ever written for it, other attempts' copies and replayed uploads included."""
     profile = storage.find_profile(asset.workspace_id, asset.profile_id)
+    # A bucket that was created again may be somebody else's: nothing in it is deleted, nothing counts as deleted.
     health.require_marker(profile)
     bucket = storage.bucket_for(profile)
     for prefix in (
@@ -73,7 +75,7 @@ def _remove_row(lease: Lease, asset: Asset) -> None:
         tasks.complete(lease)
         if charged is None:
             return
-        tasks.cancel(asset.id)
+        tasks.cancel(asset.id)  # previews and scans of a file that is gone
         facts = {"file_name": asset.file_name, "size_bytes": asset.size_bytes, "sha256": asset.sha256}
         audit.record(
             asset.tenant_id,
@@ -86,6 +88,6 @@ def _remove_row(lease: Lease, asset: Asset) -> None:
         )
         names = {"asset_id": str(asset.id), "file_name": asset.file_name}
         events.record(EventType.ASSET_PURGED, asset.tenant_id, asset.workspace_id, **names, freed_bytes=charged)
-        session.flush()
+        session.flush()  # the audit entry and the event are written before the counters are locked
         if charged:
             quotas.free(asset.tenant_id, asset.workspace_id, asset.id, charged)

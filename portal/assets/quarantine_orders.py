@@ -48,10 +48,11 @@ def order(asset: Asset, job: str, by: UUID, *more: ColumnElement[bool]) -> bool:
     changed = _change(asset.tenant_id, asset.id, values, _OPEN, *more)
     if changed is None:
         return False
-    tasks.cancel(asset.id, "rescan_quarantined")
+    tasks.cancel(asset.id, "rescan_quarantined")  # a worker that has begun loses the lease, so it writes no old answer
     if job in RELEASES:
         purge.schedule(asset, changed.purge_after)
     kind = "release_quarantined" if job in RELEASES else "rescan_quarantined"
+    # The same signatures would find the same again; where newer ones are there already, there is nothing to wait for.
     if job == "rescan_later" and _is_scanned_by_the_present_database(asset):
         tasks.schedule_waiting(kind, Target(asset.id, asset.tenant_id, asset.workspace_id), scanner_status.SIGNATURES)
     else:

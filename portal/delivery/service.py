@@ -20,6 +20,7 @@ from portal.storage import service as storage
 from portal.tenancy.service import Member
 from portal.usage.measurement import IssuedLinks
 
+# A link works for whoever has it and can't be taken back: so long can somebody still use one who lost their rights.
 ORIGINAL_LIFE = timedelta(minutes=5)
 
 
@@ -53,6 +54,7 @@ def variant_link(member: Member, asset_id: UUID, name: str, *, saving: bool = Fa
             return _attachment(
                 bucket, found.object_key, preview_urls.shown_name(asset.file_name, name, found.object_key)
             )
+        # Shown in a page the same address is given out for a while, so that browsers find the picture in their cache.
         _record(member, asset, name, found.size_bytes, preview_urls.good_until())
         return preview_urls.url(bucket, found.object_key, asset.file_name, name)
 
@@ -67,6 +69,7 @@ def count_links(workspace_id: UUID, span: timedelta) -> IssuedLinks:
 
 def _available(workspace_id: UUID, asset_id: UUID) -> Asset:
     statement = select(Asset).filter_by(workspace_id=workspace_id, id=asset_id)
+    # Read anew: an object that the session has from before may say "available" of a file that was quarantined since.
     asset = db.session.scalar(statement.execution_options(populate_existing=True))
     if asset is None:
         raise NotFound(_("There is no such file in this workspace."))

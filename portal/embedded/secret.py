@@ -49,6 +49,7 @@ def _create() -> Secrets:
         database_owner=secrets.token_urlsafe(24),
         database_app=secrets.token_urlsafe(24),
         valkey=secrets.token_urlsafe(24),
+        # As long as AWS's own, 20 and 40 characters.
         s3_access_key_id=secrets.token_hex(10).upper(),
         s3_secret_access_key=secrets.token_urlsafe(30),
         session_key=secrets.token_urlsafe(48),

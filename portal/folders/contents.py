@@ -79,6 +79,7 @@ def _statement(*, at_top: bool, goes_on: bool) -> Select[str, str, list[list[str
         below = below.where(tuple_(Folder.name_key, Folder.name) > tuple_(func.lower(after), after))
     below = below.order_by(Folder.name_key, Folder.name).limit(bindparam("most", type_=Integer()))
     few = below.correlate(Library).subquery()
+    # Breadcrumbs and folders come as JSON in one row: two lists of different lengths in one round trip.
     return select(
         cast(Library.id, String),
         Library.name,
@@ -109,6 +110,7 @@ def browse(
     rows = db.session.execute(
         _BROWSE[folder_id is None, after is not None], {**values, **({"after": after} if after else {})}
     ).all()
+    # A folder of another library is missing, too: the address that names both is wrong.
     if not rows or library_id not in (None, UUID(rows[0].id)):
         raise NotFound(_("There is no such folder or library in this workspace."))
     (row,) = rows

@@ -52,6 +52,7 @@ def rename_library(member: Member, library_id: UUID, name: str, seen_name: str |
     name = folder_names.checked(name, folder_names.LONGEST_LIBRARY_NAME)
     with transaction(member.tenant_id):
         library = db.session.scalar(
+            # FOR NO KEY UPDATE: what is inserted into the library meanwhile checks its foreign key, and need not wait.
             select(Library).filter_by(workspace_id=member.workspace, id=library_id).with_for_update(key_share=True)
         )
         if library is None:
@@ -87,6 +88,7 @@ def find_library(workspace_id: UUID, library_id: UUID | None) -> Library:
 
 def default_library(workspace_id: UUID) -> Library:
     """The library for files without one: the oldest, which every workspace has from the start."""
+    # Ids are UUIDv7: the smallest was made first.
     library = db.session.scalar(select(Library).filter_by(workspace_id=workspace_id).order_by(Library.id).limit(1))
     if library is None:
         raise NotFound(_("This workspace has no library."))
@@ -114,6 +116,7 @@ def find_folder(workspace_id: UUID, folder_id: UUID, *, lock: bool = False, dele
     if not deleted_too:
         statement = statement.filter_by(deleted_at=None)
     if lock:
+        # FOR SHARE: many may put files into a folder at once; a deletion waits for them, and then sees their files.
         statement = statement.with_for_update(read=True)
     folder = db.session.scalar(statement.execution_options(populate_existing=True))
     if folder is None:

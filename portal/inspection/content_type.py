@@ -142,7 +142,7 @@ def _detect(head: bytes, file: BinaryIO) -> str:
     if head[4:8] in _FIRST_BOXES and (guess == UNKNOWN or head[:1] == b"\0"):
         return _FIRST_BOXES[head[4:8]]
     if guess.startswith(_PERHAPS_WORDS):
-        guess = _by_words(head, guess, file)
+        guess = _text_or_guess(head, guess, file)
     # Bytes before an archive are harmless, unless they are a program.
     return ZIP if guess == UNKNOWN and _zip_entries(file) else guess
 
@@ -203,11 +203,14 @@ def _by_brand(head: bytes) -> str:
     return first
 
 
-def _by_words(head: bytes, guess: str, file: BinaryIO) -> str:
+def _text_or_guess(head: bytes, guess: str, file: BinaryIO) -> str:
+    """libmagic's guess, corrected: it calls bytes a text, an SVG or a PDF by a few words at their beginning."""
     if not looks_like_text(head):
+        # Readers take a PDF whose mark stands anywhere in the first 1024 bytes (PDF 1.7, appendix H, note 13).
         if guess == UNKNOWN and PDF_MARK in head[:1024]:
             return PDF
         return UNKNOWN if guess.startswith(("text/", SVG)) else guess
+    # A PDF can be all text. A text that only begins like one has no object.
     if guess == PDF and head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(PDF_MARK) and b" obj" in head:
         return PDF
     if _root_is_svg(head, file):
@@ -260,12 +263,14 @@ def _root(head: bytes, file: BinaryIO, encoding: str | None) -> str:
 
 def _inside_zip(file: BinaryIO) -> str:
     entries = _zip_entries(file)
+    # Some writers use backslashes or a slash in front, and office programs compare names without regard to case.
     names = [entry.name.replace(b"\\", b"/").lstrip(b"/").lower() for entry in entries]
     if b"[content_types].xml" not in names:
         return ZIP
     for folder, media_type in _OFFICE_FOLDERS.items():
         if any(name.startswith(folder) for name in names):
             return media_type
+    # The main part may lie in a folder of another name: then the list of parts says what it is (ECMA-376, part 2).
     with suppress(zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError):
         listed = zip_directory.opened(file, entries[names.index(b"[content_types].xml")])
         types = listed.read(_MAX_CONTENT_TYPES_BYTES)

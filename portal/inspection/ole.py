@@ -75,6 +75,7 @@ def is_encrypted(file: BinaryIO) -> bool:
     try:
         if "worddocument" in names:
             head = container.beginning("worddocument")
+            # The bit fEncrypted of the file information block ([MS-DOC] 2.5.2 FibBase).
             return len(head) > 12 and bool(struct.unpack_from("<H", head, 10)[0] & 0x100)
         return _has_password(container.beginning("workbook" if "workbook" in names else "book"))
     except OSError:  # the stream begins outside of the file

@@ -175,18 +175,23 @@ class _Reader:
         return found
 
     def _folder(self) -> tuple[Folder, int]:
+        """One packed part, and how many unpacked streams its coders have ("Folder" in 7zFormat.txt).
+
+        Each coder: a byte of flags, its id, the numbers of its streams, its properties. Then the bonds that lead the
+        output of one coder into another, and the indices of the inputs that are packed streams of the archive.
+        """
         coders, inputs, outputs = [], 0, 0
         for _ in range(self._bounded(self.number(), 32)):
             flags = self.byte()
-            coder = self.bytes(flags & 0x0F)
-            more_in, more_out = (self.number(), self.number()) if flags & 0x10 else (1, 1)
+            coder = self.bytes(flags & 0x0F)  # the low bits: how many bytes its id has
+            more_in, more_out = (self.number(), self.number()) if flags & 0x10 else (1, 1)  # else a simple one
             coders.append((coder, self.bytes(self.number()) if flags & 0x20 else b""))
             inputs, outputs = inputs + more_in, outputs + more_out
         bonds = self._bounded(outputs - 1, 32)
         for _ in range(2 * bonds):
             self.number()
         packed = inputs - bonds
-        if packed > 1:
+        if packed > 1:  # with a single one its index is not written
             for _ in range(self._bounded(packed, 32)):
                 self.number()
         return Folder(coders, packed), outputs

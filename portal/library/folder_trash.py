@@ -124,7 +124,7 @@ def restore(member: Member, folder_id: UUID) -> Restored:
         if folder.deleted_at is None:
             return Restored(folder, 0, elsewhere=False, renamed=False)
         at, parent_id = folder.deleted_at, folder.parent_id
-        tree = _deleted_with(folder)
+        tree = _deleted_with(folder)  # before its columns change: the query compares them
         if parent_id is not None and not _exists(parent_id, folder.library_id):
             folder.parent_id = None
         name = _free_name(folder)

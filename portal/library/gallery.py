@@ -59,6 +59,7 @@ def index(member: Member) -> ResponseReturnValue:
         **place(member),
     )
     response: Response = make_response(page)
+    # Stored only where it was chosen: opening a link that names a view changes nothing in the next visit without one.
     if query.view:
         secure = request.is_secure
         response.set_cookie(VIEW_COOKIE, query.view, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure)
@@ -158,6 +159,7 @@ def back(member: Member, words: str | None) -> ResponseReturnValue:
     """To the page of this workspace on which it was done, with a message; else to the gallery."""
     if words:
         flash(words, "success")
+    # Path and query of the address alone, and only below this workspace: a Referer must not lead to another site.
     came_from = urlsplit(request.htmx.current_url or request.referrer or "")
     home = url_for("library.index", workspace_id=member.workspace)
     if came_from.path.startswith(home.removesuffix("files")):
@@ -210,4 +212,5 @@ def _view_of_cookie() -> View:
 def _polls() -> int:
     """How often this fragment was polled; the pauses grow with it."""
     count = request.args.get("poll", "0")
+    # Bounded, because int() takes long for thousands of digits; isdigit() is also true of digits that int() refuses.
     return int(count) if count.isascii() and count.isdigit() and len(count) < 6 else 0

@@ -151,7 +151,7 @@ def _scanner(verify: bool) -> Finding:
         days = (database.now() - made_at).days
         detail = Text("The virus signatures are %(days)s days old. Run freshclam, or look into its log.", days=days)
         return Finding("scanner", None, detail)
-    disagreement = _limit_of(scanner) if verify and report.state == "ready" else None
+    disagreement = _check_scanner_limit(scanner) if verify and report.state == "ready" else None
     return Finding("scanner", None, disagreement) if disagreement else Finding("scanner", ok, report.detail)
 
 
@@ -171,7 +171,7 @@ def _sandbox() -> Finding:
     return Finding("preview sandbox", True, detail)
 
 
-def _limit_of(scanner: Scanner) -> Text | None:
+def _check_scanner_limit(scanner: Scanner) -> Text | None:
     """What is wrong when the upload limits and those of the scanner disagree."""
     largest = file_kinds.largest_limit_bytes()
     size = format_size(largest)

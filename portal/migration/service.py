@@ -226,6 +226,11 @@ def _change(
     only_from: MoveState | None = None,
     retry_failed: bool = False,
 ) -> None:
+    """Move on to state ``to``, and record it as ``action``; else raise ``Conflict`` with ``refusal``.
+
+    only_from: the one state in which this command makes sense, where ``TRANSITIONS`` leads to ``to`` from others, too.
+    retry_failed: forget which files failed, so that they are copied again.
+    """
     with transaction(member.tenant_id) as session:
         move = _find(member.workspace, move_id, lock=True)
         allowed = move.state is only_from if only_from else to in Move.TRANSITIONS.get(move.state, ())
@@ -235,8 +240,12 @@ def _change(
         if retry_failed:
             failed = MoveItem.move_id == move.id, MoveItem.state == ItemState.FAILED
             session.execute(delete(MoveItem).where(*failed))
-        run = {"run_started_at": database.now(), "run_started_bytes": Move.moved_bytes, "waiting_for": None}
-        session.execute(update(Move).where(Move.id == move.id).values(run))
+        # The speed that the page shows is that of this run: the time in which the move was paused does not count.
+        session.execute(
+            update(Move)
+            .where(Move.id == move.id)
+            .values(run_started_at=database.now(), run_started_bytes=Move.moved_bytes, waiting_for=None)
+        )
         _record(move, member, action)
         if to is MoveState.PAUSED:
             tasks.cancel(move.id, "move")  # the worker stops when it renews its lease: the task is gone

@@ -134,6 +134,8 @@ class Transport:
         parts = urlsplit(request.url)
         body: Any = request.body
         headers: Any = request.headers
+        # A redirect would lead wherever the store says (``_refuse_redirects``). Bytes are not decompressed on the way:
+        # their length and hash are compared with those of what is stored.
         answer: Any = self._pools.connection_from_url(request.url).urlopen(
             request.method,
             f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/",

@@ -17,7 +17,7 @@ from portal.settings import Settings
 from portal.texts import Text
 
 MIN_FREE_SHARE = 0.05  # of the disk: below it no upload begins, so that the database and what is under way can go on
-CACHE_SECONDS = 5.0
+CACHE_SECONDS = 5.0  # statvfs may block for long on a network drive, and every begin asks
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,5 @@ def _measure(folder: Path) -> Disk | None:
         facts = os.statvfs(folder)
     except OSError:
         return None  # not made yet, or not ours to look at
+    # f_bavail, not f_bfree: ext4 reserves blocks for root, which a store without its rights can't use.
     return Disk(facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize)

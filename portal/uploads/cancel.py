@@ -27,6 +27,7 @@ def cancel(member: Member, upload_id: UUID) -> None:
         raise Conflict(gettext("This upload is committed already. Delete the file instead."))
     if end(upload, UploadState.ABORTED, "aborted", Text("The upload was cancelled."), member.user_id):
         return
+    # Somebody else was faster: committed, which is a conflict, or ended, which is what was wanted.
     if find(member, upload_id).state in (UploadState.VERIFYING, UploadState.COMMITTED):
         raise Conflict(gettext("This upload is committed already. Delete the file instead."))
 

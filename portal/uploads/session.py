@@ -95,5 +95,6 @@ def end(upload: Upload, to: UploadState, code: str, detail: Text, actor_id: UUID
             daily_counts.count(upload.tenant_id, "upload", f"failed:{code}")
         tasks.cancel(upload.id, "expire")
         schedule_clear(upload, at_once=True)
+        # Last, because every begin and commit of the workspace waits for its counters, locked until our commit.
         quotas.release(upload.tenant_id, upload.workspace_id, upload.id, upload.reserved_bytes)
     return True
