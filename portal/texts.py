@@ -36,8 +36,11 @@ class Text:
         return cls._from_json(json.loads(stored))
 
     @classmethod
-    def join(cls, *sentences: Text, separator: str = " ") -> Text:
-        """Several sentences, one after the other; with another ``separator`` several words."""
+    def join(cls, *sentences: Text | str, separator: str = " ") -> Text:
+        """Several sentences, one after the other; with another ``separator`` several words.
+
+        A string is data: it is not translated.
+        """
         names = [f"part{number}" for number in range(len(sentences))]
         return cls(separator.join(f"%({name})s" for name in names), **dict(zip(names, sentences, strict=True)))
 

@@ -25,6 +25,7 @@ from portal.tenancy import memberships, people, tokens
 from portal.tenancy import service as tenancy
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
 from portal.tenancy.people import MemberOfWorkspace, PersonHere
+from portal.tenancy.plan_names import plan_name
 from portal.web.paging import all_pages
 
 
@@ -61,7 +62,7 @@ def change_plan(slug: str, plan_code: str, actor_id: UUID | None = None) -> Tena
             people.admins_of(tenant_id),
             tenant_id,
             tenant_name=tenant.name,
-            plan=plan.code,
+            plan=plan_name(plan.code),
             limit_bytes=plan.limit_bytes,
             path=f"/t/{slug}/overview",
         )

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.admin import overview as overviews
 from portal.tenancy.access import current_places, tenant
 from portal.tenancy.permissions import Permission
+from portal.tenancy.plan_names import plan_name
 from portal.tenancy.service import Member
 from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging
@@ -29,6 +30,7 @@ def overview(member: Member) -> ResponseReturnValue:
     return render_template(
         "tenants/overview.html",
         tenant=found.tenant,
+        plan_name=plan_name(found.tenant.plan),
         quota=found.quota,
         found=found,
         workspaces=rows,

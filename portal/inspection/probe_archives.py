@@ -17,6 +17,8 @@ import zipfile
 
 import clamd
 
+from portal.texts import Text
+
 _PACKED = {
     "7z-copy": (
         "N3q8ryccAAQskZv4RAAAAAAAAABKAAAAAAAAAHa4f8pYNU8hUCVAQVBbNFxQWlg1NChQXik3Q0MpN30kRUlDQVItU1RBTkRBUkQt"
@@ -79,16 +81,10 @@ _ZIP_METHODS = {
     "zip-bzip2": zipfile.ZIP_BZIP2,
     "zip-lzma": zipfile.ZIP_LZMA,
 }
-# As texts, with the Debian package that provides the missing program, where there is one.
-_NAMES = {
-    "rar": "RAR archives (Debian: libclamunrar, from non-free)",
-    "zip": "ZIP archives packed by {methods}",
-    "7z": "7-Zip archives packed by {methods}",
-    "other": "{methods} files",
-}
-_METHOD_NAMES = {
+_METHOD_NAMES: dict[str, Text | str] = {
     "ppmd": "PPMd", "lzma": "LZMA", "lzma2": "LZMA2", "bzip2": "BZip2", "deflate": "Deflate", "deflate64": "Deflate64",
-    "bcj": "BCJ", "bcj2": "BCJ2", "copy": "nothing", "stored": "nothing", "gzip": "gzip", "xz": "xz",
+    "bcj": "BCJ", "bcj2": "BCJ2", "gzip": "gzip", "xz": "xz",
+    "copy": Text("uncompressed"), "stored": Text("uncompressed"),
 }  # fmt: skip
 
 
@@ -101,15 +97,29 @@ def archives() -> dict[str, bytes]:
     return found | {"gzip": gzip.compress(_EICAR), "bzip2": bz2.compress(_EICAR), "xz": lzma.compress(_EICAR)}
 
 
-def describe_unreadable(readable: frozenset[str]) -> str:
-    """``RAR archives (…), ZIP archives packed by LZMA and PPMd``: the forms that are missing; "" when none is."""
-    kinds: dict[str, list[str]] = {}
+def describe_unreadable(readable: frozenset[str]) -> Text | None:
+    """``RAR archives (…), ZIP archives (LZMA, PPMd)``: the forms that are missing; None when none is."""
+    kinds: dict[str, list[Text | str]] = {}
     for form in archives():
         if form not in readable:
             kind, _, method = form.partition("-")
             kind = "rar" if kind.startswith("rar") else kind if method else "other"
             kinds.setdefault(kind, []).append(_METHOD_NAMES.get(method or form, form))
-    return ", ".join(_NAMES[kind].format(methods=" and ".join(methods)) for kind, methods in kinds.items())
+    if not kinds:
+        return None
+    return Text.join(*[_describe(kind, methods) for kind, methods in kinds.items()], separator=", ")
+
+
+def _describe(kind: str, methods: list[Text | str]) -> Text:
+    named = Text.join(*methods, separator=", ")
+    match kind:
+        case "rar":  # with the Debian package that provides the missing program
+            return Text("RAR archives (Debian: libclamunrar, from non-free)")
+        case "zip":
+            return Text("ZIP archives (%(methods)s)", methods=named)
+        case "7z":
+            return Text("7-Zip archives (%(methods)s)", methods=named)
+    return Text("%(methods)s files", methods=named)
 
 
 _EICAR: bytes = clamd.EICAR.rstrip()

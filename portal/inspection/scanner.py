@@ -122,7 +122,7 @@ class Scanner:
             if scan_result.is_detection(self._scan_bytes(archive, self._answer_seconds))
         )
         if missing := probe_archives.describe_unreadable(readable):
-            log.warning("scanner: it can't unpack %s: such files count as not scanned", missing)
+            log.warning("scanner: it can't unpack %s: such files count as not scanned", missing.english)
         return readable
 
     def reload(self) -> ScannerReport:

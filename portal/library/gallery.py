@@ -20,10 +20,10 @@ from portal.folders.service import Target
 from portal.library import presenters
 from portal.library.forms import GalleryQuery
 from portal.library.presenters import Poll, View
+from portal.sizes import format_size
 from portal.tenancy.access import member
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
-from portal.web import formats
 from portal.web.body import read_query
 from portal.web.pages import is_fragment_wanted, wants_next_rows
 from portal.web.paging import Paging, decode_cursor, read_paging
@@ -187,7 +187,7 @@ def _asset(member: Member, asset_id: UUID, *, opening: bool = False) -> dict[str
         service.opened(member.tenant_id, member.workspace, asset_id)
     return {
         "asset": shown,
-        "large": presenters.large_preview(found, derived, file, formats.size(found.size_bytes)),
+        "large": presenters.large_preview(found, derived, file, format_size(found.size_bytes)),
         "poll": None if is_final(found) else Poll(again, poll_seconds(polls)),
     }
 

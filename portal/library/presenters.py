@@ -24,6 +24,7 @@ from portal.database import db
 from portal.errors import NotFound
 from portal.identity.models import User
 from portal.library.asset_list import AnyRow, AnySelect, Filters, list_rows, paths_of
+from portal.sizes import SizeFormat
 from portal.web import formats
 from portal.web.formats import FileName, Moment
 from portal.web.paging import Paging
@@ -222,7 +223,7 @@ def cards(
     kind_words = names_of_kinds()
     marks: dict[tuple[Any, ...], StateMark] = {}
     # Patterns are translated once: a translation costs as much as five other fields of a card.
-    actions, units = gettext("Actions for %(name)s"), formats.Units()
+    actions, units = gettext("Actions for %(name)s"), SizeFormat()
     made = []
     for row in rows:
         asset_id = str(row.id)

@@ -12,7 +12,8 @@ from flask_babel import ngettext
 
 from portal.migration.models import Move, MoveState
 from portal.migration.progress import Progress, Stayed, list_stayed, progress_of
-from portal.web.formats import number, size
+from portal.sizes import format_size
+from portal.web.formats import number, percent
 
 PAGE_POLL_SECONDS, LINE_POLL_SECONDS = 3, 10  # while a worker copies or removes files
 MB = 1024 * 1024
@@ -113,7 +114,7 @@ def page_of_move(move: Move, seen: str | None = None) -> MovePage:
         head_actions=_head_actions(progress),
         review_actions=_review_actions(progress),
         files=_of(number(move.moved_files), number(max(move.total_files, move.moved_files))),
-        size=_of(size(move.moved_bytes), size(max(move.total_bytes, move.moved_bytes))),
+        size=_of(format_size(move.moved_bytes), format_size(max(move.total_bytes, move.moved_bytes))),
         speed=_speed(progress) if move.state is MoveState.COPYING else None,
         time_left=_time_left(progress.left) if move.state is MoveState.COPYING else None,
         speed_limit=_speed_limit(move) if unfinished else None,
@@ -133,9 +134,9 @@ def line_of_move(move: Move) -> MoveLine:
     if is_waiting(move):
         title, hint = _("The move to “%(name)s” is waiting", name=target), str(move.waiting_for)
     elif move.state is MoveState.COPYING:
-        title = _("Files move to “%(name)s”: %(percent)s %%", name=target, percent=progress.percent)
+        title = _("Files move to “%(name)s”: %(percent)s", name=target, percent=percent(progress.percent))
     elif move.state is MoveState.PAUSED:
-        title = _("The move to “%(name)s” is paused at %(percent)s %%", name=target, percent=progress.percent)
+        title = _("The move to “%(name)s” is paused at %(percent)s", name=target, percent=percent(progress.percent))
     elif move.state is MoveState.COPIED:
         title = _("The files were copied to “%(name)s”", name=target)
         hint = _("The old copies in “%(name)s” stay until you remove them.", name=source)
@@ -151,7 +152,7 @@ def row_of_move(move: Move) -> MoveRow:
     files = ngettext("%(num)s file", "%(num)s files", move.moved_files)
     progress = progress_of(move)
     state = _("Waiting for your review") if move.state is MoveState.COPIED else _state(progress)
-    return MoveRow(move.id, progress, state, f"{files}, {size(move.moved_bytes)}")
+    return MoveRow(move.id, progress, state, f"{files}, {format_size(move.moved_bytes)}")
 
 
 def _state(progress: Progress) -> str:
@@ -159,9 +160,9 @@ def _state(progress: Progress) -> str:
     if is_waiting(move):
         return _("Waiting")
     if move.state is MoveState.COPYING:
-        return _("Moving, %(percent)s %%", percent=progress.percent)
+        return _("Moving, %(percent)s", percent=percent(progress.percent))
     if move.state is MoveState.PAUSED:
-        return _("Paused at %(percent)s %%", percent=progress.percent)
+        return _("Paused at %(percent)s", percent=percent(progress.percent))
     if move.state is MoveState.COPIED:
         if progress.failed_files:
             return _("Copied, except for the files listed below")
@@ -206,8 +207,8 @@ def _of(moved: str, total: str) -> str:
 
 def _speed(progress: Progress) -> str:
     speed, limit = progress.bytes_per_second, progress.move.bytes_per_second
-    now = _("%(size)s a second", size=size(int(speed))) if speed else "–"
-    return f"{now} ({_('at most %(size)s', size=size(limit))})" if limit else now
+    now = _("%(size)s a second", size=format_size(int(speed))) if speed else "–"
+    return f"{now} ({_('at most %(size)s', size=format_size(limit))})" if limit else now
 
 
 def _speed_limit(move: Move) -> str:

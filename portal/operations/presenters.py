@@ -20,6 +20,7 @@ from portal.storage.disk import Disk
 from portal.storage.models import ManagedStore
 from portal.tasks import Backlog
 from portal.tenancy.switches import ActiveSwitch
+from portal.web.formats import percent
 from portal.web.state_mark import StateMark
 
 LONG_TRANSACTION_SECONDS = 600  # it keeps vacuum from removing rows that were deleted since
@@ -239,10 +240,10 @@ def _storage_card(store: ManagedStore | None, disk: Disk | None, counts: dict[tu
     facts.append(Fact(_("Connected buckets"), buckets or _("none")))
     if disk is not None:
         free = _(
-            "%(free)s of %(total)s (%(percent)s %%)",
+            "%(free)s of %(total)s (%(percent)s)",
             free=sizes.format_size(disk.free),
             total=sizes.format_size(disk.total),
-            percent=f"{100 * disk.share:.0f}",
+            percent=percent(100 * disk.share),
         )
         facts.append(Fact(_("Free disk"), free, mark=_bad(_("Uploads are refused")) if disk.is_full else None))
     return Card("storage", _("Storage"), state, facts)

@@ -17,6 +17,7 @@ from portal.inspection.scan_policy import ScanRules
 from portal.quarantine.context import PastDecision, UploadHistory
 from portal.quarantine.decisions import Action, DecisionResult
 from portal.quarantine.service import Groups, QuarantinedFile
+from portal.web.formats import percent
 from portal.web.state_mark import StateMark
 
 Tone = Literal["good", "warn", "bad", "busy", "wait", "calm"]
@@ -232,10 +233,10 @@ def upload_history(uploads: UploadHistory) -> str:
     """The uploader's newest files, and how many of them were bad."""
     counted = ngettext("%(num)s file", "%(num)s files", uploads.counted)
     bad = _(
-        "%(quarantined)s quarantined, %(failed)s rejected (%(percent)s %%)",
+        "%(quarantined)s quarantined, %(failed)s rejected (%(percent)s)",
         quarantined=uploads.quarantined,
         failed=uploads.failed,
-        percent=f"{uploads.percent:.0f}",
+        percent=percent(uploads.percent),
     )
     return f"{counted}: {bad}"
 

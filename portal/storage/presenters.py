@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext, ngettext
 
+from portal.sizes import format_size
 from portal.storage.contents import Contents
 from portal.storage.models import Encryption, Health, ProfileMode, StorageProfile
 from portal.storage.probe.results import Result
@@ -16,7 +17,6 @@ from portal.storage.probe.runner import STEPS
 from portal.storage.profiles import masked
 from portal.storage.service import MANAGED_NAME, health_of
 from portal.texts import Text
-from portal.web import formats
 from portal.web.state_mark import StateMark
 
 # A test takes about twenty seconds: during those its page polls quickly, afterwards slowly.
@@ -119,7 +119,7 @@ class ProfileRow:
             "%(num)s files stay in “%(before)s” (%(size)s) and can be opened as before.",
             active.contents.files,
             before=active.name,
-            size=formats.size(active.contents.original_bytes),
+            size=format_size(active.contents.original_bytes),
         )
         moving = gettext("Moving them is a separate step. Uploads that have begun end where they began.")
         counted = gettext("New uploads count against your space here.")

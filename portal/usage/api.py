@@ -236,8 +236,8 @@ def stats(member: Member) -> StatsView:
 
 @blueprint.get("/v1/me/usage")
 @signed_in
-@operation(returns=Listing[OwnUsageView])
-def own(user: Person) -> Listing[OwnUsageView]:
+@operation(returns=Listing[OwnUsageView], paged=True)
+def own(user: Person, paging: Paging) -> Listing[OwnUsageView]:
     """List what your own uploads hold by workspace, the largest first, as it was measured last."""
-    found = own_usage(user.id, current_places())
-    return Listing[OwnUsageView](items=[OwnUsageView.model_validate(each) for each in found])
+    page, cursor = page_of(own_usage(user.id, current_places()), paging, key=lambda each: each.workspace_id)
+    return Listing[OwnUsageView](items=[OwnUsageView.model_validate(each) for each in page], next_cursor=cursor)

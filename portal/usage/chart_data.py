@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_babel import gettext
 
+from portal.tenancy.plan_names import plan_name
 from portal.usage import forecast, snapshots
 from portal.usage.snapshots import Point
 from portal.usage.tenant_report import PartLine, PlanLine
@@ -54,7 +55,7 @@ def of_parts(parts: Sequence[PartLine], words: dict[str, str]) -> Spec | None:
 
 def of_plans(plans: Sequence[PlanLine]) -> Spec | None:
     """What the tenants of each plan hold."""
-    return _bars(gettext("Size"), [(line.plan, line.bytes) for line in plans])
+    return _bars(gettext("Size"), [(plan_name(line.plan), line.bytes) for line in plans])
 
 
 def of_names(named: Sequence[tuple[str, int]]) -> Spec | None:

@@ -14,6 +14,7 @@ from portal.errors import Invalid, NotFound
 from portal.identity.access import operator
 from portal.identity.service import Person
 from portal.quotas import limits
+from portal.tenancy.plan_names import plan_name
 from portal.usage import operator_report, report_views, snapshots
 from portal.web.csv_export import count_sheet
 
@@ -27,7 +28,11 @@ def index(user: Person) -> ResponseReturnValue:  # noqa: ARG001
     tenants = operator_report.list_tenants()
     report = operator_report.report(tenants)
     return render_template(
-        "quotas/operator.html", tenants=tenants, today=snapshots.today(), **report_views.context(report)
+        "quotas/operator.html",
+        tenants=tenants,
+        plan_name=plan_name,
+        today=snapshots.today(),
+        **report_views.context(report),
     )
 
 

@@ -11,10 +11,10 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from portal.quotas.requests import RequestDetails
+from portal.sizes import format_size
 from portal.tenancy.service import Member
 from portal.usage.forecast import Outlook
 from portal.usage.workspaces import Summary, View
-from portal.web.formats import size
 
 PART_NAMES = {
     "original": _l("Files"),
@@ -37,7 +37,7 @@ COLUMNS = (
 ASCENDING = ("name", "full")
 FILTERS = (
     ("", _l("All")),
-    ("near", _l("From 80 %")),
+    ("near", _l("Near the limit")),
     ("full", _l("Full")),
     ("growing", _l("Growing")),
     ("unlimited", _l("Without a limit")),
@@ -90,12 +90,12 @@ def filters() -> list[tuple[str, str]]:
 
 def request_row(details: RequestDetails) -> Request:
     """What an administrator decides about."""
-    used = size(details.used_bytes + details.reserved_bytes)
+    used = format_size(details.used_bytes + details.reserved_bytes)
     if details.limit_bytes is None:
         usage = _("%(used)s used, no limit of its own: the space of the tenant is full", used=used)
         return Request(details.id, details, usage, None)
-    usage = _("%(used)s of %(limit)s used", used=used, limit=size(details.limit_bytes))
-    label = _("Approve %(size)s", size=size(details.requested_bytes))
+    usage = _("%(used)s of %(limit)s used", used=used, limit=format_size(details.limit_bytes))
+    label = _("Approve %(size)s", size=format_size(details.requested_bytes))
     return Request(details.id, details, usage, label)
 
 
@@ -106,8 +106,8 @@ def over_note(whole: Summary) -> str | None:
     return _(
         "The limits of the workspaces add up to %(promised)s, which is %(over)s more than the limit of the tenant. "
         "That is allowed; the limit of the tenant applies in any case.",
-        promised=size(whole.promised_bytes),
-        over=size(whole.over_bytes),
+        promised=format_size(whole.promised_bytes),
+        over=format_size(whole.over_bytes),
     )
 
 
@@ -124,9 +124,9 @@ def outlook_text(outlook: Outlook, limit_bytes: int | None) -> str:
     growth = _(
         "%(speed)s: about %(size)s per day. In 30 days, use will probably be between %(low)s and %(high)s.",
         speed=SPEEDS[outlook.trend],
-        size=size(outlook.growth_bytes or 0),
-        low=size(outlook.low_bytes or 0),
-        high=size(outlook.high_bytes or 0),
+        size=format_size(outlook.growth_bytes or 0),
+        low=format_size(outlook.low_bytes or 0),
+        high=format_size(outlook.high_bytes or 0),
     )
     end = _end(outlook, limit_bytes)
     return f"{growth} {end}" if end else growth

@@ -1,27 +1,21 @@
 """How pages write numbers, sizes, moments and file names, in the reader's language.
 
 One rule each, for presenters and as filters of the templates. Separators, order and names of months are those of the
-Unicode CLDR, which Babel carries.
+Unicode CLDR, which Babel carries. Sizes are those of ``portal.sizes``.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from babel import Locale
 from babel.dates import format_skeleton, format_time
-from babel.numbers import format_decimal
+from babel.numbers import format_percent
 from flask import Flask
-from flask_babel import get_locale, gettext, lazy_gettext, ngettext
+from flask_babel import get_locale
 
-KB, MB, GB, TB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
-_STEPS: tuple[tuple[int, Any], ...] = (
-    (TB, lazy_gettext("%(n)s TB")),
-    (GB, lazy_gettext("%(n)s GB")),
-    (MB, lazy_gettext("%(n)s MB")),
-    (KB, lazy_gettext("%(n)s KB")),
-)
+from portal.sizes import exact_size, format_number, format_size, is_english
+
 LONGEST_EXTENSION = 5  # characters; what is longer is shortened like the rest of the name
 # Embeddings, overrides and isolates turn the direction of what follows (Unicode UAX #9): "gepj.exe" would be shown as
 # "exe.jpeg". New names can't contain them, older rows and names inside of archives may.
@@ -44,59 +38,20 @@ class Moment(NamedTuple):
     short: str
 
 
-class Units:
-    """Sizes in one language, for a page with many of them: the units are translated once."""
-
-    def __init__(self) -> None:
-        self._steps = [(step, str(pattern)) for step, pattern in _STEPS]
-        self._exact: str = gettext("%(n)s B")
-        self._locale = get_locale()
-
-    def short(self, count: int) -> str:
-        """A number of bytes in binary steps, with one decimal where it says something."""
-        step, pattern = next((each for each in self._steps if count >= each[0]), (1, self._exact))
-        return pattern % {"n": _in_steps(count, step, self._locale)}
-
-    def exact(self, count: int) -> str:
-        """The same to the byte."""
-        return self._exact % {"n": _written(count, 0, self._locale)}
-
-
 def number(value: float, decimals: int = 0) -> str:
     """A number with the reader's separators, and exactly so many decimals."""
-    return _written(value, decimals, get_locale())
+    return format_number(value, decimals, get_locale())
 
 
-def _written(value: float, decimals: int, locale: Locale | None) -> str:
-    if _is_english(locale):
-        return f"{value:,.{decimals}f}"  # as Babel gives it, at a fiftieth of the time: a page has a hundred of them
-    written: str = format_decimal(value, format="#,##0." + "0" * decimals if decimals else "#,##0", locale=locale)
+def percent(value: float, decimals: int = 0) -> str:
+    """A share of 100 with its sign, as the reader's language writes it: ``80%``, ``80 %``."""
+    locale = get_locale()
+    if locale is None or is_english(locale):
+        return f"{value:,.{decimals}f}%"
+    places = "." + "0" * decimals if decimals else ""
+    pattern = locale.percent_formats[None].pattern
+    written: str = format_percent(value / 100, format=pattern.replace("#,##0", f"#,##0{places}"), locale=locale)
     return written
-
-
-def _is_english(locale: Locale | None) -> bool:
-    """Of no country. Outside of requests there is no locale: that is English, too."""
-    return locale is None or (locale.language == "en" and not locale.territory)
-
-
-def size(count: int) -> str:
-    """One number of bytes, in short."""
-    for step, pattern in _STEPS:
-        if count >= step:
-            return str(pattern) % {"n": _in_steps(count, step, get_locale())}
-    words: str = ngettext("%(num)s byte", "%(num)s bytes", count)
-    return words
-
-
-def _in_steps(count: int, step: int, locale: Locale | None) -> str:
-    decimal = step >= GB or (step == MB and count < 100 * MB and count % MB)
-    return _written(count / step, 1 if decimal else 0, locale)
-
-
-def exact_size(count: int) -> str:
-    """One number of bytes, to the byte."""
-    words: str = ngettext("%(n)s byte", "%(n)s bytes", count, n=number(count))
-    return words
 
 
 def visible(name: str) -> str:
@@ -120,7 +75,7 @@ def moment(at: datetime) -> Moment:
 
 def _short_moment(at: datetime) -> str:
     locale = get_locale()
-    if _is_english(locale):
+    if is_english(locale):
         return f"{at:%d %b %Y, %H:%M}"  # day first and 24 hours, as English is read outside of the United States
     day = format_skeleton("yMMMd", at, locale=locale)
     return f"{day}, {format_time(at, 'short', locale=locale)}"
@@ -129,7 +84,8 @@ def _short_moment(at: datetime) -> str:
 def install(app: Flask) -> None:
     """Give the templates these as filters."""
     app.add_template_filter(number)
-    app.add_template_filter(size)
+    app.add_template_filter(percent)
+    app.add_template_filter(format_size, "size")
     app.add_template_filter(exact_size)
     app.add_template_filter(visible)
     app.add_template_filter(file_name)

@@ -101,7 +101,7 @@ def test_the_bar_warns_a_member_at_three_levels(
 
 def test_without_a_limit_of_its_own_a_workspace_shows_the_tenants(visit: Visits, cast: Cast, client: Client) -> None:
     bar = visit(cast.vera, cast.page("files")).locator("#sidebar .quota")
-    expect(bar).to_contain_text("0 bytes used, 100.0 GB left")
+    expect(bar).to_contain_text("0 bytes used, 100 GB left")
     expect(bar.locator("progress")).to_have_js_property("position", 0)
 
 

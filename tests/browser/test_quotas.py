@@ -48,10 +48,10 @@ def test_a_limit_is_changed_in_its_row_and_the_charts_are_drawn(visit: Visits, c
     field.fill("20 GB")
     field.press("Enter")
     expect(page.locator(".snack-text")).to_have_text("The limit was changed.")
-    expect(row.locator(".quotas-limit")).to_contain_text("20.0 GB")
+    expect(row.locator(".quotas-limit")).to_contain_text("20 GB")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("status").filter(has_text="1 limit was restored.")).to_be_visible()
-    expect(row.locator(".quotas-limit")).to_contain_text("10.0 GB")
+    expect(row.locator(".quotas-limit")).to_contain_text("10 GB")
     row.get_by_role("link", name="Press").click()
     expect(page.locator("canvas[width]").first).to_be_visible()
     assert page.evaluate("Object.keys(Chart.instances).length") == 1
@@ -73,9 +73,9 @@ def test_more_space_takes_two_clicks_and_giving_it_one(visit: Visits, cast: Cast
     page.get_by_role("button", name="Send request").click()
     expect(page.get_by_role("status").filter(has_text="Your administrators were notified.")).to_be_visible()
     admin = visit(cast.tina, f"/t/{cast.acme.slug}/quotas")
-    admin.get_by_role("button", name="Approve 10.0 GB").click()
+    admin.get_by_role("button", name="Approve 10 GB").click()
     expect(admin.get_by_role("status").filter(has_text="Press got 10 GB more.")).to_be_visible()
-    expect(admin.locator("tr", has_text="Press").locator(".quotas-limit")).to_contain_text("19.0 GB")
+    expect(admin.locator("tr", has_text="Press").locator(".quotas-limit")).to_contain_text("19 GB")
 
 
 def test_the_pages_can_be_used_by_everybody(visit: Visits, cast: Cast) -> None:

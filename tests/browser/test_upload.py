@@ -223,7 +223,7 @@ def test_progress_is_told_per_file_and_in_total_and_ends_at_checking(visit: Visi
     network.upload(FULL)
     expect(words).to_have_text("2 uploaded")
     assert "Checking…" in seen
-    assert not [each for each in seen if "100 %" in each]
+    assert not [each for each in seen if "100%" in each]
 
 
 def test_one_goes_on_browsing_while_files_are_on_their_way(visit: Visits, cast: Cast, files: Path) -> None:

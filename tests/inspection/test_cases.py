@@ -171,7 +171,7 @@ def test_a_daemon_that_opens_everything_is_believed() -> None:
     verdict = ScanVerdict("clean")
     for content in probe_archives.archives().values():
         assert intake._if_readable(verdict, "application/zip", io.BytesIO(content), everything) == verdict
-    assert probe_archives.describe_unreadable(everything) == ""
+    assert probe_archives.describe_unreadable(everything) is None
     assert ScannerReport("ready", Text("")).readable == frozenset()
 
 

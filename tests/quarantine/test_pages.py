@@ -56,7 +56,7 @@ def test_the_page_of_a_file_has_every_fact_and_no_content(cast: Cast) -> None:
         "1 file in quarantine",
     ):
         assert text in shown, text
-    assert "2 quarantined, 0 rejected (100 %)" in shown
+    assert "2 quarantined, 0 rejected (100%)" in shown
     assert EICAR.decode() not in shown
     assert "X-Amz-Signature" not in shown
     assert f"{asset_id}/original" not in shown

@@ -81,7 +81,7 @@ def test_of_two_admins_who_edit_one_limit_the_second_is_told(cast: Cast) -> None
     assert cast.tina.api.put(cast.url("quota"), json=first).status_code == 200
     answer = cast.tina.api.put(cast.url("quota"), json={"limit_bytes": 2000, "seen_limit_bytes": None})
     assert (answer.status_code, answer.get_json()["code"], answer.get_json()["limit_bytes"]) == (409, "conflict", 1000)
-    assert "Tina set the limit to 1000 bytes" in answer.get_json()["detail"]
+    assert "Tina set the limit to 1,000 bytes" in answer.get_json()["detail"]
     assert cast.tina.api.get(cast.url("quota")).get_json()["limit_bytes"] == 1000
     again = {"limit_bytes": 2000, "seen_limit_bytes": 1000}
     assert cast.tina.api.put(cast.url("quota"), json=again).status_code == 200

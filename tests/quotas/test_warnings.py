@@ -71,11 +71,11 @@ def test_owners_and_admins_are_warned_once_for_each_threshold(cast: Cast) -> Non
     first = hold(cast, 799)
     assert swept(cast) == []
     hold(cast, 1)
-    both = ["alice: Press is 80 % full", "tina: Press is 80 % full"]
+    both = ["alice: Press is 80% full", "tina: Press is 80% full"]
     assert sorted(swept(cast)) == both
     assert sorted(swept(cast)) == both  # once
     hold(cast, 160)  # from 80 to 96: one letter, of the highest level
-    assert sorted(swept(cast)) == sorted([*both, "alice: Press is 96 % full", "tina: Press is 96 % full"])
+    assert sorted(swept(cast)) == sorted([*both, "alice: Press is 96% full", "tina: Press is 96% full"])
     assert [(each["level"], each["scope"]) for each in told(cast)] == [
         ("medium", "workspace"),
         ("critical", "workspace"),
@@ -123,7 +123,7 @@ def test_the_tenants_admins_are_warned_of_the_tenant(cast: Cast) -> None:
     with cast.app.app_context(), transaction(cast.acme.id) as session:
         session.execute(text("UPDATE tenant_quotas SET limit_bytes = 1000"))
     hold(cast, 900)
-    assert swept(cast) == ["tina: Acme is 90 % full"]
+    assert swept(cast) == ["tina: Acme is 90% full"]
     assert [(each["scope"], each["workspace_id"], each["level"]) for each in told(cast)] == [("tenant", None, "high")]
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask, render_template_string
 
+from portal import sizes
 from portal.app import create_app
-from portal.web import formats
 from tests.support.engines import TestEngines
 from tests.support.processes import close
 from tests.support.pseudo_language import TAG, write_catalogue
@@ -54,6 +54,7 @@ def test_numbers_sizes_and_dates_follow_the_language_of_the_reader(translated: F
 def test_many_sizes_of_a_page_are_written_like_one(translated: Flask) -> None:
     for language in ("en", TAG):
         with translated.test_request_context(headers={"Accept-Language": language}):
-            units = formats.Units()
-            for count in (1024, 5 << 20, 3 << 30, 7 << 40, (1 << 20) + 5, 5000 << 30):
-                assert units.short(count) == formats.size(count)
+            of_page = sizes.SizeFormat()
+            for count in (1, 1024, 5 << 20, 3 << 30, 7 << 40, (1 << 20) + 5, 5000 << 30):
+                assert of_page.short(count) == sizes.format_size(count)
+                assert of_page.exact(count) == sizes.exact_size(count)
