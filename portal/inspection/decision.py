@@ -69,11 +69,14 @@ class DeclaredFile:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What intake read: size in bytes, SHA-256 in hex, canonical media type, the beginning, the scanner's verdict."""
+    """What intake read: size in bytes, SHA-256 in hex, the beginning, the scanner's verdict.
+
+    ``detected_type`` is the canonical media type of the content, whatever name and upload say.
+    """
 
     size: int
     sha256: str
-    mime_type: str
+    detected_type: str
     head: bytes
     verdict: ScanVerdict
 
@@ -82,12 +85,11 @@ class FileFacts:
 class Decision:
     """What becomes of the asset. ``code`` and ``text`` are None exactly when it is available.
 
-    ``mime_type`` is what the object is served as, ``found_type`` what its bytes are.
+    ``served_type`` is the Content-Type of the object. It ``waits``: not a state of an asset, the task is put off.
     """
 
     outcome: DecisionOutcome
-    mime_type: str
-    found_type: str
+    served_type: str
     code: str | None = None
     text: Text | None = None
 
@@ -103,28 +105,31 @@ def decide(facts: FileFacts, declared: DeclaredFile, rules: ScanRules = DEFAULT_
     A file released unscanned, or not scanned for lack of a scanner, is available; ``facts.verdict`` is the mark it
     carries. It ``waits`` where the tenant requires a scanner and there is none.
     """
-    mime_type = served_as(declared.file_name, facts)
-    serving = mime_type or facts.mime_type
+    agreed_type = served_as(declared.file_name, facts)
+    # Where name and content contradict each other it is never served as it stands: a release decides about the type
+    # again (``quarantine.worker``).
+    served_type = agreed_type or facts.detected_type
+    # A virus first: an infected file is kept as evidence, even if it would be refused for another reason.
     if facts.verdict.result == "infected":
         text = Text(
             "A virus was found: %(signature)s. The file is in quarantine and can't be downloaded.",
             signature=facts.verdict.signature,
         )
-        return Decision("quarantined", serving, facts.mime_type, "infected", text)
+        return Decision("quarantined", served_type, code="infected", text=text)
     refusal = _difference(facts, declared)
-    if refusal is None and mime_type is None:
-        refusal = "content_mismatch", _contradiction(declared.file_name, facts.mime_type)
+    if refusal is None and agreed_type is None:
+        refusal = "content_mismatch", _contradiction(declared.file_name, facts.detected_type)
     if refusal is not None:
         code, text = refusal
-        return Decision("failed", serving, facts.mime_type, code, text)
+        return Decision("failed", served_type, code=code, text=text)
     reason = facts.verdict.reason
     if rules.waits(reason):
         text = Text("The file waits for a virus scanner.")
-        return Decision("waits", serving, facts.mime_type, "scanner_unavailable", text)
+        return Decision("waits", served_type, code="scanner_unavailable", text=text)
     if reason is not None and rules.quarantines(reason):
         text = Text.join(EXPLANATIONS[reason], Text("It stays in quarantine until an administrator decides."))
-        return Decision("quarantined", serving, facts.mime_type, reason, text)
-    return Decision("available", serving, facts.mime_type)
+        return Decision("quarantined", served_type, code=reason, text=text)
+    return Decision("available", served_type)
 
 
 def served_as(file_name: str, facts: FileFacts) -> str | None:
@@ -134,15 +139,19 @@ def served_as(file_name: str, facts: FileFacts) -> str | None:
     if signed is None:
         return None
     if extension in _TEXTS:
-        fits = content_type.looks_like_text(facts.head) and facts.mime_type not in _NEVER_TEXT
+        fits = content_type.looks_like_text(facts.head) and facts.detected_type not in _NEVER_TEXT
         return signed if fits else None
-    if facts.mime_type in _SERVED_AS_DETECTED.get(extension, ()):
-        return facts.mime_type
-    if extension == "zip" and facts.mime_type in _OFFICE_ARCHIVES:
+    if facts.detected_type in _SERVED_AS_DETECTED.get(extension, ()):
+        return facts.detected_type
+    if extension == "zip" and facts.detected_type in _OFFICE_ARCHIVES:
         return signed
     if extension == "tar" and _is_empty_tar(facts):
         return signed
-    return signed if facts.mime_type == signed or facts.mime_type in _SERVED_AS_EXTENSION.get(extension, ()) else None
+    return (
+        signed
+        if facts.detected_type == signed or facts.detected_type in _SERVED_AS_EXTENSION.get(extension, ())
+        else None
+    )
 
 
 def _is_empty_tar(facts: FileFacts) -> bool:
@@ -166,18 +175,18 @@ def _difference(facts: FileFacts, declared: DeclaredFile) -> tuple[str, Text] | 
     return None
 
 
-def _contradiction(file_name: str, found_type: str) -> Text:
+def _contradiction(file_name: str, detected_type: str) -> Text:
     """``Not a JPEG. The content is a ZIP archive. …`` with what to do about it."""
     extension = file_kinds.extension_of(file_name)
     found = Text(
         "Not %(expected)s. The content is %(found)s.",
         expected=media_type_names.named(file_kinds.content_type_for(file_name) or ""),
-        found=media_type_names.named(found_type),
+        found=media_type_names.named(detected_type),
     )
     own = next(
-        (e for kind in file_kinds.POLICY for e, media_type in kind.types.items() if media_type == found_type), None
+        (e for kind in file_kinds.POLICY for e, media_type in kind.types.items() if media_type == detected_type), None
     )
-    if found_type.startswith("audio/"):
+    if detected_type.startswith("audio/"):
         advice = Text("Sound can't be uploaded here.")
     elif own is not None and own != extension:
         advice = Text(

@@ -26,8 +26,8 @@ from portal.inspection.spool import closing_spool, spool_errors
 
 CHUNK = 1024 * 1024
 PREFIX = "stowage-intake-"
+# A spool younger than this may belong to a worker that has created it and not locked it yet.
 YOUNGEST_LEFTOVER_SECONDS = 60.0
-"""A spool younger than this may belong to a worker that has created it and not locked it yet."""
 
 
 class Readable(Protocol):
@@ -71,7 +71,7 @@ def inspect(stream: Readable, scanner: Scanner, spool_dir: Path | None = None) -
         yield SpooledFile(
             size=os.fstat(spool.fileno()).st_size,
             sha256=digest.hexdigest(),
-            mime_type=media_type,
+            detected_type=media_type,
             head=beginning,
             verdict=verdict,
             spool=Path(spool.name),

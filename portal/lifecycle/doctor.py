@@ -79,6 +79,7 @@ def _database() -> Finding:
     head = ScriptDirectory(str(schema.MIGRATIONS)).get_current_head()
     try:
         with database.transaction():
+            # Text: neither Alembic's table nor PostgreSQL's catalogue is mapped.
             revision = db.session.scalar(text("SELECT version_num FROM alembic_version"))
             owner = db.session.scalar(
                 text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")

@@ -99,6 +99,7 @@ def edit(member: Member, profile_id: UUID, changes: dict[str, Any], secret_acces
                 profile,
                 _("There are files in this bucket. Connect the other bucket as another storage, and move the files."),
             )
+            # What a test found there says nothing of the other place, which is not proven to be theirs either.
             profile.capabilities, profile.probe, profile.probed_at, profile.proven_at = {}, None, None, None
             _require_free(profile)
         if secret_access_key is not None:

@@ -117,7 +117,7 @@ def _verify(lease: Lease, asset: Asset, upload: Upload, profile: StorageProfile)
         declared = DeclaredFile(upload.file_name, upload.size_bytes, upload.sha256)
         decision = decide(facts, declared, rules)
     if decision.outcome == "waits":
-        bucket.delete(copy)
+        bucket.delete(copy)  # the next attempt makes a copy of its own, at another key
         raise _no_scanner()
     key = _final_key(bucket, asset, copy, decision)
     try:
@@ -132,17 +132,18 @@ def _no_scanner() -> Unavailable:
 
 
 def _failed(asset: Asset, code: str, detail: Text) -> Decision:
-    return Decision("failed", asset.mime_type, asset.mime_type, code, detail)
+    return Decision("failed", asset.mime_type, code, detail)
 
 
 def _final_key(bucket: Bucket, asset: Asset, copy: str, decision: Decision) -> str:
     """The key of the verified bytes: the copy itself (with its detected type), or a key in quarantine."""
     if decision.outcome == "quarantined":
+        # Under a prefix of its own, which no page signs a link to, and of a type that no browser would render.
         quarantined = keys.quarantine(asset.workspace_id, asset.id, asset.file_name)
         bucket.copy(copy, quarantined, if_etag=_etag(bucket, copy), content_type="application/octet-stream")
         return quarantined
-    if decision.outcome == "available" and decision.mime_type != asset.mime_type:
-        bucket.set_content_type(copy, decision.mime_type)
+    if decision.outcome == "available" and decision.served_type != asset.mime_type:
+        bucket.set_content_type(copy, decision.served_type)
     return copy
 
 
@@ -178,10 +179,10 @@ def _finish(
         **(_facts_values(facts) if facts else {}),
     }
     if not failed:
-        values["mime_type"] = decision.mime_type
+        values["mime_type"] = decision.served_type
     if outcome is AssetState.QUARANTINED:
         values |= {"quarantined_at": at, "purge_after": at + QUARANTINED_FOR}
-    if outcome is AssetState.AVAILABLE and decision.mime_type in PREVIEWABLE:
+    if outcome is AssetState.AVAILABLE and decision.served_type in PREVIEWABLE:
         values["previews"] = PreviewState.PENDING
     with transaction(lease.tenant_id):
         if not compare_and_set(Asset, [Asset.id == asset.id], outcome, **values):
@@ -244,4 +245,4 @@ def _close_upload(upload: Upload, decision: Decision, failed: bool) -> None:
 
 
 def _facts_values(facts: FileFacts) -> dict[str, Any]:
-    return {"sha256": facts.sha256, "found_type": facts.mime_type, **rescans.scan_values(facts.verdict)}
+    return {"sha256": facts.sha256, "found_type": facts.detected_type, **rescans.scan_values(facts.verdict)}

@@ -47,6 +47,15 @@ def test_only_queue_and_worker_know_rq() -> None:
     assert those_who_import(lambda name: name.split(".")[0] == "rq") <= {"portal/queue.py", "portal/worker.py"}
 
 
+def test_sql_text_is_written_only_where_sqlalchemy_cannot_say_it() -> None:
+    users = those_who_import(lambda name: name == "sqlalchemy.text")
+    assert {path for path in users if Path(path).name != "models.py"} == {  # models: conditions of partial indexes
+        "portal/admin/load_data.py",  # generate_series and INSERT … SELECT over millions of rows
+        "portal/lifecycle/doctor.py",  # Alembic's table and PostgreSQL's catalogue
+        "portal/lifecycle/recount.py",  # four aggregates in one snapshot
+    }
+
+
 def test_services_jobs_and_models_do_not_look_at_the_request() -> None:
     looking = those_who_import(
         lambda name: name in ("flask.request", "flask.g", "flask.session", "flask_login.current_user")

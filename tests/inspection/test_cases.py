@@ -55,7 +55,7 @@ def test_every_case_has_its_right_decision(name: str) -> None:
         assert decision.detail is not None and MISMATCH[name] in decision.detail
     else:
         expected = AVAILABLE.get(name) or file_kinds.content_type_for(name)
-        assert (decision.outcome, decision.mime_type) == ("available", expected), decision
+        assert (decision.outcome, decision.served_type) == ("available", expected), decision
 
 
 def test_the_root_of_a_drawing_may_come_after_the_part_that_is_looked_at_first() -> None:

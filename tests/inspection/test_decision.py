@@ -138,7 +138,7 @@ def decided(name: str, data: bytes, verdict: ScanVerdict = CLEAN, **policy: Any)
 def test_content_that_fits_its_name_is_available(name: str, data: bytes, served_as: str) -> None:
     decision = decided(name, data)
     assert (decision.outcome, decision.code, decision.detail) == ("available", None, None), decision
-    assert decision.mime_type == served_as
+    assert decision.served_type == served_as
 
 
 @pytest.mark.parametrize(

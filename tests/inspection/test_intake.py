@@ -61,7 +61,7 @@ def test_one_pass_gives_size_checksum_type_and_verdict(clamd: Daemon, tmp_path: 
     with intake.inspect(io.BytesIO(content), scanner_of(clamd, way), tmp_path) as facts:
         assert facts.size == len(content)
         assert facts.sha256 == hashlib.sha256(content).hexdigest()
-        assert facts.mime_type == "image/jpeg"
+        assert facts.detected_type == "image/jpeg"
         assert facts.head == content[: 256 * 1024]
         assert facts.verdict.result == "clean"
         assert facts.spool.read_bytes() == content
@@ -71,7 +71,7 @@ def test_one_pass_gives_size_checksum_type_and_verdict(clamd: Daemon, tmp_path: 
 @BOTH_WAYS
 def test_a_virus_is_found_on_the_way(clamd: Daemon, tmp_path: Path, way: str) -> None:
     with intake.inspect(io.BytesIO(zipped("a/b.com", content=EICAR)), scanner_of(clamd, way), tmp_path) as facts:
-        assert (facts.verdict.result, facts.mime_type) == ("infected", "application/zip")
+        assert (facts.verdict.result, facts.detected_type) == ("infected", "application/zip")
 
 
 @BOTH_WAYS
@@ -83,7 +83,7 @@ def test_what_exceeds_the_scanners_limit_is_still_read_to_its_end(clamd: Daemon,
 def test_a_container_is_opened_where_its_end_lies_beyond_the_head(tmp_path: Path) -> None:
     content = zipped("pictures/1.bin", content=os.urandom(500_000)) + office("word")
     with intake.inspect(io.BytesIO(content), Scanner("off"), tmp_path) as facts:
-        assert facts.mime_type.endswith("wordprocessingml.document")
+        assert facts.detected_type.endswith("wordprocessingml.document")
         assert facts.verdict.reason == "off"
 
 
@@ -104,14 +104,14 @@ def test_an_old_document_with_a_password_is_not_called_clean(
 
 def test_an_empty_stream_is_an_empty_file(clamd: Daemon, tmp_path: Path) -> None:
     with intake.inspect(io.BytesIO(b""), scanner_of(clamd), tmp_path) as facts:
-        assert (facts.size, facts.mime_type) == (0, "application/octet-stream")
+        assert (facts.size, facts.detected_type) == (0, "application/octet-stream")
 
 
 def test_a_list_of_contents_too_long_to_read_is_no_office_document(tmp_path: Path) -> None:
     names = (f"{'x' * 200}{number}" for number in range(10_000))
     content = zipped("[Content_Types].xml", "word/document.xml", *names, content=b"")
     with intake.inspect(io.BytesIO(content), Scanner("off"), tmp_path) as facts:
-        assert facts.mime_type == "application/zip"
+        assert facts.detected_type == "application/zip"
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere/clamd.sock", "tcp://127.0.0.1:1"])

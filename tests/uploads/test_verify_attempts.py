@@ -163,7 +163,7 @@ def test_a_decision_without_the_lease_does_not_count(scene: Scene, text: bytes) 
             assert second is not None
             asset = second.asset
             upload = db.session.scalars(select(Upload).where(Upload.id == asset.upload_id)).one()
-            late = Decision("failed", "text/plain", "text/plain", "content_mismatch", Text("A late verdict."))
+            late = Decision("failed", "text/plain", "content_mismatch", Text("A late verdict."))
             with pytest.raises(tasks.LeaseLost):
                 verify._finish(first.lease, asset, upload, late)
             assert scene.alice.asset(sent.asset_id)["status"] == "processing"
