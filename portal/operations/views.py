@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -21,6 +18,7 @@ from portal.tenancy import switches
 from portal.tenancy.access import tenant
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
+from portal.web.pages import flash_refusal
 from portal.web.rate_limits import Rate, rates
 
 blueprint = Blueprint("operations", __name__)
@@ -60,85 +58,81 @@ def live(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 @operator
 def pause(user: Person) -> ResponseReturnValue:
     """Pause uploads in all tenants."""
-    return _done(
-        lambda: service.pause_uploads(request.form.get("reason", ""), user.id),
-        lambda _nothing: _("Uploads are paused. Running uploads continue; nobody can start another."),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        service.pause_uploads(request.form.get("reason", ""), user.id)
+        flash(_("Uploads are paused. Running uploads continue; nobody can start another."), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/resume")
 @operator
 def resume(user: Person) -> ResponseReturnValue:
     """Accept uploads again."""
-    return _done(lambda: service.resume_uploads(user.id), lambda _nothing: _("Uploads are resumed."))
+    with flash_refusal(Invalid, Conflict, NotFound):
+        service.resume_uploads(user.id)
+        flash(_("Uploads are resumed."), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/tenants/close")
 @operator
 def close_tenant(user: Person) -> ResponseReturnValue:
     """Make a tenant read-only."""
-    form = request.form
-    return _done(
-        lambda: service.close_tenant(form.get("slug", ""), form.get("reason", ""), user.id),
-        lambda tenant: _("%(name)s is read-only now.", name=tenant.name),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        closed = service.close_tenant(request.form.get("slug", ""), request.form.get("reason", ""), user.id)
+        flash(_("%(name)s is read-only now.", name=closed.name), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/tenants/open")
 @operator
 def open_tenant(user: Person) -> ResponseReturnValue:
     """End the read-only mode of a tenant."""
-    return _done(
-        lambda: service.open_tenant(request.form.get("slug", ""), user.id),
-        lambda tenant: _("%(name)s can be changed again.", name=tenant.name),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        opened = service.open_tenant(request.form.get("slug", ""), user.id)
+        flash(_("%(name)s can be changed again.", name=opened.name), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/tenants/raise")
 @operator
 def raise_quota(user: Person) -> ResponseReturnValue:
     """Give a tenant another limit until a day."""
-    return _done(
-        lambda: service.raise_quota(forms.read_temporary_limit(request.form), user.id),
-        lambda tenant: _("The limit of %(name)s is changed until that day.", name=tenant.name),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        raised = service.raise_quota(forms.read_temporary_limit(request.form), user.id)
+        flash(_("The limit of %(name)s is changed until that day.", name=raised.name), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/people/block")
 @operator
 def block(user: Person) -> ResponseReturnValue:
     """Block a person: their sessions and tokens stop working."""
-    form = request.form
-    return _done(
-        lambda: service.block_person(form.get("email", ""), form.get("reason", ""), user.id),
-        lambda person: _(
-            "%(email)s is blocked. All their sessions and tokens have stopped working.", email=person.email
-        ),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        blocked = service.block_person(request.form.get("email", ""), request.form.get("reason", ""), user.id)
+        message = _("%(email)s is blocked. All their sessions and tokens have stopped working.", email=blocked.email)
+        flash(message, "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/people/unblock")
 @operator
 def unblock(user: Person) -> ResponseReturnValue:
     """Unblock a person."""
-    return _done(
-        lambda: service.unblock_person(request.form.get("email", ""), user.id),
-        lambda person: _("%(email)s can log in again.", email=person.email),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        unblocked = service.unblock_person(request.form.get("email", ""), user.id)
+        flash(_("%(email)s can log in again.", email=unblocked.email), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/restart")
 @operator
 def restart(user: Person) -> ResponseReturnValue:
     """Make every waiting task due now."""
-    return _done(
-        lambda: service.restart_stuck(user.id),
-        lambda due: ngettext(
-            "%(num)s waiting task is due now.",
-            "%(num)s waiting tasks are due now.",
-            due,
-        ),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        due = service.restart_stuck(user.id)
+        flash(ngettext("%(num)s waiting task is due now.", "%(num)s waiting tasks are due now.", due), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/failures")
@@ -146,10 +140,10 @@ def restart(user: Person) -> ResponseReturnValue:
 def failures(user: Person) -> ResponseReturnValue:
     """Retry or give up what failed for one reason."""
     form = request.form
-    return _done(
-        lambda: service.act_on_failures(form.get("kind", ""), form.get("code", ""), form.get("act", ""), user.id),
-        lambda count: ngettext("%(num)s file was processed.", "%(num)s files were processed.", count),
-    )
+    with flash_refusal(Invalid, Conflict, NotFound):
+        count = service.act_on_failures(form.get("kind", ""), form.get("code", ""), form.get("act", ""), user.id)
+        flash(ngettext("%(num)s file was processed.", "%(num)s files were processed.", count), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.post("/operator/periodic-tasks")
@@ -157,19 +151,10 @@ def failures(user: Person) -> ResponseReturnValue:
 def run_periodic_task(user: Person) -> ResponseReturnValue:
     """Make a periodic task due now."""
     rates().count(HEAVY, str(user.id))
-    return _done(
-        lambda: service.request_periodic_task(request.form.get("name", ""), user.id),
-        lambda name: _("The scheduler will run “%(name)s” within a few seconds.", name=name),
-    )
-
-
-def _done(act: Callable[[], Any], message: Callable[[Any], str], page: str = "operations.index") -> ResponseReturnValue:
-    """Carry out ``act`` and show the message for its result, or the refusal, on the page."""
-    try:
-        flash(message(act()), "success")
-    except (Invalid, Conflict, NotFound) as refusal:
-        flash(refusal.detail, "danger")
-    return redirect(url_for(page), 303)
+    with flash_refusal(Invalid, Conflict, NotFound):
+        name = service.request_periodic_task(request.form.get("name", ""), user.id)
+        flash(_("The scheduler will run “%(name)s” within a few seconds.", name=name), "success")
+    return redirect(url_for("operations.index"), 303)
 
 
 @blueprint.get("/operator/scanner", endpoint="scanner")
@@ -192,7 +177,9 @@ def show_scanner(user: Person) -> ResponseReturnValue:  # noqa: ARG001
 def test_scanner(user: Person) -> ResponseReturnValue:
     """Check it now, with the EICAR test file."""
     rates().count(HEAVY, str(user.id))
-    return _show_report(lambda: scanner.test(user.id))
+    with flash_refusal():
+        _flash_report(scanner.test(user.id))
+    return redirect(url_for("operations.scanner"), 303)
 
 
 @blueprint.post("/operator/scanner/reload")
@@ -200,16 +187,13 @@ def test_scanner(user: Person) -> ResponseReturnValue:
 def reload_scanner(user: Person) -> ResponseReturnValue:
     """Make it read its signatures again."""
     rates().count(HEAVY, str(user.id))
-    return _show_report(lambda: scanner.reload(user.id))
-
-
-def _show_report(act: Callable[[], SavedReport]) -> ResponseReturnValue:
-    try:
-        report = act()
-        flash(str(report.detail), "success" if report.state == "ready" else "danger")
-    except Conflict as refusal:
-        flash(refusal.detail, "danger")
+    with flash_refusal():
+        _flash_report(scanner.reload(user.id))
     return redirect(url_for("operations.scanner"), 303)
+
+
+def _flash_report(report: SavedReport) -> None:
+    flash(str(report.detail), "success" if report.state == "ready" else "danger")
 
 
 @blueprint.post("/operator/scanner/update")
@@ -217,8 +201,11 @@ def _show_report(act: Callable[[], SavedReport]) -> ResponseReturnValue:
 def update_signatures(user: Person) -> ResponseReturnValue:
     """Make freshclam check for new signatures now."""
     rates().count(HEAVY, str(user.id))
-    message = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
-    return _done(lambda: scanner.update(user.id), lambda _nothing: message, "operations.scanner")
+    with flash_refusal(Invalid, Conflict, NotFound):
+        scanner.update(user.id)
+        message = _("freshclam checks for new signatures now. If there are any, the scanner reloads them by itself.")
+        flash(message, "success")
+    return redirect(url_for("operations.scanner"), 303)
 
 
 @blueprint.post("/operator/scanner/rescan")
@@ -226,22 +213,25 @@ def update_signatures(user: Person) -> ResponseReturnValue:
 def start_rescan(user: Person) -> ResponseReturnValue:
     """Start a scan of all files."""
     rates().count(HEAVY, str(user.id))
-    return _done(
-        lambda: full_scans.start("operator", user.id),
-        lambda found: ngettext(
+    with flash_refusal(Invalid, Conflict, NotFound):
+        found = full_scans.start("operator", user.id)
+        message = ngettext(
             "%(num)s file is scanned again, after all other work.",
             "%(num)s files are scanned again, after all other work.",
             found.total,
-        ),
-        "operations.scanner",
-    )
+        )
+        flash(message, "success")
+    return redirect(url_for("operations.scanner"), 303)
 
 
 @blueprint.post("/operator/scanner/rescan/stop")
 @operator
 def stop_rescan(user: Person) -> ResponseReturnValue:
     """Stop the scan of all files."""
-    return _done(lambda: full_scans.stop(user.id), lambda _nothing: _("The scan was stopped."), "operations.scanner")
+    with flash_refusal(Invalid, Conflict, NotFound):
+        full_scans.stop(user.id)
+        flash(_("The scan was stopped."), "success")
+    return redirect(url_for("operations.scanner"), 303)
 
 
 @blueprint.get("/t/<tenant_slug>/scanner")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.errors import Conflict, Invalid
+from portal.errors import Invalid
 from portal.identity import sessions
 from portal.identity.access import recently_proved
 from portal.people import members, presenters
@@ -24,7 +23,7 @@ from portal.tenancy.service import Member
 from portal.uploads.cancel import count_open_of, end_all_of
 from portal.usage.people import bytes_by_person
 from portal.web.body import Query, read_query
-from portal.web.pages import wants_next_rows
+from portal.web.pages import flash_refusal, wants_next_rows
 from portal.web.paging import read_paging
 
 blueprint = Blueprint("people", __name__, url_prefix="/t/<tenant_slug>/people")
@@ -58,12 +57,10 @@ def set_role(member: Member, p: UUID) -> ResponseReturnValue:
     form = TenantRoleForm()
     if not form.validate_on_submit():
         raise Invalid(_("Choose a role."), field="role")
-    role = TenantRole(form.role.data)
-    return _do(
-        member,
-        lambda: members.change_person(member.tenant_id, p, member.user_id, role=role),
-        _("The role was changed."),
-    )
+    with flash_refusal():
+        members.change_person(member.tenant_id, p, member.user_id, role=TenantRole(form.role.data))
+        flash(_("The role was changed."), "success")
+    return _back(member)
 
 
 @blueprint.post("/<uuid:p>/disable")
@@ -71,8 +68,10 @@ def set_role(member: Member, p: UUID) -> ResponseReturnValue:
 @recently_proved
 def disable(member: Member, p: UUID) -> ResponseReturnValue:
     """Let somebody do nothing in this tenant, at once."""
-    done = _("The person was disabled: they can do nothing here from now on. Their files stay.")
-    return _do(member, lambda: members.change_person(member.tenant_id, p, member.user_id, disabled=True), done)
+    with flash_refusal():
+        members.change_person(member.tenant_id, p, member.user_id, disabled=True)
+        flash(_("The person was disabled: they can do nothing here from now on. Their files stay."), "success")
+    return _back(member)
 
 
 @blueprint.post("/<uuid:p>/enable")
@@ -80,8 +79,10 @@ def disable(member: Member, p: UUID) -> ResponseReturnValue:
 @recently_proved
 def enable(member: Member, p: UUID) -> ResponseReturnValue:
     """Let a disabled person work again, with the roles that they had."""
-    done = _("The person was enabled: they can work here again.")
-    return _do(member, lambda: members.change_person(member.tenant_id, p, member.user_id, disabled=False), done)
+    with flash_refusal():
+        members.change_person(member.tenant_id, p, member.user_id, disabled=False)
+        flash(_("The person was enabled: they can work here again."), "success")
+    return _back(member)
 
 
 @blueprint.post("/<uuid:p>/remove")
@@ -89,8 +90,10 @@ def enable(member: Member, p: UUID) -> ResponseReturnValue:
 @recently_proved
 def remove(member: Member, p: UUID) -> ResponseReturnValue:
     """Remove somebody from the tenant and its workspaces; what they uploaded stays."""
-    done = _("The person was removed. The files that they uploaded stay.")
-    return _do(member, lambda: members.remove_person(member.tenant_id, p, member.user_id), done)
+    with flash_refusal():
+        members.remove_person(member.tenant_id, p, member.user_id)
+        flash(_("The person was removed. The files that they uploaded stay."), "success")
+    return _back(member)
 
 
 @blueprint.post("/<uuid:p>/end-uploads")
@@ -103,14 +106,8 @@ def end_uploads(member: Member, p: UUID) -> ResponseReturnValue:
     return redirect(url_for(".index", tenant_slug=member.tenant_slug), 303)
 
 
-def _do(member: Member, command: Callable[[], None], done: str) -> ResponseReturnValue:
-    """Run a command, say what came of it, and go back; whoever gave up their own role goes where they still may."""
-    try:
-        command()
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
-        flash(done, "success")
+def _back(member: Member) -> ResponseReturnValue:
+    """To the people page, or away from it for who gave up the right to see it."""
     if people.is_admin(member.tenant_id, member.user_id):
         return redirect(url_for("people.index", tenant_slug=member.tenant_slug), 303)
     return redirect(url_for("workspaces.index"), 303)

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from portal.errors import Conflict, Invalid
+from portal.errors import Invalid
 from portal.identity.access import recently_proved
 from portal.mail import service as mail
 from portal.people import invitations, members, presenters
@@ -20,7 +20,7 @@ from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
 from portal.web.body import Query, read_query
-from portal.web.pages import wants_next_rows
+from portal.web.pages import flash_refusal, wants_next_rows
 from portal.web.paging import Paging, read_paging
 from portal.web.rate_limits import rates
 
@@ -67,11 +67,8 @@ def invite(member: Member) -> ResponseReturnValue:
 @member(Permission.MANAGE_MEMBERS)
 def resend(member: Member, invitation_id: UUID) -> ResponseReturnValue:
     """Send the invitation again."""
-    try:
+    with flash_refusal():
         invitation = invitations.resend(member, invitation_id)
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
         flash(_("The invitation is sent to %(email)s again.", email=invitation.email), "success")
     return _back(member)
 
@@ -80,11 +77,8 @@ def resend(member: Member, invitation_id: UUID) -> ResponseReturnValue:
 @member(Permission.MANAGE_MEMBERS)
 def revoke(member: Member, invitation_id: UUID) -> ResponseReturnValue:
     """End the invitation."""
-    try:
+    with flash_refusal():
         invitations.revoke(member, invitation_id)
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
         flash(_("The invitation was revoked. Its link opens nothing any more."), "success")
     return _back(member)
 
@@ -97,11 +91,8 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
     form = WorkspaceRoleForm()
     if not form.validate_on_submit():
         raise Invalid(_("Choose a role."), field="role")
-    try:
+    with flash_refusal():
         members.set_role(member.workspace, user_id, WorkspaceRole(form.role.data), member.user_id)
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
         flash(_("The role was changed. It holds from the next click on."), "success")
     return _back(member)
 
@@ -111,11 +102,8 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
 @recently_proved
 def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
     """Remove a member; what they uploaded stays."""
-    try:
+    with flash_refusal():
         members.remove(member.workspace, user_id, member.user_id)
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
         flash(_("The person was removed from this workspace. The files that they uploaded stay."), "success")
     return _back(member)
 
@@ -124,11 +112,8 @@ def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
 @member(Permission.VIEW)
 def leave(member: Member) -> ResponseReturnValue:
     """End one's own membership."""
-    try:
+    with flash_refusal():
         members.remove(member.workspace, member.user_id, member.user_id)
-    except Conflict as problem:
-        flash(problem.detail, "danger")
-    else:
         flash(_("You have left “%(workspace)s”.", workspace=member.workspace_name), "success")
     return redirect(url_for("workspaces.index"), 303)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, flash, render_template
 from htmx_flask import Htmx, request
 from markupsafe import Markup, escape
 
+from portal.errors import Conflict, Problem
 from portal.web import formats
 from portal.web.paging import Paging
 
@@ -34,6 +37,19 @@ def wants_next_rows(paging: Paging) -> bool:
 def render(page: str, fragment: str, **context: Any) -> str:
     """``fragment`` (an underscore file that ``page`` includes) for htmx, else ``page``."""
     return render_template(fragment if is_fragment_wanted() else page, **context)
+
+
+@contextmanager
+def flash_refusal(*kinds: type[Problem]) -> Iterator[None]:
+    """Say on the next page why something was not done, where an error page would lose the page that one works on.
+
+    ``kinds``: the refusals that a person can do something about; without any, ``Conflict``.
+    """
+    caught = kinds if kinds else (Conflict,)
+    try:
+        yield
+    except caught as problem:
+        flash(problem.detail, "danger")
 
 
 def install(app: Flask) -> None:
