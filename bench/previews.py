@@ -165,21 +165,22 @@ def _start() -> float:
         (folder / "source").touch()
         asked = folder / "request.json"
         nothing = "portal.sandbox.child:nothing"
-        asked.write_bytes(process.request(nothing, {}, folder, source="source", out_dir=".", limits=limits))
+        call = process.Call(nothing, {}, folder, source="source", out_dir=".", limits=limits)
+        asked.write_bytes(call.as_json())
         costs = [_measure(list(process.COMMAND), asked, process.ENVIRONMENT)[0] for _ in range(ROUNDS)]
     return statistics.median(costs)
 
 
 def _request(file: Path, mime_type: str) -> bytes:
     limits = Limits()
-    return process.request(
+    return process.Call(
         renderer.FUNCTION,
         renderer.argument(file.name, ".", mime_type, limits),
         file.parent,
         source=file.name,
         out_dir=".",
         limits=renderer.sandbox_limits(limits),
-    )
+    ).as_json()
 
 
 def _measure(command: list[str], stdin: Path, environment: dict[str, str]) -> tuple[float, float]:

@@ -71,12 +71,14 @@ def render(source: Path, mime_type: str, out_dir: Path, limits: Limits = LIMITS)
     inside = str(out_dir.resolve().relative_to(folder))
     try:
         child = process.run(
-            FUNCTION,
-            argument(source.name, inside, mime_type, limits),
-            folder,
-            source=source.name,
-            out_dir=inside,
-            limits=sandbox_limits(limits),
+            process.Call(
+                FUNCTION,
+                argument(source.name, inside, mime_type, limits),
+                folder,
+                source=source.name,
+                out_dir=inside,
+                limits=sandbox_limits(limits),
+            )
         )
     except OSError as error:
         raise Unavailable(_UNAVAILABLE) from error

@@ -22,7 +22,9 @@ def missing() -> list[str]:
         folder = Path(name)
         (folder / "source").touch()
         (folder / "out").mkdir()
-        done = process.run("portal.sandbox.child:nothing", {}, folder, source="source", out_dir="out", limits=_LIMITS)
+        done = process.run(
+            process.Call("portal.sandbox.child:nothing", {}, folder, source="source", out_dir="out", limits=_LIMITS)
+        )
     if done.status or done.answer is None:
         return ["a confined process can't be started at all, so no previews are made"]
     found = done.answer["layers"]

@@ -46,35 +46,42 @@ class ChildResult:
     stderr: str
 
 
-def request(
-    function: str, argument: Mapping[str, Any], folder: Path, *, source: str, out_dir: str, limits: SandboxLimits
-) -> bytes:
-    """What the child reads: ``function`` ("package.module:name") is called with ``argument``, in ``folder``.
+@dataclass(frozen=True)
+class Call:
+    """A function of ours ("package.module:name") that is called with ``argument``, which JSON can hold, in ``folder``.
 
-    source and out_dir: relative to the folder; what may be read, and the folder that may be written.
+    source and out_dir: relative to the folder; the file that may be read, and the folder that may be written.
     """
-    fields = {
-        "function": function,
-        "argument": dict(argument),
-        "folder": str(folder.resolve(strict=True)),
-        "source": source,
-        "out_dir": out_dir,
-        "limits": asdict(limits),
-    }
-    return json.dumps(fields).encode()
+
+    function: str
+    argument: Mapping[str, Any]
+    folder: Path
+    source: str
+    out_dir: str
+    limits: SandboxLimits
+
+    def as_json(self) -> bytes:
+        """What the child reads."""
+        fields = {
+            "function": self.function,
+            "argument": dict(self.argument),
+            "folder": str(self.folder.resolve(strict=True)),
+            "source": self.source,
+            "out_dir": self.out_dir,
+            "limits": asdict(self.limits),
+        }
+        return json.dumps(fields).encode()
 
 
-def run(
-    function: str, argument: Mapping[str, Any], folder: Path, *, source: str, out_dir: str, limits: SandboxLimits
-) -> ChildResult:
-    """Call a function of ours in a confined process; arguments as for ``request``.
+def run(call: Call) -> ChildResult:
+    """Make the call in a confined process.
 
     Where we are root the child owns the folder, the source and the out folder from then on: they are given to its own
-    user (``namespaces.become_nobody``). Raises OSError when no process, no
-    temporary file is to be had.
+    user (``namespaces.become_nobody``). Raises OSError when no process, no temporary file is to be had.
     """
-    payload = request(function, argument, folder, source=source, out_dir=out_dir, limits=limits)
-    _compile(function.partition(":")[0])
+    payload = call.as_json()
+    module, _, _name = call.function.partition(":")
+    _compile(module)
     # Answers go to files, not pipes: the child's own limit of file size then bounds what it can make us read.
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as stderr:
         child = subprocess.Popen(
@@ -86,7 +93,7 @@ def run(
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        timed_out = _communicate(child, payload, limits.wall_seconds)
+        timed_out = _communicate(child, payload, call.limits.wall_seconds)
         words = _end_of(stderr).decode("utf-8", "replace")
         if words:
             log.info("sandbox: the child ended with %s and wrote: %s", child.returncode, words[-2000:])

@@ -308,7 +308,7 @@ def test_whatever_a_child_started_ends_with_it(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(process, "COMMAND", ("/bin/sh", "-c", f"sleep {mark} & sleep {mark}"))
     limits = confinement.SandboxLimits(1 << 30, 5, 1)
     began = time.monotonic()
-    done = process.run("none:none", {}, tmp_path, source="source", out_dir="out", limits=limits)
+    done = process.run(process.Call("none:none", {}, tmp_path, source="source", out_dir="out", limits=limits))
     assert done.timed_out and time.monotonic() - began < 5
     assert not [each for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or [])]
 
@@ -363,10 +363,10 @@ def test_no_decoder_is_imported_before_the_child_is_confined(folder: Path) -> No
         "child.main()"
     )
     limits = renderer.sandbox_limits(Limits())
-    asked = process.request(renderer.FUNCTION, {}, folder, source="source", out_dir="out", limits=limits)
+    call = process.Call(renderer.FUNCTION, {}, folder, source="source", out_dir="out", limits=limits)
     command = [sys.executable, "-E", "-s", "-c", program]
     done = subprocess.run(
-        command, input=asked, cwd=process.ROOT, env=process.ENVIRONMENT, capture_output=True, check=False
+        command, input=call.as_json(), cwd=process.ROOT, env=process.ENVIRONMENT, capture_output=True, check=False
     )
     assert renderer.FUNCTION.startswith("portal.previews") and done.stderr == b"[]\n", done.stderr
 
@@ -376,9 +376,8 @@ def test_every_previews_child_is_confined(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"no picture")
     (tmp_path / "out").mkdir()
     asked = renderer.argument("source", "out", "image/jpeg", Limits())
-    done = process.run(
-        renderer.FUNCTION, asked, tmp_path, source="source", out_dir="out", limits=renderer.sandbox_limits(Limits())
-    )
+    limits = renderer.sandbox_limits(Limits())
+    done = process.run(process.Call(renderer.FUNCTION, asked, tmp_path, source="source", out_dir="out", limits=limits))
     assert done.answer is not None
     found = done.answer["layers"]
     assert found["seccomp"] and found["landlock"] and found["namespaces"]
