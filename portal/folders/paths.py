@@ -117,6 +117,7 @@ def _create_level(member: Member, library_id: UUID, level: Sequence[Path], known
         index_where=Folder.deleted_at.is_(None),
         set_={"name": new.excluded.name},
     ).returning(Folder.id, Folder.parent_id, Folder.name)
+    # Also in another order than ``values``: found by parent and name, not by position.
     rows = db.session.execute(statement, values).all()
     found = {(row.parent_id, row.name): row.id for row in rows}
     known |= {path: found[known[path[:-1]], path[-1]] for path in level}

@@ -56,6 +56,7 @@ def move(member: Member) -> ResponseReturnValue:
 def put_back(member: Member) -> ResponseReturnValue:
     """Undo a move: each line says what lay where."""
     files: list[moves.Origin] = []
+    # As many as one move can have moved: files and folders.
     for line in request.form.getlist("was")[: 2 * MOST_ASSETS]:
         kind, _, rest = line.partition(":")
         ids = [None if each == "-" else _id(each) for each in rest.split(":")]
@@ -65,6 +66,7 @@ def put_back(member: Member) -> ResponseReturnValue:
             moves.change_folder(member, ids[0], target=Target(ids[1], ids[2]))
         else:
             files.append(moves.Origin(ids[0], ids[1], ids[2]))
+    # ``groupby`` needs them in order, and None, the top of a library, has none but as text.
     files.sort(key=lambda each: (str(each.library_id), str(each.folder_id)))
     for (library_id, folder_id), group in groupby(files, key=lambda each: each[1:]):
         # Undo what can be undone: a file that was quarantined meanwhile stays.

@@ -101,6 +101,7 @@ def _new_position(folder: Folder, target: Target) -> dict[str, Any]:
 def _move(member: Member, folder: Folder, before: dict[str, Any], after: dict[str, Any]) -> int:
     """Write the change. Returns how many quarantined files stayed behind."""
     is_moved = (after["library_id"], after["parent_id"]) != (before["library_id"], before["parent_id"])
+    # First: they go to the top of the library in which they were, and are not moved with the contents then.
     staying = _leave_quarantined(folder) if is_moved else 0
     if after["library_id"] != before["library_id"]:
         _move_contents(folder, after["library_id"])
@@ -153,6 +154,7 @@ def move_files(
         library_id = resolve(member.workspace, target, lock=True)
         columns = Asset.id, Asset.state, Asset.library_id, Asset.folder_id, Asset.file_name
         here = Asset.workspace_id == member.workspace, among(Asset.id, wanted), Asset.state != AssetState.DELETED
+        # Locked in the order of ids: two moves of the same files wait for each other, and can't deadlock.
         rows = db.session.execute(select(*columns).where(*here).order_by(Asset.id).with_for_update()).all()
         if len(rows) < len(wanted):
             raise NotFound(_("One of these files was deleted or is in the trash. Nothing was moved."))

@@ -162,6 +162,7 @@ def _open(member: Member, spec: Spec, kind: file_kinds.Kind, idempotency_key: st
         )
         # Last: from here to the commit every other upload of the tenant waits for its counters.
         quotas.reserve(member.tenant_id, member.workspace, upload.id, upload.reserved_bytes)
+    # After the commit: no request is signed for a session that was rolled back, and no lock is held meanwhile.
     return Begun(upload, sign(upload, profile), profile.mode)
 
 

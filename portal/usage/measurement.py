@@ -67,6 +67,7 @@ def measure(tenant_id: UUID, workspace_id: UUID) -> None:
     with transaction(tenant_id) as session:
         lock_until_commit(f"measure {workspace_id}")  # of two that measure at once the second waits
         _write_parts(tenant_id, workspace_id)
+        # Deleted and inserted, not updated: who has no file any more has no row either.
         session.execute(delete(UsagePerson).where(UsagePerson.workspace_id == workspace_id))
         people = [
             {"tenant_id": tenant_id, "workspace_id": workspace_id, **row._mapping}

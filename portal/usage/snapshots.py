@@ -49,6 +49,7 @@ def take_of(tenant_id: UUID) -> None:
         _write_workspaces(tenant_id, counters, day)
         _write_forecasts(tenant_id, counters, day)
         _write_tenant(tenant_id, day)
+        # Of this tenant alone: row-level security shows no other's rows to the transaction.
         for table in (UsageSnapshot, TenantSnapshot):
             session.execute(delete(table).where(table.tenant_id == tenant_id, table.day < day - KEEP))
 
@@ -103,6 +104,7 @@ def _write_tenant(tenant_id: UUID, day: date) -> None:
 
 def _write(table: type[UsageSnapshot | TenantSnapshot | WorkspaceUsage], key: list[str], rows: list[Any]) -> None:
     """Insert rows, or change the other columns of those that are there already."""
+    # By the primary key: of two passes at once both write, and the later one stays.
     if rows:
         new = insert(table)
         changed = {name: new.excluded[name] for name in rows[0] if name not in (*key, "tenant_id")}
