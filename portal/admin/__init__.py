@@ -1,5 +1,4 @@
-"""Admin: the pages of a tenant and of all of a person's places, and what is made of several rooms at once.
+"""Administration: the pages of a tenant, the frame of every page, and commands that write rows of several packages.
 
-Owns no table. Calls services only: opening a workspace means a row in tenancy, an account in quotas, a profile in
-storage and a library in assets, all in one transaction; the frame of a page shows a little of each room.
+Owns no table. Opening a workspace means rows of tenancy, quotas, storage and folders in one transaction.
 """

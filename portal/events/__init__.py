@@ -1,6 +1,4 @@
-"""What happened, for whoever wants to hear of it: the outbox of events, and mail.
+"""The outbox of events: what happened in a tenant, for its audit pages, the API and webhooks.
 
-Owns: events (written in the transaction of the change they tell of) and letters (rows that wait to be sent).
-Invariants: an event or a letter exists exactly when its change was committed; nothing is sent inside a transaction, and
-nothing twice; nothing here decides anything.
+Owns ``events``. An event exists exactly when its change was committed; nothing is sent inside a transaction.
 """

@@ -4,6 +4,6 @@
 - ``periodic_tasks``: hourly and daily work, one after another, recorded in ``periodic_task_runs``.
 - ``doctor``: checks every part of the installation, and the invariants.
 
-The sweep reads what is due across tenants through one database function that answers ids only, takes small batches,
-and is safe to run at any time, twice, and by hand.
+The sweep reads what is due across tenants in the table of tasks, which has ids only, takes small batches, and is safe
+to run at any time, twice, and by hand.
 """

@@ -302,7 +302,7 @@ def _insert(member: Member, rows: list[dict[str, Any]]) -> dict[str, Invitation 
         Invitation.email == any_(bindparam("emails", [row["email"] for row in rows], ARRAY(String()))),
     )
     db.session.execute(update(Invitation).where(*expired).values(state=InvitationState.REVOKED))
-    # Two owners who invite the same address at once: one of the rows is written, the other request is told so.
+    # Two owners who invite the same address at once: one row is written, the other request gets a conflict.
     statement = insert(Invitation).on_conflict_do_nothing().returning(Invitation)
     made = list(db.session.scalars(statement, rows))
     tasks.schedule_all(

@@ -36,7 +36,7 @@ from portal.webhooks.urls import checked, without_path
 
 MOST = 20  # of one tenant: each event is written down for each of them
 # Of a tenant: each leads to a request to an address of its choice.
-REQUESTS = Rate("webhook-wish", "120 per hour")
+REQUESTS = Rate("webhook-change", "120 per hour")
 DISABLED_BY_PERSON = Text("It was disabled by an administrator.")
 
 
