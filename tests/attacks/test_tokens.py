@@ -69,7 +69,8 @@ def test_every_route_refuses_a_token_without_its_scope(app: Flask, cast: Cast, s
     limited = client(cast, cast.tina, [scope])  # may do everything, were it not for her token
     places = {"w": cast.press.id, "t": cast.acme.id, "tenant_id": cast.acme.id}
     refused = 0
-    for rule, method in routes(app):
+    # Leaving the workspace comes last: after it the rest is foreign.
+    for rule, method in sorted(routes(app), key=lambda each: each[0].endpoint == "people_api.leave"):
         if not is_json(rule) or rule.endpoint in ("openapi.document", "tenancy_api.me"):
             continue
         wanted = needed(app, rule.endpoint, method)

@@ -181,7 +181,7 @@ def test_bytes_that_move_keep_a_slow_line_alive(visit: Visits, cast: Cast, files
     words = page.locator("#tray-words")
     page.locator("#pick-files").set_input_files(files / "large.txt")
     for share in ("[1-3]", "[4-6]", "[7-9]"):
-        expect(words).to_have_text(re.compile(rf"Uploading 0 of 1, {share}\d %"), timeout=ENOUGH)
+        expect(words).to_have_text(re.compile(rf"Uploading 0 of 1, {share}\d%"), timeout=ENOUGH)
         page.clock.fast_forward(STALLED_MS - 30_000)
     network.upload(-1)
     expect(words).to_have_text("1 uploaded", timeout=ENOUGH)

@@ -62,9 +62,9 @@ def test_a_large_file_goes_on_after_a_reload_without_sending_again_what_is_there
     )
     page.locator("#pick-files").set_input_files(film)
     words = page.locator("#tray-words")
-    expect(words).to_have_text(re.compile(r"Uploading 0 of 1, [5-9]\d %"), timeout=ENOUGH)
+    expect(words).to_have_text(re.compile(r"Uploading 0 of 1, [5-9]\d%"), timeout=ENOUGH)
     page.get_by_role("button", name="Pause", exact=True).first.click()
-    expect(words).to_have_text(re.compile(r"Paused at [5-9]\d %"))
+    expect(words).to_have_text(re.compile(r"Paused at [5-9]\d%"))
     told = page.evaluate("window.told")
     assert any("Reading…" in each for each in told)
     assert not [each for each in told if "Reading…" in each and "left" in each]

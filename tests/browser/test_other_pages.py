@@ -52,6 +52,7 @@ def test_an_admin_sees_the_tenant_and_its_quarantined_files(visit: Visits, cast:
     page = visit(cast.tina, "/")
     page.get_by_role("link", name="Overview").first.click()
     expect(page.get_by_role("heading", name="Acme", exact=True).first).to_be_visible()
+    page.get_by_role("link", name="4 people").click()
     for person in ("Alice", "Bob", "Vera", "Tina"):
         expect(page.locator("#main")).to_contain_text(person)
     link = page.locator("#sidebar").get_by_role("link", name="Quarantine")

@@ -109,7 +109,7 @@ def test_the_page_of_a_move_leaves_people_in_peace_while_it_renews_itself(
     move = done(alice.call("POST", "storage-moves", {"target_id": str(own.id), **SLOW}), 201)
     page = visit(cast.alice, cast.page("storage"))
     page.get_by_role("link", name="Open the move").click()
-    expect(page.locator("#move-state")).to_have_text(re.compile(r"Moving, \d+ %"))
+    expect(page.locator("#move-state")).to_have_text(re.compile(r"Moving, \d+%"))
 
     speed = page.get_by_label("Speed limit in MB per second")
     speed.fill("0.1")
