@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask
+from psycopg import ClientCursor
+from sqlalchemy import Engine, create_engine, make_url
 
 from bench import peer
 from portal.app import create_app
@@ -40,6 +42,16 @@ class Deployment:
     def host(self) -> str:
         """What a client calls it."""
         return urlsplit(self.settings.base_url).netloc
+
+    def superuser(self) -> Engine:
+        """Connections to the database that row-level security does not bind. Parameters are put into the statements by
+        the client, as those that create tables need it.
+        """
+        url = make_url(self.settings.database_url)
+        password = self.engines.postgres.secrets.database_superuser
+        return create_engine(
+            url.set(username="postgres", password=password), connect_args={"cursor_factory": ClientCursor}
+        )
 
 
 @contextmanager

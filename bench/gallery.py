@@ -12,8 +12,7 @@ import statistics
 from typing import Any
 from uuid import UUID
 
-from psycopg import ClientCursor
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import text
 
 from bench import peer
 from bench.deployment import Deployment, deployed
@@ -83,7 +82,7 @@ def _take_turns(portal: Running, bare: Running, requests: list[bytes]) -> tuple[
 def _fill(here: Deployment, files: int) -> None:
     """Bring the workspace to ``files`` files. Foreign keys are not checked, the index of names is made afterwards."""
     values = {"workspace": here.cast.press.id, "person": here.cast.alice.id}
-    engine = _superuser(here)
+    engine = here.superuser()
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text(_PLACE), values)
@@ -94,15 +93,9 @@ def _fill(here: Deployment, files: int) -> None:
     load_data.update_statistics(engine)
 
 
-def _superuser(here: Deployment) -> Engine:
-    url = make_url(here.settings.database_url)
-    superuser = url.set(username="postgres", password=here.engines.postgres.secrets.database_superuser)
-    return create_engine(superuser, connect_args={"cursor_factory": ClientCursor})
-
-
 def _cursors(here: Deployment) -> list[str]:
     """The cursors of pages all over the newest 50,000 files."""
-    engine = _superuser(here)
+    engine = here.superuser()
     numbered = "SELECT id, row_number() OVER (ORDER BY id DESC) n, count(*) OVER () most FROM assets"
     statement = f"SELECT id FROM ({numbered}) a WHERE n % 50 = 0 AND n < most ORDER BY n LIMIT {PAGES}"
     with engine.connect() as connection:
