@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -
 run: $(VENV)/.runtime
 	@$(BIN)/portal up --demo
 
-# One process more than there are processors: a browser test waits more than it computes.
+# One process more than there are processors, so that others compute while one waits.
 TESTERS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 
 test: $(VENV)/.dev

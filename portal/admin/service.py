@@ -23,9 +23,9 @@ from portal.quotas.limits import TenantLimit
 from portal.storage import service as storage
 from portal.tenancy import memberships, people, tokens
 from portal.tenancy import service as tenancy
+from portal.tenancy.labels import plan_name
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
 from portal.tenancy.people import MemberOfWorkspace, PersonHere
-from portal.tenancy.plan_names import plan_name
 from portal.web.paging import all_pages
 
 
@@ -85,7 +85,7 @@ def add_user(tenant_slug: str, email: str, role: TenantRole, password: str | Non
         is_new = user is None
         if user is None:
             user = identity.create_user(email, password or "", name=name)
-        memberships.add_to_tenant(tenant.id, user.id, role)
+        memberships.add_to_tenant(tenant.id, user.id, role, None)
     return AddedUser(user, is_new)
 
 
@@ -112,14 +112,14 @@ def open_workspace(
     with transaction(tenant.id) as session:
         owner = identity.find_user(owner_email)
         # The same answer for who has no account: an administrator does not learn who has one elsewhere.
-        if owner is None or not memberships.is_in_tenant(tenant.id, owner.id):
+        if owner is None or not people.is_in_tenant(tenant.id, owner.id):
             detail = _(
                 "%(email)s is no member of this tenant. Take somebody who is, or add them first.", email=owner_email
             )
             raise Conflict(detail, field="owner_email")
         slug = slug or tenancy.suggested_slug(tenant.id, name)
         workspace = tenancy.create_workspace(tenant.id, slug, name, actor_id)
-        memberships.set_workspace_role(workspace, owner.id, WorkspaceRole.OWNER, actor_id)
+        memberships.set_workspace_role(tenant.id, workspace.id, owner.id, WorkspaceRole.OWNER, actor_id)
         quotas.open_workspace(tenant.id, workspace.id, limit_bytes)
         storage.open_managed_profile(tenant.id, workspace.id)
         session.flush()
@@ -131,9 +131,8 @@ def set_member(tenant_slug: str, slug: str, email: str, role: WorkspaceRole) -> 
     """Make a person a member of a workspace, or change their role; returns the role they had before."""
     tenant, user = require_tenant(tenant_slug), require_user(email)
     workspace_id = require_workspace(tenant, slug).id
-    with transaction(tenant.id) as session:
-        workspace = session.get_one(Workspace, workspace_id)
-        return memberships.set_workspace_role(workspace, user.id, role)
+    with transaction(tenant.id):
+        return memberships.set_workspace_role(tenant.id, workspace_id, user.id, role, None)
 
 
 def list_members(tenant_slug: str, slug: str) -> list[MemberOfWorkspace]:
@@ -144,8 +143,8 @@ def list_members(tenant_slug: str, slug: str) -> list[MemberOfWorkspace]:
 
 def remove_member(tenant_slug: str, slug: str, email: str) -> None:
     """End a membership. Raises ``NotFound``, and ``Conflict`` for the only owner."""
-    user_id = require_user(email).id
-    members.remove(require_workspace(require_tenant(tenant_slug), slug).id, user_id, None)
+    tenant, user = require_tenant(tenant_slug), require_user(email)
+    members.remove(tenant.id, require_workspace(tenant, slug).id, user.id, None)
 
 
 def list_people(tenant_slug: str) -> list[PersonHere]:

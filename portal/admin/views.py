@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from portal.admin import overview as overviews
 from portal.tenancy.access import current_places, tenant
+from portal.tenancy.labels import plan_name
 from portal.tenancy.permissions import Permission
-from portal.tenancy.plan_names import plan_name
 from portal.tenancy.service import Member
 from portal.web.pages import wants_next_rows
 from portal.web.paging import read_paging

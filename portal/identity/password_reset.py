@@ -2,7 +2,7 @@
 
 The link is signed by Flask-Security's serializer and names the person by ``fs_uniquifier``, which every change of the
 password replaces: of two links that were sent, the second one is worth nothing once the first was used (OWASP, Forgot
-Password Cheat Sheet). The link stands in the e-mail only.
+Password Cheat Sheet). Only the e-mail has the link.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def find_by_token(token: str) -> User:
     return user
 
 
-def reset(token: str, password: str) -> User:
+def reset(token: str, password: str) -> None:
     """Set another password; all sessions and API tokens end, because somebody else may have made them.
 
     Raises ``NotFound``, ``Conflict`` as ``find_by_token``, ``Invalid`` for a weak password.
@@ -83,5 +83,3 @@ def reset(token: str, password: str) -> User:
         to = [Addressee(user.name, user.email, user.language)]
         mail.enqueue("password_changed", to, None, at=now(), path="/account")
     log.warning("%s has set another password by a link", user.id)
-    db.session.expire_all()
-    return user

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -37,7 +37,10 @@ def send() -> ResponseReturnValue:
     email = form.email.data.strip().lower()
     if rates().hit(BY_ADDRESS, email):  # a mailbox is not filled; whoever asks gets the same answer
         password_reset.request_reset(email)
-    flash(_("If there is an account with this address, an e-mail with a link is on its way. It is valid for an hour."))
+    flash(
+        _("If there is an account with this address, an e-mail with a link is on its way. It is valid for an hour."),
+        "info",
+    )
     return redirect(url_for("security.login"), 303)
 
 
@@ -53,7 +56,7 @@ def show(token: str) -> ResponseReturnValue:
 def reset(token: str) -> ResponseReturnValue:
     """Set another password, and log in with it."""
     form = NewPasswordForm()
-    rates().count(BY_NETWORK, network_of(request.remote_addr or ""))
+    rates().count(BY_NETWORK, network_of(address()))
     if not form.validate_on_submit():
         return _page(form, token), 422
     try:

@@ -13,7 +13,7 @@ from portal.database import now
 from portal.errors import Problem
 from portal.identity.access import recently_proved
 from portal.people import invitations, members
-from portal.people.invitations import MOST_AT_ONCE, USUAL_DAYS, Wanted
+from portal.people.invitations import MOST_AT_ONCE, USUAL_DAYS, NewInvitation
 from portal.people.models import Invitation
 from portal.tenancy import people
 from portal.tenancy.access import member, tenant
@@ -57,9 +57,9 @@ class Invite(Body):
     role: WorkspaceRole = Field(strict=False)
     expires_in_days: int = USUAL_DAYS
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> NewInvitation:
         """As the service takes it."""
-        return Wanted(self.email, self.role, self.expires_in_days)
+        return NewInvitation(self.email, self.role, self.expires_in_days)
 
 
 class InviteMany(Body):
@@ -163,7 +163,7 @@ def list_members(member: Member, paging: Paging) -> Listing[MemberView]:
 @operation(body=SetRole, errors=("conflict",))
 def set_role(member: Member, user_id: UUID, body: SetRole) -> None:
     """Give a member another role. 409 for the only owner."""
-    members.set_role(member.workspace, user_id, body.role, member.user_id)
+    members.set_role(member.tenant_id, member.workspace, user_id, body.role, member.user_id)
 
 
 @blueprint.delete(f"{WORKSPACE}/members/<uuid:user_id>")
@@ -172,7 +172,7 @@ def set_role(member: Member, user_id: UUID, body: SetRole) -> None:
 @operation(errors=("conflict",))
 def remove(member: Member, user_id: UUID) -> None:
     """Remove a member; what they uploaded stays. 409 for the only owner."""
-    members.remove(member.workspace, user_id, member.user_id)
+    members.remove(member.tenant_id, member.workspace, user_id, member.user_id)
 
 
 @blueprint.post(f"{WORKSPACE}/leave")
@@ -180,7 +180,7 @@ def remove(member: Member, user_id: UUID) -> None:
 @operation(errors=("conflict",))
 def leave(member: Member) -> None:
     """End your own membership. 409 for the only owner."""
-    members.remove(member.workspace, member.user_id, member.user_id)
+    members.remove(member.tenant_id, member.workspace, member.user_id, member.user_id)
 
 
 @blueprint.post(f"{WORKSPACE}/invitations")

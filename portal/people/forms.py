@@ -12,26 +12,20 @@ from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, Num
 
 from portal.errors import Problem
 from portal.identity.service import LONGEST_PASSWORD, SHORTEST_PASSWORD
-from portal.people.invitations import MOST_DAYS, USUAL_DAYS, Wanted
-from portal.tenancy.models import TenantRole, WorkspaceRole
+from portal.people.invitations import MOST_DAYS, USUAL_DAYS, NewInvitation
+from portal.tenancy.labels import TENANT_ROLES, WORKSPACE_ROLES
+from portal.tenancy.models import WorkspaceRole
 from portal.tenancy.service import LONGEST_NAME
 
-WORKSPACE_ROLES = (
-    SelectChoice(WorkspaceRole.VIEWER.value, _("Viewer")),
-    SelectChoice(WorkspaceRole.EDITOR.value, _("Editor")),
-    SelectChoice(WorkspaceRole.OWNER.value, _("Owner")),
-)
-TENANT_ROLES = (
-    SelectChoice(TenantRole.MEMBER.value, _("Member")),
-    SelectChoice(TenantRole.ADMIN.value, _("Administrator")),
-)
+IN_WORKSPACE = [SelectChoice(role.value, label) for role, label in WORKSPACE_ROLES.items()]
+IN_TENANT = [SelectChoice(role.value, label) for role, label in TENANT_ROLES.items()]
 
 
 class InviteForm(FlaskForm):  # type: ignore[misc]
     """Addresses to be invited: one, or a list as it was copied from an e-mail or a table."""
 
     addresses = TextAreaField(_("E-mail addresses"), [DataRequired(_("Enter at least one e-mail address."))])
-    role = SelectField(_("Role"), choices=WORKSPACE_ROLES, default=WorkspaceRole.EDITOR.value)
+    role = SelectField(_("Role"), choices=IN_WORKSPACE, default=WorkspaceRole.EDITOR.value)
     days = IntegerField(
         _("Valid for days"),
         [
@@ -41,10 +35,10 @@ class InviteForm(FlaskForm):  # type: ignore[misc]
         default=USUAL_DAYS,
     )
 
-    def wanted(self) -> list[Wanted]:
+    def wanted(self) -> list[NewInvitation]:
         """As the service takes it."""
         role, days = WorkspaceRole(self.role.data), int(self.days.data)
-        return [Wanted(address, role, days) for address in split_addresses(self.addresses.data or "")]
+        return [NewInvitation(address, role, days) for address in split_addresses(self.addresses.data or "")]
 
 
 def split_addresses(text: str) -> list[str]:
@@ -63,13 +57,13 @@ def split_addresses(text: str) -> list[str]:
 class WorkspaceRoleForm(FlaskForm):  # type: ignore[misc]
     """Another role in a workspace."""
 
-    role = SelectField(_("Role"), choices=WORKSPACE_ROLES)
+    role = SelectField(_("Role"), choices=IN_WORKSPACE)
 
 
 class TenantRoleForm(FlaskForm):  # type: ignore[misc]
     """Another role in a tenant."""
 
-    role = SelectField(_("Role"), choices=TENANT_ROLES)
+    role = SelectField(_("Role"), choices=IN_TENANT)
 
 
 class SignUpForm(FlaskForm):  # type: ignore[misc]

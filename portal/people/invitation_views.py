@@ -11,6 +11,7 @@ from portal.errors import Invalid
 from portal.identity.views import log_in_as
 from portal.people import invitations
 from portal.people.forms import SignUpForm
+from portal.tenancy.labels import WORKSPACE_ROLES
 from portal.web.access import public
 from portal.web.rate_limits import Rate, address, network_of, rates
 
@@ -29,11 +30,11 @@ def show(token: str) -> ResponseReturnValue:
 @public
 def accept(token: str) -> ResponseReturnValue:
     """Join the workspace; for who is logged in with the invitation's address."""
-    shown = invitations.find_by_token(token)
+    invitation = invitations.find_by_token(token)
     if not current_user.is_authenticated:
         return redirect(url_for("security.login", next=url_for(".show", token=token)), 303)
-    invitations.accept(shown, current_user.id)
-    return _to_workspace(shown)
+    invitations.accept(invitation, current_user.id)
+    return _to_workspace(invitation)
 
 
 @blueprint.post("/sign-up")
@@ -41,26 +42,33 @@ def accept(token: str) -> ResponseReturnValue:
 def sign_up(token: str) -> ResponseReturnValue:
     """Make the account that the invitation is for, log in, and join."""
     rates().count(ANSWERS, network_of(address()))
-    shown, form = invitations.find_by_token(token), SignUpForm()
-    invitations.require_open(shown)
+    invitation, form = invitations.find_by_token(token), SignUpForm()
+    invitations.require_open(invitation)
     if not form.validate_on_submit():
-        return _page(shown, token, form), 422
+        return _page(invitation, token, form), 422
     try:
-        user = invitations.sign_up(shown, form.name.data, form.password.data)
+        user = invitations.sign_up(invitation, form.name.data, form.password.data)
     except Invalid as problem:
         form.show_refusal(problem)
-        return _page(shown, token, form), 422
+        return _page(invitation, token, form), 422
     log_in_as(user)
-    return _to_workspace(shown)
+    return _to_workspace(invitation)
 
 
-def _to_workspace(shown: invitations.Shown) -> ResponseReturnValue:
-    flash(_("Welcome to “%(workspace)s”.", workspace=shown.workspace_name), "success")
-    place = url_for("library.index", tenant_slug=shown.tenant_slug, workspace_slug=shown.workspace_slug)
+def _to_workspace(invitation: invitations.InvitationDetails) -> ResponseReturnValue:
+    flash(_("Welcome to “%(workspace)s”.", workspace=invitation.workspace_name), "success")
+    place = url_for("library.index", tenant_slug=invitation.tenant_slug, workspace_slug=invitation.workspace_slug)
     return redirect(place, 303)
 
 
-def _page(shown: invitations.Shown, token: str, form: SignUpForm) -> str:
-    invitations.require_open(shown)
+def _page(invitation: invitations.InvitationDetails, token: str, form: SignUpForm) -> str:
+    invitations.require_open(invitation)
     reader = current_user.email if current_user.is_authenticated else None
-    return render_template("people/invitation.html", shown=shown, token=token, form=form, reader=reader)
+    return render_template(
+        "people/invitation.html",
+        invitation=invitation,
+        role=WORKSPACE_ROLES[invitation.role],
+        token=token,
+        form=form,
+        reader=reader,
+    )

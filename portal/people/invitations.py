@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_babel import gettext as _
-from sqlalchemy import ARRAY, String, any_, bindparam, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, String, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import audit, tasks
@@ -26,6 +26,7 @@ from portal.mail import service as mail
 from portal.mail.service import Addressee
 from portal.people.models import Invitation, InvitationState
 from portal.tenancy import memberships, people
+from portal.tenancy.labels import WORKSPACE_ROLES
 from portal.tenancy.models import Tenant, TenantRole, Workspace, WorkspaceRole
 from portal.tenancy.service import Member, checked_name
 from portal.web.paging import Paging, cut
@@ -39,7 +40,7 @@ REQUESTS = Rate("invitations", "60 per hour")  # of one person
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NewInvitation:
     """An address that is to be invited. ``days`` from now the invitation expires."""
 
     email: str
@@ -48,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Shown:
+class InvitationDetails:
     """What the page behind the link says. ``has_account``: somebody with this address can log in."""
 
     id: UUID
@@ -66,7 +67,7 @@ class Shown:
     has_account: bool
 
 
-def invite(member: Member, wanted: Wanted) -> Invitation:
+def invite(member: Member, wanted: NewInvitation) -> Invitation:
     """Invite one address. Raises ``Invalid`` with the field, ``Conflict`` for a member and for who was invited."""
     (outcome,) = invite_all(member, [wanted])
     if isinstance(outcome, Problem):
@@ -74,7 +75,7 @@ def invite(member: Member, wanted: Wanted) -> Invitation:
     return outcome
 
 
-def invite_all(member: Member, wanted: Sequence[Wanted]) -> list[Invitation | Problem]:
+def invite_all(member: Member, wanted: Sequence[NewInvitation]) -> list[Invitation | Problem]:
     """Invite many addresses in one transaction: for each, in the same order, the invitation or why there is none.
 
     Four statements however many there are. Raises ``Invalid`` for more than ``MOST_AT_ONCE``.
@@ -114,7 +115,7 @@ def revoke(member: Member, invitation_id: UUID) -> None:
     """End an invitation: its link opens nothing any more. Raises ``NotFound``, ``Conflict`` once it was answered."""
     with transaction(member.tenant_id):
         invitation = _find(member.workspace, invitation_id)
-        if not _answer(invitation, InvitationState.REVOKED, member.user_id):
+        if not _answer(invitation.id, InvitationState.REVOKED, member.user_id):
             raise Conflict(_("This invitation was accepted or revoked already."))
         facts = {"email": invitation.email}
         audit.record(
@@ -168,7 +169,7 @@ def send(tenant_id: UUID, workspace_id: UUID, invitation_id: UUID) -> None:
             tasks.complete(lease)
 
 
-def find_by_token(plain: str) -> Shown:
+def find_by_token(plain: str) -> InvitationDetails:
     """The invitation that a link names; enters its tenant. Raises ``NotFound`` for a link that is none of ours."""
     found = db.session.execute(select(func.invitation_of(hash_token(plain)))).scalar_one_or_none()
     if found is None:
@@ -177,7 +178,7 @@ def find_by_token(plain: str) -> Shown:
     invitation = db.session.scalars(select(Invitation).where(Invitation.token_hash == hash_token(plain))).one()
     workspace = db.session.get_one(Workspace, invitation.workspace_id)
     tenant = db.session.get_one(Tenant, invitation.tenant_id)
-    return Shown(
+    return InvitationDetails(
         id=invitation.id,
         tenant_id=invitation.tenant_id,
         workspace_id=invitation.workspace_id,
@@ -194,35 +195,35 @@ def find_by_token(plain: str) -> Shown:
     )
 
 
-def require_open(shown: Shown) -> None:
+def require_open(details: InvitationDetails) -> None:
     """Raises ``Conflict`` with what to do for an invitation that can't be accepted any more."""
-    if shown.state is InvitationState.ACCEPTED:
+    if details.state is InvitationState.ACCEPTED:
         raise Conflict(_("This invitation was used already. Log in to open the workspace."))
-    if shown.state is InvitationState.REVOKED:
+    if details.state is InvitationState.REVOKED:
         raise Conflict(_("This invitation was revoked. Ask whoever invited you for another one."))
-    if shown.expires_at <= now():
+    if details.expires_at <= now():
         raise Conflict(_("This invitation has expired. Ask whoever invited you to send it again."))
 
 
-def accept(shown: Shown, user_id: UUID) -> None:
+def accept(details: InvitationDetails, user_id: UUID) -> None:
     """Join the workspace. Whoever is its member already keeps their role.
 
     Raises ``Conflict`` when the invitation was answered or expired meanwhile, when it is for another address, and for
     somebody whom an administrator of the tenant has disabled.
     """
-    with transaction(shown.tenant_id):
-        _accept(shown, db.session.get_one(User, user_id))
+    with transaction(details.tenant_id):
+        _accept(details, db.session.get_one(User, user_id))
 
 
-def sign_up(shown: Shown, name: str, password: str) -> User:
+def sign_up(details: InvitationDetails, name: str, password: str) -> User:
     """Create the account that the invitation is for, and join; gives the new person.
 
     The address needs no confirmation: whoever has the link has read the e-mail. Raises ``Invalid`` with the field,
     ``Conflict`` as ``accept``, and when the account exists by now.
     """
-    with transaction(shown.tenant_id):
-        user = identity.create_user(shown.email, password, name=checked_name(name))
-        _accept(shown, user)
+    with transaction(details.tenant_id):
+        user = identity.create_user(details.email, password, name=checked_name(name))
+        _accept(details, user)
     return user
 
 
@@ -231,32 +232,31 @@ def hash_token(plain: str) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _accept(shown: Shown, user: User) -> None:
-    if user.email != shown.email:
-        raise Conflict(_("This invitation is for %(email)s.", email=shown.email))
-    invitation = db.session.get_one(Invitation, shown.id)
-    if not _answer(invitation, InvitationState.ACCEPTED, user.id, Invitation.expires_at > now()):
-        db.session.refresh(invitation)
+def _accept(details: InvitationDetails, user: User) -> None:
+    if user.email != details.email:
+        raise Conflict(_("This invitation is for %(email)s.", email=details.email))
+    if not _answer(details.id, InvitationState.ACCEPTED, user.id, Invitation.expires_at > now()):
         raise Conflict(_("This invitation was used, revoked or has expired."))
-    if people.is_disabled(shown.tenant_id, user.id):
-        raise Conflict(_("An administrator of %(tenant)s has disabled your membership.", tenant=shown.tenant_name))
-    if not memberships.is_in_tenant(shown.tenant_id, user.id):
-        memberships.add_to_tenant(shown.tenant_id, user.id, TenantRole.MEMBER, user.id)
-    if memberships.workspace_role(shown.workspace_id, user.id) is None:
-        workspace = db.session.get_one(Workspace, shown.workspace_id)
-        memberships.set_workspace_role(workspace, user.id, shown.role, user.id)
-    audit.record(shown.tenant_id, user.id, "invitation.accepted", shown.id, workspace_id=shown.workspace_id)
+    if people.is_disabled(details.tenant_id, user.id):
+        raise Conflict(_("An administrator of %(tenant)s has disabled your membership.", tenant=details.tenant_name))
+    if not people.is_in_tenant(details.tenant_id, user.id):
+        memberships.add_to_tenant(details.tenant_id, user.id, TenantRole.MEMBER, user.id)
+    role = people.workspace_role(details.workspace_id, user.id)
+    if role is None:
+        role = details.role
+        memberships.set_workspace_role(details.tenant_id, details.workspace_id, user.id, role, user.id)
+    audit.record(details.tenant_id, user.id, "invitation.accepted", details.id, workspace_id=details.workspace_id)
     events.record(
         EventType.MEMBER_JOINED,
-        shown.tenant_id,
-        shown.workspace_id,
+        details.tenant_id,
+        details.workspace_id,
         user_id=str(user.id),
         email=user.email,
-        role=shown.role.value,
+        role=role.value,
     )
 
 
-def _checked(wanted: Wanted) -> str | Problem:
+def _checked(wanted: NewInvitation) -> str | Problem:
     try:
         if not 1 <= wanted.days <= MOST_DAYS:
             raise Invalid(_("An invitation is valid for 1 to %(most)s days.", most=MOST_DAYS), field="expires_in_days")
@@ -276,7 +276,7 @@ def _reasons_against(member: Member, addresses: Iterable[str]) -> dict[str, Prob
     return found
 
 
-def _row(member: Member, address: str, wanted: Wanted) -> dict[str, Any]:
+def _row(member: Member, address: str, wanted: NewInvitation) -> dict[str, Any]:
     present = now()
     return {
         "id": new_id(),
@@ -332,8 +332,8 @@ def _find(workspace_id: UUID, invitation_id: UUID) -> Invitation:
     return invitation
 
 
-def _answer(invitation: Invitation, to: InvitationState, by: UUID, *conditions: Any) -> bool:
-    here = [Invitation.id == invitation.id, *conditions]
+def _answer(invitation_id: UUID, to: InvitationState, by: UUID, *conditions: ColumnElement[bool]) -> bool:
+    here = [Invitation.id == invitation_id, *conditions]
     return compare_and_set(Invitation, here, to, answered_at=now(), answered_by=by)
 
 
@@ -347,7 +347,7 @@ def _enqueue_email(invitation: Invitation, plain: str) -> None:
         person=_name_of(invitation.invited_by),
         place=db.session.get_one(Workspace, invitation.workspace_id).name,
         tenant_name=db.session.get_one(Tenant, invitation.tenant_id).name,
-        role=invitation.role.value,
+        role=WORKSPACE_ROLES[invitation.role],
         expires_at=invitation.expires_at,
         path=f"/invitations/{plain}",
     )

@@ -10,40 +10,35 @@ from uuid import UUID
 
 from flask_babel import gettext as _
 
-from portal.database import db, transaction
+from portal.database import transaction
 from portal.errors import Invalid, NotFound
 from portal.events import service as events
 from portal.events.models import EventType
-from portal.tenancy import memberships
-from portal.tenancy.models import TenantRole, Workspace, WorkspaceRole
+from portal.tenancy import memberships, people
+from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.uploads import cancel
 
 
-def set_role(workspace_id: UUID, user_id: UUID, role: WorkspaceRole, actor_id: UUID | None) -> WorkspaceRole:
-    """Give a member of a workspace of the entered tenant another role; gives the one before.
+def set_role(tenant_id: UUID, workspace_id: UUID, user_id: UUID, role: WorkspaceRole, actor_id: UUID | None) -> None:
+    """Give a member of a workspace another role.
 
     Raises ``NotFound`` for who is no member, ``Conflict`` for the role that they have and for the only owner.
     """
-    workspace = _workspace(workspace_id)
-    tenant_id = workspace.tenant_id
     with transaction(tenant_id):
-        before = memberships.workspace_role(workspace_id, user_id)
-        if before is None:
+        if people.workspace_role(workspace_id, user_id) is None:
             raise NotFound(_("There is no such person in this workspace."))
-        memberships.set_workspace_role(_workspace(workspace_id), user_id, role, actor_id)
+        memberships.set_workspace_role(tenant_id, workspace_id, user_id, role, actor_id)
     if role is WorkspaceRole.VIEWER:
         cancel.end_all_of(tenant_id, user_id, actor_id, workspace_id=workspace_id)
-    return before
 
 
-def remove(workspace_id: UUID, user_id: UUID, actor_id: UUID | None) -> None:
-    """End a membership of a workspace of the entered tenant; also one's own.
+def remove(tenant_id: UUID, workspace_id: UUID, user_id: UUID, actor_id: UUID | None) -> None:
+    """End a membership of a workspace; also one's own.
 
     Raises ``NotFound``, and ``Conflict`` for the only owner.
     """
-    tenant_id = _workspace(workspace_id).tenant_id
     with transaction(tenant_id):
-        memberships.remove_from_workspace(_workspace(workspace_id), user_id, actor_id)
+        memberships.remove_from_workspace(tenant_id, workspace_id, user_id, actor_id)
         events.record(EventType.MEMBER_REMOVED, tenant_id, workspace_id, user_id=str(user_id))
     cancel.end_all_of(tenant_id, user_id, actor_id, workspace_id=workspace_id)
 
@@ -81,7 +76,3 @@ def remove_person(tenant_id: UUID, user_id: UUID, actor_id: UUID | None) -> None
         for workspace_id in memberships.remove_from_tenant(tenant_id, user_id, actor_id):
             events.record(EventType.MEMBER_REMOVED, tenant_id, workspace_id, user_id=str(user_id))
     cancel.end_all_of(tenant_id, user_id, actor_id)
-
-
-def _workspace(workspace_id: UUID) -> Workspace:
-    return db.session.get_one(Workspace, workspace_id)

@@ -15,7 +15,7 @@ from portal.tenancy.models import WorkspaceRole, in_workspace
 
 
 class InvitationState(StrEnum):
-    """Where an invitation stands. One that is pending and past ``expires_at`` is shown as expired."""
+    """The state of an invitation. One that is pending and past ``expires_at`` is shown as expired."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"

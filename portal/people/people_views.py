@@ -17,6 +17,7 @@ from portal.people import members, presenters
 from portal.people.forms import TenantRoleForm
 from portal.tenancy import people
 from portal.tenancy.access import tenant
+from portal.tenancy.labels import TENANT_ROLES
 from portal.tenancy.models import TenantRole
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -43,9 +44,14 @@ def index(member: Member) -> ResponseReturnValue:
     found, cursor = people.list_people(member.tenant_id, paging, words)
     more = url_for(".index", tenant_slug=member.tenant_slug, q=words or None, cursor=cursor) if cursor else None
     template = "people/_people.html" if wants_next_rows(paging) else "people/index.html"
-    total = people.count_people(member.tenant_id)
     return render_template(
-        template, member=member, people=_rows(member, found), people_url=more, words=words, total=total
+        template,
+        member=member,
+        people=_rows(member, found),
+        people_url=more,
+        roles=TENANT_ROLES,
+        words=words,
+        total=people.count_people(member.tenant_id),
     )
 
 

@@ -8,25 +8,18 @@ from datetime import datetime
 from uuid import UUID
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from portal.database import now
 from portal.errors import Problem
 from portal.people.models import Invitation
+from portal.tenancy.labels import WORKSPACE_ROLES
 from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.tenancy.people import MemberOfWorkspace, PersonHere
 
-WORKSPACE_ROLES = {
-    WorkspaceRole.OWNER: _l("Owner"),
-    WorkspaceRole.EDITOR: _l("Editor"),
-    WorkspaceRole.VIEWER: _l("Viewer"),
-}
-TENANT_ROLES = {TenantRole.ADMIN: _l("Administrator"), TenantRole.MEMBER: _l("Member")}
-
 
 @dataclass(frozen=True)
-class Identity:
+class PersonLabel:
     """How somebody is named in a list: ``title`` in bold, ``subtitle`` below it or none, ``initial`` in the avatar."""
 
     title: str
@@ -39,7 +32,7 @@ class MemberRow:
     """A member of a workspace. ``note``: why they can't work at present, or none."""
 
     user_id: UUID
-    who: Identity
+    who: PersonLabel
     role: WorkspaceRole
     note: str | None
     joined_at: datetime
@@ -59,7 +52,7 @@ class PersonRow:
     """Somebody in a tenant. ``used_bytes``: what their uploads hold; ``open_uploads``: how many are unfinished."""
 
     user_id: UUID
-    who: Identity
+    who: PersonLabel
     role: TenantRole
     note: str | None
     is_disabled: bool
@@ -98,16 +91,16 @@ class InviteResult:
     refusals: Sequence[Refusal]
 
 
-def identity(name: str, email: str) -> Identity:
+def person_label(name: str, email: str) -> PersonLabel:
     """Who has no name is shown by their address alone."""
-    return Identity(name or email, email if name else None, (name or email)[0].upper())
+    return PersonLabel(name or email, email if name else None, (name or email)[0].upper())
 
 
 def member_row(member: MemberOfWorkspace, reader: UUID) -> MemberRow:
     """A row of the members page."""
     return MemberRow(
         user_id=member.user_id,
-        who=identity(member.name, member.email),
+        who=person_label(member.name, member.email),
         role=member.role,
         note=_note(member.active, member.disabled),
         joined_at=member.joined_at,
@@ -126,7 +119,7 @@ def person_row(
     """A row of the people page."""
     return PersonRow(
         user_id=person.id,
-        who=identity(person.name, person.email),
+        who=person_label(person.name, person.email),
         role=person.role,
         note=_note(person.active, person.disabled_at is not None),
         is_disabled=person.disabled_at is not None,

@@ -16,6 +16,7 @@ from portal.people import invitations, members, presenters
 from portal.people.forms import InviteForm, WorkspaceRoleForm
 from portal.tenancy import people
 from portal.tenancy.access import member
+from portal.tenancy.labels import WORKSPACE_ROLES
 from portal.tenancy.models import TenantRole, WorkspaceRole
 from portal.tenancy.permissions import Permission
 from portal.tenancy.service import Member
@@ -48,7 +49,7 @@ def index(member: Member) -> ResponseReturnValue:
 @blueprint.post("/members/invite")
 @member(Permission.MANAGE_MEMBERS)
 def invite(member: Member) -> ResponseReturnValue:
-    """Invite the addresses of the form; those that can't be invited are shown with the reason."""
+    """Invite the addresses of the form; those that can't be invited are invitation with the reason."""
     form = InviteForm()
     if not form.validate_on_submit():
         return _page(member, form), 422
@@ -92,7 +93,7 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise Invalid(_("Choose a role."), field="role")
     with flash_refusal():
-        members.set_role(member.workspace, user_id, WorkspaceRole(form.role.data), member.user_id)
+        members.set_role(member.tenant_id, member.workspace, user_id, WorkspaceRole(form.role.data), member.user_id)
         flash(_("The role was changed. It holds from the next click on."), "success")
     return _back(member)
 
@@ -103,7 +104,7 @@ def set_role(member: Member, user_id: UUID) -> ResponseReturnValue:
 def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
     """Remove a member; what they uploaded stays."""
     with flash_refusal():
-        members.remove(member.workspace, user_id, member.user_id)
+        members.remove(member.tenant_id, member.workspace, user_id, member.user_id)
         flash(_("The person was removed from this workspace. The files that they uploaded stay."), "success")
     return _back(member)
 
@@ -113,14 +114,15 @@ def remove(member: Member, user_id: UUID) -> ResponseReturnValue:
 def leave(member: Member) -> ResponseReturnValue:
     """End one's own membership."""
     with flash_refusal():
-        members.remove(member.workspace, member.user_id, member.user_id)
+        members.remove(member.tenant_id, member.workspace, member.user_id, member.user_id)
         flash(_("You have left “%(workspace)s”.", workspace=member.workspace_name), "success")
     return redirect(url_for("workspaces.index"), 303)
 
 
 def _back(member: Member) -> ResponseReturnValue:
     """To the members page, or away from it for who gave up the right to see it."""
-    if member.tenant_role is TenantRole.ADMIN or people.is_owner(member.workspace, member.user_id):
+    role = people.workspace_role(member.workspace, member.user_id)
+    if role is WorkspaceRole.OWNER or member.tenant_role is TenantRole.ADMIN:
         return redirect(_address(member), 303)
     return redirect(url_for("workspaces.index"), 303)
 
@@ -151,7 +153,8 @@ def _list(name: str, member: Member, paging: Paging) -> dict[str, Any]:
     else:
         pending, cursor = invitations.list_invitations(member.workspace, paging)
         rows = [presenters.invitation_row(each) for each in pending]
-    return {name: rows, f"{name}_url": _address(member, of=name, cursor=cursor) if cursor else None}
+    more = _address(member, of=name, cursor=cursor) if cursor else None
+    return {name: rows, f"{name}_url": more, "roles": WORKSPACE_ROLES}
 
 
 def _address(member: Member, of: str | None = None, cursor: str | None = None) -> str:

@@ -17,11 +17,12 @@ from sqlalchemy.orm import aliased
 from portal import audit
 from portal.database import db, new_id, now
 from portal.errors import Conflict, NotFound
+from portal.tenancy import people
 from portal.tenancy.models import Tenant, TenantMembership, TenantRole, Workspace, WorkspaceMembership, WorkspaceRole
 from portal.tenancy.service import insert_once
 
 
-def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole, actor_id: UUID | None = None) -> None:
+def add_to_tenant(tenant_id: UUID, user_id: UUID, role: TenantRole, actor_id: UUID | None) -> None:
     """Make a person a member of the tenant. Raises ``Conflict`` when they are one."""
     values = {"id": new_id(), "tenant_id": tenant_id, "user_id": user_id, "role": role}
     insert_once(TenantMembership, values, _("This person is already a member of the tenant."))
@@ -80,52 +81,39 @@ def remove_from_tenant(tenant_id: UUID, user_id: UUID, actor_id: UUID | None) ->
 
 
 def set_workspace_role(
-    workspace: Workspace, user_id: UUID, role: WorkspaceRole, actor_id: UUID | None = None
+    tenant_id: UUID, workspace_id: UUID, user_id: UUID, role: WorkspaceRole, actor_id: UUID | None
 ) -> WorkspaceRole | None:
     """Make a person a member of the workspace, or change their role; gives the role before.
 
     Raises ``Conflict`` for somebody outside the tenant, for the role they have, and for the last owner.
     """
-    tenant_id = workspace.tenant_id
     _lock(tenant_id)
-    if not is_in_tenant(tenant_id, user_id):
+    if not people.is_in_tenant(tenant_id, user_id):
         raise Conflict(_("This person is not a member of the tenant. Invite them, or let an administrator add them."))
-    membership = db.session.scalar(_membership(workspace.id, user_id))
+    membership = db.session.scalar(_membership(workspace_id, user_id))
     before = membership.role if membership else None
     if before == role:
         raise Conflict(_("This person has this role already."))
     if membership is None:
-        db.session.add(WorkspaceMembership(tenant_id=tenant_id, workspace_id=workspace.id, user_id=user_id, role=role))
+        db.session.add(WorkspaceMembership(tenant_id=tenant_id, workspace_id=workspace_id, user_id=user_id, role=role))
     else:
-        _keep_an_owner(workspace.id, membership)
+        _keep_an_owner(workspace_id, membership)
         membership.role = role
     facts = {"role": role, "before": before}
-    audit.record(tenant_id, actor_id, "workspace.member_set", user_id, workspace_id=workspace.id, **facts)
+    audit.record(tenant_id, actor_id, "workspace.member_set", user_id, workspace_id=workspace_id, **facts)
     return before
 
 
-def remove_from_workspace(workspace: Workspace, user_id: UUID, actor_id: UUID | None) -> None:
+def remove_from_workspace(tenant_id: UUID, workspace_id: UUID, user_id: UUID, actor_id: UUID | None) -> None:
     """End a membership; what the person uploaded stays. Raises ``NotFound``, and ``Conflict`` for the last owner."""
-    _lock(workspace.tenant_id)
-    membership = db.session.scalar(_membership(workspace.id, user_id))
+    _lock(tenant_id)
+    membership = db.session.scalar(_membership(workspace_id, user_id))
     if membership is None:
         raise NotFound(_("There is no such person in this workspace."))
-    _keep_an_owner(workspace.id, membership)
+    _keep_an_owner(workspace_id, membership)
     facts = {"role": membership.role}
     db.session.delete(membership)
-    audit.record(workspace.tenant_id, actor_id, "workspace.member_removed", user_id, workspace_id=workspace.id, **facts)
-
-
-def is_in_tenant(tenant_id: UUID, user_id: UUID) -> bool:
-    """Whether this person is a member of the entered tenant, disabled or not."""
-    here = TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
-    return bool(db.session.scalar(select(exists().where(*here))))
-
-
-def workspace_role(workspace_id: UUID, user_id: UUID) -> WorkspaceRole | None:
-    """What this person is in a workspace of the entered tenant; None: no member."""
-    membership = db.session.scalar(_membership(workspace_id, user_id))
-    return membership.role if membership else None
+    audit.record(tenant_id, actor_id, "workspace.member_removed", user_id, workspace_id=workspace_id, **facts)
 
 
 def _lock(tenant_id: UUID) -> None:

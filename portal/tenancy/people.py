@@ -187,10 +187,16 @@ def is_disabled(tenant_id: UUID, user_id: UUID) -> bool:
     return bool(db.session.scalar(select(exists().where(*here, TenantMembership.disabled_at.is_not(None)))))
 
 
-def is_owner(workspace_id: UUID, user_id: UUID) -> bool:
-    """Whether this person owns a workspace of the entered tenant."""
+def workspace_role(workspace_id: UUID, user_id: UUID) -> WorkspaceRole | None:
+    """What this person is in a workspace of the entered tenant; None: no member."""
     here = WorkspaceMembership.workspace_id == workspace_id, WorkspaceMembership.user_id == user_id
-    return bool(db.session.scalar(select(exists().where(*here, WorkspaceMembership.role == WorkspaceRole.OWNER))))
+    return db.session.scalar(select(WorkspaceMembership.role).where(*here))
+
+
+def is_in_tenant(tenant_id: UUID, user_id: UUID) -> bool:
+    """Whether this person is a member of the entered tenant, disabled or not."""
+    here = TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
+    return bool(db.session.scalar(select(exists().where(*here))))
 
 
 def is_admin(tenant_id: UUID, user_id: UUID) -> bool:
@@ -202,8 +208,7 @@ def is_admin(tenant_id: UUID, user_id: UUID) -> bool:
 
 def require_member(tenant_id: UUID, user_id: UUID) -> None:
     """Raises ``NotFound`` for somebody who does not belong to the entered tenant."""
-    here = TenantMembership.tenant_id == tenant_id, TenantMembership.user_id == user_id
-    if db.session.scalar(select(TenantMembership.id).where(*here)) is None:
+    if not is_in_tenant(tenant_id, user_id):
         raise NotFound(_("There is no such person in this tenant."))
 
 

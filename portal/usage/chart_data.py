@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import gettext
 
-from portal.tenancy.plan_names import plan_name
+from portal.tenancy.labels import plan_name
 from portal.usage import forecast, snapshots
 from portal.usage.snapshots import Point
 from portal.usage.tenant_report import PartLine, PlanLine

@@ -14,7 +14,7 @@ from portal.errors import Invalid, NotFound
 from portal.identity.access import operator
 from portal.identity.service import Person
 from portal.quotas import limits
-from portal.tenancy.plan_names import plan_name
+from portal.tenancy.labels import plan_name
 from portal.usage import operator_report, report_views, snapshots
 from portal.web.csv_export import count_sheet
 

@@ -26,7 +26,7 @@ from portal.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# While Valkey stands still each question to it takes as long as its timeout, and an API request asks two.
+# While Valkey does not answer each question to it takes as long as its timeout, and an API request asks two.
 MEMORY_SECONDS = 5.0
 WINDOW_SECONDS = 60
 

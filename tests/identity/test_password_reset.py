@@ -10,10 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from portal.database import db
+from portal.database import db, transaction
 from portal.identity import password_reset, password_reset_views
 from portal.identity import service as identity
 from portal.identity.jobs import send_password_reset
+from portal.identity.models import User
 from portal.mail.models import Email
 from portal.tasks import NOWHERE, Task
 from portal.web.rate_limits import Rate
@@ -117,9 +118,6 @@ def test_a_weak_password_is_refused_and_the_link_stays(cast: Cast) -> None:
 
 
 def test_nobody_learns_who_has_an_account(cast: Cast) -> None:
-    from portal.database import transaction
-    from portal.identity.models import User
-
     with cast.app.app_context(), transaction() as session:
         session.get_one(User, cast.bob.id).active = False
     for email in (f"nobody-{secrets.token_hex(4)}@x.example", cast.bob.email, "no address", "x\0y@z.example"):

@@ -46,7 +46,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "person": "Alice",
         "place": "Press",
         "tenant_name": "Acme",
-        "role": "editor",
+        "role": "Editor",
         "expires_at": LATER,
         **PATH,
     },

@@ -1,4 +1,4 @@
-"""Invitations as the invited person gets them: the link stands in the e-mail alone."""
+"""Invitations as the invited person gets them: only the e-mail has the link."""
 
 from __future__ import annotations
 

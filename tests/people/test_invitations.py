@@ -42,7 +42,7 @@ def test_somebody_without_an_account_joins_by_the_link(cast: Cast, mailbox: Mail
     assert invitation.subject == "Alice invites you to Press"
     browser = Browser(cast.app)
     page = browser.get(link)
-    assert page.status_code == 200 and email in page.text and "Viewer" not in page.text and "viewer" in page.text
+    assert page.status_code == 200 and email in page.text and "Your role: Viewer." in page.text
     browser.sign_in("nobody")  # the form's token, without a session of anybody
     joined = browser.post(f"{link}/sign-up", data=NEW)
     assert joined.status_code == 303, joined.text
@@ -262,6 +262,7 @@ def test_the_token_is_in_no_log(cast: Cast, mailbox: Mailbox, caplog: pytest.Log
     _id, link = mailbox.invite(address())
     with caplog.at_level("DEBUG"):
         cast.nobody.get(link)
+    assert cast.nobody.get(link).headers["Cache-Control"] == "no-store"
     assert "GET /invitations/…" in caplog.text
     assert link.rpartition("/")[2] not in caplog.text
 

@@ -14,7 +14,9 @@ from portal.admin import service as admin
 from portal.audit import AuditEvent
 from portal.database import db, enter
 from portal.events.models import Event
+from portal.tenancy import people
 from portal.tenancy.models import TenantRole, WorkspaceRole
+from portal.web.paging import Paging
 from tests.support.people import Actor, Cast
 
 UPLOAD = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
@@ -23,9 +25,6 @@ UPLOAD = {"file_name": "a.txt", "mime_type": "text/plain", "size_bytes": 5}
 def members(cast: Cast) -> dict[str, str]:
     with cast.app.app_context():
         enter(cast.acme.id)
-        from portal.tenancy import people
-        from portal.web.paging import Paging
-
         return {each.name: each.role.value for each in people.list_members(cast.press.id, Paging())[0]}
 
 
@@ -166,8 +165,6 @@ def test_a_disabled_membership_opens_nothing_here_and_everything_elsewhere(cast:
 
 
 def test_whoever_is_disabled_gets_no_mail_of_the_tenant(cast: Cast) -> None:
-    from portal.tenancy import people
-
     with cast.app.app_context():
         admin.add_user(cast.acme.slug, cast.mallory.email, TenantRole.ADMIN, None)
         admin.set_member(cast.acme.slug, "press", cast.bob.email, WorkspaceRole.OWNER)
