@@ -60,9 +60,9 @@ def find_by_token(token: str) -> User:
     named = data[0] if not invalid and isinstance(data, list) and data else None
     user = db.session.scalar(select(User).where(User.fs_uniquifier == named, User.active)) if named else None
     if user is None:
-        raise NotFound(_("This link is not valid, or was used already. Ask for another one on the login page."))
+        raise NotFound(_("This link is not valid, or was used already."))
     if expired:
-        raise Conflict(_("This link has expired. Ask for another one on the login page."))
+        raise Conflict(_("This link has expired: it is valid for an hour."))
     return user
 
 
@@ -77,7 +77,7 @@ def reset(token: str, password: str) -> None:
     with transaction():
         # Of two that use the same link at once one finds it used.
         if not service.set_password(user.id, hashed, User.fs_uniquifier == used_for, User.active.is_(True)):
-            raise NotFound(_("This link is not valid, or was used already. Ask for another one on the login page."))
+            raise NotFound(_("This link is not valid, or was used already."))
         sessions.end_all(user.id)
         service.revoke_all_tokens(user.id)
         to = [Addressee(user.name, user.email, user.language)]

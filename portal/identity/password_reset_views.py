@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from portal.errors import Invalid
+from portal.errors import Conflict, Invalid, NotFound, Problem
 from portal.identity import password_reset
 from portal.identity.forms import ForgottenForm, NewPasswordForm
 from portal.mail import service as mail
@@ -16,6 +16,19 @@ from portal.web.rate_limits import Rate, address, network_of, rates
 blueprint = Blueprint("password_reset", __name__)
 BY_NETWORK = Rate("password-reset-network", "100 per hour")
 BY_ADDRESS = Rate("password-reset-address", "5 per hour")
+
+
+@blueprint.errorhandler(NotFound)
+@blueprint.errorhandler(Conflict)
+def explain(problem: Problem) -> ResponseReturnValue:
+    """What is wrong with the link: the words of the general error pages are about files."""
+    page = render_template(
+        "security/unusable_link.html",
+        reason=problem.detail,
+        next_url=url_for(".ask"),
+        next_label=_("Ask for another link"),
+    )
+    return page, problem.http_status
 
 
 @blueprint.get("/forgot-password")

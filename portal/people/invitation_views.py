@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from portal.errors import Invalid
+from portal.errors import Conflict, Invalid, NotFound, Problem
 from portal.identity.views import log_in_as
 from portal.people import invitations
 from portal.people.forms import SignUpForm
@@ -17,6 +17,19 @@ from portal.web.rate_limits import Rate, address, network_of, rates
 
 blueprint = Blueprint("invitations", __name__, url_prefix="/invitations/<token>")
 ANSWERS = Rate("invitation-answers", "300 per hour")  # of one network, maybe a whole office; each hashes a password
+
+
+@blueprint.errorhandler(NotFound)
+@blueprint.errorhandler(Conflict)
+def explain(problem: Problem) -> ResponseReturnValue:
+    """What is wrong with the invitation: the words of the general error pages are about files."""
+    page = render_template(
+        "security/unusable_link.html",
+        reason=problem.detail,
+        next_url=url_for("workspaces.home"),
+        next_label=_("Go to your workspaces"),
+    )
+    return page, problem.http_status
 
 
 @blueprint.get("")

@@ -198,7 +198,7 @@ def find_by_token(plain: str) -> InvitationDetails:
 def require_open(details: InvitationDetails) -> None:
     """Raises ``Conflict`` with what to do for an invitation that can't be accepted any more."""
     if details.state is InvitationState.ACCEPTED:
-        raise Conflict(_("This invitation was used already. Log in to open the workspace."))
+        raise Conflict(_("This invitation was used already. The workspace is among yours."))
     if details.state is InvitationState.REVOKED:
         raise Conflict(_("This invitation was revoked. Ask whoever invited you for another one."))
     if details.expires_at <= now():

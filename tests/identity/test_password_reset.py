@@ -80,7 +80,8 @@ def test_a_link_works_once_and_ends_the_other_ones(cast: Cast) -> None:
     first, second = link(cast, cast.alice.email), link(cast, cast.alice.email)
     assert visitor(cast).post(first, data=NEW).status_code == 303
     for used in (first, second):
-        assert cast.nobody.get(used).status_code == 404
+        page = cast.nobody.get(used)
+        assert page.status_code == 404 and "was used already" in page.text and 'href="/forgot-password"' in page.text
         assert visitor(cast).post(used, data=NEW).status_code == 404
 
 
