@@ -51,6 +51,7 @@ DATA = (
     *("PPMd", "LZMA2", "LZMA", "BZip2", "Deflate64", "Deflate", "BCJ2", "BCJ", "gzip", "xz"),
     *("Stowage", "ClamAV", "EICAR", "freshclam", "Firefox", "Linux", "English", "Esperanto"),
     *("UTC", "CSV", "JSON", "SHA-256", "webhook-id", "Esc", "Files"),
+    "Standard",  # S3's name of a storage class
     *(preset.name for preset in presets.PRESETS if isinstance(preset.name, str)),
     *(" ".join(kind.types) for kind in file_kinds.POLICY),
     *PERIODIC_TASKS,
